@@ -1,0 +1,72 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+VENV := $(CURDIR)/.venv
+PYTHON3 := $(VENV)/bin/python
+
+# .venv is made by a Python from outside it.
+OUTER_PATH := $(PATH)
+# Programs started here are those of .venv, and Ansible finds this collection and kubernetes.core nowhere else.
+export PATH := $(VENV)/bin:$(PATH)
+export ANSIBLE_COLLECTIONS_PATH := $(VENV)/collections
+# Given on the command line, it chooses the interpreter that .venv is made with.
+export PYTHON
+
+.DEFAULT_GOAL := help
+.PHONY: help venv demo test test-unit test-testbed test-integration test-molecule test-matrix lint sanity build testbed-up testbed-down clean
+
+help: ## Show this list
+	@echo 'opendatahub.model_registry: model registries of OpenShift AI and Open Data Hub'
+	@echo
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo 'Every target makes the virtual environment that it needs. docs/contributing.md says more.'
+
+venv: ## Make .venv, unless it is up to date (PYTHON=... chooses the interpreter)
+	@PATH='$(OUTER_PATH)' command -v python3 >/dev/null || { echo 'python3 is needed: install Python 3.10 or newer.' >&2; exit 1; }
+	@PATH='$(OUTER_PATH)' python3 tests/tools/environment.py
+
+demo: venv ## Show a registry's life on a real API server, in a few minutes
+	@$(PYTHON3) tests/demo/demo.py
+
+test: venv ## Run every check and test but test-integration and test-matrix, which take long
+	@$(PYTHON3) tests/tools/stages.py lint test-unit sanity test-molecule test-testbed
+
+test-unit: venv ## Run the unit tests
+	@$(PYTHON3) -m pytest tests/unit
+
+test-testbed: venv ## Run the testbed's own tests: real servers, no containers
+	@$(PYTHON3) -m pytest tests/testbed/tests
+
+test-integration: venv ## Run modules and roles against real servers (16 minutes)
+	@$(PYTHON3) -m pytest tests/integration
+
+test-molecule: venv ## Run the Molecule scenario on a testbed
+	@command -v molecule >/dev/null || { echo 'Molecule needs Python 3.11 or newer: make clean, then make venv PYTHON=...' >&2; exit 1; }
+	@molecule test -s default
+
+test-matrix: venv ## Run the tests on every ansible-core (MATRIX_CORES='2.16 2.21' and MATRIX_TESTS=... choose)
+	@$(PYTHON3) tests/tools/matrix.py
+
+lint: venv ## Check style and types: ruff, mypy, ansible-lint with yamllint, changelog fragments
+	ruff check .
+	ruff format --check .
+	mypy
+	ansible-lint
+	antsibull-changelog lint
+
+sanity: venv ## Run ansible-test sanity on the built and installed archive
+	@$(PYTHON3) tests/tools/sanity.py
+
+build: venv ## Build the archive into dist/
+	@ansible-galaxy collection build --force --output-path dist
+
+testbed-up: venv ## Start a testbed and leave it running
+	@testbed up
+
+testbed-down: venv ## Stop it
+	@testbed down
+
+clean: ## Remove what was made in the repository; the user's cache stays
+	rm -rf .venv .ansible .mypy_cache .pytest_cache .ruff_cache dist tests/output
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

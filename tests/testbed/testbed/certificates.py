@@ -1,0 +1,82 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The cluster's certificates, tokens and kubeconfigs."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from pathlib import Path
+from typing import Any
+
+import trustme
+import yaml
+
+from .layout import ADDRESS, API_SERVER, PARTS_USER, USERS, Layout
+
+__all__ = ["write_certificates"]
+
+
+def write_certificates(layout: Layout) -> trustme.CA:
+    """Write all that the parts and the users log in with; give the authority that signed it."""
+    authority = trustme.CA(organization_name="model registry testbed")
+    folder = layout.certificates
+    folder.mkdir(mode=0o700)
+    authority.cert_pem.write_to_path(folder / "ca.crt")
+    _write(authority.issue_cert(ADDRESS, "127.0.0.1", "10.96.0.1", "kubernetes.default.svc"), folder, "serving")
+    _write(_login(authority, "kube-apiserver"), folder, "kubelet-client")
+    _write(_login(authority, "service-accounts"), folder, "service-accounts")
+    tokens = {name: secrets.token_urlsafe(24) for name in USERS if name != "admin"}
+    lines = [
+        f'{token},{USERS[name].name},{USERS[name].name},"{",".join(USERS[name].groups)}"'
+        for name, token in tokens.items()
+    ]
+    _private(folder / "tokens.csv", "\n".join(lines) + "\n")
+    layout.kubeconfig("admin").parent.mkdir(mode=0o700)
+    for name, user in (("admin", "admin"), ("parts", PARTS_USER)):
+        leaf = _login(authority, user)
+        certificate = {
+            "client-certificate-data": _base64(leaf.cert_chain_pems[0].bytes()),
+            "client-key-data": _base64(leaf.private_key_pem.bytes()),
+        }
+        _write_kubeconfig(layout, name, certificate, authority)
+    for name, token in tokens.items():
+        _write_kubeconfig(layout, name, {"token": token}, authority)
+    return authority
+
+
+def _login(authority: trustme.CA, user: str) -> trustme.LeafCert:
+    """A certificate to log in with as an administrator.
+
+    It has an alternative name because trustme marks an empty list of them as critical, which Go refuses.
+    """
+    return authority.issue_cert(
+        f"{user.replace(':', '-')}.testbed", common_name=user, organization_name="system:masters"
+    )
+
+
+def _write(leaf: trustme.LeafCert, folder: Path, name: str) -> None:
+    _private(folder / f"{name}.key", leaf.private_key_pem.bytes().decode())
+    (folder / f"{name}.crt").write_bytes(b"".join(pem.bytes() for pem in leaf.cert_chain_pems))
+
+
+def _write_kubeconfig(layout: Layout, user: str, credentials: dict[str, Any], authority: trustme.CA) -> None:
+    cluster = {"server": API_SERVER, "certificate-authority-data": _base64(authority.cert_pem.bytes())}
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": user,
+        "clusters": [{"name": "testbed", "cluster": cluster}],
+        "users": [{"name": user, "user": credentials}],
+        "contexts": [{"name": user, "context": {"cluster": "testbed", "user": user}}],
+    }
+    _private(layout.kubeconfig(user), yaml.safe_dump(config))
+
+
+def _private(path: Path, text: str) -> None:
+    path.touch(mode=0o600)
+    path.write_text(text)
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()

@@ -1,0 +1,97 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where everything of one testbed is: files below its state directory, addresses inside its network namespace."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = [
+    "ADDRESS",
+    "API_SERVER",
+    "BRIDGE",
+    "OPERATOR_HEALTH",
+    "PARTS_USER",
+    "POD_NETWORK",
+    "USERS",
+    "WEBHOOK_PORT",
+    "Layout",
+    "User",
+]
+
+ADDRESS = "10.88.0.1"
+"""Of the cluster's machine: API server, node and DNS. Every testbed has a network namespace of its own, so all use the same."""
+API_SERVER = f"https://{ADDRESS}:6443"
+BRIDGE = "tb0"
+POD_NETWORK = "10.88.0.0/16"
+WEBHOOK_PORT = 9443
+OPERATOR_HEALTH = "127.0.0.1:9081"
+"""Where the operator says whether it is ready."""
+
+
+@dataclass(frozen=True)
+class User:
+    """Somebody who can log in."""
+
+    name: str
+    groups: tuple[str, ...] = ()
+
+
+USERS = {
+    "admin": User("admin", ("system:masters",)),
+    "registry-admin": User("registry-admin"),
+    "platform-admin": User("platform-admin"),
+    "nobody": User("nobody"),
+}
+"""By the name of their kubeconfig. admin logs in with a client certificate, the others with a token.
+
+registry-admin has the Role of playbooks/files/registry-admin.yaml, platform-admin the ClusterRole beside it as well,
+nobody nothing.
+"""
+
+PARTS_USER = "system:testbed"
+"""Whom the cluster's own parts log in as (kubeconfig "parts"): an administrator whose requests are not audited."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The files of one testbed."""
+
+    state: Path
+
+    @property
+    def control(self) -> Path:
+        """The socket at which the supervisor answers."""
+        return self.state / "control"
+
+    @property
+    def logs(self) -> Path:
+        return self.state / "logs"
+
+    @property
+    def certificates(self) -> Path:
+        return self.state / "certificates"
+
+    @property
+    def settings(self) -> Path:
+        """What the testbed was started with, as JSON."""
+        return self.state / "settings.json"
+
+    @property
+    def audit(self) -> Path:
+        """The API server's audit log: a line of JSON for each finished request of a person."""
+        return self.logs / "audit.log"
+
+    @property
+    def data(self) -> Path:
+        """The data directories of databases: they outlive their pods."""
+        return self.state / "data"
+
+    def kubeconfig(self, user: str) -> Path:
+        """The kubeconfig of one of USERS, or of the cluster's own "parts"."""
+        return self.state / "kubeconfig" / user
+
+    def log(self, part: str) -> Path:
+        """What a part wrote to its standard output and error, over all its starts."""
+        return self.logs / f"{part}.log"

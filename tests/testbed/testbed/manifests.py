@@ -1,0 +1,97 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The objects that a cluster of each flavour starts with, read from the folder ``manifests``."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+
+import jinja2
+import yaml
+
+from .api import Object
+from .flavours import Flavour
+
+__all__ = ["cluster_objects", "custom_resources", "load", "webhooks"]
+
+FOLDER = Path(__file__).resolve().parent.parent / "manifests"
+RULES = FOLDER.parent.parent.parent / "playbooks" / "files"
+
+
+def load(path: Path, **values: object) -> list[Object]:
+    """The objects of a file, which is a Jinja template where values are given."""
+    text = path.read_text()
+    if values:
+        text = jinja2.Template(text, undefined=jinja2.StrictUndefined, keep_trailing_newline=True).render(values)
+    return [document for document in yaml.safe_load_all(text) if document]
+
+
+def custom_resources(flavour: Flavour) -> list[Object]:
+    """The CustomResourceDefinitions that a flavour serves."""
+    files = [
+        "platform.yaml",
+        *(["openshift.yaml"] if flavour.openshift else []),
+        *(["aihub.yaml"] if flavour.aihub else []),
+    ]
+    found = [document for name in files for document in load(FOLDER / name)]
+    (registry,) = load(FOLDER / "modelregistry" / "crd.yaml")
+    registry["spec"]["versions"] = [
+        {**_version(flavour, version), "served": True, "storage": version == flavour.stored}
+        for version in flavour.served
+    ]
+    return [*found, registry]
+
+
+def _version(flavour: Flavour, version: str) -> Object:
+    """A version of the registries' schema as the flavour serves it."""
+    (schema,) = load(FOLDER / "modelregistry" / f"{version}.yaml")
+    if flavour.name == "transition" and version == "v1beta1":
+        (patch,) = load(FOLDER / "modelregistry" / "transition.yaml")
+        return _merged(schema, patch)
+    return schema
+
+
+def _merged(target: Object, patch: Object) -> Object:
+    """A JSON merge patch (RFC 7386) applied."""
+    result = {key: value for key, value in target.items() if patch.get(key, value) is not None}
+    for key, value in patch.items():
+        if isinstance(value, dict):
+            result[key] = _merged(result.get(key, {}), value)
+        elif value is not None:
+            result[key] = value
+    return result
+
+
+def webhooks(flavour: Flavour, authority: bytes) -> list[Object]:
+    """The operator's webhooks, where the flavour has them; ``authority`` signs their certificate (PEM)."""
+    if not flavour.openshift:
+        return []
+    return load(FOLDER / "webhooks.yaml.j2", ca_bundle=base64.b64encode(authority).decode())
+
+
+def cluster_objects(flavour: Flavour, authority: bytes, volumes: Path) -> list[Object]:
+    """Namespaces, platform objects, volumes, people and their rights."""
+    objects = load(
+        FOLDER / "cluster.yaml.j2",
+        flavour=flavour.name,
+        registries_namespace=flavour.registries_namespace,
+        ca_bundle_pem=authority.decode(),
+        volumes_dir=str(volumes),
+    )
+    (role,) = load(RULES / "registry-admin.yaml")
+    role["metadata"]["namespace"] = flavour.registries_namespace
+    (cluster_role,) = load(RULES / "registry-admin-cluster.yaml")
+    bindings = [_binding(role, "registry-admin", "platform-admin"), _binding(cluster_role, "platform-admin")]
+    return [*objects, role, cluster_role, *bindings]
+
+
+def _binding(rule: Object, *users: str) -> Object:
+    """What gives the rights of a Role or ClusterRole to users."""
+    return {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": f"{rule['kind']}Binding",
+        "metadata": {key: value for key, value in rule["metadata"].items() if key in ("name", "namespace")},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": rule["kind"], "name": rule["metadata"]["name"]},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user} for user in users],
+    }

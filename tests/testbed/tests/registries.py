@@ -1,0 +1,189 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Registries and their databases, as the tests of the testbed make them and look at them."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from testbed.api import Api, ApiError, Object
+from testbed.bed import Testbed
+from testbed.databases import connect_mysql
+
+__all__ = ["Registries", "condition", "processes"]
+
+KIND = "ModelRegistry"
+
+
+def condition(registry: Object | None, kind: str = "Available") -> tuple[str, str, str]:
+    """Status, reason and message of a condition; empty where it is not there."""
+    for found in (registry or {}).get("status", {}).get("conditions", []):
+        if found["type"] == kind:
+            return found["status"], found["reason"], found["message"]
+    return "", "", ""
+
+
+def processes(bed: Testbed) -> list[int]:
+    """The process numbers of all that runs in a testbed."""
+    children: dict[int, list[int]] = {}
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = status.read_text().rpartition(")")[2].split()
+        except OSError:  # it has ended just now
+            continue
+        children.setdefault(int(fields[1]), []).append(int(status.parent.name))
+    found = [int(bed.command(["true"])[1].partition("=")[2])]
+    for pid in found:
+        found += children.get(pid, [])
+    return found
+
+
+class Registries:
+    """Makes registries on a testbed, each with a database and an account of its own."""
+
+    def __init__(self, bed: Testbed) -> None:
+        self.bed = bed
+        self.api: Api = bed.api()
+        self.namespace = bed.flavour.registries_namespace
+        self.version = f"modelregistry.opendatahub.io/{bed.flavour.stored}"
+        self._names: list[str] = []
+
+    def sql(self, *statements: str, service: str = "mysql-80") -> list[tuple[Any, ...]]:
+        """Run statements as the database's administrator; give the rows of the last."""
+        with connect_mysql(self.bed, service) as connection, connection.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+            return list(cursor.fetchall())
+
+    def make_database(
+        self,
+        name: str,
+        *,
+        service: str = "mysql-80",
+        charset: str = "utf8mb4",
+        grant: str = "ALL",
+        native: bool = False,
+    ) -> None:
+        """A database of the name, and an account of the same name whose password is ``<name>-password``."""
+        plugin = " WITH mysql_native_password" if native else ""
+        self.sql(
+            f"DROP DATABASE IF EXISTS `{name}`",
+            f"CREATE DATABASE `{name}` CHARACTER SET {charset}",
+            f"DROP USER IF EXISTS '{name}'@'%'",
+            f"CREATE USER '{name}'@'%' IDENTIFIED{plugin} BY '{name}-password'",
+            f"GRANT {grant} ON `{name}`.* TO '{name}'@'%'",
+            service=service,
+        )
+
+    def make_secret(self, name: str, password: str | None = None) -> None:
+        """The password Secret of a registry, as the dashboard names its keys."""
+        body = {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": f"{name}-db", "namespace": self.namespace},
+            "stringData": {"database-password": password or f"{name}-password"},
+        }
+        self.api.apply(body)
+
+    def body(self, name: str, *, service: str = "mysql-80", **mysql: Any) -> Object:
+        """A registry on the database of its own name; further fields of spec.mysql override."""
+        database = {
+            "host": f"{service}.databases.svc.cluster.local",
+            "database": name,
+            "username": name,
+            "passwordSecret": {"name": f"{name}-db", "key": "database-password"},
+            **mysql,
+        }
+        spec: Object = {"rest": {}, "mysql": database}
+        if self.version.endswith("v1alpha1"):
+            spec["grpc"] = {}
+        return {
+            "apiVersion": self.version,
+            "kind": KIND,
+            "metadata": {"name": name, "namespace": self.namespace},
+            "spec": spec,
+        }
+
+    def create(self, body: Object) -> Object:
+        """Create a registry, to be removed after the test."""
+        self._names.append(body["metadata"]["name"])
+        return self.api.create(body)
+
+    def make(self, name: str, *, service: str = "mysql-80") -> Object:
+        """A registry with everything that it needs."""
+        self.make_database(name, service=service)
+        self.make_secret(name)
+        return self.create(self.body(name, service=service))
+
+    def get(self, name: str) -> Object | None:
+        return self.api.get(self.version, KIND, name, self.namespace)
+
+    def available(self, name: str, seconds: float = 90) -> Object:
+        """Wait until the registry says that it is available."""
+
+        def done() -> Object | None:
+            registry = self.get(name)
+            return registry if condition(registry)[0] == "True" else None
+
+        deadline = time.monotonic() + seconds
+        while not (found := done()):
+            if time.monotonic() > deadline:
+                raise AssertionError(f"{name} is not available after {seconds:.0f} s\n{self.describe(name)}")
+            time.sleep(0.1)
+        return found
+
+    def pods(self, name: str) -> list[Object]:
+        """The registry's pods that are not on their way out."""
+        pods = self.api.list("v1", "Pod", self.namespace, labelSelector=f"app={name},component=model-registry")
+        return [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
+
+    def pod(self, name: str) -> Object:
+        """The registry's only pod."""
+        pods = self.pods(name)
+        assert len(pods) == 1, [pod["metadata"]["name"] for pod in pods]
+        return pods[0]
+
+    def log(self, name: str) -> str:
+        """What the registry server of the only pod has written."""
+        return self.log_of(self.pod(name))
+
+    def log_of(self, pod: Object) -> str:
+        """What the registry server of a pod has written in its last run and in this one."""
+        text = ""
+        for previous in (True, False):
+            try:
+                text += self.api.log(self.namespace, pod["metadata"]["name"], "rest-container", previous=previous)
+            except ApiError as error:
+                if error.status != 400:  # there is no previous one, or the container waits to start
+                    raise
+        return text
+
+    def rest(self, name: str, method: str, path: str, body: object = None) -> tuple[int, Any]:
+        """One request to the registry server through a port-forward: status and decoded body."""
+        status, text = self.bed.http(f"deployment/{name}", 8080, self.namespace, (method, path), body)
+        return status, json.loads(text) if text.startswith("{") else text
+
+    def remove(self) -> None:
+        """Delete all that was made, and wait until it is gone."""
+        for name in self._names:
+            self.api.delete(self.version, KIND, name, self.namespace)
+        for name in self._names:
+            self.bed.until(f"{name} gone", lambda: self.get(name) is None)
+
+    def describe(self, *names: str) -> str:
+        """What the cluster knows of the registries, for a failed test's output."""
+        lines = []
+        for name in names or self._names:
+            lines.append(json.dumps((self.get(name) or {}).get("status"), indent=1))
+            for pod in self.api.list("v1", "Pod", self.namespace, labelSelector=f"app={name}"):
+                lines.append(json.dumps(pod["status"].get("containerStatuses"), indent=1))
+                lines.append(json.dumps(pod["status"].get("conditions")))
+                _, text = self.api.raw(
+                    "GET",
+                    f"/api/v1/namespaces/{self.namespace}/pods/{pod['metadata']['name']}/log?container=rest-container",
+                )
+                lines.append(text.decode(errors="replace")[-3000:])
+        return "\n".join(lines)

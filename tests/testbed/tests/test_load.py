@@ -1,0 +1,48 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Many registries at once, at the real timings of their probes."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from conftest import Start
+from registries import Registries, processes
+from testbed.bed import Testbed
+
+
+def resident_memory(bed: Testbed) -> int:
+    """Bytes of memory that all processes of a testbed hold together, shared pages counted once."""
+    lines = [line for pid in processes(bed) for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()]
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
+
+
+def test_one_registry_and_one_mysql_fit_into_1500_megabytes(start: Start) -> None:
+    bed = start()
+    registries = Registries(bed)
+    registries.make("alone")
+    registries.available("alone")
+    memory = resident_memory(bed)
+    print(f"resident: {memory / 1e6:.0f} MB")
+    assert memory < 1.5e9
+    bed.down()
+
+
+def test_twenty_registries(start: Start) -> None:
+    """All of them Available within 90 s on two cores, and each of them answers."""
+    bed = start()
+    registries = Registries(bed)
+    names = [f"many-{number:02}" for number in range(20)]
+    for name in names:
+        registries.make_database(name)
+        registries.make_secret(name)
+    started = time.monotonic()
+    for name in names:
+        registries.create(registries.body(name))
+    for name in names:
+        registries.available(name, 90 - (time.monotonic() - started))
+    print(f"20 registries: {time.monotonic() - started:.0f} s, {resident_memory(bed) / 1e6:.0f} MB")
+    for name in names:
+        assert registries.rest(name, "GET", "/readyz/health")[0] == 200
+    bed.down()
