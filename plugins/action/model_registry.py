@@ -1,0 +1,46 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What happens on the controller before a module of the collection runs: kubeconfig is found as kubernetes.core finds it.
+
+The action plugin of kubernetes.core does the same. It cannot be used instead: it adds all arguments to the result as
+they were given, passwords in clear.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+
+__all__ = ["ActionModule"]
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no annotations
+    """For all modules of the collection: meta/runtime.yml directs them here."""
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Run the module, and give its result."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        with self._arguments(self._task.args) as arguments:
+            result.update(
+                self._execute_module(module_name=self._task.action, module_args=arguments, task_vars=task_vars)
+            )
+        return result
+
+    @contextmanager
+    def _arguments(self, given: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        """The arguments with kubeconfig files found relative to the play or role, and decrypted where they are vaulted."""
+        kubeconfig = given.get("kubeconfig")
+        if not kubeconfig or not isinstance(kubeconfig, str) or self._connection.transport != "local":
+            yield dict(given)
+            return
+        found = [self._find_needle("files", path) for path in kubeconfig.split(os.pathsep)]
+        files = [self._loader.get_real_file(path, decrypt=True) for path in found]
+        try:
+            yield {**given, "kubeconfig": os.pathsep.join(files)}
+        finally:
+            for file in files:
+                self._loader.cleanup_tmp_file(file)

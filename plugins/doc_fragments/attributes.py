@@ -1,0 +1,72 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Documentation of the attributes that the modules have in common."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """What every module that changes something supports."""
+
+    DOCUMENTATION = r"""
+attributes:
+  check_mode:
+    support: full
+    description:
+      - Can run in C(check_mode) and return changed status prediction without modifying target.
+    details:
+      - The API server checks each change in a dry run, with its admission webhooks.
+  diff_mode:
+    support: full
+    description:
+      - Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
+    details:
+      - Values of Secrets are not shown.
+  idempotent:
+    support: full
+    description:
+      - When run twice in a row outside check mode, with the same arguments, the second invocation indicates no change.
+    details:
+      - A second run sends no write request.
+  platform:
+    support: full
+    platforms: kubernetes
+    description:
+      - Target platforms of the module.
+    details:
+      - It runs where the Kubernetes API can be reached, mostly on the controller.
+"""
+
+    INFO = r"""
+attributes:
+  check_mode:
+    support: full
+    description:
+      - Can run in C(check_mode) and return changed status prediction without modifying target.
+    details:
+      - It changes nothing in either mode.
+  diff_mode:
+    support: N/A
+    description:
+      - Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
+  idempotent:
+    support: full
+    description:
+      - When run twice in a row outside check mode, with the same arguments, the second invocation indicates no change.
+  platform:
+    support: full
+    platforms: kubernetes
+    description:
+      - Target platforms of the module.
+    details:
+      - It runs where the Kubernetes API can be reached, mostly on the controller.
+"""
+
+    ACTIONGROUP = r"""
+attributes:
+  action_group:
+    support: full
+    membership: [opendatahub.model_registry.all]
+    description:
+      - Use C(group/opendatahub.model_registry.all) in C(module_defaults) to set defaults for this module.
+"""

@@ -1,0 +1,123 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Documentation of the option database, shared by modules."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """The database of a registry."""
+
+    DOCUMENTATION = r"""
+options:
+  database:
+    description:
+      - The database that the registry keeps its data in. A new registry needs it.
+      - For a registry that exists, give only what shall change.
+    type: dict
+    suboptions:
+      type:
+        description:
+          - The kind of server. MariaDB counts as V(mysql).
+          - A new registry needs it.
+        type: str
+        choices: [mysql, postgres]
+      host:
+        description:
+          - Host name or address of the server.
+          - A name without dots is that of a Service in the registries namespace. For one in another namespace, give
+            V(<service>.<namespace>.svc.cluster.local).
+        type: str
+      port:
+        description:
+          - Port of the server. The API's defaults are 3306 for MySQL and 5432 for PostgreSQL.
+        type: int
+      name:
+        description:
+          - The database on that server. It must exist, with the character set V(utf8mb4) on MySQL, and it is never
+            created or deleted by a registry.
+        type: str
+      username:
+        description:
+          - The account to log in with.
+        type: str
+      password:
+        description:
+          - The account's password. It is kept in a Secret of the registry's own, C(<name>-db-password), or in the one
+            that the dashboard has made.
+          - When it changes, the registry's pods are restarted.
+          - It must be the account's password already. The database itself is not changed.
+        type: str
+      password_secret:
+        description:
+          - An existing Secret in the registries namespace that holds the account's password, instead of
+            O(database.password). It is not read, changed or deleted.
+        type: dict
+        suboptions: &ref
+          name:
+            description:
+              - Name of the object.
+            type: str
+            required: true
+          key:
+            description:
+              - Key in its data.
+            type: str
+            required: true
+      generate:
+        description:
+          - Whether the operator runs a PostgreSQL server for this registry. Its data is deleted with the registry.
+          - Needs a cluster that serves API version v1beta1.
+        type: bool
+      tls:
+        description:
+          - How the connection to the database is encrypted. Without it, a new registry connects in plain text.
+        type: dict
+        suboptions:
+          enabled:
+            description:
+              - V(false) takes certificates and verification away from a registry that has them.
+              - With V(true) and no certificate authority, a connection to PostgreSQL is encrypted and not verified.
+            type: bool
+          ca_bundle:
+            description:
+              - A certificate authority in the bundle that the platform puts into each namespace.
+              - V(cluster) is the cluster-wide bundle, V(openshift_ai) the one of OpenShift AI or Open Data Hub.
+            type: str
+            choices: [cluster, openshift_ai]
+          ca_config_map:
+            description:
+              - An existing ConfigMap in the registries namespace that holds the certificate authority.
+            type: dict
+            suboptions: *ref
+          ca_secret:
+            description:
+              - An existing Secret in the registries namespace that holds the certificate authority.
+            type: dict
+            suboptions: *ref
+          ca_pem:
+            description:
+              - The certificate authority itself, one or more certificates in PEM form. It is kept in a ConfigMap of the
+                registry's own, C(<name>-db-credential).
+            type: str
+          verify:
+            description:
+              - Whether the server's certificate must be signed by the certificate authority and fit the host.
+              - Where a certificate authority is given, the default is V(true).
+            type: bool
+          client_certificate_secret:
+            description:
+              - An existing Secret in the registries namespace that holds a client certificate.
+            type: dict
+            suboptions: *ref
+          client_key_secret:
+            description:
+              - An existing Secret in the registries namespace that holds the client certificate's key.
+            type: dict
+            suboptions: *ref
+          mode:
+            description:
+              - PostgreSQL's C(sslmode), in place of O(database.tls.verify).
+            type: str
+            choices: [disable, allow, prefer, require, verify-ca, verify-full]
+"""

@@ -1,0 +1,25 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Documentation of the options for waiting, shared by modules."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """Whether and how long is waited."""
+
+    DOCUMENTATION = r"""
+options:
+  wait:
+    description:
+      - Whether to wait until the registry is ready, or gone.
+      - Ready means that its rollout is done and its server answers. Where it cannot become ready, the task fails as soon
+        as that is known, with the reason, and does not wait for the timeout.
+    type: bool
+    default: true
+  wait_timeout:
+    description:
+      - The longest time to wait, in seconds.
+    type: int
+    default: 300
+"""

@@ -1,0 +1,105 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The option schemas of the modules, composed of shared parts."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
+
+__all__ = ["DATABASE_RULES", "REGISTRY_RULES", "authentication", "database", "registry", "waiting"]
+
+Spec = dict[str, Any]
+
+
+def authentication() -> Spec:
+    """The options of kubernetes.core's modules that choose a cluster and a user, and the registries namespace."""
+    return {**copy.deepcopy(AUTH_ARG_SPEC), "namespace": {"type": "str"}}
+
+
+def waiting() -> Spec:
+    """Whether and how long is waited."""
+    return {
+        "wait": {"type": "bool", "default": True},
+        "wait_timeout": {"type": "int", "default": 300},
+    }
+
+
+def registry() -> Spec:
+    """One registry."""
+    return {
+        "name": {"type": "str"},
+        "display_name": {"type": "str"},
+        "description": {"type": "str"},
+        "database": {"type": "dict", "options": database(), **DATABASE_RULES},
+        "auth_proxy": {"type": "str", "choices": ["auto", "kube_rbac", "oauth", "istio", "none"]},
+        "resources": {
+            "type": "dict",
+            "options": {"requests": {"type": "dict"}, "limits": {"type": "dict"}},
+        },
+    }
+
+
+REGISTRY_RULES: Spec = {"required_one_of": [("name", "display_name")]}
+"""Between the options of registry()."""
+
+
+def database() -> Spec:
+    """The database of a registry."""
+    return {
+        "type": {"type": "str", "choices": ["mysql", "postgres"]},
+        "host": {"type": "str"},
+        "port": {"type": "int"},
+        "name": {"type": "str"},
+        "username": {"type": "str"},
+        "password": {"type": "str", "no_log": True},
+        "password_secret": _key_ref(no_log=False),
+        "generate": {"type": "bool"},
+        "tls": {"type": "dict", "options": _tls(), **_TLS_RULES},
+    }
+
+
+DATABASE_RULES: Spec = {
+    "mutually_exclusive": [
+        ("password", "password_secret"),
+        ("generate", "host"),
+        ("generate", "port"),
+        ("generate", "password"),
+        ("generate", "password_secret"),
+        ("generate", "tls"),
+    ],
+}
+"""Between the options of database()."""
+
+_TLS_RULES: Spec = {
+    "mutually_exclusive": [("ca_bundle", "ca_config_map", "ca_secret", "ca_pem")],
+    "required_together": [("client_certificate_secret", "client_key_secret")],
+}
+
+
+def _tls() -> Spec:
+    return {
+        "enabled": {"type": "bool"},
+        "ca_bundle": {"type": "str", "choices": ["cluster", "openshift_ai"]},
+        "ca_config_map": _key_ref(),
+        "ca_secret": _key_ref(no_log=False),
+        "ca_pem": {"type": "str"},
+        "verify": {"type": "bool"},
+        "client_certificate_secret": _key_ref(no_log=False),
+        "client_key_secret": _key_ref(no_log=False),
+        "mode": {"type": "str", "choices": ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]},
+    }
+
+
+def _key_ref(**attributes: Any) -> Spec:
+    """A key of a Secret or ConfigMap. no_log=False: the option's name sounds secret, its value is a name."""
+    return {
+        "type": "dict",
+        **attributes,
+        "options": {
+            "name": {"type": "str", "required": True},
+            "key": {"type": "str", "required": True, "no_log": False},
+        },
+    }

@@ -1,0 +1,100 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the API server's refusals mean, and what to do about each."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from .errors import (
+    AlreadyThere,
+    Conflict,
+    Forbidden,
+    Missing,
+    OutcomeUnknown,
+    RegistryError,
+    Rejected,
+    Unauthorized,
+    Unreachable,
+)
+from .kinds import KINDS
+
+__all__ = ["Operation", "refusal"]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """What was asked of the API server, in the words of its access rules."""
+
+    verb: str
+    """get, list, watch, create, patch, delete."""
+    kind: str
+    namespace: str | None = None
+    name: str = ""
+    subresource: str = ""
+
+    @property
+    def resource(self) -> str:
+        """The plural name, with the subresource."""
+        plural = KINDS[self.kind].plural
+        return f"{plural}/{self.subresource}" if self.subresource else plural
+
+    @property
+    def writes(self) -> bool:
+        """Whether it changes what is stored."""
+        return self.verb in ("create", "patch", "delete")
+
+    def __str__(self) -> str:
+        name = f" {self.name}" if self.name else ""
+        place = f" in namespace {self.namespace}" if self.namespace else ""
+        return f"{self.kind}{name}{place}"
+
+
+def refusal(operation: Operation, status: int, body: str) -> RegistryError:
+    """The error that an answer with this status and text stands for."""
+    answer = _status_object(body)
+    words = answer.get("message") or body.strip() or f"the API server answered {status} without a reason"
+    if status == 403 and "admission webhook" not in words and "is forbidden: User" in words:
+        return forbidden(operation, words)
+    if status == 409 and answer.get("reason") == "AlreadyExists":
+        return AlreadyThere(str(operation), words, "Look at the object, then run the task again.")
+    if "failed calling webhook" in words:
+        step = "Check that the pods of the model registry operator are ready, then run the task again."
+        return Unreachable(str(operation), words, step)
+    if status >= 500 and operation.writes:
+        return OutcomeUnknown(str(operation), words, "Run the task again: it looks first at what has been stored.")
+    kind, step = _BY_STATUS.get(status, (Unreachable, "Look at the API server's health, then run the task again."))
+    return kind(str(operation), words, step)
+
+
+_BY_STATUS: dict[int, tuple[type[RegistryError], str]] = {
+    400: (Rejected, "Correct the value that the message names."),
+    401: (
+        Unauthorized,
+        "Give credentials that are valid for this cluster: kubeconfig and context, or host and api_key.",
+    ),
+    403: (Rejected, "Correct what the message names, or ask the cluster's administrator about the policy."),
+    404: (Missing, "Check the name and the namespace, and that the product's operator is installed on this cluster."),
+    409: (Conflict, "Somebody else has changed the object at the same time: run the task again."),
+    410: (Conflict, "What was read is too old by now: run the task again."),
+    422: (Rejected, "Correct the value that the message names."),
+}
+
+
+def forbidden(operation: Operation, words: str) -> Forbidden:
+    """The right that is missing, and the rule that gives it."""
+    group = KINDS[operation.kind].group
+    role = f"a Role in namespace {operation.namespace}" if operation.namespace else "a ClusterRole"
+    rule = f'{{apiGroups: ["{group}"], resources: [{operation.resource}], verbs: [{operation.verb}]}}'
+    return Forbidden(str(operation), words, f"The user needs this rule in {role}: {rule}.")
+
+
+def _status_object(body: str) -> dict[str, Any]:
+    """The Status object of a refusal; empty where the answer is plain text, as for an unserved version."""
+    try:
+        answer = json.loads(body)
+    except ValueError:
+        return {}
+    return answer if isinstance(answer, dict) else {}

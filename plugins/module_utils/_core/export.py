@@ -1,0 +1,125 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From Kubernetes objects back to the words of the modules' options: what results show, and what can be given again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .manifests import DATABASES, DESCRIPTION, DISPLAY_NAME, MARK, PROXIES
+from .model import KeyRef, Object
+from .names import ca_config_map
+from .params import CA_BUNDLE, CA_BUNDLE_KEYS
+
+__all__ = ["ca_object", "database_type", "described", "is_own_ca", "is_own_secret", "password_ref", "proxy_of"]
+
+
+def described(registry: Object) -> Object:
+    """The registry as options of model_registry, without those that it does not use, and where it is reached.
+
+    There is no secret in it: passwords and certificates are named by reference.
+    """
+    meta, spec = registry["metadata"], registry.get("spec") or {}
+    annotations = meta.get("annotations") or {}
+    resources = (spec.get("rest") or {}).get("resources") or {}
+    return _present(
+        name=meta["name"],
+        namespace=meta.get("namespace"),
+        uid=meta.get("uid"),
+        display_name=annotations.get(DISPLAY_NAME),
+        description=annotations.get(DESCRIPTION),
+        database=_database(spec),
+        auth_proxy=proxy_of(spec) or "none",
+        resources=_present(requests=resources.get("requests"), limits=resources.get("limits")) or None,
+        hosts=(registry.get("status") or {}).get("hosts"),
+        created=meta.get("creationTimestamp"),
+        deleting_since=meta.get("deletionTimestamp"),
+    )
+
+
+def database_type(spec: Object) -> str | None:
+    """mysql or postgres; None where the registry has no database."""
+    return next((name for name in DATABASES if spec.get(name)), None)
+
+
+def proxy_of(spec: Object) -> str | None:
+    """The proxy in front of the registry server, newest first, as the option auth_proxy names it."""
+    return next((name for name in reversed(list(PROXIES)) if spec.get(PROXIES[name]) is not None), None)
+
+
+def password_ref(spec: Object) -> KeyRef | None:
+    """Where the password of the registry's database is."""
+    kind = database_type(spec)
+    ref = spec[kind].get("passwordSecret") if kind else None
+    return KeyRef(ref["name"], ref["key"]) if ref else None
+
+
+def ca_object(spec: Object) -> tuple[str, str] | None:
+    """Kind and name of the object with the certificate authority of the registry's database."""
+    database = spec.get(database_type(spec) or "") or {}
+    for field, kind in (("sslRootCertificateConfigMap", "ConfigMap"), ("sslRootCertificateSecret", "Secret")):
+        if database.get(field):
+            return kind, database[field]["name"]
+    return None
+
+
+def is_own_secret(secret: Object, registry: str) -> bool:
+    """Whether the Secret was made for that registry alone: by this collection, or by the dashboard.
+
+    The dashboard's is known by its generated name and its annotations.
+    """
+    meta = secret["metadata"]
+    if (meta.get("labels") or {}).get(MARK) == registry:
+        return True
+    exposed = "template.openshift.io/expose-password" in (meta.get("annotations") or {})
+    return exposed and meta.get("generateName") == f"{registry}-db-"
+
+
+def is_own_ca(config_map: Object, registry: str, used: tuple[str, str] | None) -> bool:
+    """Whether the ConfigMap holds the certificate authority uploaded for that registry alone.
+
+    The dashboard leaves no mark but the name, so that counts only where the registry uses it.
+    """
+    meta = config_map["metadata"]
+    marked = (meta.get("labels") or {}).get(MARK) == registry
+    return marked or (meta["name"] == ca_config_map(registry) and used == ("ConfigMap", meta["name"]))
+
+
+def _database(spec: Object) -> Object | None:
+    kind = database_type(spec)
+    if kind is None:
+        return None
+    fields = spec[kind]
+    return _present(
+        type=kind,
+        generate=fields.get("generateDeployment"),
+        host=fields.get("host") or fields.get("hostAddress"),
+        port=None if fields.get("generateDeployment") else fields.get("port"),
+        name=fields.get("database"),
+        username=fields.get("username"),
+        password_secret=fields.get("passwordSecret"),
+        tls=_tls(fields, kind),
+    )
+
+
+def _tls(fields: Object, database: str) -> Object:
+    config_map = fields.get("sslRootCertificateConfigMap")
+    bundle = None
+    if config_map and config_map["name"] == CA_BUNDLE:
+        bundle = next((word for word, key in CA_BUNDLE_KEYS.items() if key == config_map["key"]), None)
+    mode = fields.get("sslMode")
+    has_ca = config_map or fields.get("sslRootCertificateSecret")
+    return _present(
+        ca_bundle=bundle,
+        ca_config_map=None if bundle else config_map,
+        ca_secret=fields.get("sslRootCertificateSecret"),
+        client_certificate_secret=fields.get("sslCertificateSecret"),
+        client_key_secret=fields.get("sslKeySecret"),
+        # Given back, a certificate authority without verify would turn verification on.
+        verify=bool(fields.get("verifyServerCert")) if has_ca and database == "mysql" else None,
+        mode=None if mode == "disable" else mode,
+    )
+
+
+def _present(**values: Any) -> Object:
+    return {key: value for key, value in values.items() if value is not None and value != {}}

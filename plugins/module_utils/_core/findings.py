@@ -1,0 +1,276 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What deserves attention in registries that may well be ready: risks, leftovers, and what others cannot see."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta, timezone
+
+from .errors import InvalidInput
+from .export import ca_object, database_type, password_ref
+from .model import Object
+from .names import check_name, user_role
+from .plan import RESTART_PENDING, Key
+from .rollout import condition, timestamp
+from .status import DELETING, READY, Verdict
+
+__all__ = ["Authority", "Finding", "Inventory", "dashboard_lists", "find", "grants", "tls_facts"]
+
+EXPIRES_SOON = timedelta(days=30)
+OUR_MANAGER = "opendatahub.model_registry"
+"""This collection's name in managedFields: its own changes to a Secret are followed by a restart."""
+
+
+@dataclass(frozen=True)
+class Authority:
+    """A certificate authority, as far as it can be read."""
+
+    subject: str
+    expires: datetime
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """The registries of a namespace with all that findings are made of. A kind that may not be read is not in ``read``."""
+
+    registries: Mapping[str, Object]
+    objects: Mapping[Key, Object]
+    """Secrets, ConfigMaps, Roles and RoleBindings."""
+    read: frozenset[str]
+    pods: Mapping[str, list[Object]]
+    """Of the newest rollout, by registry."""
+    verdicts: Mapping[str, Verdict]
+    authorities: Mapping[str, tuple[Authority, ...]]
+    """By registry; empty where the certificates cannot be read here."""
+    now: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something to look at."""
+
+    code: str
+    severity: str
+    """blocker: the registry cannot work so. warning: it works, at a risk. note: good to know."""
+    what: str
+    why: str
+    remedy: str
+
+    def shown(self) -> dict[str, str]:
+        """As a result has it."""
+        return asdict(self)
+
+
+def find(name: str, inventory: Inventory) -> list[Finding]:
+    """The findings about one registry, blockers first."""
+    registry = inventory.registries[name]
+    found = [finding for check in _CHECKS for finding in check(name, registry, inventory)]
+    return sorted(found, key=lambda finding: ("blocker", "warning", "note").index(finding.severity))
+
+
+def tls_facts(registry: Object, authorities: Iterable[Authority]) -> Object:
+    """How the registry server connects to the database, and what is known of the authority that it trusts."""
+    spec = registry.get("spec") or {}
+    kind = database_type(spec) or ""
+    database = spec.get(kind) or {}
+    mode, source = database.get("sslMode"), ca_object(spec)
+    verified = bool(database.get("verifyServerCert")) or mode in ("verify-ca", "verify-full")
+    encrypted = bool(source or verified or database.get("sslCertificateSecret") or mode not in (None, *_OPPORTUNISTIC))
+    facts: Object = {"encrypted": encrypted, "verified": verified}
+    if source:
+        ref = database.get("sslRootCertificateConfigMap") or database["sslRootCertificateSecret"]
+        facts["ca"] = {"kind": source[0], "name": source[1], "key": ref["key"]}
+        facts["ca"]["certificates"] = [
+            {"subject": one.subject, "expires": one.expires.strftime("%Y-%m-%dT%H:%M:%SZ")} for one in authorities
+        ]
+    return facts
+
+
+_OPPORTUNISTIC = ("disable", "allow", "prefer")
+"""PostgreSQL's sslmode: these do without encryption where the server offers none."""
+
+
+def grants(name: str, bindings: Iterable[Object]) -> list[Object]:
+    """Who may use the registry: the RoleBindings to its Role, in the order of their names."""
+    own = [binding for binding in bindings if _grants(binding, name)]
+    return [
+        {
+            "name": binding["metadata"]["name"],
+            "subjects": [
+                {key: subject[key] for key in ("kind", "name", "namespace") if subject.get(key)}
+                for subject in binding.get("subjects") or ()
+            ],
+            "dashboard": dashboard_lists(binding, name),
+        }
+        for binding in sorted(own, key=lambda binding: str(binding["metadata"]["name"]))
+    ]
+
+
+def dashboard_lists(binding: Object, name: str) -> bool:
+    """Whether the dashboard shows the RoleBinding among a registry's permissions: by its labels, with one subject."""
+    labels = binding["metadata"].get("labels") or {}
+    wanted = {
+        "app": name,
+        "app.kubernetes.io/name": name,
+        "app.kubernetes.io/component": "model-registry",
+        "app.kubernetes.io/part-of": "model-registry",
+        "component": "model-registry",
+        "opendatahub.io/dashboard": "true",
+    }
+    return len(binding.get("subjects") or ()) == 1 and wanted.items() <= labels.items()
+
+
+def _grants(binding: Object, name: str) -> bool:
+    ref = binding.get("roleRef") or {}
+    return (ref.get("kind"), ref.get("name")) == ("Role", user_role(name))
+
+
+def _name(name: str, registry: Object, _inventory: Inventory) -> Iterator[Finding]:
+    try:
+        check_name(name)
+    except InvalidInput as error:
+        remedy = "Create it under another name on the same database, then delete this one."
+        yield Finding("invalid_name", "blocker", f"ModelRegistry {registry['metadata']['name']}", error.why, remedy)
+
+
+def _database(name: str, registry: Object, _inventory: Inventory) -> Iterator[Finding]:
+    spec = registry.get("spec") or {}
+    given = [kind for kind in ("mysql", "postgres") if spec.get(kind)]
+    if len(given) != 1:
+        why = "it names two databases" if given else "it names no database"
+        yield Finding(
+            "database_count", "blocker", f"ModelRegistry {name}", why, "Give exactly one of mysql and postgres."
+        )
+    elif spec[given[0]].get("generateDeployment"):
+        why = "the operator runs its database, on a volume that is the registry's own: deleting the registry destroys the data"
+        yield Finding(
+            "generated_database", "note", f"ModelRegistry {name}", why, "Back the database up before you delete it."
+        )
+
+
+def _secret(name: str, registry: Object, inventory: Inventory) -> Iterator[Finding]:
+    ref = password_ref(registry.get("spec") or {})
+    if ref is None or "Secret" not in inventory.read:
+        return
+    secret = inventory.objects.get(("Secret", _namespace(registry), ref.name))
+    if secret is None or ref.key not in (secret.get("data") or {}):
+        why = "it does not exist" if secret is None else f"it has no key {ref.key}"
+        remedy = "Create it, or give database.password or another database.password_secret."
+        yield Finding("secret_missing", "blocker", f"Secret {ref.name}", why, remedy)
+        return
+    yield from _stale_password(name, secret, inventory)
+
+
+def _shared_secret(name: str, registry: Object, inventory: Inventory) -> Iterator[Finding]:
+    ref = password_ref(registry.get("spec") or {})
+    others = [
+        other
+        for other, item in inventory.registries.items()
+        if ref and other != name and (used := password_ref(item.get("spec") or {})) and used.name == ref.name
+    ]
+    if ref and others:
+        why = f"the registries {', '.join(sorted(others))} use it, too: the dashboard deletes a Secret with the first of them"
+        remedy = "Give each registry a Secret of its own, with database.password or database.password_secret."
+        yield Finding("shared_secret", "warning", f"Secret {ref.name}", why, remedy)
+
+
+def _stale_password(name: str, secret: Object, inventory: Inventory) -> Iterator[Finding]:
+    """Pods get the password as an environment variable, when their container starts."""
+    started = [_started(pod) for pod in inventory.pods.get(name, ())]
+    changed = _data_changed(secret)
+    what = f"Secret {secret['metadata']['name']}"
+    if (secret["metadata"].get("annotations") or {}).get(RESTART_PENDING):
+        remedy = "Run the task that has changed the password again: it restarts the pods."
+        yield Finding(
+            "restart_pending", "warning", what, "it was changed and the restart of the pods is not done", remedy
+        )
+    elif changed and any(start and changed > start for start in started):
+        why = f"it was changed at {changed:%Y-%m-%dT%H:%M:%SZ}, after the registry's pods had started"
+        remedy = f"Restart them: kubectl rollout restart deployment/{name}."
+        yield Finding("secret_newer", "warning", what, why, remedy)
+
+
+def _started(pod: Object) -> datetime | None:
+    statuses = (pod.get("status") or {}).get("containerStatuses") or ()
+    server: Object = next((status for status in statuses if status["name"] == "rest-container"), {})
+    return timestamp(((server.get("state") or {}).get("running") or {}).get("startedAt"))
+
+
+def _data_changed(secret: Object) -> datetime | None:
+    """When somebody else has last written the Secret's values."""
+    meta = secret["metadata"]
+    others = [entry for entry in meta.get("managedFields") or () if entry.get("manager") != OUR_MANAGER]
+    times = [entry.get("time") for entry in others if "f:data" in (entry.get("fieldsV1") or {})]
+    return max(filter(None, map(timestamp, [meta.get("creationTimestamp"), *times])), default=None)
+
+
+def _transport(name: str, registry: Object, inventory: Inventory) -> Iterator[Finding]:
+    spec = registry.get("spec") or {}
+    if not database_type(spec) or spec[database_type(spec) or ""].get("generateDeployment"):
+        return
+    facts, what = tls_facts(registry, inventory.authorities.get(name, ())), f"database of {name}"
+    if not facts["encrypted"]:
+        why = "the registry server talks to it in plaintext, password and models included"
+        yield Finding("plaintext", "warning", what, why, "Give database.tls with the authority of its certificate.")
+    elif not facts["verified"]:
+        why = (
+            "the connection is encrypted, but anybody who answers at the host's address is believed to be the database"
+        )
+        yield Finding(
+            "unverified", "warning", what, why, "Set database.tls.verify (MySQL) or mode verify-full (PostgreSQL)."
+        )
+
+
+def _authority(name: str, registry: Object, inventory: Inventory) -> Iterator[Finding]:
+    spec = registry.get("spec") or {}
+    source = ca_object(spec)
+    if source is None:
+        return
+    kind, what = source[0], f"{source[0]} {source[1]}"
+    item = inventory.objects.get((kind, _namespace(registry), source[1]))
+    key = tls_facts(registry, ())["ca"]["key"]
+    if kind in inventory.read and (item is None or key not in (item.get("data") or {})):
+        why = "it does not exist" if item is None else f"it has no key {key}"
+        yield Finding("ca_missing", "blocker", what, why, "Create it, or name another source in database.tls.")
+    last = max((authority.expires for authority in inventory.authorities.get(name, ())), default=None)
+    if last and last < inventory.now + EXPIRES_SOON:
+        expired = last < inventory.now
+        why = f"the certificate authority in it {'expired' if expired else 'expires'} on {last:%Y-%m-%d}"
+        severity = "blocker" if expired and tls_facts(registry, ())["verified"] else "warning"
+        code = "ca_expired" if expired else "ca_expires_soon"
+        yield Finding(code, severity, what, why, "Give the authority's new certificate with database.tls.")
+
+
+def _status(name: str, registry: Object, inventory: Inventory) -> Iterator[Finding]:
+    verdict = inventory.verdicts[name]
+    says_available = condition(registry, "Available").get("status") == "True"
+    if says_available and verdict.state not in (READY, DELETING):
+        why = f"it says Available=True and is {verdict.state}: {verdict.message}"
+        remedy = verdict.next_step or "Look again in a moment."
+        yield Finding("stale_status", "warning", f"status of ModelRegistry {name}", why, remedy)
+    role = ("Role", _namespace(registry), user_role(name))
+    if says_available and "Role" in inventory.read and role not in inventory.objects:
+        why = "it does not exist: nobody but administrators can be given access to the registry"
+        yield Finding(
+            "role_missing", "warning", f"Role {role[2]}", why, "Check that the operator runs: it makes the Role."
+        )
+
+
+def _bindings(name: str, _registry: Object, inventory: Inventory) -> Iterator[Finding]:
+    for binding in (item for key, item in sorted(inventory.objects.items()) if key[0] == "RoleBinding"):
+        own = any(owner.get("kind") == "ModelRegistry" for owner in binding["metadata"].get("ownerReferences") or ())
+        from_operator = own and binding["metadata"]["name"] == f"{name}-users"
+        if _grants(binding, name) and not dashboard_lists(binding, name) and not from_operator:
+            why = "it grants access to the registry, and the dashboard does not list it: it wants one subject and its labels"
+            remedy = "Replace it by permissions of model_registry_permissions, or keep it in mind."
+            yield Finding("hidden_grant", "note", f"RoleBinding {binding['metadata']['name']}", why, remedy)
+
+
+def _namespace(registry: Object) -> str:
+    namespace: str = registry["metadata"]["namespace"]
+    return namespace
+
+
+_CHECKS = (_name, _database, _secret, _shared_secret, _transport, _authority, _status, _bindings)

@@ -1,0 +1,69 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The kinds of object that the collection reads or writes, and their paths: nothing is found out by discovery."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["GROUP", "KINDS", "VERSIONS", "Kind", "collection_path", "newest"]
+
+GROUP = "modelregistry.opendatahub.io"
+"""The API group of ModelRegistry."""
+VERSIONS = ("v1beta1", "v1alpha1")
+"""The versions of ModelRegistry that the collection can write, newest first."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind with its place in the API."""
+
+    group: str
+    """Empty for the core group."""
+    version: str
+    plural: str
+    namespaced: bool = True
+
+    @property
+    def api_version(self) -> str:
+        """As in an object's apiVersion."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+
+KINDS = {
+    "ModelRegistry": Kind(GROUP, VERSIONS[0], "modelregistries"),
+    "Secret": Kind("", "v1", "secrets"),
+    "ConfigMap": Kind("", "v1", "configmaps"),
+    "Deployment": Kind("apps", "v1", "deployments"),
+    "Pod": Kind("", "v1", "pods"),
+    "Service": Kind("", "v1", "services"),
+    "Endpoints": Kind("", "v1", "endpoints"),
+    "Event": Kind("", "v1", "events"),
+    "Namespace": Kind("", "v1", "namespaces", namespaced=False),
+    "Role": Kind("rbac.authorization.k8s.io", "v1", "roles"),
+    "RoleBinding": Kind("rbac.authorization.k8s.io", "v1", "rolebindings"),
+    "LocalSubjectAccessReview": Kind("authorization.k8s.io", "v1", "localsubjectaccessreviews"),
+    "SubjectAccessReview": Kind("authorization.k8s.io", "v1", "subjectaccessreviews", namespaced=False),
+    "SelfSubjectAccessReview": Kind("authorization.k8s.io", "v1", "selfsubjectaccessreviews", namespaced=False),
+    "Group": Kind("user.openshift.io", "v1", "groups", namespaced=False),
+    "Route": Kind("route.openshift.io", "v1", "routes"),
+    "AIHub": Kind("components.platform.opendatahub.io", "v1alpha1", "aihubs", namespaced=False),
+    "DataScienceCluster": Kind("datasciencecluster.opendatahub.io", "v1", "datascienceclusters", namespaced=False),
+    "InferenceService": Kind("serving.kserve.io", "v1beta1", "inferenceservices"),
+}
+"""By name. ModelRegistry is reached in the newest version that is served, not always in the one given here."""
+
+
+def collection_path(kind: Kind, namespace: str | None) -> str:
+    """The URL path of a kind's objects in a namespace, or in all of them where it is None."""
+    root = f"/apis/{kind.group}/{kind.version}" if kind.group else f"/api/{kind.version}"
+    middle = f"/namespaces/{namespace}" if kind.namespaced and namespace else ""
+    return f"{root}{middle}/{kind.plural}"
+
+
+def newest(served: tuple[str, ...]) -> str | None:
+    """The newest of the served versions of ModelRegistry that the collection can write; None where there is none.
+
+    To write an older one would lose what only the newer has: the API server stores what it can convert.
+    """
+    return next((version for version in VERSIONS if version in served), None)

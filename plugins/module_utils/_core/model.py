@@ -1,0 +1,81 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A registry in the user's words, typed. Everywhere, None means: leave it as it is, or to the API's default."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+__all__ = ["CaSource", "Database", "KeyRef", "Object", "Registry", "Tls"]
+
+Object = dict[str, Any]
+"""A Kubernetes object as JSON has it."""
+
+
+@dataclass(frozen=True)
+class KeyRef:
+    """A key of a Secret or ConfigMap in the registries namespace."""
+
+    name: str
+    key: str
+
+
+@dataclass(frozen=True)
+class CaSource:
+    """Where the certificate authority is that has signed the database server's certificate."""
+
+    kind: str
+    """ConfigMap or Secret."""
+    ref: KeyRef
+
+
+@dataclass(frozen=True)
+class Tls:
+    """How the registry server connects to the database."""
+
+    enabled: bool | None = None
+    """False takes certificates and verification away."""
+    ca: CaSource | None = None
+    ca_pem: str | None = field(default=None, repr=False)
+    """Certificates to store in the registry's own ConfigMap, instead of ``ca``."""
+    verify: bool | None = None
+    client_certificate: KeyRef | None = None
+    client_key: KeyRef | None = None
+    mode: str | None = None
+    """PostgreSQL's sslmode."""
+
+
+@dataclass(frozen=True)
+class Database:
+    """The database of a registry, and how to log in."""
+
+    type: str | None = None
+    """mysql or postgres."""
+    host: str | None = None
+    port: int | None = None
+    name: str | None = None
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    """To store in the registry's own Secret, instead of ``password_secret``."""
+    password_secret: KeyRef | None = None
+    tls: Tls | None = None
+    generate: bool | None = None
+    """Whether the operator runs a PostgreSQL server for this registry alone."""
+
+
+@dataclass(frozen=True)
+class Registry:
+    """One model registry."""
+
+    name: str
+    """metadata.name, which cannot change."""
+    display_name: str | None = None
+    description: str | None = None
+    """Empty takes it away."""
+    database: Database | None = None
+    auth_proxy: str | None = None
+    """kube_rbac, oauth, istio, none; auto on creation is what the served API version has."""
+    resources: Mapping[str, Any] | None = None
+    """Requests and limits of the registry server's container."""

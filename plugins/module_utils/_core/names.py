@@ -1,0 +1,71 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Resource names of registries: derived from a display name, checked by what really holds, and the names that follow."""
+
+from __future__ import annotations
+
+import re
+
+from .errors import InvalidInput
+
+__all__ = ["LONGEST", "ca_config_map", "check_name", "derive_name", "password_secret", "user_role", "users_group"]
+
+LONGEST = 49
+"""Characters. The operator labels the role ``registry-user-<name>`` with its name, and a label value has at most 63."""
+DIGITS_PREFIX = "mr-"
+"""Goes before a derived name that would begin with a digit: a Service's name must begin with a letter (RFC 1035)."""
+
+
+def derive_name(display_name: str) -> str:
+    """The resource name for a display name, as the dashboard derives it; empty where no usable character is left."""
+    text = display_name.strip().lower()
+    text = re.sub(r"[^a-z0-9-]", "", re.sub(r"\s", "-", text.lstrip("-")))
+    text = re.sub(r"-+", "-", text).lstrip("-")
+    if text[:1].isdigit():
+        text = DIGITS_PREFIX + text
+    return text[:LONGEST].rstrip("-")
+
+
+def check_name(name: str, option: str = "name") -> None:
+    """Raise InvalidInput where a registry of that name could be created and would never become available."""
+    if not name:
+        raise InvalidInput(option, "it is empty", "Give a name of lowercase letters, digits and dashes.")
+    if len(name) > LONGEST:
+        why = (
+            f"{name[:60]!r} has {len(name)} characters and {LONGEST} is the most: the operator uses registry-user-<name> "
+            "as a label value, which may have 63"
+        )
+        raise InvalidInput(option, why, f"Use a shorter name, such as {name[:LONGEST].rstrip('-.')!r}.")
+    if not re.fullmatch(r"[a-z0-9-]+", name):
+        why = f"{name!r} has other characters than lowercase letters, digits and dashes"
+        raise InvalidInput(option, why, _suggestion(name))
+    if not name[0].isalpha():
+        why = f"{name!r} does not begin with a letter, which the registry's Service, of the same name, must"
+        raise InvalidInput(option, why, _suggestion(name))
+    if name[-1] == "-":
+        raise InvalidInput(option, f"{name!r} ends with a dash", _suggestion(name))
+
+
+def _suggestion(name: str) -> str:
+    derived = derive_name(name)
+    return f"Use {derived!r}, for example." if derived else "Use lowercase letters, digits and dashes."
+
+
+def password_secret(name: str) -> str:
+    """The Secret that holds the registry's database password."""
+    return f"{name}-db-password"
+
+
+def ca_config_map(name: str) -> str:
+    """The ConfigMap that holds an uploaded certificate authority: the dashboard's name for it."""
+    return f"{name}-db-credential"
+
+
+def user_role(name: str) -> str:
+    """The Role, made by the operator, that lets its subjects use the registry."""
+    return f"registry-user-{name}"
+
+
+def users_group(name: str) -> str:
+    """OpenShift's Group, made by the operator, whose members may use the registry."""
+    return f"{name}-users"

@@ -1,0 +1,193 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From module options to a registry, with the checks that neither Ansible's schema nor the API server makes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from .certificates import check_ca_pem
+from .errors import InvalidInput
+from .model import CaSource, Database, KeyRef, Registry, Tls
+from .names import check_name, derive_name
+
+__all__ = ["registry_from"]
+
+Params = Mapping[str, Any]
+
+CA_BUNDLE = "odh-trusted-ca-bundle"
+CA_BUNDLE_KEYS = {"cluster": "ca-bundle.crt", "openshift_ai": "odh-ca-bundle.crt"}
+"""The ConfigMap that the product puts into every namespace, and its keys (OpenShift AI's documentation on certificates)."""
+LONGEST_DATABASE_NAME = {"mysql": 64, "postgres": 63}
+"""Characters: limits of MySQL and PostgreSQL identifiers."""
+LONGEST_USERNAME = 128
+"""Characters: MariaDB's limit, the widest of the servers'."""
+IN_URL = "a-zA-Z0-9._~!$&'()*+,;=-"
+"""What may stand unescaped in the user part of a URL, which PostgreSQL's password goes into as it is (RFC 3986, section 3.2.1)."""
+HOST = r"(?=.{1,253}\Z)[a-zA-Z0-9_]([a-zA-Z0-9_-]*[a-zA-Z0-9_])?(\.[a-zA-Z0-9_]([a-zA-Z0-9_-]*[a-zA-Z0-9_])?)*\.?|\[[0-9a-fA-F:.]+\]"
+OBJECT_NAME = r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?"
+DATA_KEY = r"[-._a-zA-Z0-9]+"
+
+
+def registry_from(params: Params, now: datetime, option: str = "") -> Registry:
+    """The registry that module options describe.
+
+    now: for certificates that have expired. option: a prefix for options in error texts, such as registries[3].
+    Raises InvalidInput.
+    """
+    prefix = f"{option}." if option else ""
+    display_name = params["display_name"]
+    if display_name is not None:
+        _check_line(f"{prefix}display_name", display_name)
+    name = params["name"]
+    if name is None:
+        name = derive_name(display_name or "")
+        if not name:
+            why = f"no resource name can be derived from {display_name!r}: none of its characters may be in one"
+            raise InvalidInput(f"{prefix}display_name", why, "Give name, too.")
+    check_name(name, f"{prefix}name")
+    database = params["database"]
+    return Registry(
+        name=name,
+        display_name=display_name,
+        description=params["description"],
+        database=None if database is None else _database(database, now, f"{prefix}database"),
+        auth_proxy=params["auth_proxy"],
+        resources=_resources(params["resources"], f"{prefix}resources"),
+    )
+
+
+def _resources(params: Params | None, option: str) -> Mapping[str, Any] | None:
+    if params is None:
+        return None
+    given = {part: amounts for part, amounts in params.items() if amounts is not None}
+    for part, amounts in given.items():
+        for name, amount in amounts.items():
+            if not re.fullmatch(r"[0-9]+(\.[0-9]+)?([KMGTPE]i|[numkMGTPE])?", str(amount)):
+                why = f"{amount!r} is no amount"
+                raise InvalidInput(f"{option}.{part}.{name}", why, "Give one such as 500m, 1 or 256Mi.")
+    return given
+
+
+def _database(params: Params, now: datetime, option: str) -> Database:
+    database = Database(
+        type=params["type"],
+        host=params["host"],
+        port=params["port"],
+        name=params["name"],
+        username=params["username"],
+        password=params["password"],
+        password_secret=_key_ref(params["password_secret"], f"{option}.password_secret"),
+        tls=None if params["tls"] is None else _tls(params["tls"], now, f"{option}.tls"),
+        generate=params["generate"],
+    )
+    _check_database(database, option)
+    return database
+
+
+def _check_database(database: Database, option: str) -> None:
+    if database.generate and database.type != "postgres":
+        why = "only a PostgreSQL server can be run by the operator"
+        raise InvalidInput(f"{option}.generate", why, f"Set {option}.type to postgres, or leave generate out.")
+    if database.host is not None and not re.fullmatch(HOST, database.host):
+        why = f"{database.host[:80]!r} is no host name or address"
+        step = "Give the bare name, such as mysql.databases.svc.cluster.local; the port has its own option."
+        raise InvalidInput(f"{option}.host", why, step)
+    if database.port is not None and not 1 <= database.port <= 65535:
+        raise InvalidInput(f"{option}.port", f"{database.port} is no port", "Give a number from 1 to 65535.")
+    _check_in_url(f"{option}.name", database.name, LONGEST_DATABASE_NAME.get(database.type or "", 64), database.type)
+    _check_in_url(f"{option}.username", database.username, LONGEST_USERNAME, database.type)
+    if database.password is not None:
+        _check_password(f"{option}.password", database.password, database.type)
+    if database.tls is not None:
+        _check_tls(database.tls, database.type, f"{option}.tls")
+
+
+def _check_in_url(option: str, value: str | None, longest: int, database_type: str | None) -> None:
+    """The operator writes names unescaped into the connection string."""
+    if value is None:
+        return
+    _check_line(option, value)
+    if len(value) > longest:
+        raise InvalidInput(option, f"it has {len(value)} characters and {longest} is the most", "Use a shorter one.")
+    allowed = f"[{IN_URL}]" if database_type == "postgres" else r"[^\s:@/?#%]"
+    bad = re.sub(allowed, "", value)
+    if "$(" in value:
+        raise InvalidInput(option, "it has $( in it, which Kubernetes would expand", "Choose one without it.")
+    if bad:
+        why = f"{value[:80]!r} has {bad[0]!r} in it, which breaks the registry server's connection string"
+        raise InvalidInput(option, why, "Use one of letters, digits, dashes and underscores.")
+
+
+def _check_password(option: str, password: str, database_type: str | None) -> None:
+    """The error texts never quote the password, or any character of it that is not named here."""
+    if not password:
+        raise InvalidInput(option, "it is empty", "Leave it out to keep the password as it is, or give one.")
+    if re.search(r"[\x00-\x1f\x7f]", password):
+        why = "it has a line break or another control character in it"
+        raise InvalidInput(option, why, "Remove it: it is often a line break at the end of a file that was read.")
+    if "$(" in password:
+        why = "it has $( in it, which Kubernetes takes for a variable to expand on its way to the registry server"
+        raise InvalidInput(option, why, "Choose a password without it.")
+    if database_type == "postgres" and re.search(f"[^{IN_URL}]", password):
+        why = "the registry server puts it unescaped into a URL, and it has a character that is not allowed there"
+        step = "Choose a password of letters, digits and any of . _ ~ ! $ & ' ( ) * + , ; = -"
+        raise InvalidInput(option, why, step)
+
+
+def _tls(params: Params, now: datetime, option: str) -> Tls:
+    if params["ca_pem"] is not None:
+        check_ca_pem(params["ca_pem"], now, f"{option}.ca_pem")
+    return Tls(
+        enabled=params["enabled"],
+        ca=_ca(params, option),
+        ca_pem=params["ca_pem"],
+        verify=params["verify"],
+        client_certificate=_key_ref(params["client_certificate_secret"], f"{option}.client_certificate_secret"),
+        client_key=_key_ref(params["client_key_secret"], f"{option}.client_key_secret"),
+        mode=params["mode"],
+    )
+
+
+def _ca(params: Params, option: str) -> CaSource | None:
+    if params["ca_bundle"] is not None:
+        return CaSource("ConfigMap", KeyRef(CA_BUNDLE, CA_BUNDLE_KEYS[params["ca_bundle"]]))
+    for name, kind in (("ca_config_map", "ConfigMap"), ("ca_secret", "Secret")):
+        ref = _key_ref(params[name], f"{option}.{name}")
+        if ref is not None:
+            return CaSource(kind, ref)
+    return None
+
+
+def _check_tls(tls: Tls, database_type: str | None, option: str) -> None:
+    given = [tls.ca, tls.ca_pem, tls.client_certificate]
+    if tls.enabled is False and (tls.verify or any(value is not None for value in given)):
+        why = "it is false, and certificates or verify are given with it"
+        raise InvalidInput(f"{option}.enabled", why, "Leave enabled out, or give it alone to connect in plain text.")
+    if tls.mode is not None and database_type != "postgres":
+        why = "it is for PostgreSQL, and the database is none"
+        raise InvalidInput(f"{option}.mode", why, "Use verify for MySQL, or set database.type to postgres.")
+    if tls.mode is not None and tls.verify is not None:
+        why = "verify says the same in other words"
+        raise InvalidInput(f"{option}.mode", why, "Give mode alone: verify-full is what verify stands for.")
+
+
+def _key_ref(params: Params | None, option: str) -> KeyRef | None:
+    if params is None:
+        return None
+    for part, pattern in (("name", OBJECT_NAME), ("key", DATA_KEY)):
+        if len(params[part]) > 253 or not re.fullmatch(pattern, params[part]):
+            why = f"{params[part][:80]!r} cannot be one"
+            step = "Give the name of an object in the registries namespace and of a key in its data."
+            raise InvalidInput(f"{option}.{part}", why, step)
+    return KeyRef(params["name"], params["key"])
+
+
+def _check_line(option: str, text: str) -> None:
+    if not text.strip():
+        raise InvalidInput(option, "it is empty", "Leave it out to keep it as it is, or give a text.")
+    if re.search(r"[\x00-\x1f\x7f]", text):
+        raise InvalidInput(option, "it has a line break or another control character in it", "Remove it.")

@@ -1,0 +1,75 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What may be shown: values of Secrets are sealed where they are read, and stay so wherever they go."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+from .model import Object
+
+__all__ = ["Sealed", "seal", "shown", "unsealed"]
+
+
+class Sealed:
+    """A value of a Secret, as base64. It can be compared and sent; its text and repr do not show it."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    @classmethod
+    def of(cls, plain: str) -> Sealed:
+        """Of a value as the user gave it."""
+        return cls(base64.b64encode(plain.encode()).decode())
+
+    def reveal(self) -> str:
+        """The base64 text, for the request body that carries it, and for nothing else."""
+        return self._value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sealed) and self._value == other._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+    def __repr__(self) -> str:
+        return "(hidden)"
+
+
+def seal(secret: Object) -> Object:
+    """The Secret with its values sealed, and without the copy of itself that `kubectl apply` may have left in it."""
+    meta = dict(secret.get("metadata", {}))
+    annotations = {k: v for k, v in meta.get("annotations", {}).items() if k != LAST_APPLIED}
+    if "annotations" in meta:
+        meta["annotations"] = annotations
+    meta.pop("managedFields", None)
+    data = {key: Sealed(value) for key, value in (secret.get("data") or {}).items()}
+    return {**secret, "metadata": meta, "data": data}
+
+
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+
+
+def unsealed(value: Any) -> Any:
+    """The value with all that is sealed in it revealed: what a request carries."""
+    if isinstance(value, Sealed):
+        return value.reveal()
+    if isinstance(value, dict):
+        return {key: unsealed(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [unsealed(item) for item in value]
+    return value
+
+
+def shown(value: Any, label: str = "(hidden)") -> Any:
+    """The value with ``label`` in place of all that is sealed: what results and diffs carry."""
+    if isinstance(value, Sealed):
+        return label
+    if isinstance(value, dict):
+        return {key: shown(item, label) for key, item in value.items()}
+    if isinstance(value, list):
+        return [shown(item, label) for item in value]
+    return value

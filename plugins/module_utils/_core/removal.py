@@ -1,0 +1,147 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What goes when a registry is deleted, what the cluster takes with it, and what stays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .errors import Refused
+from .export import ca_object, database_type, is_own_ca, is_own_secret, password_ref
+from .kinds import GROUP
+from .model import Object
+from .names import user_role, users_group
+from .plan import Change, Observed, Plan
+
+__all__ = ["REGISTRY_LABEL", "Confirmed", "Dependents", "Removal", "plan_absent"]
+
+REGISTRY_LABEL = f"{GROUP}/name"
+"""Label of an InferenceService: the registry that its model comes from."""
+
+
+@dataclass(frozen=True)
+class Dependents:
+    """What refers to a registry from outside its namespace, as far as the user may see it."""
+
+    inference_services: tuple[str, ...] = ()
+    """As namespace/name."""
+    members: tuple[str, ...] = ()
+    """Users in OpenShift's Group of the registry."""
+
+
+@dataclass(frozen=True)
+class Confirmed:
+    """What the user has said yes to."""
+
+    force: bool = False
+    """To delete in spite of InferenceServices that refer to the registry."""
+    generated_data: bool = False
+    """To destroy the data of a database that the operator runs."""
+
+
+@dataclass(frozen=True)
+class Removal:
+    """A deletion: first the registry, and the rest once it is gone."""
+
+    plan: Plan
+    kept: tuple[Object, ...] = ()
+    """What stays: kind, name, reason."""
+    lost: tuple[Object, ...] = ()
+    """What goes with the registry without being asked for: kind, name, reason."""
+
+
+def plan_absent(name: str, observed: Observed, dependents: Dependents, confirmed: Confirmed) -> Removal:
+    """The deletion of a registry and of what was made for it alone. Raises Refused."""
+    registry = observed.registries.get(name)
+    spec: Object = (registry or {}).get("spec") or {}
+    if registry is not None:
+        _check(name, spec, dependents, confirmed)
+    others = {other: found for other, found in observed.registries.items() if other != name}
+    gone, kept = [], []
+    for key, item in sorted(observed.objects.items()):
+        verdict = _verdict(name, spec, item, others)
+        if verdict == "":
+            gone.append(_deletion(item, observed.namespace))
+        elif verdict is not None:
+            kept.append({"kind": key[0], "name": key[2], "reason": verdict})
+    database = _database(spec)
+    if database:
+        kept.insert(0, database)
+    deleting = registry is None or registry["metadata"].get("deletionTimestamp")
+    first = () if deleting or registry is None else (_deletion(registry, observed.namespace),)
+    return Removal(Plan(first, tuple(gone)), tuple(kept), _lost(name, spec, dependents))
+
+
+def _check(name: str, spec: Object, dependents: Dependents, confirmed: Confirmed) -> None:
+    if dependents.inference_services and not confirmed.force:
+        listed = ", ".join(dependents.inference_services)
+        why = f"InferenceServices refer to it and can hang on their own deletion once it is gone: {listed}"
+        raise Refused(f"ModelRegistry {name}", why, "Delete them first, or set force.")
+    if (spec.get("postgres") or {}).get("generateDeployment") and not confirmed.generated_data:
+        why = "the operator runs its database, and deletes the data with the registry"
+        raise Refused(f"ModelRegistry {name}", why, "Save what you need, then set delete_generated_data.")
+
+
+def _verdict(name: str, spec: Object, item: Object, others: dict[str, Object]) -> str | None:
+    """Empty where the object goes, the reason where it stays, None where it does not concern the registry."""
+    kind, object_name = item["kind"], item["metadata"]["name"]
+    if kind == "RoleBinding":
+        return _grant_verdict(name, item)
+    used = {("Secret", ref.name)} if (ref := password_ref(spec)) else set()
+    ca = ca_object(spec)
+    own = is_own_secret(item, name) if kind == "Secret" else is_own_ca(item, name, ca)
+    if not own:
+        return "it was not made for this registry alone" if (kind, object_name) in {*used, ca} else None
+    users = sorted(other for other, found in others.items() if _uses(found.get("spec") or {}, kind, object_name))
+    return f"used by {', '.join(users)}, too" if users else ""
+
+
+def _grant_verdict(name: str, binding: Object) -> str | None:
+    """A binding that the registry owns is taken by the cluster."""
+    owners = binding["metadata"].get("ownerReferences") or ()
+    concerns = binding["roleRef"]["name"] == user_role(name)
+    return "" if concerns and not any(owner["kind"] == "ModelRegistry" for owner in owners) else None
+
+
+def _uses(spec: Object, kind: str, name: str) -> bool:
+    """Whether any field of the spec's database names the object."""
+    fields = spec.get(database_type(spec) or "") or {}
+    place = {"Secret": "Secret", "ConfigMap": "ConfigMap"}[kind]
+    return any(
+        field.endswith(place) and isinstance(ref, dict) and ref.get("name") == name for field, ref in fields.items()
+    )
+
+
+def _database(spec: Object) -> Object | None:
+    kind = database_type(spec)
+    fields = spec.get(kind or "") or {}
+    if not fields or fields.get("generateDeployment"):
+        return None
+    place = f"{fields.get('database')} on {fields.get('host') or fields.get('hostAddress')}:{fields.get('port')}"
+    return {"kind": "Database", "name": place, "reason": f"{kind} data is never deleted with a registry"}
+
+
+def _lost(name: str, spec: Object, dependents: Dependents) -> tuple[Object, ...]:
+    lost = []
+    if dependents.members:
+        reason = f"OpenShift's Group goes with the registry; its members were {', '.join(dependents.members)}"
+        lost.append({"kind": "Group", "name": users_group(name), "reason": reason})
+    if (spec.get("postgres") or {}).get("generateDeployment"):
+        reason = "the operator deletes the database that it has run, with its data"
+        lost.append({"kind": "PersistentVolumeClaim", "name": f"{name}-postgres-storage", "reason": reason})
+    lost.extend(
+        {"kind": "InferenceService", "name": service, "reason": "it refers to a registry that is gone"}
+        for service in dependents.inference_services
+    )
+    return tuple(lost)
+
+
+def _deletion(item: Object, namespace: str) -> Change:
+    """The deletion of the very object that was looked at, not of a successor of its name."""
+    meta = item["metadata"]
+    expected = {"uid": meta["uid"]}
+    if item["kind"] != "ModelRegistry":
+        # The operator writes a registry's status again and again.
+        expected["resourceVersion"] = meta["resourceVersion"]
+    before = {key: value for key, value in item.items() if key in ("spec", "data", "roleRef", "subjects")}
+    return Change(item["kind"], namespace, meta["name"], "delete", {"preconditions": expected}, before)

@@ -1,0 +1,185 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How far a registry's Deployment is on its way from an edit to ready pods behind its Service."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timezone
+from typing import Any
+
+from .export import database_type
+from .model import Object
+
+__all__ = [
+    "carries_out",
+    "condition",
+    "edited_at",
+    "latest",
+    "newest_pods",
+    "pending",
+    "registry_of",
+    "serves",
+    "timestamp",
+]
+
+
+def condition(item: Object | None, kind: str) -> Object:
+    """A condition of an object's status by its type; empty where it is not there."""
+    conditions: list[Object] = ((item or {}).get("status") or {}).get("conditions") or []
+    return next((found for found in conditions if found.get("type") == kind), {})
+
+
+def timestamp(text: str | None) -> datetime | None:
+    """A time as Kubernetes writes it, to the second or finer."""
+    if not text:
+        return None
+    return datetime.strptime(re.sub(r"\.\d+", "", text), "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
+
+
+def latest(item: Object) -> datetime | None:
+    """The newest time in an object that the cluster itself has set: the cluster's clock shows at least that."""
+    status = item.get("status") or {}
+    texts = [item["metadata"].get("creationTimestamp")]
+    texts += [found.get("lastTransitionTime") for found in status.get("conditions") or ()]
+    texts += [(c.get("state") or {}).get("running", {}).get("startedAt") for c in status.get("containerStatuses") or ()]
+    texts += [entry.get("time") for entry in item["metadata"].get("managedFields") or ()]
+    return _newest(texts)
+
+
+def edited_at(registry: Object) -> datetime | None:
+    """When somebody has last written the registry itself, not its status."""
+    meta = registry["metadata"]
+    entries = [entry for entry in meta.get("managedFields") or () if entry.get("subresource") != "status"]
+    return _newest([meta.get("creationTimestamp"), *(entry.get("time") for entry in entries)])
+
+
+def _newest(texts: Iterable[str | None]) -> datetime | None:
+    """The newest of some times; as text they sort as times do."""
+    return timestamp(max(filter(None, texts), default=None))
+
+
+def registry_of(pod: Object) -> str | None:
+    """The registry whose server the pod runs, by the labels that the operator sets; None for any other pod."""
+    labels = pod["metadata"].get("labels") or {}
+    return labels.get("app") if labels.get("component") == "model-registry" else None
+
+
+def newest_pods(deployment: Object, pods: Iterable[Object]) -> list[Object]:
+    """The pods of the Deployment's newest rollout that are neither being deleted nor at an end.
+
+    The Deployment's controller names the newest ReplicaSet in the condition Progressing; where it does not, the
+    rollout is that of the youngest pod.
+    """
+    alive = [pod for pod in pods if not pod["metadata"].get("deletionTimestamp")]
+    alive = [pod for pod in alive if (pod.get("status") or {}).get("phase") not in ("Failed", "Succeeded")]
+    named = re.search(r'[Rr]eplica ?[Ss]et "([^"]+)"', condition(deployment, "Progressing").get("message", ""))
+    if named:
+        return [pod for pod in alive if named[1] in _owners(pod)]
+    youngest = max(alive, key=lambda pod: str(pod["metadata"].get("creationTimestamp", "")), default=None)
+    return [pod for pod in alive if _owners(pod) == _owners(youngest)] if youngest else []
+
+
+def _owners(pod: Object) -> list[str]:
+    return [owner["name"] for owner in pod["metadata"].get("ownerReferences") or ()]
+
+
+def pending(deployment: Object) -> str:
+    """What the Deployment's rollout still lacks, in words; empty where it is done (as `kubectl rollout status` sees it)."""
+    status, wanted = deployment.get("status") or {}, (deployment.get("spec") or {}).get("replicas", 1)
+    if (status.get("observedGeneration") or 0) < deployment["metadata"].get("generation", 0):
+        return "its last change has not been looked at yet"
+    updated, total = status.get("updatedReplicas") or 0, status.get("replicas") or 0
+    available = status.get("availableReplicas") or 0
+    if updated < wanted:
+        return f"{updated} of {wanted} new pods have been created"
+    if total > updated:
+        return f"{total - updated} old pods have not ended"
+    if available < wanted or not wanted:
+        return f"{available} of {wanted} pods are available"
+    return ""
+
+
+def serves(endpoints: Object | None, pods: Iterable[Object]) -> bool:
+    """Whether the Service passes requests on to each of the pods, and to no others."""
+    subsets = (endpoints or {}).get("subsets") or ()
+    ready = {address["ip"] for subset in subsets for address in subset.get("addresses") or ()}
+    return bool(ready) and ready == {(pod.get("status") or {}).get("podIP") for pod in pods}
+
+
+def carries_out(deployment: Object, registry: Object) -> bool | None:
+    """Whether the Deployment runs the registry server on the database that the registry's spec says now.
+
+    The status of a registry does not tell which edit it is about, so this compares what the operator's template makes of
+    the spec. None where the Deployment is not of that form: registry servers up to 0.2.19, releases of the operator that
+    write it differently, and databases that the operator runs itself.
+    """
+    spec = registry.get("spec") or {}
+    kind = database_type(spec)
+    template = ((deployment.get("spec") or {}).get("template") or {}).get("spec") or {}
+    server: Object = next((c for c in template.get("containers") or () if c["name"] == "rest-container"), {})
+    options = dict(_option(argument) for argument in server.get("args") or ())
+    if kind is None or spec[kind].get("generateDeployment") or not _KNOWN_DSN.fullmatch(options.get("dsn", "")):
+        return None
+    expected = {"dsn": _dsn(kind, spec[kind]), **{option: ref["key"] for option, ref in _files(spec[kind])}}
+    found = {name: options[name] for name in ("dsn", *_FILES.values()) if name in options}
+    verifies = options.get("ssl-verify-server-cert") == "true"
+    same = expected == found and verifies == bool(spec[kind].get("verifyServerCert"))
+    return same and set(_references(kind, spec[kind])) == set(_mounted(server, template))
+
+
+_KNOWN_DSN = re.compile(r"[^@]*@tcp\([^)]*\)/[^?]*\?charset=utf8mb4|postgresql://[^?]*(\?sslmode=[a-z-]+)?")
+_FILES = {
+    "sslCertificateSecret": "ssl-cert",
+    "sslKeySecret": "ssl-key",
+    "sslRootCertificateConfigMap": "ssl-root-cert",
+    "sslRootCertificateSecret": "ssl-root-cert",
+}
+"""The fields that name files, and the registry server's options for them (after --embedmd-database-)."""
+
+
+def _option(argument: str) -> tuple[str, str]:
+    """An argument as name and value, without the folder of a file."""
+    name = argument.split("=", 1)[0].replace("--embedmd-database-", "")
+    value = argument.partition("=")[2]
+    return name, value.rpartition("/")[2] if name in _FILES.values() else value
+
+
+def _dsn(kind: str, database: Object) -> str:
+    """How the operator writes a database's address and account."""
+    variable = f":$({kind.upper()}_PASSWORD)" if database.get("passwordSecret") else ""
+    host = database.get("host") or database.get("hostAddress")
+    place, name = f"{host}:{database.get('port')}", database.get("database")
+    if kind == "mysql":
+        return f"{database.get('username')}{variable}@tcp({place})/{name}?charset=utf8mb4"
+    mode = f"?sslmode={database['sslMode']}" if database.get("sslMode") else ""
+    return f"postgresql://{database.get('username')}{variable}@{place}/{name}{mode}"
+
+
+def _files(database: Object) -> Iterator[tuple[str, Object]]:
+    """Option and reference of each file that the database names; of two authorities, the ConfigMap counts."""
+    for field, option in _FILES.items():
+        both = field == "sslRootCertificateSecret" and database.get("sslRootCertificateConfigMap")
+        if database.get(field) and not both:
+            yield option, database[field]
+
+
+def _references(kind: str, database: Object) -> Iterator[tuple[Any, ...]]:
+    """The objects that the spec's database names."""
+    if ref := database.get("passwordSecret"):
+        yield ("password", ref["name"], ref["key"])
+    for option, ref in _files(database):
+        yield (f"{kind}-{option.replace('root-cert', 'rootcert')}", ref["name"])
+
+
+def _mounted(server: Object, template: Object) -> Iterator[tuple[Any, ...]]:
+    """The same as a Deployment has them: the password's variable and the certificates' volumes."""
+    for variable in server.get("env") or ():
+        ref = (variable.get("valueFrom") or {}).get("secretKeyRef")
+        if ref and variable["name"].endswith("_PASSWORD"):
+            yield ("password", ref["name"], ref["key"])
+    for volume in template.get("volumes") or ():
+        source = volume.get("secret") or volume.get("configMap") or {}
+        if re.fullmatch(r"(mysql|postgres)-ssl-(cert|key|rootcert)", volume["name"]):
+            yield (volume["name"], source.get("secretName") or source.get("name"))

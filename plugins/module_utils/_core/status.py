@@ -1,0 +1,413 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is known of a registry at one moment -> whether it is ready, on its way, or failed and why.
+
+A registry's own status is not enough. Its conditions do not say which edit they are about, and Available=True can be the
+old pod's. For a database that cannot be used they say "containers not ready" and no more: the database's words are in
+the log of the registry server alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from .causes import (
+    CONNECTING,
+    Cause,
+    container_cause,
+    database_cause,
+    last_lines,
+    last_said,
+    next_step,
+    said,
+    scrubbed,
+    silent,
+)
+from .export import database_type
+from .model import Object
+from .rollout import carries_out, condition, edited_at, newest_pods, pending, serves, timestamp
+
+__all__ = ["DELETING", "FAILED", "GONE", "READY", "WAITING", "Evidence", "Log", "Verdict", "host_service", "judge"]
+
+READY, WAITING, FAILED, DELETING, GONE = "ready", "waiting", "failed", "deleting", "gone"
+
+SETTLING = timedelta(seconds=3)
+"""After an edit, nothing is believed for that long: the operator, which watches registries, has acted by then."""
+OPERATOR_SILENCE = timedelta(seconds=20)
+"""An operator that runs answers a new or edited registry within a second; this leaves time for a new leader (15 s)."""
+DATABASE_SILENCE = timedelta(seconds=20)
+"""A database that drops packets lets the registry server say nothing. It is killed by its startup probe after 40 s."""
+MISSING_SERVICE = timedelta(seconds=5)
+"""A host that names no Service: the Service may be created together with the registry."""
+MOUNTING = timedelta(seconds=6)
+"""On OpenShift a pod is made before the platform has made its proxy's certificate: mounting fails at first, and the kubelet
+repeats it after 0.5, 1 and 2 s, then 4 s."""
+SCHEDULING = timedelta(seconds=5)
+"""A pod is unschedulable for a moment where it takes the place of one that ends."""
+FRONT = timedelta(seconds=8)
+"""A router admits a route within seconds."""
+
+SERVERS = ("rest-container", "grpc-container")
+"""The containers that log their database's words."""
+_TRANSIENT = re.compile(
+    r"the object has been modified|already exists|etcdserver|too many requests|timeout|deadline exceeded|connection refused"
+    r"|EOF|connection reset|not yet|is being terminated|object is being deleted",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a registry's state is, why, and what to do about it."""
+
+    state: str
+    """ready, waiting, failed, deleting, gone."""
+    reason: str
+    """A short code, the same in every language and release."""
+    message: str
+    """One sentence, with the database's or Kubernetes' own words."""
+    next_step: str = ""
+    """What to do; empty where there is nothing to do."""
+    source: str = ""
+    """Where the words were read."""
+    notes: tuple[str, ...] = ()
+    """What could not be looked at, and the right that is missing."""
+
+    @property
+    def settled(self) -> bool:
+        """Whether waiting any longer for a ready registry would not change it."""
+        return self.state != WAITING
+
+
+@dataclass(frozen=True)
+class Log:
+    """What a container has written: its run now, and the one before its last restart."""
+
+    current: str = ""
+    previous: str = ""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that is known of one registry. Empty is what is not there; what may not be read is in ``unreadable``."""
+
+    registry: Object | None
+    now: datetime
+    """By the cluster's clock."""
+    deployment: Object | None = None
+    pods: Sequence[Object] = ()
+    """All of the registry's."""
+    endpoints: Object | None = None
+    logs: Mapping[tuple[str, str], Log] = field(default_factory=dict)
+    """By pod and container."""
+    events: Sequence[Object] = ()
+    """Of the pods that wait for their volumes."""
+    host_exists: bool | None = None
+    """Whether the Service that the database's host names is there; None where it names none, or that is not known."""
+    restart_pending: bool = False
+    """Whether the password was changed and the pods still have the old one."""
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+    """By kind (Deployment, Pod, log, …), the right that is missing, in words."""
+
+    def age(self, since: datetime | None) -> timedelta:
+        """How long ago that was; nothing is known to be long ago that has no time."""
+        return timedelta(0) if since is None else self.now - since
+
+    @property
+    def name(self) -> str:
+        """The registry's resource name."""
+        name: str = self.registry["metadata"]["name"] if self.registry else ""
+        return name
+
+    @property
+    def newest(self) -> list[Object]:
+        """The pods of the newest rollout."""
+        return newest_pods(self.deployment or {"metadata": {}}, self.pods)
+
+
+def judge(evidence: Evidence) -> Verdict:
+    """The registry's state, by the first of the checks that has something to say."""
+    verdict = next(verdict for check in _CHECKS for verdict in check(evidence))
+    notes = tuple(dict.fromkeys(evidence.unreadable.values()))
+    return Verdict(verdict.state, verdict.reason, verdict.message, verdict.next_step, verdict.source, notes)
+
+
+def host_service(registry: Object) -> tuple[str, str] | None:
+    """Namespace and name of the Service that the database's host names; None where it is no name of a Service.
+
+    A bare name is looked up in the pod's own namespace (Kubernetes' DNS for Services).
+    """
+    spec = registry.get("spec") or {}
+    host = (spec.get(database_type(spec) or "") or {}).get("host") or ""
+    own = registry["metadata"].get("namespace", "")
+    found = re.fullmatch(r"([a-z0-9-]+)(?:\.([a-z0-9-]+)\.svc(?:\.cluster\.local)?\.?)?", host)
+    if found is None or found[1].isdigit():
+        return None
+    return found[2] or own, found[1]
+
+
+def _absent(evidence: Evidence) -> Iterator[Verdict]:
+    if evidence.registry is None:
+        yield Verdict(GONE, "gone", "The registry does not exist.")
+
+
+def _deleting(evidence: Evidence) -> Iterator[Verdict]:
+    meta = evidence.registry["metadata"] if evidence.registry else {}
+    if not meta.get("deletionTimestamp"):
+        return
+    left, since = meta.get("finalizers") or [], meta["deletionTimestamp"]
+    message = f"It is being deleted since {since}; finalizers that are left: {', '.join(left) or 'none'}."
+    step = (
+        "Look into the log of the model registry operator, which takes its finalizer off when its own clean-up has worked "
+        "(deployment model-registry-operator-controller-manager). Never take it off by hand before you have done that work."
+    )
+    yield Verdict(DELETING, "finalizing", message, step, f"metadata of ModelRegistry {meta['name']}")
+
+
+def _operator(evidence: Evidence) -> Iterator[Verdict]:
+    """Whether the operator has looked at the registry as it is now, and what it says about it."""
+    registry = evidence.registry or {"metadata": {}}
+    since_edit = evidence.age(edited_at(registry))
+    available = condition(registry, "Available")
+    words = scrubbed(available.get("message", ""))
+    source = f"condition Available of ModelRegistry {evidence.name}"
+    if since_edit < SETTLING and not _made_since(evidence.deployment, edited_at(registry)):
+        yield Verdict(WAITING, "operator", "The operator has not had the time to act on the last edit.")
+    if words.startswith("unexpected reconcile error") and not _TRANSIENT.search(words):
+        yield _refused(words, source)
+    behind = evidence.deployment is not None and carries_out(evidence.deployment, registry) is False
+    if available and not behind:
+        return
+    what = "the last edit" if behind else "the registry"
+    if since_edit > OPERATOR_SILENCE:
+        step = "Check that the model registry operator runs: its pods, and the component modelregistry of the platform."
+        message = f"The operator has not acted on {what} since {edited_at(registry):%Y-%m-%dT%H:%M:%SZ}."
+        yield Verdict(FAILED, "operator_silent", message, step, f"status of ModelRegistry {evidence.name}")
+    yield Verdict(WAITING, "operator", f"The operator has not acted on {what} yet.")
+
+
+def _made_since(deployment: Object | None, edit: datetime | None) -> bool:
+    """Whether the Deployment is younger than the edit: what is to be seen of it then cannot be about an older spec."""
+    made = timestamp(deployment["metadata"].get("creationTimestamp")) if deployment else None
+    return made is not None and edit is not None and made >= edit
+
+
+def _refused(words: str, source: str) -> Verdict:
+    """An object that the operator wants to make is not taken by the API server."""
+    name_is_bad = re.search(r"is invalid: metadata\.(name|labels)|must be no more than 63|DNS-1035", words)
+    step = (
+        "Create the registry under another name: at most 49 characters, a-z, 0-9 and -, beginning with a letter."
+        if name_is_bad
+        else "Mend what the message names; the operator tries again by itself."
+    )
+    return Verdict(FAILED, "invalid_name" if name_is_bad else "operator_error", words, step, source)
+
+
+def _unrolled(evidence: Evidence) -> Iterator[Verdict]:
+    """A Deployment that cannot even make its pods, or that has not begun to."""
+    deployment = evidence.deployment
+    if deployment is None:
+        if "Deployment" not in evidence.unreadable:
+            yield Verdict(WAITING, "deployment", "The operator has not created the Deployment yet.")
+        return
+    source = f"status of Deployment {evidence.name}"
+    refused = condition(deployment, "ReplicaFailure")
+    if refused.get("status") == "True" and evidence.age(timestamp(refused.get("lastTransitionTime"))) > SCHEDULING:
+        step = "Lift the quota, or the policy, that the message names."
+        yield Verdict(FAILED, "pods_refused", refused.get("message", ""), step, source)
+    if "has not been looked at" in pending(deployment):
+        yield Verdict(WAITING, "rollout", f"Rollout of Deployment {evidence.name}: {pending(deployment)}.")
+
+
+def _pods(evidence: Evidence) -> Iterator[Verdict]:
+    """What stops the pods of the newest rollout, and no others: an older pod's failure says nothing about an edit."""
+    for pod in evidence.newest:
+        yield from _unscheduled(evidence, pod)
+        yield from _unmounted(evidence, pod)
+        for status in (pod.get("status") or {}).get("containerStatuses") or ():
+            if not status.get("ready"):
+                yield from _container(evidence, pod, status)
+
+
+def _unscheduled(evidence: Evidence, pod: Object) -> Iterator[Verdict]:
+    scheduled = condition(pod, "PodScheduled")
+    long = evidence.age(timestamp(scheduled.get("lastTransitionTime"))) > SCHEDULING
+    if scheduled.get("reason") == "Unschedulable" and long:
+        step = "Free resources on the nodes or add one, or lower the registry's resources.requests."
+        source = f"status of pod {pod['metadata']['name']}"
+        yield Verdict(FAILED, "unschedulable", scheduled.get("message", ""), step, source)
+
+
+def _unmounted(evidence: Evidence, pod: Object) -> Iterator[Verdict]:
+    """A pod whose volumes cannot be mounted only says "ContainerCreating"; why is in its events."""
+    name = pod["metadata"]["name"]
+    own = [event for event in evidence.events if event["involvedObject"].get("name") == name]
+    newest = max(own, key=lambda event: str(event.get("lastTimestamp") or event.get("eventTime") or ""), default={})
+    if (
+        newest.get("reason") != "FailedMount"
+        or evidence.age(timestamp(pod["metadata"]["creationTimestamp"])) < MOUNTING
+    ):
+        return
+    step = "Create what the message names in the registries namespace, or name another with database.tls."
+    yield Verdict(FAILED, "volume", newest["message"], step, f"events of pod {name}")
+
+
+def _container(evidence: Evidence, pod: Object, status: Object) -> Iterator[Verdict]:
+    """A container that is not ready: what the kubelet says of it, and what it has written."""
+    state, name = status.get("state") or {}, pod["metadata"]["name"]
+    held = state.get("waiting") or state.get("terminated") or {}
+    cause = container_cause(held.get("reason", ""), held.get("message", ""))
+    if cause:
+        words = held.get("message") or held["reason"]
+        yield _failed(evidence, cause, words, f"status of container {status['name']} in pod {name}")
+    log = evidence.logs.get((name, status["name"]))
+    source = f"log of container {status['name']} in pod {name}"
+    if log:
+        yield from _server(evidence, log, source)
+        yield from _silent(evidence, log, status, source)
+    if held.get("reason") == "CrashLoopBackOff":
+        yield from _crashing(evidence, log, status, name)
+    if log and (last := last_said(log.current, log.previous)):
+        yield Verdict(
+            WAITING, "database", f"The registry server does not reach its database yet: {last.words}.", "", source
+        )
+
+
+def _server(evidence: Evidence, log: Log, source: str) -> Iterator[Verdict]:
+    """What the registry server has said of its database."""
+    found = last_said(log.current, log.previous)
+    if found is None:
+        return
+    cause = database_cause(found)
+    if cause is None and evidence.host_exists is False:
+        yield _no_service(evidence, found.words, source)
+    if cause:
+        yield _failed(evidence, cause, found.words, source)
+
+
+def _silent(evidence: Evidence, log: Log, status: Object, source: str) -> Iterator[Verdict]:
+    """A registry server that tries to connect and never hears anything."""
+    if not silent(log.current):
+        return
+    running = (status.get("state") or {}).get("running") or {}
+    quiet = evidence.age(timestamp(running.get("startedAt")))
+    again = status.get("restartCount", 0) > 0 and silent(log.previous)
+    words = f"{CONNECTING}..."
+    if evidence.host_exists is False and (again or quiet > MISSING_SERVICE):
+        yield _no_service(evidence, words, source)
+    if again or quiet > DATABASE_SILENCE:
+        facts = _facts(evidence)
+        message = f"The database {facts['host']}:{facts['port']} does not answer: the last that the server has said is {words}"
+        step = "Check database.host and database.port, NetworkPolicies and firewalls between the registry's pods and the host."
+        yield Verdict(FAILED, "database_silent", message, step, source)
+
+
+def _no_service(evidence: Evidence, words: str, source: str) -> Verdict:
+    namespace, name = host_service(evidence.registry or {"metadata": {}}) or ("", "")
+    message = f"There is no Service {name} in namespace {namespace}, which the database's host names: {words}."
+    step = "Correct database.host, or create the Service."
+    return Verdict(FAILED, "host_unknown", message, step, source)
+
+
+def _crashing(evidence: Evidence, log: Log | None, status: Object, pod: str) -> Iterator[Verdict]:
+    """A container that ends again and again with words that nobody knows, or that may not be read."""
+    source = f"log of container {status['name']} in pod {pod}"
+    words = last_lines(log.current or log.previous) if log else ""
+    if not words:
+        # The operator reads the log, too, and quotes the line that it knows.
+        words = scrubbed(condition(evidence.registry, "Available").get("message", ""))
+        source = f"condition Available of ModelRegistry {evidence.name}"
+    known = said(words)
+    cause = database_cause(known) if known else None
+    if known and cause:
+        yield _failed(evidence, cause, known.words, source)
+    message = f"Container {status['name']} ends again and again: {words}"
+    yield Verdict(FAILED, "container_ends", message, f"Mend what the log of pod {pod} names.", source)
+
+
+def _failed(evidence: Evidence, cause: Cause, words: str, source: str) -> Verdict:
+    return Verdict(FAILED, cause.code, scrubbed(words), next_step(cause, _facts(evidence)), source)
+
+
+def _stuck(evidence: Evidence) -> Iterator[Verdict]:
+    """A rollout that the Deployment's controller has given up on, after ten minutes by default."""
+    progressing = condition(evidence.deployment, "Progressing")
+    if progressing.get("reason") == "ProgressDeadlineExceeded":
+        step = "Look at the events and the logs of the newest pod."
+        source = f"status of Deployment {evidence.name}"
+        yield Verdict(FAILED, "rollout_stuck", progressing.get("message", ""), step, source)
+
+
+def _facts(evidence: Evidence) -> dict[str, str]:
+    """The names that a next step can use."""
+    spec = (evidence.registry or {}).get("spec") or {}
+    kind = database_type(spec) or ""
+    database = spec.get(kind) or {}
+    ref = database.get("passwordSecret")
+    plain = not any(
+        database.get(name) for name in ("sslRootCertificateConfigMap", "sslRootCertificateSecret", "verifyServerCert")
+    )
+    return {
+        "name": evidence.name,
+        "host": str(database.get("host") or database.get("hostAddress") or ""),
+        "port": str(database.get("port") or ""),
+        "database": str(database.get("database") or ""),
+        "username": str(database.get("username") or ""),
+        "secret": f"key {ref['key']} of Secret {ref['name']}" if ref else "its Secret",
+        "plaintext": " So does an account that requires TLS: this registry has none (database.tls)." if plain else "",
+    }
+
+
+def _conditions(evidence: Evidence) -> Iterator[Verdict]:
+    """What only the operator's conditions tell: proxies and routes, and all of it where pods may not be read."""
+    available = condition(evidence.registry, "Available")
+    words, source = scrubbed(available.get("message", "")), f"condition Available of ModelRegistry {evidence.name}"
+    if available.get("reason") == "ResourcesUnavailable":
+        front = next(
+            (condition(evidence.registry, kind) for kind in _FRONTS if condition(evidence.registry, kind)), available
+        )
+        if evidence.age(timestamp(front.get("lastTransitionTime"))) > FRONT:
+            step = "Check the Route of the registry and the proxy in its pods, or choose another auth_proxy."
+            yield Verdict(FAILED, "front_unavailable", words, step, source)
+    if available.get("status") == "True" or not {"Pod", "log"} & set(evidence.unreadable):
+        return
+    known = said(words)
+    cause = database_cause(known) if known else container_cause("", words)
+    if cause:
+        yield _failed(evidence, cause, known.words if known else words, source)
+
+
+_FRONTS = ("KubeRBACProxyAvailable", "OAuthProxyAvailable", "GatewayAvailable", "IstioAvailable")
+
+
+def _waiting(evidence: Evidence) -> Iterator[Verdict]:
+    """What a registry without a failure still lacks."""
+    deployment, newest = evidence.deployment, evidence.newest
+    if deployment and pending(deployment):
+        message = f"Rollout of Deployment {evidence.name}: {pending(deployment)}."
+        yield Verdict(WAITING, "rollout", message, "", f"status of Deployment {evidence.name}")
+    available = condition(evidence.registry, "Available")
+    if available.get("status") != "True":
+        source = f"condition Available of ModelRegistry {evidence.name}"
+        yield Verdict(WAITING, available.get("reason", "operator"), scrubbed(available.get("message", "")), "", source)
+    if "Pod" not in evidence.unreadable and deployment:
+        if not newest or any(condition(pod, "Ready").get("status") != "True" for pod in newest):
+            yield Verdict(WAITING, "pods", f"The newest pod of Deployment {evidence.name} is not ready.")
+        if "Endpoints" not in evidence.unreadable and not serves(evidence.endpoints, newest):
+            yield Verdict(
+                WAITING, "endpoints", f"Service {evidence.name} does not pass requests on to the newest pod alone yet."
+            )
+    if evidence.restart_pending:
+        step = "Run the task that changed the password again: it restarts the pods."
+        yield Verdict(WAITING, "restart_pending", "The password was changed and the pods still have the old one.", step)
+
+
+def _ready(evidence: Evidence) -> Iterator[Verdict]:
+    source = f"Deployment, pods and endpoints of ModelRegistry {evidence.name}"
+    yield Verdict(READY, "ready", "The registry server answers, and its Service passes requests on to it.", "", source)
+
+
+_CHECKS = (_absent, _deleting, _operator, _unrolled, _pods, _conditions, _stuck, _waiting, _ready)

@@ -1,0 +1,158 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From what is wanted to a result: observe, plan, execute, wait; and again where somebody else was faster."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
+from typing import TypeVar
+
+from ._cluster import Cluster
+from ._core.errors import AlreadyThere, Conflict, NotReady, OutcomeUnknown
+from ._core.export import described
+from ._core.model import Object, Registry
+from ._core.patch import applied
+from ._core.plan import Change, Observed, Plan, plan_present
+from ._core.removal import Confirmed, Dependents, Removal, plan_absent
+from ._core.status import DELETING, GONE, READY, WAITING, Verdict
+from ._execute import Record, execute
+from ._observe import observe_dependents, observe_for_absent, observe_for_present
+from ._wait import wait_until_gone, wait_until_ready
+
+__all__ = ["Outcome", "Run", "ensure_absent", "ensure_present"]
+
+Seen = TypeVar("Seen")
+ROUNDS = 4
+"""How often is observed and planned again, at most."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """Where, how, and for how long."""
+
+    cluster: Cluster
+    namespace: str
+    check_mode: bool
+    timeout: float | None
+    """Seconds to wait until all is ready or gone; None does not wait."""
+
+    @property
+    def waits(self) -> bool:
+        """Whether there is anything to wait for."""
+        return self.timeout is not None and not self.check_mode
+
+    def deadline(self) -> float:
+        """When waiting ends, by time.monotonic()."""
+        return time.monotonic() + (self.timeout or 0)
+
+
+@dataclass
+class Outcome:
+    """What a run has come to, as far as it got."""
+
+    record: Record = field(default_factory=Record)
+    registry: Object | None = None
+    """As options of model_registry, or None where there is none."""
+    kept: tuple[Object, ...] = ()
+    lost: tuple[Object, ...] = ()
+    warnings: list[str] = field(default_factory=list)
+
+
+def ensure_present(run: Run, registry: Registry, outcome: Outcome) -> None:
+    """Create the registry or edit it, and wait until it is ready."""
+    cluster = run.cluster
+
+    def plan() -> tuple[Plan, Observed]:
+        observed = observe_for_present(cluster, run.namespace, [registry])
+        return plan_present(registry, observed, _now()), observed
+
+    made, observed = _converge(run, plan, outcome.record)
+    outcome.registry = _as_stored(run, registry.name, observed, outcome.record)
+    settling = made.settling if run.timeout is not None else ()
+    if run.waits:
+        verdicts = wait_until_ready(cluster, run.namespace, [registry.name], run.deadline())
+        _expect(READY, verdicts, run, outcome)
+    execute(cluster, [_still_as(change, outcome.record) for change in settling], outcome.record, run.check_mode)
+    if run.waits and outcome.record.done:
+        found = cluster.get("ModelRegistry", run.namespace, registry.name)
+        outcome.registry = described(found) if found else None
+
+
+def ensure_absent(run: Run, name: str, confirmed: Confirmed, outcome: Outcome) -> None:
+    """Delete the registry, wait until it is gone, and delete what was made for it alone."""
+    cluster = run.cluster
+
+    def plan() -> tuple[Plan, Removal]:
+        observed, dependents = observe_for_absent(cluster, run.namespace, name), Dependents()
+        registry = observed.registries.get(name)
+        if registry is not None:
+            dependents, outcome.warnings = observe_dependents(cluster, name)
+            outcome.registry = described(registry)
+        removal = plan_absent(name, observed, dependents, confirmed)
+        if registry is not None:
+            outcome.kept, outcome.lost = removal.kept, removal.lost
+        return removal.plan, removal
+
+    made = _converge(run, plan, outcome.record)[0]
+    if run.waits and outcome.registry:
+        verdicts = wait_until_gone(cluster, run.namespace, [name], run.deadline())
+        _expect(GONE, verdicts, run, outcome)
+    execute(cluster, made.settling, outcome.record, run.check_mode)
+
+
+def _converge(run: Run, make_plan: Callable[[], tuple[Plan, Seen]], record: Record) -> tuple[Plan, Seen]:
+    """Plan and execute until nobody else comes in between; gives the last plan and what it was made of.
+
+    A lost answer and a change by somebody else are the same here: looking again tells what is left to do.
+    """
+    for tries_left in reversed(range(ROUNDS)):
+        plan, seen = make_plan()
+        record.settle(plan)
+        if run.check_mode:
+            record.done.clear()
+        try:
+            execute(run.cluster, plan.changes, record, run.check_mode)
+        except (AlreadyThere, Conflict, OutcomeUnknown):
+            if not tries_left:
+                raise
+        else:
+            return plan, seen
+    raise AssertionError("the last round returns or raises")
+
+
+def _expect(state: str, verdicts: Mapping[str, Verdict], run: Run, outcome: Outcome) -> None:
+    """Raise NotReady for the first registry that is not in the state, with its reason."""
+    for name, verdict in verdicts.items():
+        outcome.warnings.extend(verdict.notes)
+        if verdict.state != state:
+            late = f"not {state} after {run.timeout:g} s: " if verdict.state in (WAITING, DELETING) else ""
+            source = f" ({verdict.source})" if verdict.source else ""
+            raise NotReady(f"ModelRegistry {name}", f"{late}{verdict.message}{source}", verdict.next_step)
+
+
+def _as_stored(run: Run, name: str, observed: Observed, record: Record) -> Object | None:
+    """The registry after the changes, as far as the server has said."""
+    for done in reversed(record.done):
+        if done.change.kind == "ModelRegistry" and done.answer is not None:
+            stored = described(done.answer)
+            if run.check_mode and done.change.action == "create":
+                # An object that is not there has no identity yet.
+                stored = {key: value for key, value in stored.items() if key not in ("uid", "created")}
+            return stored
+    existing = observed.registries.get(name)
+    return described(existing) if existing else None
+
+
+def _still_as(change: Change, record: Record) -> Change:
+    """The change with the condition that the object is as this run has left it."""
+    version = record.version(change.key)
+    if version is None:
+        return change
+    return replace(change, body=applied(change.body, {"metadata": {"resourceVersion": version}}))
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,205 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Gathers what a registry's state is judged by: objects that somebody else has read, and logs, events and Services."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from functools import cached_property
+from typing import Callable
+
+from ._cluster import Cluster
+from ._core.causes import broke_off
+from ._core.errors import Forbidden, RegistryError
+from ._core.model import Object
+from ._core.rollout import latest, newest_pods, registry_of
+from ._core.status import SERVERS, Evidence, Log, Verdict, host_service, judge
+
+__all__ = ["KINDS", "Clock", "Investigation", "Snapshot"]
+
+KINDS = ("ModelRegistry", "Deployment", "Pod", "Endpoints")
+"""What a registry's state is read from."""
+READ_AGAIN = 1.0
+"""Seconds until a log, an event or a Service is looked at again where nothing in the pod's status has changed."""
+AT_ONCE = 4
+"""Logs that are read at the same time; the client's connection pool holds ten connections."""
+LARGEST_SKEW = timedelta(seconds=60)
+"""How far this machine's clock is believed to be ahead of the cluster's, at most."""
+
+Pairs = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Clock:
+    """The time here."""
+
+    monotonic: Callable[[], float] = time.monotonic
+    """Seconds; deadlines are points of it."""
+    wall: Callable[[], datetime] = lambda: datetime.now(timezone.utc)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The objects of a namespace at one moment, by kind and name."""
+
+    objects: Mapping[str, Mapping[str, Object]]
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+    """By kind, the right that is missing."""
+
+    def of(self, kind: str, name: str) -> Object | None:
+        """The object, or None where there is none or it may not be read."""
+        return self.objects.get(kind, {}).get(name)
+
+    def pods(self, registry: str) -> list[Object]:
+        """All pods of a registry, in the order of their names."""
+        return self._pods_by_registry.get(registry, [])
+
+    @cached_property
+    def _pods_by_registry(self) -> dict[str, list[Object]]:
+        found: dict[str, list[Object]] = {}
+        pods = self.objects.get("Pod", {})
+        for name in sorted(pods):
+            if registry := registry_of(pods[name]):
+                found.setdefault(registry, []).append(pods[name])
+        return found
+
+
+class Investigation:
+    """Judges registries again and again, and reads no more for it than has changed."""
+
+    def __init__(
+        self, cluster: Cluster, namespace: str, clock: Clock | None = None, restart_pending: Iterable[str] = ()
+    ) -> None:
+        self._cluster = cluster
+        self._restart_pending = frozenset(restart_pending)
+        self._namespace = namespace
+        self._clock = clock or Clock()
+        self._offset = float("-inf")
+        self._read: dict[object, tuple[object, float, object]] = {}
+        self._refused: dict[str, str] = {}
+        self._reasons: dict[str, str] = {}
+
+    def judge(self, snapshot: Snapshot, names: Iterable[str]) -> dict[str, Verdict]:
+        """The state of each of the registries."""
+        self._learn_time(snapshot)
+        names = list(names)
+        stuck = {name: self._unready(snapshot, name) for name in names}
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            logs = dict(pool.map(self._log, [due for pods in stuck.values() for pod in pods for due in _logged(pod)]))
+        return {name: judge(self._evidence(snapshot, name, stuck[name], logs)) for name in names}
+
+    def now(self) -> datetime:
+        """The cluster's time: what its newest timestamp says, plus what has gone by here since.
+
+        It is never ahead of the cluster's clock by more than this machine's may be, so that no patience is cut short.
+        """
+        learnt = (
+            datetime.fromtimestamp(self._offset + self._clock.monotonic(), timezone.utc) if self._offset > 0 else None
+        )
+        here = self._clock.wall() - LARGEST_SKEW
+        return max(learnt, here) if learnt else here
+
+    def _learn_time(self, snapshot: Snapshot) -> None:
+        times = [latest(item) for kind in snapshot.objects.values() for item in kind.values()]
+        newest = max(filter(None, times), default=None)
+        if newest:
+            self._offset = max(self._offset, newest.timestamp() - self._clock.monotonic())
+
+    def _unready(self, snapshot: Snapshot, name: str) -> list[Object]:
+        """The pods of the newest rollout that are not ready."""
+        pods = newest_pods(snapshot.of("Deployment", name) or {"metadata": {}}, snapshot.pods(name))
+        return [pod for pod in pods if not all(status.get("ready") for status in _statuses(pod)) or not _statuses(pod)]
+
+    def _evidence(self, snapshot: Snapshot, name: str, stuck: list[Object], logs: Mapping[Pairs, Log]) -> Evidence:
+        registry = snapshot.of("ModelRegistry", name)
+        return Evidence(
+            registry=registry,
+            now=self.now(),
+            deployment=snapshot.of("Deployment", name),
+            pods=snapshot.pods(name),
+            endpoints=snapshot.of("Endpoints", name),
+            logs=logs,
+            events=[event for pod in stuck if _mounting(pod) for event in self._events(pod)],
+            restart_pending=name in self._restart_pending,
+            host_exists=self._host_exists(registry) if registry and stuck else None,
+            unreadable={**snapshot.unreadable, **self._refused},
+        )
+
+    def _log(self, due: tuple[Object, Object]) -> tuple[Pairs, Log]:
+        pod, status = due
+        name, container = pod["metadata"]["name"], status["name"]
+
+        def read() -> Log:
+            again = status.get("restartCount", 0) > 0
+            before = self._cluster.log(self._namespace, name, container, previous=True) if again else ""
+            return self._with_reason(name, Log(self._cluster.log(self._namespace, name, container), before))
+
+        found = self._once(("log", name, container), str(status), read)
+        return (name, container), found if isinstance(found, Log) else Log()
+
+    def _with_reason(self, pod: str, log: Log) -> Log:
+        """The log, with the run that said why a migration broke off: two restarts later nobody keeps its words."""
+        for run in (log.previous, log.current):
+            if broke_off(run):
+                self._reasons[pod] = run
+        return Log(log.current, self._reasons.get(pod, log.previous))
+
+    def _events(self, pod: Object) -> list[Object]:
+        name = pod["metadata"]["name"]
+
+        def read() -> list[Object]:
+            return self._cluster.list("Event", self._namespace, field_selector=f"involvedObject.name={name}")[0]
+
+        found = self._once(("Event", name), "", read)
+        return found if isinstance(found, list) else []
+
+    def _host_exists(self, registry: Object) -> bool | None:
+        place = host_service(registry)
+        if place is None:
+            return None
+
+        def read() -> bool:
+            return self._cluster.get("Service", *place) is not None
+
+        found = self._once(("Service", *place), "", read)
+        return found if isinstance(found, bool) else None
+
+    def _once(self, key: tuple[str, ...], state: str, read: Callable[[], object]) -> object:
+        """What ``read`` gives, read again after a while or when the state is another one.
+
+        None where it is forbidden, and what was read before where there is no answer.
+        """
+        known, moment = self._read.get(key), self._clock.monotonic()
+        if known and known[0] == state and moment - known[1] < READ_AGAIN:
+            return known[2]
+        try:
+            value = read()
+            self._refused.pop(key[0], None)
+        except Forbidden as error:
+            value = None
+            # A Service of another namespace is none of a registry administrator's business.
+            if key[0] != "Service":
+                self._refused[key[0]] = f"Why pods are not ready is only partly known. {error.next_step}"
+        except RegistryError:
+            value = known[2] if known else None
+        self._read[key] = (state, moment, value)
+        return value
+
+
+def _statuses(pod: Object) -> list[Object]:
+    return (pod.get("status") or {}).get("containerStatuses") or []
+
+
+def _logged(pod: Object) -> list[tuple[Object, Object]]:
+    """The pod with each of its registry servers that has written something and is not ready."""
+    begun = [s for s in _statuses(pod) if s.get("restartCount") or "waiting" not in (s.get("state") or {})]
+    return [(pod, status) for status in begun if not status.get("ready") and status["name"] in SERVERS]
+
+
+def _mounting(pod: Object) -> bool:
+    states = [(status.get("state") or {}).get("waiting") or {} for status in _statuses(pod)]
+    return any(state.get("reason") == "ContainerCreating" for state in states)

@@ -1,0 +1,162 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Looks at the registries of a namespace once: what they are, how they are, and what deserves attention."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timezone
+from typing import Any
+
+from ._cluster import Cluster
+from ._core.errors import Forbidden, Missing
+from ._core.export import ca_object, described, password_ref
+from ._core.findings import Authority, Inventory, find, grants, tls_facts
+from ._core.model import Object
+from ._core.plan import RESTART_PENDING, Key
+from ._core.rollout import newest_pods
+from ._core.status import Verdict
+from ._evidence import KINDS, Clock, Investigation, Snapshot
+
+try:
+    from cryptography.x509 import load_pem_x509_certificates
+except ImportError:
+
+    def load_pem_x509_certificates(data: bytes) -> list[Any]:  # noqa: ARG001
+        """Stands in for the missing library's: what is in certificates is left out."""
+        return []
+
+
+__all__ = ["look"]
+
+RELATED = ("Secret", "ConfigMap", "Role", "RoleBinding")
+
+
+def look(cluster: Cluster, namespace: str, name: str | None = None) -> tuple[list[Object], list[str]]:
+    """The registries as results show them, all or the one of that name, and a warning for each thing not to be read.
+
+    Raises Forbidden where registries may not be listed.
+    """
+    warnings: list[str] = []
+    snapshot = _snapshot(cluster, namespace, warnings)
+    registries = snapshot.objects["ModelRegistry"]
+    shown = [one for one in sorted(registries) if name in (None, one)]
+    if not shown:
+        return [], warnings
+    clock = Clock()
+    related = {kind: _related(cluster, namespace, kind, registries.values(), warnings) for kind in RELATED}
+    objects: dict[Key, Object] = {}
+    for kind, items in related.items():
+        objects.update({(kind, namespace, item["metadata"]["name"]): item for item in items or ()})
+    pending = {one for one in shown if _restart_pending(registries[one], objects)}
+    verdicts = Investigation(cluster, namespace, clock, pending).judge(snapshot, shown)
+    inventory = Inventory(
+        registries=registries,
+        objects=objects,
+        read=frozenset(kind for kind, items in related.items() if items is not None),
+        pods={
+            one: newest_pods(snapshot.of("Deployment", one) or {"metadata": {}}, snapshot.pods(one)) for one in shown
+        },
+        verdicts=verdicts,
+        authorities={one: _authorities(registries[one], objects) for one in shown},
+        now=clock.wall(),
+    )
+    warnings += [note for verdict in verdicts.values() for note in verdict.notes]
+    return [_entry(one, inventory) for one in shown], list(dict.fromkeys(warnings))
+
+
+def _entry(name: str, inventory: Inventory) -> Object:
+    registry = inventory.registries[name]
+    bindings = [item for key, item in inventory.objects.items() if key[0] == "RoleBinding"]
+    entry = {
+        **described(registry),
+        "status": _shown(inventory.verdicts[name]),
+        "tls": tls_facts(registry, inventory.authorities[name]),
+        "findings": [finding.shown() for finding in find(name, inventory)],
+    }
+    if "RoleBinding" in inventory.read:
+        entry["grants"] = grants(name, bindings)
+    return entry
+
+
+def _shown(verdict: Verdict) -> Object:
+    fields = ("state", "reason", "message", "next_step", "source")
+    return {field: getattr(verdict, field) for field in fields if getattr(verdict, field)}
+
+
+def _snapshot(cluster: Cluster, namespace: str, warnings: list[str]) -> Snapshot:
+    objects, unreadable = {}, {}
+    for kind in KINDS:
+        try:
+            items = cluster.list(kind, namespace)[0]
+        except Forbidden as error:
+            if kind == "ModelRegistry":
+                raise
+            unreadable[kind] = f"Whether registries are ready is only partly known. {error.next_step}"
+            items = []
+        objects[kind] = {item["metadata"]["name"]: item for item in items}
+    warnings += unreadable.values()
+    return Snapshot(objects, unreadable)
+
+
+def _related(
+    cluster: Cluster, namespace: str, kind: str, registries: Iterable[Object], warnings: list[str]
+) -> list[Object] | None:
+    """The objects of a kind that findings are made of; where they may not be listed, those that registries name."""
+    try:
+        return cluster.list(kind, namespace)[0]
+    except Missing:
+        return None
+    except Forbidden as error:
+        refused = error
+    try:
+        found = [cluster.get(kind, namespace, name) for name in sorted(_named(kind, registries))]
+    except Forbidden as error:
+        refused, found = error, []
+    if found:
+        return [item for item in found if item]
+    warnings.append(f"Nothing is said about {kind}s. {refused.next_step}")
+    return None
+
+
+def _named(kind: str, registries: Iterable[Object]) -> set[str]:
+    """The names of that kind that registries refer to."""
+    names = set()
+    for registry in registries:
+        spec = registry.get("spec") or {}
+        ref, source = password_ref(spec), ca_object(spec)
+        if kind == "Secret" and ref:
+            names.add(ref.name)
+        if source and source[0] == kind:
+            names.add(source[1])
+    return names
+
+
+def _restart_pending(registry: Object, objects: dict[Key, Object]) -> bool:
+    ref = password_ref(registry.get("spec") or {})
+    secret = objects.get(("Secret", registry["metadata"]["namespace"], ref.name)) if ref else None
+    return bool(secret and (secret["metadata"].get("annotations") or {}).get(RESTART_PENDING))
+
+
+def _authorities(registry: Object, objects: dict[Key, Object]) -> tuple[Authority, ...]:
+    """The certificates of a registry's authority; none where they are in a Secret, or cannot be read here."""
+    spec = registry.get("spec") or {}
+    source = ca_object(spec)
+    if source is None or source[0] != "ConfigMap":
+        return ()
+    item = objects.get((*source[:1], registry["metadata"]["namespace"], source[1])) or {}
+    text = (item.get("data") or {}).get(tls_facts(registry, ())["ca"]["key"], "")
+    try:
+        found = load_pem_x509_certificates(text.encode())
+    except ValueError:
+        return ()
+    return tuple(Authority(one.subject.rfc4514_string(), _end_of(one)) for one in found)
+
+
+def _end_of(certificate: Any) -> datetime:
+    """The end of a certificate's validity; releases of cryptography before 42 know it without its zone only."""
+    if hasattr(certificate, "not_valid_after_utc"):
+        end: datetime = certificate.not_valid_after_utc
+        return end
+    end = certificate.not_valid_after
+    return end.replace(tzinfo=timezone.utc)

@@ -1,0 +1,217 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Waits for registries to become ready or to be gone: one watch of each kind, however many registries there are."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from types import TracebackType
+
+from ._cluster import Cluster
+from ._core.errors import Forbidden, Missing, RegistryError, Unauthorized
+from ._core.model import Object
+from ._core.status import GONE, WAITING, Evidence, Verdict, judge
+from ._evidence import KINDS, Clock, Investigation, Snapshot
+
+__all__ = ["Hooks", "wait_until_gone", "wait_until_ready"]
+
+WATCH = 30.0
+"""Seconds after which a watch is begun anew with a list, which mends whatever a watch has missed."""
+PAUSE = 0.5
+"""Seconds before the next list, where a watch has ended or could not be had."""
+POLL = 2.0
+"""Seconds between lists for a user who may list but not watch."""
+LOOK = 1.0
+"""Seconds until registries are judged again where nothing has changed: some things are known by their silence."""
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """What a caller may replace or listen to."""
+
+    clock: Clock = field(default_factory=Clock)
+    report: Callable[[str, Verdict], None] = lambda _name, _verdict: None
+    """Called with a registry's name whenever its state or the reason for it is another one."""
+
+
+def wait_until_ready(
+    cluster: Cluster, namespace: str, names: Iterable[str], deadline: float, hooks: Hooks | None = None
+) -> dict[str, Verdict]:
+    """Wait until each registry is ready, or has failed in a way that does not mend itself, or the time is up.
+
+    deadline: a point of the clock's monotonic time. The verdict "waiting" is that of a registry whose time was up. Raises
+    Forbidden, Unauthorized or Missing where registries cannot be seen at all.
+    """
+    hooks = hooks or Hooks()
+    investigation = Investigation(cluster, namespace, hooks.clock)
+    with _Mirror(cluster, namespace, KINDS) as mirror:
+        return _wait(mirror, _Vigil(names, deadline, hooks), investigation.judge, lambda verdict: verdict.settled)
+
+
+def wait_until_gone(
+    cluster: Cluster, namespace: str, names: Iterable[str], deadline: float, hooks: Hooks | None = None
+) -> dict[str, Verdict]:
+    """Wait until the registries have gone, or the time is up: then the verdict says which finalizers are left.
+
+    A registry that comes again under the same name is not the one that was waited for.
+    """
+    hooks = hooks or Hooks()
+    identities: dict[str, str] = {}
+
+    def judge_presence(snapshot: Snapshot, open_ones: Iterable[str]) -> dict[str, Verdict]:
+        return {name: _presence(snapshot, name, identities, hooks.clock) for name in open_ones}
+
+    with _Mirror(cluster, namespace, ("ModelRegistry",)) as mirror:
+        return _wait(mirror, _Vigil(names, deadline, hooks), judge_presence, lambda verdict: verdict.state == GONE)
+
+
+@dataclass(frozen=True)
+class _Vigil:
+    """For whom is waited, and how long."""
+
+    names: Iterable[str]
+    deadline: float
+    hooks: Hooks
+
+
+def _wait(
+    mirror: _Mirror,
+    vigil: _Vigil,
+    judge_all: Callable[[Snapshot, Iterable[str]], dict[str, Verdict]],
+    done: Callable[[Verdict], bool],
+) -> dict[str, Verdict]:
+    """Judge again whenever something has changed or a while has gone by, those alone that are not done."""
+    verdicts: dict[str, Verdict] = {}
+    open_ones = list(dict.fromkeys(vigil.names))
+    clock = vigil.hooks.clock
+    while open_ones:
+        left = vigil.deadline - clock.monotonic()
+        snapshot = mirror.snapshot(min(LOOK, left))
+        found = judge_all(snapshot, open_ones) if snapshot else mirror.unknown(open_ones)
+        for name, verdict in found.items():
+            before = verdicts.get(name)
+            verdicts[name] = verdict
+            if before is None or (before.state, before.reason, before.notes) != (
+                verdict.state,
+                verdict.reason,
+                verdict.notes,
+            ):
+                vigil.hooks.report(name, verdict)
+        open_ones = [name for name in open_ones if not done(verdicts[name])]
+        if open_ones and snapshot:
+            mirror.watch()
+        if clock.monotonic() >= vigil.deadline:
+            break
+    return verdicts
+
+
+def _presence(snapshot: Snapshot, name: str, identities: dict[str, str], clock: Clock) -> Verdict:
+    registry = snapshot.of("ModelRegistry", name)
+    if registry and identities.setdefault(name, registry["metadata"]["uid"]) != registry["metadata"]["uid"]:
+        registry = None
+    return judge(Evidence(registry, clock.wall()))
+
+
+class _Mirror:
+    """The objects of some kinds in a namespace as they are now, kept up by a thread with a watch for each kind."""
+
+    def __init__(self, cluster: Cluster, namespace: str, kinds: Iterable[str]) -> None:
+        self._cluster = cluster
+        self._namespace = namespace
+        self._kinds = tuple(kinds)
+        self._objects: dict[str, dict[str, Object]] = {}
+        self._unreadable: dict[str, str] = {}
+        self._troubles: dict[str, RegistryError] = {}
+        """Why a kind could not be listed the last time."""
+        self._lock = threading.Lock()
+        self._changed = threading.Event()
+        self._end = threading.Event()
+        self._watching = threading.Event()
+        # Daemons: one that waits for a word of the server must not hold the module up at its end.
+        self._threads = [threading.Thread(target=self._follow, args=(kind,), daemon=True) for kind in self._kinds]
+
+    def __enter__(self) -> _Mirror:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end.set()
+        self._watching.set()
+
+    def watch(self) -> None:
+        """Go on from the first lists to watches: where all is as it should be, the lists are enough."""
+        self._watching.set()
+
+    def snapshot(self, seconds: float) -> Snapshot | None:
+        """Wait for a change, but no longer; then what is there. None where that is not known, or not any more.
+
+        Raises what makes waiting pointless.
+        """
+        self._changed.wait(max(0.0, seconds))
+        self._changed.clear()
+        with self._lock:
+            trouble = self._troubles.get("ModelRegistry")
+            # One that was answered once and is refused now has met an API server that starts: its rules come a little later.
+            if isinstance(trouble, (Forbidden, Missing, Unauthorized)) and "ModelRegistry" not in self._objects:
+                raise trouble
+            if self._troubles or not set(self._kinds) <= {*self._objects, *self._unreadable}:
+                return None
+            return Snapshot({kind: dict(items) for kind, items in self._objects.items()}, dict(self._unreadable))
+
+    def unknown(self, names: Iterable[str]) -> dict[str, Verdict]:
+        """What can be said of registries that cannot be seen at this moment."""
+        with self._lock:
+            troubles = [str(trouble) for trouble in self._troubles.values()]
+        message = troubles[0] if troubles else "The API server has not answered yet."
+        return {name: Verdict(WAITING, "unknown", message) for name in names}
+
+    def _follow(self, kind: str) -> None:
+        while not self._end.is_set():
+            try:
+                self._follow_once(kind)
+            except RegistryError as error:
+                if isinstance(error, Forbidden) and kind != "ModelRegistry" and kind not in self._objects:
+                    self._refuse(kind, error)
+                    return
+                self._report(kind, error)
+            self._end.wait(PAUSE)
+
+    def _follow_once(self, kind: str) -> None:
+        items, version = self._cluster.list(kind, self._namespace)
+        with self._lock:
+            self._objects[kind] = {item["metadata"]["name"]: item for item in items}
+            self._troubles.pop(kind, None)
+        self._changed.set()
+        self._watching.wait()
+        if self._end.is_set():
+            return
+        try:
+            for what, item in self._cluster.watch(kind, self._namespace, version, WATCH):
+                self._take(kind, what, item)
+                if self._end.is_set():
+                    return
+        except Forbidden:
+            self._end.wait(POLL)
+
+    def _take(self, kind: str, what: str, item: Object) -> None:
+        with self._lock:
+            if what == "DELETED":
+                self._objects[kind].pop(item["metadata"]["name"], None)
+            elif what in ("ADDED", "MODIFIED"):
+                self._objects[kind][item["metadata"]["name"]] = item
+        self._changed.set()
+
+    def _refuse(self, kind: str, error: Forbidden) -> None:
+        with self._lock:
+            self._unreadable[kind] = f"Whether registries are ready is only partly known. {error.next_step}"
+        self._changed.set()
+
+    def _report(self, kind: str, error: RegistryError) -> None:
+        with self._lock:
+            self._troubles[kind] = error
+        self._changed.set()

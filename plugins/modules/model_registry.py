@@ -1,0 +1,233 @@
+#!/usr/bin/python
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Module model_registry: one registry, present or absent."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: model_registry
+short_description: Create, edit and delete a model registry
+version_added: 0.1.0
+author:
+  - The opendatahub.model_registry authors (@opendatahub-io)
+description:
+  - Creates, edits and deletes a model registry of OpenShift AI or Open Data Hub, with the Secret of its database password
+    and its uploaded certificate authority, and waits until it is ready or gone.
+  - A registry that was made with the dashboard is edited in place, with the Secret and the ConfigMap that it has.
+  - An option that is left out leaves what it is about as it is. Labels, annotations and fields that no option is about
+    are never touched.
+extends_documentation_fragment:
+  - kubernetes.core.k8s_auth_options
+  - opendatahub.model_registry.attributes
+  - opendatahub.model_registry.attributes.actiongroup
+  - opendatahub.model_registry.database
+  - opendatahub.model_registry.namespace
+  - opendatahub.model_registry.wait
+options:
+  name:
+    description:
+      - The resource name of the registry, which can't be changed. At most 49 lowercase letters, digits and dashes, the first
+        a letter.
+      - By default it is derived from O(display_name) as the dashboard does it. After the display name has been changed,
+        give the resource name.
+    type: str
+  display_name:
+    description:
+      - The name that the dashboard shows.
+    type: str
+  description:
+    description:
+      - What the registry is for. An empty text takes the description away.
+    type: str
+  state:
+    description:
+      - V(present) creates the registry, or edits it.
+      - V(absent) deletes it, and with it the Secret, the ConfigMap and the permissions that were made for it alone. The
+        database and what is in it stay, unless the operator runs the database itself.
+    type: str
+    choices: [present, absent]
+    default: present
+  auth_proxy:
+    description:
+      - What checks the callers' rights, in front of the registry server.
+      - V(auto) is, for a new registry, what the cluster's release has by default, and for one that exists, the one that it
+        has. That is the default, too. On Kubernetes without OpenShift, recent releases have none.
+      - V(kube_rbac), V(oauth) and V(istio) ask for a certain one. Where the operator has put a newer one in its place, that
+        is left there.
+      - V(none) asks for none when the registry is created. On OpenShift, the operator may add one all the same.
+    type: str
+    choices: [auto, kube_rbac, oauth, istio, none]
+  resources:
+    description:
+      - Compute resources of the registry server's container.
+    type: dict
+    suboptions:
+      requests:
+        description:
+          - Amounts that are set aside for it, by resource name.
+        type: dict
+      limits:
+        description:
+          - Amounts that it may use at most, by resource name.
+        type: dict
+  force:
+    description:
+      - Whether to delete a registry that InferenceServices still refer to. They can hang on their own deletion then.
+    type: bool
+    default: false
+  delete_generated_data:
+    description:
+      - Whether to delete a registry with a database that the operator runs, which destroys the data.
+    type: bool
+    default: false
+seealso:
+  - module: kubernetes.core.k8s_info
+requirements:
+  - python >= 3.9
+  - kubernetes >= 24.2.0
+"""
+
+EXAMPLES = r"""
+- name: A registry on MySQL
+  opendatahub.model_registry.model_registry:
+    name: fraud-models
+    display_name: Fraud models
+    description: Models of the fraud team
+    database:
+      type: mysql
+      host: mysql.databases.svc.cluster.local
+      name: fraud_models
+      username: fraud
+      password: "{{ vault_fraud_password }}"
+      tls:
+        ca_bundle: cluster
+
+- name: The password has been changed in the database
+  opendatahub.model_registry.model_registry:
+    name: fraud-models
+    database:
+      password: "{{ vault_fraud_password }}"
+
+- name: Another description, and nothing else
+  opendatahub.model_registry.model_registry:
+    name: fraud-models
+    description: Models of the fraud and risk teams
+
+- name: A registry with a database that the operator runs
+  opendatahub.model_registry.model_registry:
+    display_name: Playground
+    database:
+      type: postgres
+      generate: true
+
+- name: No registry any more; its database stays
+  opendatahub.model_registry.model_registry:
+    name: fraud-models
+    state: absent
+"""
+
+RETURN = r"""
+registry:
+  description:
+    - The registry as it is now, in check mode as it would be, and with O(state=absent) as it was.
+    - The options of this module that describe it, without any secret, and some facts about it.
+  returned: where there is or was one
+  type: dict
+  contains:
+    name: {description: Resource name., type: str, returned: always, sample: fraud-models}
+    namespace: {description: The registries namespace., type: str, returned: always, sample: rhoai-model-registries}
+    uid: {description: The object's identity., type: str, returned: where it exists}
+    display_name: {description: The name that the dashboard shows., type: str, returned: where set}
+    description: {description: What it is for., type: str, returned: where set}
+    database: {description: As the option O(database) without the password., type: dict, returned: always}
+    auth_proxy: {description: As the option O(auth_proxy)., type: str, returned: always, sample: kube_rbac}
+    resources: {description: As the option O(resources)., type: dict, returned: where set}
+    hosts: {description: Names under which it is reached., type: list, elements: str, returned: where known}
+    created: {description: When it was created., type: str, returned: where it exists}
+    deleting_since: {description: When its deletion was asked for., type: str, returned: while it is being deleted}
+changes:
+  description:
+    - The changes that were made, in their order. In check mode those that would be made, which are the same.
+    - Also returned where the task fails, with the changes up to then.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    kind: {description: Kind of the object., type: str, returned: always, sample: ModelRegistry}
+    name: {description: Name of the object., type: str, returned: always, sample: fraud-models}
+    action: {description: "V(create), V(patch), V(delete) or V(restart).", type: str, returned: always, sample: patch}
+    fields: {description: What was set or removed., type: list, elements: str, returned: always}
+    validated:
+      description: False where check mode could not ask the API server, since the change builds upon another one.
+      type: bool
+      returned: always
+kept:
+  description: What the deletion leaves, each with C(kind), C(name) and C(reason). The database is always among it.
+  returned: with O(state=absent)
+  type: list
+  elements: dict
+lost:
+  description: What goes with the registry without having been asked for, each with C(kind), C(name) and C(reason).
+  returned: with O(state=absent)
+  type: list
+  elements: dict
+"""
+
+from datetime import datetime, timezone
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils._argspec import REGISTRY_RULES, authentication, registry, waiting
+from ..module_utils._core.params import registry_from
+from ..module_utils._core.removal import Confirmed
+from ..module_utils._core.report import change_entry, diffs
+from ..module_utils._engine import Outcome, Run, ensure_absent, ensure_present
+from ..module_utils._module import Connect, Result, run_module
+from ..module_utils._observe import registries_namespace
+
+
+def main() -> None:
+    """Run the module."""
+    spec = {
+        **authentication(),
+        **registry(),
+        **waiting(),
+        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        "force": {"type": "bool", "default": False},
+        "delete_generated_data": {"type": "bool", "default": False},
+    }
+    module = AnsibleModule(argument_spec=spec, supports_check_mode=True, **REGISTRY_RULES)
+    run_module(module, lambda connect, result: work(module, connect, result))
+
+
+def work(module: AnsibleModule, connect: Connect, result: Result) -> None:
+    """Make the registry present or absent, and fill the result."""
+    params = module.params
+    wanted = registry_from(params, datetime.now(timezone.utc))
+    cluster = connect()
+    outcome = Outcome()
+    try:
+        timeout = params["wait_timeout"] if params["wait"] else None
+        run = Run(cluster, registries_namespace(cluster, params["namespace"]), module.check_mode, timeout)
+        if params["state"] == "present":
+            ensure_present(run, wanted, outcome)
+        else:
+            confirmed = Confirmed(params["force"], params["delete_generated_data"])
+            ensure_absent(run, wanted.name, confirmed, outcome)
+            result.update(kept=list(outcome.kept), lost=list(outcome.lost))
+    finally:
+        made = outcome.record.done
+        result.update(
+            changed=bool(made),
+            changes=[change_entry(done.change, done.validated) for done in made],
+            diff=diffs(done.change for done in made),
+            warnings=outcome.warnings,
+        )
+        if outcome.registry:
+            result["registry"] = outcome.registry
+
+
+if __name__ == "__main__":
+    main()

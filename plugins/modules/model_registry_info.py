@@ -1,0 +1,189 @@
+#!/usr/bin/python
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Module model_registry_info: what registries are there, how they are, and what deserves attention."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: model_registry_info
+short_description: Show model registries, their status and what deserves attention
+version_added: 0.1.0
+author:
+  - The opendatahub.model_registry authors (@opendatahub-io)
+description:
+  - Shows model registries of OpenShift AI or Open Data Hub with their database, certificates and permissions, without any
+    secret.
+  - Says of each whether it is ready, and where it is not, why, in the words of the database or of Kubernetes, and what to do.
+    For that it looks at the Deployment, the pods, their logs and the endpoints, not only at the registry's own status.
+  - Changes nothing. What the user may not read is left out, with a warning that names the right that is missing.
+extends_documentation_fragment:
+  - kubernetes.core.k8s_auth_options
+  - opendatahub.model_registry.attributes.info
+  - opendatahub.model_registry.attributes.actiongroup
+  - opendatahub.model_registry.namespace
+options:
+  name:
+    description:
+      - The resource name of the only registry to show. By default, all in the registries namespace are shown.
+      - A name that no registry has is no error and gives an empty list.
+    type: str
+seealso:
+  - module: opendatahub.model_registry.model_registry
+requirements:
+  - python >= 3.9
+  - kubernetes >= 24.2.0
+  - cryptography, for subject and end of certificates
+"""
+
+EXAMPLES = r"""
+- name: All registries
+  opendatahub.model_registry.model_registry_info:
+  register: found
+
+- name: Those that are not ready, and why
+  ansible.builtin.debug:
+    msg: "{{ item.name }}: {{ item.status.message }} {{ item.status.next_step | default('') }}"
+  loop: "{{ found.registries | rejectattr('status.state', 'equalto', 'ready') }}"
+  loop_control:
+    label: "{{ item.name }}"
+
+- name: No finding may be a blocker
+  opendatahub.model_registry.model_registry_info:
+    name: fraud-models
+  register: fraud
+  failed_when: fraud.registries | map(attribute='findings') | flatten | selectattr('severity', 'equalto', 'blocker')
+"""
+
+RETURN = r"""
+namespace:
+  description: The registries namespace that was looked at.
+  returned: success
+  type: str
+  sample: rhoai-model-registries
+registries:
+  description: The registries, in the order of their names.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name: {description: Resource name., type: str, returned: always, sample: fraud-models}
+    namespace: {description: The registries namespace., type: str, returned: always, sample: rhoai-model-registries}
+    uid: {description: The object's identity., type: str, returned: always}
+    display_name: {description: The name that the dashboard shows., type: str, returned: where set}
+    description: {description: What it is for., type: str, returned: where set}
+    created: {description: When it was created., type: str, returned: always, sample: "2026-01-31T12:00:00Z"}
+    deleting_since: {description: When its deletion was asked for., type: str, returned: while it is being deleted}
+    hosts: {description: Names under which it is reached., type: list, elements: str, returned: where known}
+    auth_proxy:
+      description: As the option of that name of M(opendatahub.model_registry.model_registry).
+      type: str
+      returned: always
+      sample: kube_rbac
+    resources:
+      description: As the option of that name of M(opendatahub.model_registry.model_registry).
+      type: dict
+      returned: where set
+    database:
+      description: As the option of that name of M(opendatahub.model_registry.model_registry), without the password.
+      type: dict
+      returned: where it has one
+    status:
+      description: Whether it is ready.
+      type: dict
+      returned: always
+      contains:
+        state:
+          description:
+            - V(ready) where its newest pod serves; V(waiting) where it is on its way; V(failed) where it will not become
+              ready by itself; V(deleting).
+          type: str
+          returned: always
+          sample: failed
+        reason: {description: The state's cause as a short code., type: str, returned: always, sample: access_denied}
+        message:
+          description: The cause in one sentence, with the words of the database or of Kubernetes.
+          type: str
+          returned: always
+          sample: "Error 1045 (28000): Access denied for user 'fraud'@'10.128.2.17' (using password: YES)"
+        next_step: {description: What to do., type: str, returned: where there is something to do}
+        source: {description: Where the words were read., type: str, returned: where known}
+    tls:
+      description: How the registry server connects to the database.
+      type: dict
+      returned: always
+      contains:
+        encrypted: {description: Whether the connection is always encrypted., type: bool, returned: always}
+        verified: {description: Whether the database's certificate is checked., type: bool, returned: always}
+        ca:
+          description: Where the certificate authority is.
+          type: dict
+          returned: where one is named
+          contains:
+            kind: {description: ConfigMap or Secret., type: str, returned: always, sample: ConfigMap}
+            name: {description: The object's name., type: str, returned: always, sample: odh-trusted-ca-bundle}
+            key: {description: The key in it., type: str, returned: always, sample: ca-bundle.crt}
+            certificates:
+              description: The certificates in it. Empty for a Secret, and where C(cryptography) is missing.
+              type: list
+              elements: dict
+              returned: always
+              contains:
+                subject: {description: Distinguished name., type: str, returned: always, sample: "CN=Example CA,O=Example"}
+                expires: {description: End of validity., type: str, returned: always, sample: "2030-01-01T00:00:00Z"}
+    grants:
+      description: The RoleBindings to the registry's Role.
+      type: list
+      elements: dict
+      returned: where RoleBindings may be read
+      contains:
+        name: {description: The RoleBinding's name., type: str, returned: always}
+        subjects:
+          description: Who may use the registry, each with C(kind), C(name) and for service accounts C(namespace).
+          type: list
+          elements: dict
+          returned: always
+        dashboard: {description: Whether the dashboard lists it., type: bool, returned: always}
+    findings:
+      description: What deserves attention, the most severe first.
+      type: list
+      elements: dict
+      returned: always
+      contains:
+        code: {description: The finding as a short code., type: str, returned: always, sample: shared_secret}
+        severity:
+          description: V(blocker) where the registry cannot work so, V(warning) for a risk, V(note) for what is good to know.
+          type: str
+          returned: always
+          sample: warning
+        what: {description: The object that it is about., type: str, returned: always, sample: Secret models-db}
+        why: {description: What is wrong with it., type: str, returned: always}
+        remedy: {description: What to do., type: str, returned: always}
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils._argspec import authentication
+from ..module_utils._cluster import Cluster
+from ..module_utils._look import look
+from ..module_utils._module import Result, run_module
+from ..module_utils._observe import registries_namespace
+
+
+def main() -> None:
+    """Run the module."""
+    spec = {**authentication(), "name": {"type": "str"}}
+    module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
+    run_module(module, lambda connect, result: work(module, connect(), result))
+
+
+def work(module: AnsibleModule, cluster: Cluster, result: Result) -> None:
+    """Look, and fill the result."""
+    namespace = registries_namespace(cluster, module.params["namespace"])
+    registries, warnings = look(cluster, namespace, module.params["name"])
+    result.update(namespace=namespace, registries=registries, warnings=warnings)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,256 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The playbooks, and with them the roles, as an administrator of registries runs them: by name, with flat variables."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+from plays import ROOT, Played
+from registries import Registries
+from testbed.bed import Testbed
+
+Answers = dict[str, Any]
+Run = Callable[..., "Book"]
+CANARY = "canary-Zx81-{{ no }}-'\"#%é"
+"""A password with all that YAML, Jinja and shells stumble over."""
+RUNNER = Path(sys.executable).with_name("ansible-playbook")
+
+
+@dataclass
+class Book(Played):
+    """What a playbook has come to."""
+
+    succeeded: bool = True
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The recap: ok, changed, failed, …"""
+        recap = self.output.rpartition("PLAY RECAP")[2]
+        return {name: int(number) for name, number in re.findall(r"(\w+)=(\d+)", recap)}
+
+    @property
+    def said(self) -> list[Answers]:
+        """The messages of the roles, in order."""
+        found = re.findall(r"^ok: \[localhost\] => (\{.*?^\})", self.output, re.MULTILINE | re.DOTALL)
+        return [json.loads(text)["msg"] for text in found]
+
+
+@pytest.fixture
+def run(bed: Testbed, registries: Registries, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
+    """Runs a playbook of the collection, with secrets in the environment. What a test leaves is deleted after it."""
+    created: set[str] = set()
+
+    def run_playbook(name: str, answers: Answers, *options: str, password: str = "", fails: bool = False) -> Book:
+        monkeypatch.setenv("MODEL_REGISTRY_DATABASE_PASSWORD", password)
+        monkeypatch.setenv("ANSIBLE_COLLECTIONS_PATH", str(ROOT / ".venv" / "collections"))
+        monkeypatch.setenv("ANSIBLE_NOCOLOR", "1")
+        created.update({answers["registry_name"]} if name == "create" else ())
+        survey = tmp_path / "answers.json"
+        survey.write_text(json.dumps(answers))
+        before = len(bed.audit())
+        command = [str(RUNNER), f"opendatahub.model_registry.{name}", "--extra-vars", f"@{survey}", *options]
+        done = bed.run(command, user="registry-admin", capture_output=True, check=False)
+        asked = [one for one in bed.audit()[before:] if one["user"]["username"] == "registry-admin"]
+        book = Book([], done.stdout + done.stderr, asked, done.returncode == 0)
+        assert book.succeeded is not fails, book.output
+        return book
+
+    yield run_playbook
+    for name in created:
+        if name and registries.get(name):
+            run_playbook("teardown", {"registry_name": name, "confirm_name": name})
+
+
+def survey(name: str, **more: Any) -> Answers:
+    """The answers to a survey; what nobody has filled in comes as an empty text."""
+    empty = (
+        "description",
+        "registries_namespace",
+        "database_port",
+        "database_password_secret_name",
+        "ca_source",
+        "ca_name",
+    )
+    return {
+        **dict.fromkeys(empty, ""),
+        "registry_name": name,
+        "display_name": f"Registry {name}",
+        "database_type": "mysql",
+        "database_host": "mysql-80.databases.svc.cluster.local",
+        "database_name": name,
+        "database_username": name,
+        **more,
+    }
+
+
+def persisted(registries: Registries, registry: str) -> dict[str, str]:
+    """What is stored of a registry, its Secrets and ConfigMaps, by name, with its content; the status counts for none.
+
+    Of this registry alone: what others leave behind is still being collected.
+    """
+    found = {}
+    for version, kind in ((registries.version, "ModelRegistry"), ("v1", "Secret"), ("v1", "ConfigMap")):
+        for item in registries.api.list(version, kind, registries.namespace):
+            meta = item["metadata"]
+            if not f"{meta['name']}-".startswith(f"{registry}-"):
+                continue
+            stored = {key: item.get(key) for key in ("spec", "data")} | {"annotations": meta.get("annotations")}
+            found[f"{kind} {meta['name']}"] = f"{meta['uid']} {meta.get('deletionTimestamp')} {json.dumps(stored)}"
+    return found
+
+
+def test_life(registries: Registries, run: Run) -> None:
+    """Created, edited and deleted. Each first in check mode, and again when it is done."""
+    registries.make_database("booklife")
+    password = "booklife-password"
+    wanted = survey("booklife", description="before")
+    nothing = persisted(registries, "booklife")
+
+    foreseen = run("create", wanted, "--check", password=password)
+    assert not foreseen.writes and persisted(registries, "booklife") == nothing
+    created = run("create", wanted, password=password)
+    assert created.counts["changed"] == 1
+    assert created.said[-1]["changes"] == foreseen.said[-1]["changes"]
+    assert [line.split()[:3] for line in created.said[-1]["changes"]] == [
+        ["create", "Secret", "booklife-db-password"],
+        ["create", "ModelRegistry", "booklife"],
+    ]
+    assert registries.rest("booklife", "GET", "/readyz/health")[0] == 200
+    again = run("create", wanted, password=password)
+    assert again.counts["changed"] == 0 and not again.writes and again.said[-1]["changes"] == []
+
+    edit = {"registry_name": "booklife", "display_name": "", "description": "after", "database_host": ""}
+    before = persisted(registries, "booklife")
+    foreseen = run("update", edit, "--check")
+    assert not foreseen.writes and persisted(registries, "booklife") == before
+    edited = run("update", edit)
+    assert edited.writes == [("patch", "modelregistries", "booklife")]
+    assert edited.said[-1]["changes"] == foreseen.said[-1]["changes"]
+    stored = registries.get("booklife")
+    assert stored is not None
+    assert stored["metadata"]["annotations"]["openshift.io/description"] == "after"
+    assert stored["metadata"]["annotations"]["openshift.io/display-name"] == "Registry booklife"
+    again = run("update", edit)
+    assert again.counts["changed"] == 0 and not again.writes
+
+    before = persisted(registries, "booklife")
+    refused = run("teardown", {"registry_name": "booklife"}, fails=True)
+    assert "nothing was deleted" in refused.output and "confirm_name" in refused.output
+    assert refused.said[0]["goes"] == ["ModelRegistry booklife", "Secret booklife-db-password"]
+    assert [kept["kind"] for kept in refused.said[0]["stays"]] == ["Database"]
+    mistyped = run("teardown", {"registry_name": "booklife", "confirm_name": "booklive"}, fails=True)
+    assert "nothing was deleted" in mistyped.output
+    confirmed = {"registry_name": "booklife", "confirm_name": "booklife", "force": "", "delete_generated_data": ""}
+    foreseen = run("teardown", confirmed, "--check")
+    assert persisted(registries, "booklife") == before
+    deleted = run("teardown", confirmed)
+    assert deleted.counts["changed"] == 1
+    assert deleted.said[-1] == foreseen.said[-1]
+    assert deleted.said[-1]["left"][0]["name"] == "booklife on mysql-80.databases.svc.cluster.local:3306"
+    assert persisted(registries, "booklife") == nothing
+    assert registries.sql("SHOW TABLES IN booklife")
+    again = run("teardown", confirmed)
+    assert again.counts["changed"] == 0 and not again.writes
+
+
+def test_update_creates_nothing(registries: Registries, run: Run) -> None:
+    """The name is wrong, so there is nothing to edit; the error says who creates."""
+    before = persisted(registries, "never-made")
+    refused = run("update", survey("never-made"), password="some-password", fails=True)
+    assert "ModelRegistry never-made: it does not exist" in refused.output
+    assert "opendatahub.model_registry.create" in refused.output
+    assert not refused.writes and persisted(registries, "never-made") == before
+
+
+def test_password_is_rotated_and_never_shown(registries: Registries, run: Run) -> None:
+    """The update playbook rotates with an awaited restart; the password is nowhere in the loudest output."""
+    registries.make_database("bookrotate")
+    loud = ("-vvvv", "--diff")
+    run("create", survey("bookrotate"), password="bookrotate-password")
+    first = registries.pod("bookrotate")["metadata"]["name"]
+    registries.sql("ALTER USER 'bookrotate'@'%' IDENTIFIED BY '" + CANARY.replace("'", "''") + "'")
+    rotated = run("update", {"registry_name": "bookrotate"}, *loud, password=CANARY)
+    assert rotated.counts["changed"] == 1
+    assert registries.pod("bookrotate")["metadata"]["name"] != first
+    assert registries.rest("bookrotate", "GET", "/readyz/health")[0] == 200
+    again = run("create", survey("bookrotate"), *loud, password=CANARY)
+    assert again.counts["changed"] == 0 and not again.writes
+    wrong = run("create", survey("bookrotate", database_port="no number"), *loud, password=CANARY, fails=True)
+    for shown in (rotated.output, again.output, wrong.output):
+        for form in ("Zx81", base64.b64encode(CANARY.encode()).decode()):
+            assert form not in shown
+    run("teardown", {"registry_name": "bookrotate", "confirm_name": "bookrotate"})
+
+
+CA_SOURCES: list[tuple[Answers, Answers]] = [
+    (
+        {"ca_source": "cluster"},
+        {"sslRootCertificateConfigMap": {"name": "odh-trusted-ca-bundle", "key": "ca-bundle.crt"}},
+    ),
+    (
+        {"ca_source": "openshift_ai"},
+        {"sslRootCertificateConfigMap": {"name": "odh-trusted-ca-bundle", "key": "odh-ca-bundle.crt"}},
+    ),
+    (
+        {"ca_source": "config_map", "ca_name": "own-ca", "ca_key": "ca.crt"},
+        {"sslRootCertificateConfigMap": {"name": "own-ca", "key": "ca.crt"}},
+    ),
+    (
+        {"ca_source": "secret", "ca_name": "own-ca", "ca_key": "ca.crt", "database_verify": "false"},
+        {"sslRootCertificateSecret": {"name": "own-ca", "key": "ca.crt"}},
+    ),
+    ({"ca_source": "pem"}, {"sslRootCertificateConfigMap": {"name": "bookca-db-credential", "key": "ca.crt"}}),
+    (
+        {"client_certificate_secret_name": "own", "client_key_secret_name": "own"},
+        {
+            "sslRootCertificateConfigMap": {"name": "bookca-db-credential", "key": "ca.crt"},
+            "sslCertificateSecret": {"name": "own", "key": "tls.crt"},
+            "sslKeySecret": {"name": "own", "key": "tls.key"},
+        },
+    ),
+    ({"ca_source": "none"}, {}),
+]
+
+
+def test_flat_answers_choose_certificates(registries: Registries, run: Run) -> None:
+    """Each answer about certificates reaches the registry's specification, one after the other on the same registry."""
+    pem = trustme.CA().cert_pem.bytes().decode()
+    run("create", {**survey("bookca"), "create_wait": False}, password="bookca-password")
+    for answers, expected in CA_SOURCES:
+        given = {"registry_name": "bookca", "ca_pem": pem, "update_wait": False, **answers}
+        run("update", given)
+        mysql = (registries.get("bookca") or {})["spec"]["mysql"]
+        assert {key: value for key, value in mysql.items() if key.startswith("ssl")} == expected, answers
+        assert mysql.get("verifyServerCert", False) is (bool(expected) and answers.get("database_verify") != "false")
+    run("teardown", {"registry_name": "bookca", "confirm_name": "bookca"})
+
+
+def test_password_in_a_secret_of_the_users(registries: Registries, run: Run) -> None:
+    """A Secret that exists is used, left alone by the teardown, and named among what stays."""
+    registries.make_database("booksecret")
+    registries.make_secret("booksecret")
+    named = {"database_password_secret_name": "booksecret-db", "database_password_secret_key": "database-password"}
+    created = run("create", survey("booksecret", **named))
+    assert [line.split()[:2] for line in created.said[-1]["changes"]] == [["create", "ModelRegistry"]]
+    deleted = run("teardown", {"registry_name": "booksecret", "confirm_name": "booksecret"})
+    assert [(kept["kind"], kept["name"]) for kept in deleted.said[-1]["left"]][1:] == [("Secret", "booksecret-db")]
+    assert registries.api.get("v1", "Secret", "booksecret-db", registries.namespace)
+
+
+def test_display_name_alone_names_the_registry(registries: Registries, run: Run) -> None:
+    """Without a resource name one is derived, and the message says which."""
+    registries.make_database("book-derived")
+    answers = {**survey("book-derived"), "registry_name": "", "display_name": "  Book Derived!"}
+    created = run("create", answers, password="book-derived-password")
+    assert created.said[-1]["registry"] == f"book-derived in {registries.namespace}"
+    run("teardown", {"registry_name": "book-derived", "confirm_name": "book-derived"})

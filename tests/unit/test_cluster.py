@@ -1,0 +1,207 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Requests, retries and errors of the one door to the API server, with a fake of the client behind it."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._cluster import TRIES, Cluster
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.errors import (
+    AlreadyThere,
+    Conflict,
+    Forbidden,
+    Missing,
+    OutcomeUnknown,
+    RegistryError,
+    Rejected,
+    Unauthorized,
+    Unreachable,
+)
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.plan import Change
+from kubernetes.client.exceptions import ApiException
+from urllib3 import HTTPConnectionPool
+from urllib3.connection import HTTPConnection
+from urllib3.exceptions import NewConnectionError, ProtocolError, ReadTimeoutError
+
+Answer = Any
+GROUP = {"versions": [{"version": "v1beta1"}, {"version": "v1alpha1"}]}
+SECRET = {
+    "kind": "Secret",
+    "metadata": {"name": "s", "annotations": {"kubectl.kubernetes.io/last-applied-configuration": "canary", "a": "b"}},
+    "data": {"password": "Y2FuYXJ5"},
+}
+
+
+class FakeResponse:
+    """An answer that has to be read before its connection is free."""
+
+    def __init__(self, data: bytes) -> None:
+        self._unread = data
+        self.data: bytes | None = None
+
+    def read(self, cache_content: bool) -> bytes:
+        self.data = self._unread if cache_content else None
+        return self._unread
+
+
+class FakeClient:
+    """Gives prepared answers in turn, and keeps what it was asked."""
+
+    def __init__(self, *answers: Answer) -> None:
+        self.answers = list(answers)
+        self.asked: list[tuple[str, str, dict[str, Any]]] = []
+        pool = SimpleNamespace(connection_pool_kw={})
+        self.client = SimpleNamespace(rest_client=SimpleNamespace(pool_manager=pool))
+
+    def request(self, method: str, path: str, **options: Any) -> Any:
+        self.asked.append((method, path, options))
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return FakeResponse(json.dumps(answer).encode())
+
+
+def refused(status: int, message: str = "no", reason: str = "", retry_after: str | None = None) -> ApiException:
+    error = ApiException(status=status, reason=reason)
+    error.body = json.dumps({"kind": "Status", "message": message, "reason": reason})
+    error.headers = {} if retry_after is None else {"Retry-After": retry_after}
+    return error
+
+
+def cluster(*answers: Answer) -> tuple[Cluster, FakeClient, list[float]]:
+    fake, pauses = FakeClient(*answers), list[float]()
+    return Cluster(SimpleNamespace(client=fake), sleep=pauses.append), fake, pauses
+
+
+def change(action: str = "patch", kind: str = "ConfigMap", **body: Any) -> Change:
+    return Change(kind, "ns", "c", action, body)
+
+
+OBJECT = {"kind": "ConfigMap", "metadata": {"name": "c"}}
+RESET = ProtocolError("Connection aborted.", ConnectionResetError(104, "reset"))
+REFUSED = NewConnectionError(HTTPConnection("api"), "refused")
+SLOW = ReadTimeoutError(HTTPConnectionPool("api"), "/", "slow")
+
+
+def test_the_newest_version_is_asked_for_once() -> None:
+    door, fake, _ = cluster(GROUP, OBJECT, OBJECT)
+    door.get("ModelRegistry", "ns", "a")
+    door.get("ModelRegistry", "ns", "b")
+    assert [path for _, path, _ in fake.asked] == [
+        "/apis/modelregistry.opendatahub.io",
+        "/apis/modelregistry.opendatahub.io/v1beta1/namespaces/ns/modelregistries/a",
+        "/apis/modelregistry.opendatahub.io/v1beta1/namespaces/ns/modelregistries/b",
+    ]
+
+
+def test_unknown_versions_are_said() -> None:
+    door, _, _ = cluster({"versions": [{"version": "v7"}]})
+    with pytest.raises(Missing, match="serves v7 .* knows v1beta1, v1alpha1"):
+        door.version()
+
+
+def test_secrets_are_sealed() -> None:
+    door, _, _ = cluster(SECRET)
+    found = door.get("Secret", "ns", "s")
+    assert found and "canary" not in repr(found) and "Y2FuYXJ5" not in repr(found)
+    with pytest.raises(TypeError):
+        json.dumps(found)
+
+
+def test_no_object() -> None:
+    door, _, _ = cluster(refused(404))
+    assert door.get("ConfigMap", "ns", "c") is None
+
+
+@pytest.mark.parametrize("failure", [RESET, REFUSED, SLOW, refused(503), refused(429)])
+def test_reads_are_repeated(failure: Exception) -> None:
+    door, fake, pauses = cluster(failure, OBJECT)
+    assert door.get("ConfigMap", "ns", "c") == OBJECT
+    assert len(fake.asked) == 2 and len(pauses) == 1
+
+
+def test_reads_are_given_up() -> None:
+    door, fake, pauses = cluster(*[RESET] * TRIES)
+    with pytest.raises(Unreachable, match="no answer from the API server"):
+        door.get("ConfigMap", "ns", "c")
+    assert len(fake.asked) == TRIES and sum(pauses) < 10
+
+
+@pytest.mark.parametrize("failure", [REFUSED, refused(429, retry_after="1")])
+def test_writes_that_were_not_looked_at_are_repeated(failure: Exception) -> None:
+    door, fake, _ = cluster(failure, OBJECT)
+    door.write(change(), dry_run=False)
+    assert len(fake.asked) == 2
+
+
+@pytest.mark.parametrize("failure", [RESET, SLOW, refused(503), refused(500), refused(504)])
+def test_other_writes_are_not_repeated(failure: Exception) -> None:
+    door, fake, _ = cluster(failure)
+    with pytest.raises(OutcomeUnknown, match="Run the task again: it looks first"):
+        door.write(change(), dry_run=False)
+    assert len(fake.asked) == 1
+
+
+@pytest.mark.parametrize(("asked", "pause"), [("3", 3.0), ("86400", 10.0), (None, 1.0), ("soon", 1.0)])
+def test_retry_after_is_capped(asked: str | None, pause: float) -> None:
+    door, _, pauses = cluster(refused(429, retry_after=asked), OBJECT)
+    door.get("ConfigMap", "ns", "c")
+    assert pauses == [pause]
+
+
+def test_a_dry_run_of_a_deletion_is_in_its_body() -> None:
+    """With a body, the server ignores the query of a DELETE."""
+    door, fake, _ = cluster(OBJECT)
+    door.write(change("delete", preconditions={"uid": "u"}), dry_run=True)
+    ((method, path, options),) = fake.asked
+    assert (method, path, options["query_params"]) == ("delete", "/api/v1/namespaces/ns/configmaps/c", [])
+    assert options["body"] == {"preconditions": {"uid": "u"}, "dryRun": ["All"]}
+
+
+@pytest.mark.parametrize(
+    ("action", "method", "path"), [("create", "post", ""), ("patch", "patch", "/c"), ("restart", "patch", "/c")]
+)
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_writes_are_strict(action: str, method: str, path: str, dry_run: bool) -> None:
+    door, fake, _ = cluster(OBJECT)
+    door.write(change(action), dry_run)
+    ((asked, where, options),) = fake.asked
+    assert (asked, where) == (method, f"/api/v1/namespaces/ns/configmaps{path}")
+    query = dict(options["query_params"])
+    assert query["fieldValidation"] == "Strict" and query.get("dryRun") == ("All" if dry_run else None)
+
+
+WEBHOOK = 'Internal error occurred: failed calling webhook "m.kb.io": connection refused'
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "words"),
+    [
+        (refused(401, "Unauthorized"), Unauthorized, "Give credentials that are valid for this cluster"),
+        (
+            refused(403, 'configmaps "c" is forbidden: User "u" cannot patch resource "configmaps"'),
+            Forbidden,
+            'rule in a Role in namespace ns: {apiGroups: [""], resources: [configmaps], verbs: [patch]}.',
+        ),
+        (refused(403, 'admission webhook "m.kb.io" denied the request: name'), Rejected, "denied the request: name"),
+        (refused(404, "not found"), Missing, "operator is installed"),
+        (refused(409, "exists", "AlreadyExists"), AlreadyThere, "exists"),
+        (refused(409, "the object has been modified", "Conflict"), Conflict, "Somebody else has changed the object"),
+        (refused(422, "spec.x: Invalid value"), Rejected, "spec.x: Invalid value"),
+        (refused(400, 'unknown field "spec.x"'), Rejected, 'unknown field "spec.x"'),
+        (refused(500, WEBHOOK), Unreachable, "Check that the pods of the model registry operator are ready"),
+        (refused(418), Unreachable, "API server's health"),
+        (ApiException(status=0, reason="SSLError\nself-signed certificate"), Unreachable, "ca_cert"),
+    ],
+)
+def test_refusals(error: ApiException, kind: type[RegistryError], words: str) -> None:
+    door, _, _ = cluster(error)
+    with pytest.raises(kind) as caught:
+        door.write(change(), dry_run=False)
+    assert type(caught.value) is kind
+    assert str(caught.value).startswith("ConfigMap c in namespace ns: ")
+    assert words in str(caught.value)

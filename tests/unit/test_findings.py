@@ -1,0 +1,218 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What deserves attention in a registry, one change of a good one after the other."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.findings import (
+    Authority,
+    Inventory,
+    dashboard_lists,
+    find,
+    grants,
+    tls_facts,
+)
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.status import Verdict
+
+NAMESPACE = "rhoai-model-registries"
+SAMPLES: dict[str, Any] = json.loads(Path(__file__).with_name("samples").joinpath("registries.json").read_text())
+NOW = datetime(2026, 11, 23, 9, tzinfo=timezone.utc)
+CA = {"sslRootCertificateConfigMap": {"name": "ca", "key": "ca.crt"}, "verifyServerCert": True}
+LABELS = {
+    "app": "good",
+    "app.kubernetes.io/name": "good",
+    "app.kubernetes.io/component": "model-registry",
+    "app.kubernetes.io/part-of": "model-registry",
+    "component": "model-registry",
+    "opendatahub.io/dashboard": "true",
+}
+
+
+@dataclass
+class Scene:
+    """A registry that nothing is to be said about, to be changed by a case."""
+
+    registry: Any = field(default_factory=lambda: copy.deepcopy(SAMPLES["good"]["registry"]))
+    secret: Any = None
+    ca: Any = None
+    role: bool = True
+    bindings: list[Any] = field(default_factory=list)
+    others: dict[str, Any] = field(default_factory=dict)
+    verdict: Verdict = field(default_factory=lambda: Verdict("ready", "ready", "It answers."))
+    authorities: tuple[Authority, ...] = ()
+    read: frozenset[str] = frozenset({"Secret", "ConfigMap", "Role", "RoleBinding"})
+
+    def __post_init__(self) -> None:
+        self.registry["spec"]["mysql"].update(CA)
+        made = {"creationTimestamp": "2026-11-23T08:00:00Z", "annotations": {}, "managedFields": []}
+        self.secret = {"metadata": {"name": "good-db", **made}, "data": {"database-password": "(hidden)"}}
+        self.ca = {"metadata": {"name": "ca"}, "data": {"ca.crt": "PEM"}}
+
+    @property
+    def mysql(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.registry["spec"]["mysql"]
+        return found
+
+    def inventory(self) -> Inventory:
+        found = {("Secret", "good-db"): self.secret, ("ConfigMap", "ca"): self.ca}
+        found |= {("RoleBinding", binding["metadata"]["name"]): binding for binding in self.bindings}
+        if self.role:
+            found[("Role", "registry-user-good")] = {"metadata": {"name": "registry-user-good"}}
+        name = self.registry["metadata"]["name"]
+        return Inventory(
+            registries={name: self.registry, **self.others},
+            objects={(kind, NAMESPACE, one): item for (kind, one), item in found.items() if item},
+            read=self.read,
+            pods={name: SAMPLES["good"]["pods"]},
+            verdicts={name: self.verdict},
+            authorities={name: self.authorities},
+            now=NOW,
+        )
+
+    def codes(self) -> list[tuple[str, str]]:
+        found = find(self.registry["metadata"]["name"], self.inventory())
+        for finding in found:
+            assert finding.what and finding.why and finding.remedy
+        return [(finding.code, finding.severity) for finding in found]
+
+
+def binding(*subjects: str, role: str = "registry-user-good", **labels: str) -> dict[str, Any]:
+    return {
+        "metadata": {"name": "dashboard-permissions-abcdefgh", "labels": {**LABELS, **labels}},
+        "roleRef": {"kind": "Role", "name": role},
+        "subjects": [{"kind": "User", "name": name, "apiGroup": "rbac.authorization.k8s.io"} for name in subjects],
+    }
+
+
+def written(manager: str, time: str = "2026-11-23T08:59:00Z") -> Callable[[Scene], None]:
+    entry = {
+        "manager": manager,
+        "operation": "Update",
+        "time": time,
+        "fieldsV1": {"f:data": {"f:database-password": {}}},
+    }
+    return lambda scene: scene.secret["metadata"]["managedFields"].append(entry)
+
+
+def change(target: str, value: Any) -> Callable[[Scene], None]:
+    return lambda scene: setattr(scene, target, value)
+
+
+def spec(**fields: Any) -> Callable[[Scene], None]:
+    return lambda scene: scene.mysql.update(fields)
+
+
+def authority(days: int) -> tuple[Authority, ...]:
+    return (Authority("CN=old", NOW - timedelta(days=900)), Authority("CN=ca", NOW + timedelta(days=days)))
+
+
+OTHER = {
+    "metadata": {"name": "other"},
+    "spec": {"mysql": {"passwordSecret": {"name": "good-db", "key": "database-password"}}},
+}
+POSTGRES = {"host": "pg", "database": "d", "username": "u"}
+UNAVAILABLE = Verdict("failed", "access_denied", "Error 1045", "Give the right password.")
+
+CASES: list[tuple[str, Callable[[Scene], Any], list[tuple[str, str]]]] = [
+    ("all is well", lambda _scene: None, []),
+    ("no secret", change("secret", None), [("secret_missing", "blocker")]),
+    ("no key", lambda s: s.secret["data"].clear(), [("secret_missing", "blocker")]),
+    ("unreadable", lambda s: (change("secret", None)(s), change("read", frozenset())(s)), []),
+    ("shared", lambda s: s.others.update(other=OTHER), [("shared_secret", "warning")]),
+    ("newer", written("kubectl-edit"), [("secret_newer", "warning")]),
+    ("older", written("kubectl-edit", "2026-11-23T08:10:00Z"), []),
+    ("our own", written("opendatahub.model_registry"), []),
+    (
+        "made anew",
+        lambda s: s.secret["metadata"].update(creationTimestamp="2026-11-23T08:59:00Z"),
+        [("secret_newer", "warning")],
+    ),
+    (
+        "cut",
+        lambda s: s.secret["metadata"]["annotations"].update({"ansible.opendatahub.io/restart-pending": "2026"}),
+        [("restart_pending", "warning")],
+    ),
+    ("unverified", spec(verifyServerCert=False), [("unverified", "warning")]),
+    ("plaintext", spec(sslRootCertificateConfigMap=None, verifyServerCert=None), [("plaintext", "warning")]),
+    ("no CA", change("ca", None), [("ca_missing", "blocker")]),
+    ("no CA key", lambda s: s.ca["data"].clear(), [("ca_missing", "blocker")]),
+    ("expired", change("authorities", authority(-1)), [("ca_expired", "blocker")]),
+    ("expires", change("authorities", authority(20)), [("ca_expires_soon", "warning")]),
+    ("lasts", change("authorities", authority(40)), []),
+    ("stale", change("verdict", UNAVAILABLE), [("stale_status", "warning")]),
+    ("no role", change("role", False), [("role_missing", "warning")]),
+    ("listed grant", change("bindings", [binding("ann")]), []),
+    ("two subjects", change("bindings", [binding("ann", "bob")]), [("hidden_grant", "note")]),
+    ("no label", change("bindings", [binding("ann", component="other")]), [("hidden_grant", "note")]),
+    ("another role", change("bindings", [binding("ann", "bob", role="registry-user-other")]), []),
+    ("long name", lambda s: s.registry["metadata"].update(name="a" * 50), [("invalid_name", "blocker")]),
+    ("no database", lambda s: s.registry.update(spec={}), [("database_count", "blocker")]),
+    ("two", lambda s: s.registry["spec"].update(postgres=POSTGRES), [("database_count", "blocker")]),
+    (
+        "generated",
+        lambda s: s.registry.update(spec={"postgres": {**POSTGRES, "generateDeployment": True}}),
+        [("generated_database", "note")],
+    ),
+]
+
+
+@pytest.mark.parametrize(("change_it", "expected"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
+def test_findings(change_it: Callable[[Scene], Any], expected: list[tuple[str, str]]) -> None:
+    scene = Scene()
+    change_it(scene)
+    found = scene.codes()
+    if scene.registry["metadata"]["name"] == "a" * 50:
+        found = [one for one in found if one[0] == "invalid_name"]
+    assert found == expected
+
+
+def test_the_most_severe_come_first() -> None:
+    scene = Scene()
+    spec(verifyServerCert=False)(scene)
+    scene.bindings, scene.secret = [binding("ann", "bob")], None
+    assert [severity for _, severity in scene.codes()] == ["blocker", "warning", "note"]
+
+
+@pytest.mark.parametrize(
+    ("database", "expected"),
+    [
+        ({"mysql": {"database": "d"}}, (False, False)),
+        ({"mysql": {"database": "d", "verifyServerCert": True}}, (True, True)),
+        ({"mysql": {"database": "d", "sslRootCertificateSecret": {"name": "s", "key": "k"}}}, (True, False)),
+        ({"postgres": {"database": "d", "sslMode": "prefer"}}, (False, False)),
+        ({"postgres": {"database": "d", "sslMode": "require"}}, (True, False)),
+        ({"postgres": {"database": "d", "sslMode": "verify-ca"}}, (True, True)),
+    ],
+)
+def test_tls_facts(database: dict[str, Any], expected: tuple[bool, bool]) -> None:
+    facts = tls_facts({"spec": database}, ())
+    assert (facts["encrypted"], facts["verified"]) == expected
+
+
+def test_grants() -> None:
+    assert grants("good", [binding("ann", "bob"), binding("eve", role="registry-user-other")]) == [
+        {
+            "name": "dashboard-permissions-abcdefgh",
+            "subjects": [{"kind": "User", "name": "ann"}, {"kind": "User", "name": "bob"}],
+            "dashboard": False,
+        }
+    ]
+    assert dashboard_lists(binding("ann"), "good")
+    assert not dashboard_lists(binding("ann"), "other")
+
+
+def test_nothing_is_changed_by_looking() -> None:
+    scene = Scene()
+    inventory = scene.inventory()
+    before = copy.deepcopy(inventory)
+    find("good", inventory)
+    assert replace(inventory) == before

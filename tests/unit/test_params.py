@@ -1,0 +1,157 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Module options that cannot be right: each error names the option, the problem and what to do."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+import trustme
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.errors import InvalidInput
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.params import registry_from
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+Options = dict[str, Any]
+NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
+CA = trustme.CA()
+GOOD_PEM = CA.cert_pem.bytes().decode()
+LEAF = CA.issue_cert("mysql.example")
+LEAF_PEM = LEAF.cert_chain_pems[0].bytes().decode()
+KEY_PEM = LEAF.private_key_pem.bytes().decode()
+
+
+def expired() -> str:
+    """A certificate authority of ten years ago."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "old")])
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), 1, NOW - timedelta(days=4000), NOW - timedelta(days=3650))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    return made.public_bytes(serialization.Encoding.PEM).decode()
+
+
+def options(**given: Any) -> Options:
+    """Options as a module has them: None for what is left out."""
+    top = dict.fromkeys(("name", "display_name", "description", "database", "auth_proxy", "resources"))
+    return {**top, "name": "demo", **given}
+
+
+def database(tls: Options | None = None, **given: Any) -> Options:
+    names = ("type", "host", "port", "name", "username", "password", "password_secret", "generate", "tls")
+    parts = ("enabled", "ca_bundle", "ca_config_map", "ca_secret", "ca_pem", "verify", "mode")
+    clients = ("client_certificate_secret", "client_key_secret")
+    full = None if tls is None else {**dict.fromkeys((*parts, *clients)), **tls}
+    return options(database={**dict.fromkeys(names), "type": "mysql", "tls": full, **given})
+
+
+REFERENCE = {"name": "ca", "key": "ca.crt"}
+BAD: list[tuple[Options, str, str]] = [
+    (options(name=""), "name", "empty"),
+    (options(name="x" * 50), "name", "49 is the most"),
+    (options(name="x" * 10_000), "name", "49 is the most"),
+    (options(name="Demo"), "name", "other characters"),
+    (options(name="a.b"), "name", "other characters"),
+    (options(name="1a"), "name", "begin with a letter"),
+    (options(name="a-"), "name", "ends with a dash"),
+    (options(name=None, display_name="日本"), "display_name", "Give name, too"),
+    (options(display_name=""), "display_name", "empty"),
+    (options(display_name="  "), "display_name", "empty"),
+    (options(display_name="a\nb"), "display_name", "line break"),
+    (options(resources={"requests": {"cpu": "much"}, "limits": None}), "resources.requests.cpu", "Give one such as"),
+    (options(resources={"limits": {"memory": "-1Gi"}, "requests": None}), "resources.limits.memory", "no amount"),
+    (database(host=""), "database.host", "no host name"),
+    (database(host="mysql.example:3306"), "database.host", "the port has its own option"),
+    (database(host="mysql://mysql.example"), "database.host", "bare name"),
+    (database(host="my sql"), "database.host", "no host name"),
+    (database(host="{'a': 'dict'}"), "database.host", "no host name"),
+    (database(host="größe.example"), "database.host", "no host name"),
+    (database(host="a" * 254), "database.host", "no host name"),
+    (database(host="-a"), "database.host", "no host name"),
+    (database(host="a..b"), "database.host", "no host name"),
+    (database(port=0), "database.port", "1 to 65535"),
+    (database(port=65536), "database.port", "1 to 65535"),
+    (database(port=-1), "database.port", "1 to 65535"),
+    (database(name=""), "database.name", "empty"),
+    (database(name="a/b"), "database.name", "connection string"),
+    (database(name="a?b"), "database.name", "connection string"),
+    (database(name="x" * 65), "database.name", "64 is the most"),
+    (database(name="x" * 64, type="postgres"), "database.name", "63 is the most"),
+    (database(name="$(HOME)"), "database.name", "expand"),
+    (database(username=""), "database.username", "empty"),
+    (database(username="a:b"), "database.username", "connection string"),
+    (database(username="a@b"), "database.username", "connection string"),
+    (database(username="a b"), "database.username", "connection string"),
+    (database(username="x" * 10_000), "database.username", "128 is the most"),
+    (database(username="ä", type="postgres"), "database.username", "connection string"),
+    (database(password=""), "database.password", "empty"),
+    (database(password="canary\n"), "database.password", "line break"),
+    (database(password="canary\x00"), "database.password", "control character"),
+    (database(password="canary$(X)"), "database.password", "variable to expand"),
+    *(
+        (database(password=f"canary{character}", type="postgres"), "database.password", "into a URL")
+        for character in '@:/?#%€ "[]^'
+    ),
+    (database(generate=True), "database.generate", "database.type to postgres"),
+    (database(password_secret={"name": "A", "key": "k"}), "database.password_secret.name", "cannot be one"),
+    (database(password_secret={"name": "a", "key": "k k"}), "database.password_secret.key", "cannot be one"),
+    (database(password_secret={"name": "", "key": "k"}), "database.password_secret.name", "cannot be one"),
+    (database({"ca_pem": ""}), "database.tls.ca_pem", "no certificate in PEM form"),
+    (database({"ca_pem": "certificate"}), "database.tls.ca_pem", "no certificate in PEM form"),
+    (database({"ca_pem": KEY_PEM}), "database.tls.ca_pem", "private key"),
+    (database({"ca_pem": GOOD_PEM + KEY_PEM}), "database.tls.ca_pem", "private key"),
+    (database({"ca_pem": LEAF_PEM}), "database.tls.ca_pem", "CA:FALSE"),
+    (database({"ca_pem": expired()}), "database.tls.ca_pem", "expired on 2016-01-04"),
+    (database({"ca_pem": GOOD_PEM.replace("MII", "M!I")}), "database.tls.ca_pem", "damaged"),
+    (database({"ca_pem": GOOD_PEM.replace(GOOD_PEM[60:200], "")}), "database.tls.ca_pem", "damaged"),
+    (database({"ca_pem": GOOD_PEM * 3000}), "database.tls.ca_pem", "1 MiB"),
+    (database({"ca_config_map": {"name": "CA", "key": "k"}}), "database.tls.ca_config_map.name", "cannot be one"),
+    (database({"ca_secret": {"name": "ca", "key": ""}}), "database.tls.ca_secret.key", "cannot be one"),
+    (database({"enabled": False, "ca_config_map": REFERENCE}), "database.tls.enabled", "plain text"),
+    (database({"enabled": False, "verify": True}), "database.tls.enabled", "plain text"),
+    (database({"mode": "require"}), "database.tls.mode", "for PostgreSQL"),
+    (database({"mode": "require", "verify": True}, type="postgres"), "database.tls.mode", "Give mode alone"),
+]
+
+
+@pytest.mark.parametrize(("given", "option", "words"), BAD)
+def test_bad(given: Options, option: str, words: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        registry_from(given, NOW)
+    error = caught.value
+    assert error.what == option
+    assert words in str(error), error
+    assert error.next_step
+    assert "canary" not in str(error), "a password is never quoted"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        options(),
+        options(name=None, display_name="Fraud models"),
+        options(display_name="Größe 日本 $(X)", description="a\nb"),
+        database(host="mysql", port=1, name="a b_c".replace(" ", "-"), username="a", password="€ @:/?#%"),
+        database(host="10.0.0.1"),
+        database(host="[fd00::1]"),
+        database(host="mysql.databases.svc.cluster.local."),
+        database(type="postgres", password="aZ0._~!$&'()*+,;=-"),
+        database({"ca_pem": GOOD_PEM}),
+        database({"ca_pem": "a comment\n" + GOOD_PEM + GOOD_PEM}),
+        database({"ca_pem": expired() + GOOD_PEM}),
+        options(resources={"requests": {"cpu": "500m", "memory": "256Mi"}, "limits": {"cpu": 1}}),
+    ],
+)
+def test_good(given: Options) -> None:
+    registry = registry_from(given, NOW)
+    assert registry.name in ("demo", "fraud-models")
+
+
+def test_no_secret_in_the_repr() -> None:
+    registry = registry_from(database({"ca_pem": GOOD_PEM}, password="canary"), NOW)
+    assert "canary" not in repr(registry)

@@ -1,0 +1,298 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is to be done: changes between a registry as wanted and a namespace as observed."""
+
+from __future__ import annotations
+
+import base64
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.errors import InvalidInput, Refused
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.export import described
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.model import (
+    CaSource,
+    Database,
+    KeyRef,
+    Registry,
+    Tls,
+)
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.params import registry_from
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.plan import Observed, layer, plan_present
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.redact import Sealed, seal, unsealed
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.removal import (
+    Confirmed,
+    Dependents,
+    plan_absent,
+)
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.report import change_entry, diffs
+
+Object = dict[str, Any]
+NOW = "2026-01-01T00:00:00Z"
+MYSQL = Database("mysql", "db", None, "demo", "demo", "canary")
+
+
+def stored(**mysql: Any) -> Object:
+    """A registry as the API server has it, with what it and the operator add."""
+    fields = {
+        "host": "db",
+        "port": 3306,
+        "database": "demo",
+        "username": "demo",
+        "skipDBCreation": False,
+        "passwordSecret": {"name": "demo-db-password", "key": "database-password"},
+        **mysql,
+    }
+    meta = {"name": "demo", "namespace": "ns", "uid": "u", "resourceVersion": "7", "finalizers": ["f"]}
+    spec = {
+        "rest": {"port": 8080, "serviceRoute": "disabled"},
+        "mysql": fields,
+        "kubeRBACProxy": {"port": 8443, "serviceRoute": "enabled"},
+    }
+    return {"kind": "ModelRegistry", "metadata": meta, "spec": spec}
+
+
+def secret(name: str = "demo-db-password", **meta: Any) -> Object:
+    data = {"database-name": "demo", "database-user": "demo", "database-password": "canary"}
+    labels = {"ansible.opendatahub.io/registry": "demo"} if name == "demo-db-password" else {}
+    exposed = {
+        f"template.openshift.io/expose-{name}": f"{{.data['database-{key}']}}"
+        for name, key in (("database_name", "name"), ("username", "user"), ("password", "password"))
+    }
+    body = {
+        "kind": "Secret",
+        "metadata": {
+            "name": name,
+            "uid": "s",
+            "resourceVersion": "8",
+            "labels": labels,
+            "annotations": exposed,
+            **meta,
+        },
+        "data": {key: base64.b64encode(value.encode()).decode() for key, value in data.items()},
+    }
+    return seal(body)
+
+
+DEPLOYMENT = {"kind": "Deployment", "metadata": {"name": "demo", "resourceVersion": "9"}, "spec": {"template": {}}}
+
+
+def observed(*objects: Object, version: str = "v1beta1", proxies: tuple[str, ...] = ("oauth", "kube_rbac")) -> Observed:
+    registries = {one["metadata"]["name"]: one for one in objects if one["kind"] == "ModelRegistry"}
+    others = {(one["kind"], "ns", one["metadata"]["name"]): one for one in objects if one["kind"] != "ModelRegistry"}
+    return Observed("ns", version, registries, others, frozenset(proxies))
+
+
+def test_creation() -> None:
+    plan = plan_present(Registry("demo", "Demo", database=MYSQL), observed(), NOW)
+    made = [(change.action, change.kind, change.name) for change in plan.changes]
+    assert made == [("create", "Secret", "demo-db-password"), ("create", "ModelRegistry", "demo")]
+    assert [layer(change) for change in plan.changes] == [0, 1]
+    assert unsealed(plan.changes[0].body)["data"]["database-password"] == base64.b64encode(b"canary").decode()
+    assert not plan.settling
+
+
+ISTIO: Object = {"gateway": {"rest": {"tls": {}}, "grpc": {"tls": {}}}}
+
+
+@pytest.mark.parametrize(
+    ("version", "known", "asked", "spec"),
+    [
+        ("v1beta1", ("oauth", "kube_rbac"), None, {"rest": {}}),
+        ("v1beta1", ("oauth", "kube_rbac"), "kube_rbac", {"rest": {}, "kubeRBACProxy": {}}),
+        ("v1beta1", ("oauth",), "auto", {"rest": {}, "grpc": {}, "oauthProxy": {}}),
+        ("v1beta1", ("oauth",), "none", {"rest": {}, "grpc": {}}),
+        ("v1alpha1", ("istio", "oauth"), "auto", {"rest": {}, "grpc": {}, "istio": ISTIO}),
+        ("v1alpha1", ("istio", "oauth"), "oauth", {"rest": {}, "grpc": {}, "oauthProxy": {}}),
+    ],
+)
+def test_proxy_of_a_new_registry(version: str, known: tuple[str, ...], asked: str | None, spec: Object) -> None:
+    there = observed(version=version, proxies=known)
+    plan = plan_present(Registry("demo", database=MYSQL, auth_proxy=asked), there, NOW)
+    made = plan.changes[1].body
+    assert made["apiVersion"] == f"modelregistry.opendatahub.io/{version}"
+    assert {key: value for key, value in made["spec"].items() if key != "mysql"} == spec
+
+
+def test_nothing_to_do() -> None:
+    plan = plan_present(Registry("demo", database=MYSQL), observed(stored(), secret(), DEPLOYMENT), NOW)
+    assert plan.changes == () and plan.settling == ()
+
+
+@pytest.mark.parametrize("proxy", [None, "auto", "none", "kube_rbac", "oauth", "istio"])
+def test_migrations_are_no_drift(proxy: str | None) -> None:
+    assert not plan_present(Registry("demo", auth_proxy=proxy), observed(stored()), NOW).changes
+
+
+def test_a_password_restarts() -> None:
+    plan = plan_present(
+        Registry("demo", database=Database(password="new")), observed(stored(), secret(), DEPLOYMENT), NOW
+    )
+    entries = [change_entry(change, True) for change in (*plan.changes, *plan.settling)]
+    mark = "metadata.annotations.ansible.opendatahub.io/restart-pending"
+    assert [(one["action"], one["kind"], one["fields"]) for one in entries] == [
+        ("patch", "Secret", ["data.database-password", mark]),
+        ("restart", "Deployment", ["spec.template.metadata.annotations.kubectl.kubernetes.io/restartedAt"]),
+        ("patch", "Secret", [mark]),
+    ]
+    assert plan.changes[0].body["metadata"]["resourceVersion"] == "8"
+
+
+def test_a_restart_that_was_begun_is_not_begun_again() -> None:
+    pending = secret(annotations={"ansible.opendatahub.io/restart-pending": NOW})
+    annotations = {"kubectl.kubernetes.io/restartedAt": NOW}
+    restarted = {**DEPLOYMENT, "spec": {"template": {"metadata": {"annotations": annotations}}}}
+    plan = plan_present(
+        Registry("demo", database=Database(type="mysql", password="canary", name="demo", username="demo")),
+        observed(stored(), pending, restarted),
+        "2026-01-02T00:00:00Z",
+    )
+    assert not [change for change in plan.changes if change.kind == "Deployment"]
+    assert [change.kind for change in plan.settling] == ["Secret"]
+
+
+def test_the_dashboards_secret_is_used() -> None:
+    found = secret("demo-db-x7x2p", generateName="demo-db-", labels={})
+    registry = stored(passwordSecret={"name": "demo-db-x7x2p", "key": "database-password"})
+    assert not plan_present(Registry("demo", database=MYSQL), observed(registry, found, DEPLOYMENT), NOW).changes
+
+
+def test_a_secret_of_the_users_is_left_as_it_is() -> None:
+    found = secret("own")
+    registry = stored(passwordSecret={"name": "own", "key": "database-password"})
+    plan = plan_present(Registry("demo", database=MYSQL), observed(registry, found, DEPLOYMENT), NOW)
+    assert [(one.action, one.name) for one in plan.changes] == [("create", "demo-db-password"), ("patch", "demo")]
+
+
+def test_changing_the_kind_of_authority_removes_the_other() -> None:
+    registry = stored(sslRootCertificateConfigMap={"name": "ca", "key": "k"}, verifyServerCert=True)
+    tls = Tls(ca=CaSource("Secret", KeyRef("ca", "k")))
+    (change,) = plan_present(Registry("demo", database=Database(tls=tls)), observed(registry), NOW).changes
+    assert change.body["spec"]["mysql"] == {
+        "sslRootCertificateConfigMap": None,
+        "sslRootCertificateSecret": {"name": "ca", "key": "k"},
+    }
+
+
+def test_another_kind_of_database_replaces_the_first() -> None:
+    database = Database("postgres", "pg", None, "demo", "demo", password_secret=KeyRef("s", "k"))
+    (change,) = plan_present(Registry("demo", database=database), observed(stored()), NOW).changes
+    assert change.body["spec"]["mysql"] is None and change.body["spec"]["postgres"]["host"] == "pg"
+
+
+@pytest.mark.parametrize(
+    ("registry", "found", "words"),
+    [
+        (Registry("demo"), (), "database.type: a registry needs a database and none is given"),
+        (Registry("demo", database=Database(host="db")), (), "database.type: a new registry needs it"),
+        (Registry("demo", database=Database("mysql")), (), "database.host: it is needed and not given"),
+        (
+            Registry("demo", database=Database("mysql", "db", name="d", username="u")),
+            (),
+            "database.password: .*not given",
+        ),
+        (
+            Registry("demo", database=Database("mysql", "db", None, "d", "u", "p", tls=Tls(verify=True))),
+            (),
+            "database.tls: .* no certificate authority is given",
+        ),
+        (
+            Registry("demo", database=Database(tls=Tls(verify=True))),
+            (stored(),),
+            "database.tls: .* no certificate authority is given",
+        ),
+    ],
+)
+def test_what_cannot_work(registry: Registry, found: tuple[Object, ...], words: str) -> None:
+    with pytest.raises(InvalidInput, match=words):
+        plan_present(registry, observed(*found), NOW)
+
+
+def test_an_object_of_others_is_not_overwritten() -> None:
+    with pytest.raises(Refused, match="Secret demo-db-password: it exists and is not marked as this registry's"):
+        plan_present(Registry("demo", database=MYSQL), observed(secret(labels={}, annotations={})), NOW)
+
+
+def test_a_registry_on_its_way_out_is_not_edited() -> None:
+    going = stored()
+    going["metadata"]["deletionTimestamp"] = NOW
+    with pytest.raises(Refused, match=f"it is being deleted since {NOW}. Wait until it is gone"):
+        plan_present(Registry("demo", "x"), observed(going), NOW)
+
+
+def test_nothing_shown_is_secret() -> None:
+    plan = plan_present(Registry("demo", database=MYSQL), observed(), NOW)
+    shown = repr(plan) + repr(diffs(plan.changes)) + repr([change_entry(change, True) for change in plan.changes])
+    assert "canary" not in shown and base64.b64encode(b"canary").decode() not in shown
+    assert repr(Sealed.of("canary")) == "(hidden)"
+
+
+@pytest.mark.parametrize(
+    "registry",
+    [
+        stored(),
+        stored(
+            sslRootCertificateConfigMap={"name": "odh-trusted-ca-bundle", "key": "ca-bundle.crt"}, verifyServerCert=True
+        ),
+        stored(sslRootCertificateSecret={"name": "ca", "key": "k"}),
+        stored(
+            sslRootCertificateConfigMap={"name": "ca", "key": "k"},
+            sslCertificateSecret={"name": "c", "key": "c"},
+            sslKeySecret={"name": "c", "key": "k"},
+        ),
+    ],
+)
+def test_a_description_given_again_changes_nothing(registry: Object) -> None:
+    given = _options(described(registry))
+    again = registry_from(given, datetime(2026, 1, 1, tzinfo=timezone.utc))
+    assert not plan_present(again, observed(registry), NOW).changes
+
+
+def _options(description: Object) -> Object:
+    """A description as module options: None for what is left out."""
+    names = ("type", "host", "port", "name", "username", "password", "password_secret", "generate", "tls")
+    parts = ("enabled", "ca_bundle", "ca_config_map", "ca_secret", "ca_pem", "verify", "mode")
+    clients = ("client_certificate_secret", "client_key_secret")
+    database = {**dict.fromkeys(names), **description["database"]}
+    if database["tls"]:
+        database["tls"] = {**dict.fromkeys((*parts, *clients)), **database["tls"]}
+    top = dict.fromkeys(("name", "display_name", "description", "auth_proxy", "resources"))
+    return {**top, **description, "database": database}
+
+
+def test_removal() -> None:
+    binding = {
+        "kind": "RoleBinding",
+        "metadata": {"name": "grant", "uid": "g", "resourceVersion": "1"},
+        "roleRef": {"name": "registry-user-demo"},
+    }
+    owned = {**binding, "metadata": {"name": "owned", "ownerReferences": [{"kind": "ModelRegistry"}]}}
+    found = observed(stored(), secret(), binding, owned)
+    removal = plan_absent("demo", found, Dependents(members=("alice",)), Confirmed())
+    assert [change.key for change in removal.plan.changes] == [("ModelRegistry", "ns", "demo")]
+    assert [change.name for change in removal.plan.settling] == ["grant", "demo-db-password"]
+    assert [kept["name"] for kept in removal.kept] == ["demo on db:3306"]
+    assert "alice" in removal.lost[0]["reason"]
+
+
+def test_a_shared_secret_stays() -> None:
+    other = stored()
+    other["metadata"] = {**other["metadata"], "name": "other"}
+    removal = plan_absent("demo", observed(stored(), other, secret()), Dependents(), Confirmed())
+    assert not removal.plan.settling
+    assert removal.kept[1] == {"kind": "Secret", "name": "demo-db-password", "reason": "used by other, too"}
+
+
+@pytest.mark.parametrize(
+    ("spec", "dependents", "words"),
+    [
+        ({}, Dependents(("a/model",)), "InferenceServices refer to it.*a/model. Delete them first, or set force"),
+        ({"postgres": {"generateDeployment": True}}, Dependents(), "set delete_generated_data"),
+    ],
+)
+def test_removals_that_need_a_yes(spec: Object, dependents: Dependents, words: str) -> None:
+    registry = {**stored(), "spec": spec}
+    with pytest.raises(Refused, match=words):
+        plan_absent("demo", observed(registry), dependents, Confirmed())
+    assert plan_absent("demo", observed(registry), dependents, Confirmed(True, True)).plan.changes

@@ -1,0 +1,101 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The roles take what the module takes: their argument specs and defaults agree with the module's."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._argspec import registry, waiting
+from ansible_collections.opendatahub.model_registry.plugins.modules.model_registry import DOCUMENTATION
+from jinja2 import Environment, meta
+
+Spec = dict[str, Any]
+
+ROOT = Path(__file__).resolve().parents[2]
+ROLES = ("create", "update", "teardown")
+DOCUMENTED: Spec = yaml.safe_load(DOCUMENTATION)["options"]
+COMMON: Spec = {"namespace": {"type": "str"}, **waiting()}
+NAME: Spec = {"name": {"type": "str", "required": True}}
+EXPECTED: dict[str, Spec] = {
+    "create": {**registry(), **COMMON},
+    "update": {**registry(), **COMMON, **NAME},
+    "teardown": {
+        **NAME,
+        "confirm": {"type": "str", "default": ""},
+        **{name: DOCUMENTED[name] for name in ("force", "delete_generated_data")},
+        **COMMON,
+    },
+}
+FILTERS = ("dict2items", "items2dict")
+"""Ansible's own filters that the playbooks use."""
+COMPARED = ("type", "choices", "default", "required", "elements")
+
+
+def load(role: str, file: str) -> Spec:
+    found: Spec = yaml.safe_load((ROOT / "roles" / role / file).read_text())
+    return found
+
+
+def options(role: str) -> Spec:
+    found: Spec = load(role, "meta/argument_specs.yml")["argument_specs"]["main"]["options"]
+    return found
+
+
+def essence(spec: Spec) -> Spec:
+    """What of a spec decides which values are taken, and which are hidden."""
+    found: Spec = {}
+    for name, option in spec.items():
+        found[name] = {key: option[key] for key in COMPARED if option.get(key)}
+        found[name]["no_log"] = bool(option.get("no_log"))
+        found[name]["options"] = essence(option.get("options") or {})
+    return found
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_options_are_the_modules(role: str) -> None:
+    expected = {f"{role}_{name}": option for name, option in EXPECTED[role].items()}
+    assert essence(options(role)) == essence(expected)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_defaults_are_as_specified(role: str) -> None:
+    specified = {name: option["default"] for name, option in options(role).items() if "default" in option}
+    assert load(role, "defaults/main.yml") == specified
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_option_is_handed_on(role: str) -> None:
+    """An option that no task uses would be accepted and do nothing."""
+    tasks = (ROOT / "roles" / role / "tasks" / "main.yml").read_text()
+    assert [name for name in options(role) if name not in tasks] == []
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_option_is_described(role: str) -> None:
+    def undescribed(spec: Spec, path: str = "") -> list[str]:
+        found = []
+        for name, option in spec.items():
+            found += [] if option.get("description") else [f"{path}{name}"]
+            found += undescribed(option.get("options") or {}, f"{path}{name}.")
+        return found
+
+    assert undescribed(options(role)) == []
+
+
+@pytest.mark.parametrize("playbook", ROLES)
+def test_pages_list_the_flat_variables(playbook: str) -> None:
+    """Each variable that a playbook takes is in its page's table, and the other way round."""
+    texts = [(ROOT / "playbooks" / f"{playbook}.yml").read_text()]
+    (play,) = yaml.safe_load(texts[0])
+    texts += [(ROOT / "playbooks" / file).read_text() for file in play.get("vars_files", ())]
+    environment = Environment(autoescape=True)
+    environment.filters.update(dict.fromkeys(FILTERS, str))
+    used = {name for text in texts for name in meta.find_undeclared_variables(environment.parse(text))}
+    used = {name for name in used if not name.startswith("answers_")} - {"omit", "lookup"}
+    page = (ROOT / "docs" / f"{playbook}.md").read_text()
+    assert used == set(re.findall(r"^\| `([a-z0-9_]+)` \|", page, re.MULTILINE))

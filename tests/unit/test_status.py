@@ -1,0 +1,436 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Verdicts on registries: objects and words are real ones, of a registry server 0.3.0 with the databases named."""
+
+from __future__ import annotations
+
+import copy
+import json
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.causes import scrubbed
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.rollout import carries_out, timestamp
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.status import (
+    Evidence,
+    Log,
+    Verdict,
+    host_service,
+    judge,
+)
+
+SAMPLES: dict[str, Any] = json.loads(Path(__file__).with_name("samples").joinpath("registries.json").read_text())
+LATER = timedelta(minutes=1)
+
+
+def evidence(name: str, after: timedelta = LATER) -> Evidence:
+    """What was seen of one of the sampled registries, that long after its creation."""
+    sample = copy.deepcopy(SAMPLES[name])
+    made = timestamp(sample["registry"]["metadata"]["creationTimestamp"])
+    assert made
+    return Evidence(
+        registry=sample["registry"],
+        now=made + after,
+        deployment=sample["deployment"],
+        pods=sample["pods"],
+        endpoints=sample["endpoints"],
+        events=sample.get("events", ()),
+    )
+
+
+def logged(log: Log, name: str = "wrong", **changes: Any) -> Evidence:
+    """A registry whose server runs, is not ready, and has written that."""
+    found = evidence(name, timedelta(seconds=10))
+    return replace(found, logs={(found.pods[0]["metadata"]["name"], "rest-container"): log}, **changes)
+
+
+BEGINNING = (
+    "I1123 08:36:07.072318       1 proxy.go:171] Proxy server started at 0.0.0.0:8080\n"
+    "I1123 08:36:07.072722       1 service.go:53] Connecting to EmbedMD service...\n"
+)
+CONNECTED = (
+    "I1123 08:36:40.838114       1 connect.go:92] Successfully connected to MySQL database\n"
+    "I1123 08:36:40.838133       1 service.go:60] Connected to EmbedMD service\n"
+)
+
+
+def retrying(words: str, attempts: int = 1, database: str = "MySQL") -> Log:
+    """A server that tries again, as its connect.go says it."""
+    line = (
+        f"W1123 08:36:07.079033       1 connect.go:83] Retrying connection to {database} (attempt {{}}/25): {words}\n"
+    )
+    return Log(BEGINNING + "".join(line.format(attempt + 1) for attempt in range(attempts)))
+
+
+def ended(words: str) -> str:
+    """A server that has given up, as its proxy.go and its command line library say it."""
+    usage = 'Usage:\n  model-registry proxy [flags]\n\nFlags:\n      --datastore-type string   Datastore type (default "embedmd")\n'
+    error = f"{{{{ALERT}}}} error connecting to datastore: {words}"
+    return f"{BEGINNING}{CONNECTED}Error: {error}\n{usage}\nF1123 08:37:30.050115       1 root.go:42] error: {error}\n"
+
+
+MIGRATION = """migration failed in line 0: INSERT INTO `Type` (`name`, `version`)
+SELECT t.* FROM (
+    SELECT 'mlmd.Dataset' as name, NULL as version
+) t
+WHERE NOT EXISTS (
+    SELECT 1 FROM `Type`
+);
+ (details: Error 1267 (HY000): Illegal mix of collations (latin1_swedish_ci,IMPLICIT) and (utf8mb4_general_ci,COERCIBLE) for operation '=')"""
+DIRTY = "Dirty database version 16. Fix and force version."
+PG = "failed to connect to `user=good database=good`: 10.88.1.8:5432 (postgres-16.databases.svc.cluster.local): "
+
+DATABASE = [
+    ("access_denied", "Error 1045 (28000): Access denied for user 'wrong'@'10.88.1.4' (using password: YES)"),
+    ("database_not_granted", "Error 1044 (42000): Access denied for user 'wrong'@'%' to database 'wrong'"),
+    ("database_missing", "Error 1049 (42000): Unknown database 'wrong'"),
+    ("plugin_missing", "Error 1524 (HY000): Plugin 'sha_nowhere' is not loaded"),
+    ("account_locked", "Error 3118 (HY000): Access denied for user 't-locked'@'10.88.1.25'. Account is locked."),
+    ("account_locked", "Error 4151 (HY000): Access denied, this account is locked"),
+    (
+        "password_expired",
+        "Error 1862 (HY000): Your password has expired. To log in you must change it using a client that supports expired passwords.",
+    ),
+    (
+        "tls_required",
+        "Error 3159 (HY000): Connections using insecure transport are prohibited while --require_secure_transport=ON.",
+    ),
+    ("tls_not_offered", "TLS requested but server does not support TLS"),
+    ("ca_unknown", "tls: failed to verify certificate: x509: certificate signed by unknown authority"),
+    (
+        "certificate_name",
+        "tls: failed to verify certificate: x509: certificate is valid for db.example.com, not m-name.databases.svc.cluster.local",
+    ),
+    (
+        "certificate_expired",
+        (
+            "tls: failed to verify certificate: x509: certificate has expired or is not yet valid: "
+            "current time 2026-11-23T08:40:43Z is after 2026-11-21T08:39:11Z"
+        ),
+    ),
+    ("tls_handshake", "remote error: tls: handshake failure"),
+    ("access_denied", f'{PG}failed SASL auth: FATAL: password authentication failed for user "good" (SQLSTATE 28P01)'),
+    ("access_denied", f'{PG}server error: FATAL: role "nologin" is not permitted to log in (SQLSTATE 28000)'),
+    ("database_missing", f'{PG}server error: FATAL: database "nowhere" does not exist (SQLSTATE 3D000)'),
+    ("no_privilege", f'{PG}server error: FATAL: permission denied for database "nopub" (SQLSTATE 42501)'),
+    ("tls_not_offered", f"{PG}tls error: server refused TLS connection"),
+]
+
+
+@pytest.mark.parametrize(("reason", "words"), DATABASE)
+def test_first_words_are_final(reason: str, words: str) -> None:
+    verdict = judge(logged(retrying(words)))
+    assert (verdict.state, verdict.reason, verdict.message) == ("failed", reason, words)
+    assert verdict.next_step and "{" not in verdict.next_step
+    assert verdict.source == "log of container rest-container in pod wrong-7687d45fcc-csvmc"
+
+
+MAY_PASS = [
+    ("unreachable", "dial tcp 10.88.1.1:3999: connect: connection refused"),
+    ("unreachable", "dial tcp 10.88.200.200:3306: connect: no route to host"),
+    ("host_unknown", "dial tcp: lookup nowhere.databases.svc.cluster.local on 10.88.0.1:53: no such host"),
+    ("too_many_connections", "Error 1040: Too many connections"),
+    ("too_many_connections", "Error 1226 (42000): User 't-limit' has exceeded the 'max_connections_per_hour' resource"),
+    ("too_many_connections", f'{PG}server error: FATAL: too many connections for role "limited" (SQLSTATE 53300)'),
+    ("unreachable", f"{PG}dial error: dial tcp 10.88.1.8:5999: connect: connection refused"),
+    (
+        "host_unknown",
+        "hostname resolving error: lookup nowhere.databases.svc.cluster.local on 10.88.0.1:53: no such host",
+    ),
+    ("wrong_protocol", f"{PG}failed to receive message: unknown message type: J"),
+    ("database_error", "invalid connection"),
+]
+
+
+@pytest.mark.parametrize(("reason", "words"), MAY_PASS)
+def test_what_may_pass_has_three_more_attempts(reason: str, words: str) -> None:
+    early = judge(logged(retrying(words, 3)))
+    assert (early.state, early.reason) == ("waiting", "database") and words in early.message
+    late = judge(logged(retrying(words, 4)))
+    assert (late.state, late.reason, late.message) == ("failed", reason, words)
+
+
+ENDED = [
+    (
+        "no_privilege",
+        "Error 1142 (42000): CREATE command denied to user 'x'@'10.88.1.7' for table 'schema_migrations' in line 0",
+    ),
+    (
+        "no_privilege",
+        "ERROR: permission denied for schema public (SQLSTATE 42501) in line 0: CREATE TABLE IF NOT EXISTS",
+    ),
+    ("dirty_schema", DIRTY),
+    ("ca_unreadable", "failed to parse SSL root certificate from /etc/mysql_ssl_rootcert/junk.crt"),
+    (
+        "ca_unreadable",
+        (
+            "failed to read SSL root certificate from /etc/mysql_ssl_rootcert/nothing.crt: open "
+            "/etc/mysql_ssl_rootcert/nothing.crt: no such file or directory"
+        ),
+    ),
+    ("database_error", "words that nobody has met"),
+]
+
+
+@pytest.mark.parametrize(("reason", "words"), ENDED)
+def test_a_server_that_ends_has_failed(reason: str, words: str) -> None:
+    verdict = judge(logged(Log(ended(words))))
+    assert (verdict.state, verdict.reason, verdict.message) == ("failed", reason, words)
+
+
+def test_a_migration_quotes_its_statement_before_the_reason() -> None:
+    verdict = judge(logged(Log(ended(MIGRATION))))
+    assert verdict.reason == "charset"
+    assert verdict.message.startswith("Error 1267 (HY000): Illegal mix of collations (latin1_swedish_ci,IMPLICIT)")
+    assert "ALTER DATABASE `wrong`" in verdict.next_step
+
+
+def test_the_run_that_broke_off_has_the_reason_and_the_next_one_has_not() -> None:
+    assert judge(logged(Log(ended(DIRTY), previous=ended(MIGRATION)))).reason == "charset"
+    assert (
+        judge(logged(Log(ended(DIRTY), previous=retrying("Error 1045 (28000): Access denied").current))).reason
+        == "dirty_schema"
+    )
+
+
+@pytest.mark.parametrize(
+    ("log", "state"),
+    [
+        (Log(retrying("Error 1040: Too many connections", 5).current + CONNECTED), "waiting"),
+        (Log(BEGINNING, previous=retrying("Error 1045 (28000): Access denied").current), "failed"),
+        (Log(BEGINNING + CONNECTED, previous=retrying("Error 1045 (28000): Access denied").current), "waiting"),
+        (Log(), "waiting"),
+    ],
+)
+def test_words_that_were_overcome_do_not_count(log: Log, state: str) -> None:
+    assert judge(logged(log)).state == state
+
+
+LEAKS = [
+    (
+        'cannot parse `postgresql://good:xxxxxx@pg:5432/good?sslmode=disable`: failed to parse as URL (parse "postgresql://good:'
+        's3cr?et@pg:5432/good?sslmode=disable": invalid port ":s3cr" after host)'
+    ),
+    'failed to parse PostgreSQL URL DSN: parse "postgresql://good:s3cr%zzet@pg:5432/good": invalid URL escape "%zz"',
+]
+
+
+@pytest.mark.parametrize("words", LEAKS)
+def test_a_password_in_a_url_is_never_shown(words: str) -> None:
+    """The driver hides it in its own text and quotes it in the error of the URL parser."""
+    for log in (retrying(words, 1, "PostgreSQL"), Log(ended(words))):
+        verdict = judge(logged(log))
+        assert verdict.reason == "password_breaks_url"
+        assert "s3cr" not in str(verdict)
+    assert "s3cr" not in scrubbed(f"rest container alert: {words}")
+
+
+def test_a_database_that_never_answers() -> None:
+    """Packets that are dropped leave no words: the server is killed by its startup probe, again and again."""
+    silent = logged(Log(BEGINNING))
+    assert judge(silent).state == "waiting"
+    verdict = judge(replace(silent, now=silent.now + timedelta(seconds=15)))
+    assert (verdict.state, verdict.reason) == ("failed", "database_silent")
+    assert "mysql-80.databases.svc.cluster.local:3306" in verdict.message
+    restarted = logged(Log(BEGINNING, BEGINNING))
+    restarted.pods[0]["status"]["containerStatuses"][0]["restartCount"] = 1
+    assert judge(restarted).reason == "database_silent"
+
+
+def test_a_host_without_a_service_is_known_before_its_words_are_final() -> None:
+    """The cluster's DNS may need its time to say so; that there is no Service of that name is seen at once."""
+    verdict = judge(logged(Log(BEGINNING), host_exists=False))
+    assert (verdict.state, verdict.reason) == ("failed", "host_unknown")
+    assert "There is no Service mysql-80 in namespace databases" in verdict.message
+    words = "dial tcp: lookup mysql-80.databases.svc.cluster.local on 10.88.0.1:53: no such host"
+    assert judge(logged(retrying(words), host_exists=False)).state == "failed"
+
+
+@pytest.mark.parametrize(
+    ("host", "service"),
+    [
+        ("mysql", ("rhoai-model-registries", "mysql")),
+        ("mysql.databases.svc", ("databases", "mysql")),
+        ("mysql.databases.svc.cluster.local", ("databases", "mysql")),
+        ("db.example.com", None),
+        ("10.0.0.1", None),
+        ("2001:db8::1", None),
+        ("", None),
+    ],
+)
+def test_service_of_a_host(host: str, service: tuple[str, str] | None) -> None:
+    registry = {"metadata": {"namespace": "rhoai-model-registries"}, "spec": {"mysql": {"host": host, "database": "d"}}}
+    assert host_service(registry) == service
+
+
+SAMPLED = [
+    ("good", "ready", "ready", ""),
+    ("missing-secret", "failed", "secret_missing", 'secret "missing-secret-db" not found'),
+    (
+        "nomap",
+        "failed",
+        "volume",
+        'MountVolume.SetUp failed for volume "mysql-ssl-rootcert" : configmap "nowhere" not found',
+    ),
+    ("large", "failed", "unschedulable", "0/1 nodes are available: 1 Insufficient cpu."),
+    ("1digit", "failed", "invalid_name", 'unexpected reconcile error: Service "1digit" is invalid'),
+    ("hanging", "deleting", "finalizing", "since 2026-11-23T08:58:58Z; finalizers that are left: modelregistry"),
+]
+
+
+@pytest.mark.parametrize(("name", "state", "reason", "words"), SAMPLED)
+def test_sampled_registry(name: str, state: str, reason: str, words: str) -> None:
+    verdict = judge(evidence(name))
+    assert (verdict.state, verdict.reason) == (state, reason), verdict
+    assert words in verdict.message
+    assert bool(verdict.next_step) == (state != "ready")
+
+
+WAITING_CONTAINERS = [
+    (
+        "CreateContainerConfigError",
+        "couldn't find key nothing in Secret rhoai-model-registries/x-db",
+        "secret_key_missing",
+    ),
+    ("CreateContainerConfigError", "container has runAsNonRoot and image will run as root", "container_config"),
+    (
+        "ErrImagePull",
+        'failed to resolve reference "docker.io/example/unknown:1": docker.io/example/unknown:1: not found',
+        "image",
+    ),
+    ("ImagePullBackOff", 'Back-off pulling image "example/unknown:1": ErrImagePull', "image"),
+    ("InvalidImageName", "couldn't parse image name", "image"),
+    ("RunContainerError", "exec: no such file", "container_start"),
+    ("ErrImagePull", "dial tcp: i/o timeout", None),
+    ("PodInitializing", "", None),
+]
+
+
+@pytest.mark.parametrize(("state", "words", "reason"), WAITING_CONTAINERS)
+def test_container_that_does_not_start(state: str, words: str, reason: str | None) -> None:
+    found = evidence("missing-secret")
+    found.pods[0]["status"]["containerStatuses"][0]["state"] = {"waiting": {"reason": state, "message": words}}
+    verdict = judge(found)
+    assert (verdict.state == "failed", verdict.reason) == ((True, reason) if reason else (False, verdict.reason))
+
+
+def test_a_crash_with_unknown_words_is_told_with_its_last_lines() -> None:
+    found = logged(
+        Log("I1123 start\nError: unknown flag: --embedmd-database-ssl-ca\nUsage:\n  model-registry proxy [flags]\n")
+    )
+    crash = {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 5m0s restarting failed container"}}
+    found.pods[0]["status"]["containerStatuses"][0]["state"] = crash
+    verdict = judge(found)
+    assert (verdict.state, verdict.reason) == ("failed", "container_ends")
+    assert "unknown flag: --embedmd-database-ssl-ca" in verdict.message and "Usage" not in verdict.message
+
+
+ALERT = (
+    "rest container alert: Error: {{ALERT}} error connecting to datastore: Error 1142 (42000): CREATE command denied to user "
+    "'x'@'10.88.1.7' for table 'schema_migrations'"
+)
+
+
+def test_without_the_right_to_logs_the_operator_has_the_words() -> None:
+    found = replace(evidence("wrong"), unreadable={"log": "The user needs this rule: …"})
+    assert found.registry
+    found.registry["status"]["conditions"][1].update(
+        type="Available", status="False", reason="ResourcesAlert", message=ALERT
+    )
+    verdict = judge(found)
+    assert (verdict.state, verdict.reason) == ("failed", "no_privilege")
+    assert verdict.notes == ("The user needs this rule: …",)
+
+
+# The way to ready ---------------------------------------------------------------------------------------------------
+
+
+def changed(path: str, value: Any) -> Evidence:
+    """The good registry with one value of its objects changed; the path's parts are parted by dots."""
+    found = evidence("good")
+    *parents, last = path.split(".")
+    target: Any = found
+    for part in parents:
+        target = (
+            target[int(part)] if part.isdigit() else target[part] if isinstance(target, dict) else getattr(target, part)
+        )
+    target[last] = value
+    return found
+
+
+NOT_READY = [
+    ("deployment.metadata.generation", 2, "rollout"),
+    ("deployment.status.updatedReplicas", 0, "rollout"),
+    ("deployment.status.replicas", 2, "rollout"),
+    ("deployment.status.availableReplicas", 0, "rollout"),
+    ("pods.0.metadata.ownerReferences", [{"kind": "ReplicaSet", "name": "good-older"}], "pods"),
+    ("pods.0.metadata.deletionTimestamp", "2026-11-23T08:59:00Z", "pods"),
+    ("pods.0.status.conditions", [{"type": "Ready", "status": "False"}], "pods"),
+    ("endpoints.subsets", [], "endpoints"),
+    ("endpoints.subsets", [{"addresses": [{"ip": "10.88.1.101"}, {"ip": "10.88.1.9"}]}], "endpoints"),
+    ("endpoints.subsets", [{"notReadyAddresses": [{"ip": "10.88.1.101"}]}], "endpoints"),
+    ("registry.status.conditions.1.status", "False", "DeploymentAvailable"),
+    ("registry.spec.mysql.host", "elsewhere", "operator_silent"),
+    ("registry.spec.mysql.passwordSecret", {"name": "other", "key": "database-password"}, "operator_silent"),
+    ("registry.spec.mysql.verifyServerCert", True, "operator_silent"),
+    ("registry.status.conditions", [], "operator_silent"),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "reason"), NOT_READY)
+def test_available_alone_is_not_ready(path: str, value: Any, reason: str) -> None:
+    found = changed(path, value)
+    if path == "registry.status.conditions.1.status":
+        assert found.registry
+        assert found.registry["status"]["conditions"][1]["type"] == "Available"
+    verdict = judge(found)
+    assert (verdict.state != "ready", verdict.reason) == (True, reason)
+
+
+def test_restart_pending_is_not_ready() -> None:
+    assert judge(replace(evidence("good"), restart_pending=True)).reason == "restart_pending"
+
+
+def test_an_edit_has_time_to_reach_the_deployment() -> None:
+    """An edit of the database shows in the Deployment; of any other, nothing is believed for a few seconds."""
+    found = changed("registry.spec.mysql.host", "elsewhere")
+    assert found.registry
+    edit = {"manager": "opendatahub.model_registry", "operation": "Update", "time": "2026-11-23T08:59:40Z"}
+    found.registry["metadata"]["managedFields"].append(edit)
+    assert (judge(found).state, judge(found).reason) == ("waiting", "operator")
+    other = evidence("good")
+    assert other.registry
+    other.registry["metadata"]["managedFields"].append(edit)
+    assert judge(replace(other, now=datetime(2026, 11, 23, 8, 59, 41, tzinfo=timezone.utc))).state == "waiting"
+    assert judge(replace(other, now=datetime(2026, 11, 23, 8, 59, 44, tzinfo=timezone.utc))).state == "ready"
+
+
+def test_an_older_pods_failure_is_not_the_edits() -> None:
+    """The old pod still says why the old password was wrong while the new one starts."""
+    found = logged(retrying("Error 1045 (28000): Access denied"))
+    assert found.deployment
+    progressing = {"type": "Progressing", "status": "True", "message": 'Created new replica set "wrong-new"'}
+    found.deployment["status"]["conditions"] = [progressing]
+    assert judge(found).state == "waiting"
+
+
+def test_a_transient_reconcile_error_is_waited_for() -> None:
+    words = 'unexpected reconcile error: Operation cannot be fulfilled on deployments.apps "x": the object has been modified'
+    found = evidence("1digit")
+    assert found.registry
+    found.registry["status"]["conditions"][0]["message"] = words
+    assert judge(found).state == "waiting"
+
+
+def test_unknown_kinds_of_deployment_are_not_compared() -> None:
+    sample = SAMPLES["good"]
+    assert carries_out(sample["deployment"], sample["registry"]) is True
+    assert carries_out({"metadata": {}, "spec": {}}, sample["registry"]) is None
+
+
+def test_absent() -> None:
+    gone = judge(Evidence(None, datetime.now(timezone.utc)))
+    assert gone == Verdict("gone", "gone", "The registry does not exist.")

@@ -1,0 +1,324 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Waiting, on a cluster that does what a test tells it: watches that break, rights that are missing, logs that change."""
+
+from __future__ import annotations
+
+import copy
+import json
+import queue
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from ansible_collections.opendatahub.model_registry.plugins.module_utils import _wait
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._cluster import Cluster
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.errors import (
+    Forbidden,
+    Missing,
+    RegistryError,
+    Unreachable,
+)
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.status import Verdict
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._evidence import Clock
+
+SAMPLES: dict[str, Any] = json.loads(Path(__file__).with_name("samples").joinpath("registries.json").read_text())
+NAMESPACE = "rhoai-model-registries"
+WRONG_PASSWORD = (
+    "I1123 08:36:07.072722       1 service.go:53] Connecting to EmbedMD service...\n"
+    "W1123 08:36:07.079033       1 connect.go:83] Retrying connection to MySQL (attempt 1/25): "
+    "Error 1045 (28000): Access denied for user 'wrong'@'10.88.1.4' (using password: YES)\n"
+)
+DROP: Any = None
+"""Ends a watch."""
+Objects = dict[str, dict[str, Any]]
+
+
+class FakeCluster:
+    """Holds objects by kind and name, tells watches what is put, and refuses what it is told to."""
+
+    def __init__(self, *names: str) -> None:
+        self.objects: Objects = {kind: {} for kind in ("ModelRegistry", "Deployment", "Pod", "Endpoints", "Event")}
+        for name in names:
+            self.put(name, SAMPLES[name])
+        self.logs: dict[str, str] = {}
+        self.refused: dict[str, RegistryError] = {}
+        """By verb and kind, such as "list Pod"."""
+        self.asked: Counter[str] = Counter()
+        self.watches: dict[str, queue.Queue[Any]] = {}
+
+    def put(self, name: str, sample: Any) -> None:
+        """All objects of a sampled registry."""
+        sample = copy.deepcopy(sample)
+        found = {
+            "ModelRegistry": sample["registry"],
+            "Deployment": sample["deployment"],
+            "Endpoints": sample["endpoints"],
+        }
+        for kind, item in found.items():
+            if item:
+                self.objects[kind][name] = item
+        self.objects["Pod"].update({pod["metadata"]["name"]: pod for pod in sample["pods"]})
+        found["ModelRegistry"]["metadata"].setdefault("uid", f"uid-{name}")
+
+    def tell(self, kind: str, what: str, item: Any) -> None:
+        """An event for the watch of that kind, and the object with it."""
+        self.objects[kind][item["metadata"]["name"]] = item
+        if what == "DELETED":
+            del self.objects[kind][item["metadata"]["name"]]
+        self._watch(kind).put((what, copy.deepcopy(item)))
+
+    def drop(self, kind: str) -> None:
+        """Break the watch of that kind."""
+        self._watch(kind).put(DROP)
+
+    def _watch(self, kind: str) -> queue.Queue[Any]:
+        return self.watches.setdefault(kind, queue.Queue())
+
+    def _ask(self, verb: str, kind: str) -> None:
+        self.asked[f"{verb} {kind}"] += 1
+        if error := self.refused.get(f"{verb} {kind}"):
+            raise error
+
+    def list(self, kind: str, _namespace: str, **_query: str) -> tuple[list[Any], str]:
+        self._ask("list", kind)
+        return [copy.deepcopy(item) for item in self.objects[kind].values()], "1"
+
+    def watch(self, kind: str, _namespace: str, _version: str, _timeout: float) -> Iterator[tuple[str, Any]]:
+        self._ask("watch", kind)
+        while (event := self._watch(kind).get()) is not DROP:
+            yield event
+
+    def log(self, _namespace: str, pod: str, _container: str, previous: bool = False) -> str:
+        self._ask("get", "log")
+        return "" if previous else self.logs.get(pod, "")
+
+    def get(self, kind: str, _namespace: str, _name: str) -> Any:
+        self._ask("get", kind)
+        return {}
+
+
+@pytest.fixture(autouse=True)
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pauses of the tests' own length."""
+    for pause in ("PAUSE", "POLL", "LOOK"):
+        monkeypatch.setattr(_wait, pause, 0.02)
+
+
+def forbidden(kind: str) -> Forbidden:
+    return Forbidden(kind, "no", f"The user needs this rule: {{resources: [{kind}]}}.")
+
+
+def wait(cluster: FakeCluster, *names: str, seconds: float = 5) -> dict[str, Verdict]:
+    return _wait.wait_until_ready(cast("Cluster", cluster), NAMESPACE, names, time.monotonic() + seconds)
+
+
+def gone(cluster: FakeCluster, *names: str, seconds: float = 5) -> dict[str, Verdict]:
+    return _wait.wait_until_gone(cast("Cluster", cluster), NAMESPACE, names, time.monotonic() + seconds)
+
+
+def soon(action: Callable[[], object], seconds: float = 0.2) -> None:
+    """Do it while the test waits."""
+    timer = threading.Timer(seconds, action)
+    timer.daemon = True
+    timer.start()
+
+
+def pod_of(name: str) -> str:
+    pod: str = SAMPLES[name]["pods"][0]["metadata"]["name"]
+    return pod
+
+
+def test_ready_at_once_takes_one_list_of_each_kind() -> None:
+    cluster = FakeCluster("good")
+    assert wait(cluster, "good")["good"].state == "ready"
+    assert {kind: count for kind, count in cluster.asked.items() if kind.startswith(("list", "get"))} == {
+        "list ModelRegistry": 1,
+        "list Deployment": 1,
+        "list Pod": 1,
+        "list Endpoints": 1,
+    }
+
+
+def test_each_registry_ends_by_itself() -> None:
+    cluster = FakeCluster("good", "wrong", "missing-secret")
+    cluster.logs[pod_of("wrong")] = WRONG_PASSWORD
+    found = wait(cluster, "good", "wrong", "missing-secret")
+    assert {name: (verdict.state, verdict.reason) for name, verdict in found.items()} == {
+        "good": ("ready", "ready"),
+        "wrong": ("failed", "access_denied"),
+        "missing-secret": ("failed", "secret_missing"),
+    }
+
+
+def test_a_watch_brings_what_was_missing() -> None:
+    cluster = FakeCluster("good")
+    endpoints = cluster.objects["Endpoints"].pop("good")
+    soon(lambda: cluster.tell("Endpoints", "ADDED", endpoints))
+    assert wait(cluster, "good")["good"].state == "ready"
+    assert cluster.asked["list Endpoints"] == 1
+
+
+def test_words_are_read_when_they_come() -> None:
+    cluster = FakeCluster("wrong")
+    soon(lambda: cluster.logs.update({pod_of("wrong"): WRONG_PASSWORD}))
+    assert wait(cluster, "wrong")["wrong"].reason == "access_denied"
+    assert cluster.asked["get log"] <= 4, "a log is not read again and again while nothing changes"
+
+
+def test_a_broken_watch_is_mended_by_a_list() -> None:
+    """What happened while nobody watched is in the list: a 410 and a restart of the API server are no more than that."""
+    cluster = FakeCluster("good")
+    endpoints = cluster.objects["Endpoints"].pop("good")
+
+    def miss() -> None:
+        cluster.objects["Endpoints"]["good"] = endpoints
+        cluster.drop("Endpoints")
+
+    soon(miss)
+    assert wait(cluster, "good")["good"].state == "ready"
+    assert cluster.asked["list Endpoints"] == 2
+
+
+def test_an_api_server_that_is_away_for_a_while() -> None:
+    cluster = FakeCluster("good")
+    for kind in ("ModelRegistry", "Pod"):
+        cluster.refused[f"list {kind}"] = Unreachable(kind, "connection refused", "Wait.")
+    soon(cluster.refused.clear)
+    assert wait(cluster, "good")["good"].state == "ready"
+
+
+def test_an_api_server_that_stays_away() -> None:
+    cluster = FakeCluster("good")
+    cluster.refused["list ModelRegistry"] = Unreachable("ModelRegistry", "connection refused", "Look at it.")
+    verdict = wait(cluster, "good", seconds=0.3)["good"]
+    assert (verdict.state, verdict.reason) == ("waiting", "unknown")
+    assert "connection refused" in verdict.message
+
+
+@pytest.mark.parametrize(
+    "error", [forbidden("modelregistries"), Missing("ModelRegistry", "no such kind", "Install it.")]
+)
+def test_registries_that_cannot_be_seen_cannot_be_waited_for(error: RegistryError) -> None:
+    cluster = FakeCluster("good")
+    cluster.refused["list ModelRegistry"] = error
+    with pytest.raises(type(error)):
+        wait(cluster, "good")
+
+
+@pytest.mark.parametrize("kind", ["ModelRegistry", "Pod"])
+def test_an_api_server_that_has_not_loaded_its_rules_yet(kind: str) -> None:
+    """Right after its start it refuses what it has allowed before."""
+    cluster = FakeCluster("good")
+    endpoints = cluster.objects["Endpoints"].pop("good")
+
+    def restart() -> None:
+        cluster.refused[f"list {kind}"] = forbidden(kind)
+        cluster.drop(kind)
+
+    soon(restart)
+    soon(cluster.refused.clear, 0.5)
+    soon(lambda: cluster.tell("Endpoints", "ADDED", endpoints), 0.6)
+    verdict = wait(cluster, "good")["good"]
+    assert (verdict.state, verdict.notes) == ("ready", ())
+
+
+def test_who_may_not_watch_lists_again() -> None:
+    cluster = FakeCluster("good")
+    endpoints = cluster.objects["Endpoints"].pop("good")
+    cluster.refused["watch Endpoints"] = forbidden("endpoints")
+    soon(lambda: cluster.objects["Endpoints"].update(good=endpoints))
+    assert wait(cluster, "good")["good"].state == "ready"
+    assert cluster.asked["list Endpoints"] > 1
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "Pod", "Endpoints"])
+def test_a_missing_right_is_named_and_the_rest_is_judged(kind: str) -> None:
+    cluster = FakeCluster("good")
+    cluster.refused[f"list {kind}"] = forbidden(kind.lower())
+    verdict = wait(cluster, "good")["good"]
+    assert verdict.state == "ready"
+    assert len(verdict.notes) == 1 and f"{{resources: [{kind.lower()}]}}" in verdict.notes[0]
+
+
+def test_without_logs_there_are_no_words_and_no_failure_is_made_up() -> None:
+    cluster = FakeCluster("wrong")
+    cluster.refused["get log"] = forbidden("pods/log")
+    verdict = wait(cluster, "wrong", seconds=0.5)["wrong"]
+    assert verdict.state == "waiting"
+    assert verdict.message == "Rollout of Deployment wrong: 0 of 1 pods are available."
+    assert "{resources: [pods/log]}" in verdict.notes[0]
+
+
+def test_a_log_that_cannot_be_had_for_a_moment() -> None:
+    cluster = FakeCluster("wrong")
+    cluster.logs[pod_of("wrong")] = WRONG_PASSWORD
+    cluster.refused["get log"] = Unreachable("log", "connection refused", "Wait.")
+    soon(cluster.refused.clear)
+    assert wait(cluster, "wrong")["wrong"].reason == "access_denied"
+
+
+def test_time_is_up() -> None:
+    cluster = FakeCluster("wrong")
+    started = time.monotonic()
+    verdict = wait(cluster, "wrong", seconds=0.4)["wrong"]
+    assert time.monotonic() - started < 1
+    assert (verdict.state, verdict.reason) == ("waiting", "rollout")
+
+
+def test_a_registry_that_is_not_there_is_not_waited_for() -> None:
+    assert wait(FakeCluster("good"), "nobody")["nobody"].state == "gone"
+
+
+def test_gone() -> None:
+    cluster = FakeCluster("hanging", "good")
+    registry = cluster.objects["ModelRegistry"]["hanging"]
+    soon(lambda: cluster.tell("ModelRegistry", "DELETED", registry))
+    assert gone(cluster, "hanging", "nobody") == {
+        "hanging": Verdict("gone", "gone", "The registry does not exist."),
+        "nobody": Verdict("gone", "gone", "The registry does not exist."),
+    }
+
+
+def test_another_registry_of_the_same_name_is_not_the_one_that_was_deleted() -> None:
+    cluster = FakeCluster("hanging")
+    other = copy.deepcopy(SAMPLES["good"]["registry"])
+    other["metadata"].update(name="hanging", uid="another")
+    soon(lambda: cluster.tell("ModelRegistry", "MODIFIED", other))
+    assert gone(cluster, "hanging")["hanging"].state == "gone"
+
+
+def test_a_finalizer_that_hangs_is_named_with_its_time() -> None:
+    verdict = gone(FakeCluster("hanging"), "hanging", seconds=0.3)["hanging"]
+    assert verdict.state == "deleting"
+    assert "since 2026-11-23T08:58:58Z" in verdict.message
+    assert "modelregistry.opendatahub.io/finalizer" in verdict.message
+    assert "log of the model registry operator" in verdict.next_step
+
+
+def test_what_changes_is_reported_as_it_changes() -> None:
+    cluster = FakeCluster("good", "wrong")
+    endpoints = cluster.objects["Endpoints"].pop("good")
+    soon(lambda: cluster.tell("Endpoints", "ADDED", endpoints))
+    soon(lambda: cluster.logs.update({pod_of("wrong"): WRONG_PASSWORD}), 0.4)
+    told: list[tuple[str, str]] = []
+    hooks = _wait.Hooks(report=lambda name, verdict: told.append((name, verdict.reason)))
+    _wait.wait_until_ready(cast("Cluster", cluster), NAMESPACE, ["good", "wrong"], time.monotonic() + 5, hooks)
+    assert [one for one in told if one[1] != "unknown"] == [
+        ("good", "endpoints"),
+        ("wrong", "rollout"),
+        ("good", "ready"),
+        ("wrong", "access_denied"),
+    ]
+
+
+def test_the_clock_is_the_callers() -> None:
+    """Time that goes by only as the caller says it does."""
+    ticks = iter(range(0, 1000, 10))
+    clock = Clock(monotonic=lambda: float(next(ticks)))
+    found = _wait.wait_until_ready(cast("Cluster", FakeCluster("wrong")), NAMESPACE, ["wrong"], 100, _wait.Hooks(clock))
+    assert found["wrong"].state == "waiting"
