@@ -7,13 +7,12 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
+from fixtures import Servers, Start
 from testbed.bed import Testbed
 
 __all__ = ["MODULE", "Played", "Servers", "Start", "play", "task"]
@@ -22,8 +21,6 @@ MODULE = "opendatahub.model_registry.model_registry"
 ROOT = Path(__file__).resolve().parents[2]
 WRITES = ("create", "update", "patch", "delete", "deletecollection")
 Result = dict[str, Any]
-Start = Callable[..., AbstractContextManager[Testbed]]
-Servers = Callable[..., None]
 
 
 def task(module: str = MODULE, **options: Any) -> Result:

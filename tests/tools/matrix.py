@@ -4,7 +4,7 @@
 
 Runs in `.venv`, and with its collections. Each cell has a virtual environment of its own in the user's cache. Two
 environment variables, lists with spaces between: MATRIX_CORES chooses cells (2.16 2.21), MATRIX_TESTS what pytest runs
-in them beside the unit tests, instead of tests/integration.
+in them beside the unit tests, instead of the playbooks' tests.
 """
 
 from __future__ import annotations
@@ -52,7 +52,6 @@ __all__ = [
     "made_from",
     "packages",
     "pick",
-    "shares_testbed",
     "summary",
     "warnings_in",
 ]
@@ -85,7 +84,8 @@ See the support matrix in the documentation of ansible-core.
 LEFT_OUT = ("ansible-core=", "ansible-lint=", "antsibull-changelog=", "mypy=", "ruff=", "types-")
 """What tests/requirements.txt has for `make lint`, and what a cell chooses itself."""
 UNIT = "tests/unit"
-INTEGRATION = "tests/integration"
+INTEGRATION = "tests/integration/test_roles.py"
+"""Of the tests against a testbed, those that ask most of ansible-core: playbooks, roles, templates and modules."""
 SMOKE = Path(__file__).with_name("matrix_smoke.yml")
 CONFIG = "ansible.cfg"
 """An empty file, instead of the user's."""
@@ -293,14 +293,6 @@ def run_cell(cell: Cell, python: Interpreter, tests: Sequence[str], bed: Testbed
     return outcome
 
 
-def shares_testbed(tests: Sequence[str], root: Path = ROOT) -> bool:
-    """Whether the tests take a running testbed, by what the conftest.py that they are under says."""
-    files = [root / test.split("::")[0] for test in tests]
-    folders = [folder for file in files for folder in (file, *file.parents) if folder.is_relative_to(root)]
-    found = [folder / "conftest.py" for folder in folders]
-    return any("TESTBED_STATE" in conftest.read_text() for conftest in found if conftest.is_file())
-
-
 def start_testbed(state: Path) -> Testbed:
     """A testbed with all database servers, that ends with this process at the latest."""
 
@@ -314,17 +306,16 @@ def start_testbed(state: Path) -> Testbed:
 def run_cells(cells: Sequence[Cell], tests: Sequence[str]) -> Iterator[Outcome]:
     """Run the cells one after the other, and give what has come of each as soon as it has.
 
-    They share one testbed if the tests can take it; otherwise each run of them starts its own. A new one takes its
-    place where tests have failed, since they may leave behind what the next cell would trip over.
+    They share one testbed. A new one takes its place where tests have failed, since they may leave behind what the next
+    cell would trip over.
     """
     present = present_pythons()
-    shared = shares_testbed(tests)
     bed: Testbed | None = None
     with tempfile.TemporaryDirectory(prefix="model-registry-matrix-") as folder:
         try:
             for cell in cells:
                 python = pick(cell, present)
-                if shared and python and not bed:
+                if tests and python and not bed:
                     bed = start_testbed(Path(folder) / "state")
                 print(f"── ansible-core {cell.core} ──", flush=True)
                 outcome = run_cell(cell, python, tests, bed) if python else Outcome(cell, None)

@@ -94,15 +94,6 @@ def test_a_check_fails_with_its_status_or_a_warning(
     assert matrix.check(name, ["/bin/sh", "-c", script], {}, tmp_path / "logs" / "log").result == expected
 
 
-def test_a_running_testbed_is_shared_only_with_tests_that_take_it(tmp_path: Path) -> None:
-    for folder, text in (("takes", "os.environ['TESTBED_STATE']"), ("does_not", "")):
-        (tmp_path / folder / "deeper").mkdir(parents=True)
-        (tmp_path / folder / "conftest.py").write_text(text)
-    assert matrix.shares_testbed(["takes/deeper/test_it.py::test_one"], tmp_path)
-    assert not matrix.shares_testbed(["does_not/deeper", "missing"], tmp_path)
-    assert not matrix.shares_testbed([], tmp_path)
-
-
 def test_a_test_that_is_not_there_is_not_run() -> None:
     assert matrix.commands(["tests/unit/test_matrix.py::test_one"])[matrix.INTEGRATION_TESTS]
     assert matrix.commands(["tests/unit", "tests/missing"])[matrix.INTEGRATION_TESTS] is None

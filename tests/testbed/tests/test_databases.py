@@ -5,16 +5,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
 import trustme
+from fixtures import Servers
 from registries import Registries
 from testbed.bed import Testbed
 from testbed.databases import NAMESPACE, ROOT_PASSWORD
 
-Servers = Callable[..., str]
 TLS_OPTIONS = ["--ssl-cert=/etc/testbed/tls.crt", "--ssl-key=/etc/testbed/tls.key", "--require-secure-transport=ON"]
 
 

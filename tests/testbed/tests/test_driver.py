@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import Start
+from fixtures import Start
 from testbed.bed import Testbed, TestbedError
 from testbed.flavours import FLAVOURS
 from testbed.layout import PARTS_USER, USERS
@@ -140,10 +140,9 @@ def test_ends_with_its_supervisor(tmp_path: Path) -> None:
 
 def test_side_by_side(start: Start, bed: Testbed) -> None:
     """Two clusters at the same addresses, neither of which sees the other."""
-    other = start(flavour="2.19", databases=())
-    other.api().create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "only-here"}})
-    assert bed.api().get("v1", "Namespace", "only-here") is None
-    other.down()
+    with start(flavour="2.19", databases=()) as other:
+        other.api().create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "only-here"}})
+        assert bed.api().get("v1", "Namespace", "only-here") is None
     assert bed.running()
 
 
@@ -194,21 +193,20 @@ def test_without_namespaces_it_says_so(tmp_path: Path) -> None:
 @pytest.mark.parametrize("flavour", [name for name in FLAVOURS if name != "current"])
 def test_flavours_serve_their_apis(start: Start, flavour: str) -> None:
     expected = FLAVOURS[flavour]
-    bed = start(flavour=flavour, databases=())
-    api = bed.api()
-    group = api.request("GET", "/apis/modelregistry.opendatahub.io")
-    assert {version["version"] for version in group["versions"]} == set(expected.served)
-    (crd,) = [
-        c
-        for c in api.list("apiextensions.k8s.io/v1", "CustomResourceDefinition")
-        if c["spec"]["names"]["plural"] == "modelregistries" and "modelregistry." in c["spec"]["group"]
-    ]
-    assert crd["status"]["storedVersions"] == [expected.stored]
-    groups = {g["name"] for g in api.request("GET", "/apis")["groups"]}
-    assert ("user.openshift.io" in groups) is expected.openshift
-    assert ("components.platform.opendatahub.io" in groups) is expected.aihub
-    assert api.get("v1", "Namespace", expected.registries_namespace)
-    clusters = api.list("datasciencecluster.opendatahub.io/v1", "DataScienceCluster")
-    named = [c["status"]["components"]["modelregistry"]["registriesNamespace"] for c in clusters]
-    assert named == ([expected.registries_namespace] if expected.openshift else [])
-    bed.down()
+    with start(flavour=flavour, databases=()) as bed:
+        api = bed.api()
+        group = api.request("GET", "/apis/modelregistry.opendatahub.io")
+        assert {version["version"] for version in group["versions"]} == set(expected.served)
+        (crd,) = [
+            c
+            for c in api.list("apiextensions.k8s.io/v1", "CustomResourceDefinition")
+            if c["spec"]["names"]["plural"] == "modelregistries" and "modelregistry." in c["spec"]["group"]
+        ]
+        assert crd["status"]["storedVersions"] == [expected.stored]
+        groups = {g["name"] for g in api.request("GET", "/apis")["groups"]}
+        assert ("user.openshift.io" in groups) is expected.openshift
+        assert ("components.platform.opendatahub.io" in groups) is expected.aihub
+        assert api.get("v1", "Namespace", expected.registries_namespace)
+        clusters = api.list("datasciencecluster.opendatahub.io/v1", "DataScienceCluster")
+        named = [c["status"]["components"]["modelregistry"]["registriesNamespace"] for c in clusters]
+        assert named == ([expected.registries_namespace] if expected.openshift else [])

@@ -7,7 +7,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from conftest import Start
+from fixtures import Start
 from registries import Registries, processes
 from testbed.bed import Testbed
 
@@ -19,30 +19,28 @@ def resident_memory(bed: Testbed) -> int:
 
 
 def test_one_registry_and_one_mysql_fit_into_1500_megabytes(start: Start) -> None:
-    bed = start()
-    registries = Registries(bed)
-    registries.make("alone")
-    registries.available("alone")
-    memory = resident_memory(bed)
-    print(f"resident: {memory / 1e6:.0f} MB")
-    assert memory < 1.5e9
-    bed.down()
+    with start(time_factor=1) as bed:
+        registries = Registries(bed)
+        registries.make("alone")
+        registries.available("alone")
+        memory = resident_memory(bed)
+        print(f"resident: {memory / 1e6:.0f} MB")
+        assert memory < 1.5e9
 
 
 def test_twenty_registries(start: Start) -> None:
     """All of them Available within 90 s on two cores, and each of them answers."""
-    bed = start()
-    registries = Registries(bed)
-    names = [f"many-{number:02}" for number in range(20)]
-    for name in names:
-        registries.make_database(name)
-        registries.make_secret(name)
-    started = time.monotonic()
-    for name in names:
-        registries.create(registries.body(name))
-    for name in names:
-        registries.available(name, 90 - (time.monotonic() - started))
-    print(f"20 registries: {time.monotonic() - started:.0f} s, {resident_memory(bed) / 1e6:.0f} MB")
-    for name in names:
-        assert registries.rest(name, "GET", "/readyz/health")[0] == 200
-    bed.down()
+    with start(time_factor=1) as bed:
+        registries = Registries(bed)
+        names = [f"many-{number:02}" for number in range(20)]
+        for name in names:
+            registries.make_database(name)
+            registries.make_secret(name)
+        started = time.monotonic()
+        for name in names:
+            registries.create(registries.body(name))
+        for name in names:
+            registries.available(name, 90 - (time.monotonic() - started))
+        print(f"20 registries: {time.monotonic() - started:.0f} s, {resident_memory(bed) / 1e6:.0f} MB")
+        for name in names:
+            assert registries.rest(name, "GET", "/readyz/health")[0] == 200

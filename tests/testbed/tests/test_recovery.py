@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Start
+from fixtures import Start
 from registries import Registries, condition, processes
 from testbed.bed import Testbed
 from testbed.parts import PARTS
@@ -19,9 +19,8 @@ from testbed.parts import PARTS
 @pytest.fixture(scope="module")
 def cluster(start: Start) -> Iterator[Testbed]:
     """A testbed of its own: its parts are going to be killed."""
-    bed = start(time_factor=0.2)
-    yield bed
-    bed.down()
+    with start() as bed:
+        yield bed
 
 
 @pytest.mark.parametrize("part", PARTS)

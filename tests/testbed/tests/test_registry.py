@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from fixtures import Servers
 from registries import Registries, condition
 from testbed.api import ApiError
 from testbed.bed import Testbed
@@ -369,7 +370,7 @@ def test_unknown_fields_are_refused_only_with_strict(registries: Registries) -> 
 
 
 @pytest.mark.parametrize("server", ["mysql-5.7", "mariadb-10.11"])
-def test_other_servers(registries: Registries, servers: Callable[[str], str], server: str) -> None:
+def test_other_servers(registries: Registries, servers: Servers, server: str) -> None:
     service = servers(server)
     registries.make(f"on-{service}", service=service)
     registries.available(f"on-{service}")

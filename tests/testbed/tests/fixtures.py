@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,34 +15,44 @@ from registries import Registries
 from testbed.bed import Testbed
 from testbed.databases import NAMESPACE, database, service_name
 
-Start = Callable[..., Testbed]
+__all__ = ["Servers", "Start"]
+
+Start = Callable[..., AbstractContextManager[Testbed]]
+Servers = Callable[..., str]
 
 
 @pytest.fixture(scope="session")
-def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
-    """Starts a testbed that ends with the run at the latest."""
-    beds: list[Testbed] = []
+def start(tmp_path_factory: pytest.TempPathFactory) -> Start:
+    """Starts a testbed that ends with the block it is used in, and with the run at the latest.
 
-    def up(**options: Any) -> Testbed:
+    It takes the arguments of Testbed.up(). Probes and restarts run at a fifth of their delays, unless told otherwise.
+    """
+
+    @contextmanager
+    def up(*, time_factor: float = 0.2, **options: Any) -> Iterator[Testbed]:
         state: Path = tmp_path_factory.mktemp("testbed") / "state"
-        bed = Testbed.up(state, owner=os.getpid(), say=print, **options)
-        beds.append(bed)
-        assert bed.api().whoami() == "admin", "the tests act as the administrator"
-        return bed
+        bed = Testbed.up(state, owner=os.getpid(), say=print, time_factor=time_factor, **options)
+        try:
+            assert bed.api().whoami() == "admin", "the tests act as the administrator"
+            yield bed
+        finally:
+            bed.down()
 
-    yield up
-    for bed in beds:
-        bed.down()
-
-
-@pytest.fixture(scope="session")
-def bed(start: Start) -> Testbed:
-    """The testbed that most tests share. Probes and restarts run at a fifth of their delays."""
-    return start(more_servers=("mysql-5.7", "mariadb-10.11", "postgres-16"), time_factor=0.2)
+    return up
 
 
 @pytest.fixture(scope="session")
-def servers(bed: Testbed) -> Callable[..., str]:
+def bed(start: Start) -> Iterator[Testbed]:
+    """The testbed that most tests share, or the running one that $TESTBED_STATE names."""
+    if state := os.environ.get("TESTBED_STATE"):
+        yield Testbed(Path(state))
+        return
+    with start(more_servers=("mysql-5.7", "mariadb-10.11", "postgres-16")) as shared:
+        yield shared
+
+
+@pytest.fixture(scope="session")
+def servers(bed: Testbed) -> Servers:
     """Starts a database server as ``database()`` describes it, and gives the name of its Service."""
 
     def start_server(server: str, name: str | None = None, **options: Any) -> str:
@@ -61,7 +72,7 @@ def _ready(bed: Testbed, name: str) -> bool:
 
 @pytest.fixture
 def registries(bed: Testbed, request: pytest.FixtureRequest) -> Iterator[Registries]:
-    """Makes registries on the shared testbed, and removes them after the test."""
+    """Makes registries and their databases on the shared testbed, and removes those registries after the test."""
     made = Registries(bed)
     yield made
     if request.node.stash.get(FAILED, False):
