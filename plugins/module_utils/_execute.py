@@ -63,7 +63,8 @@ def execute(cluster: Cluster, changes: Iterable[Change], record: Record, dry_run
 
 
 def _layer(cluster: Cluster, changes: Sequence[Change], record: Record, dry_run: bool) -> list[RegistryError]:
-    unmade = {done.change.key for done in record.done if dry_run and done.change.action == "create"}
+    pending = ("create", "delete") if dry_run else ()
+    unmade = {done.change.key for done in record.done if done.change.action in pending}
 
     def make(change: Change) -> RegistryError | None:
         if unmade.intersection(change.needs):

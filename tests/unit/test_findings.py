@@ -16,7 +16,6 @@ import pytest
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.findings import (
     Authority,
     Inventory,
-    dashboard_lists,
     find,
     grants,
     tls_facts,
@@ -206,8 +205,6 @@ def test_grants() -> None:
             "dashboard": False,
         }
     ]
-    assert dashboard_lists(binding("ann"), "good")
-    assert not dashboard_lists(binding("ann"), "other")
 
 
 def test_nothing_is_changed_by_looking() -> None:

@@ -265,9 +265,9 @@ def test_removal() -> None:
     binding = {
         "kind": "RoleBinding",
         "metadata": {"name": "grant", "uid": "g", "resourceVersion": "1"},
-        "roleRef": {"name": "registry-user-demo"},
+        "roleRef": {"kind": "Role", "name": "registry-user-demo"},
     }
-    owned = {**binding, "metadata": {"name": "owned", "ownerReferences": [{"kind": "ModelRegistry"}]}}
+    owned = {**binding, "metadata": {"name": "owned", "ownerReferences": [{"kind": "ModelRegistry", "name": "demo"}]}}
     found = observed(stored(), secret(), binding, owned)
     removal = plan_absent("demo", found, Dependents(members=("alice",)), Confirmed())
     assert [change.key for change in removal.plan.changes] == [("ModelRegistry", "ns", "demo")]

@@ -10,13 +10,14 @@ from datetime import datetime, timedelta, timezone
 
 from .errors import InvalidInput
 from .export import ca_object, database_type, password_ref
+from .grants import read_bindings
 from .model import Object
 from .names import check_name, user_role
 from .plan import RESTART_PENDING, Key
 from .rollout import condition, timestamp
 from .status import DELETING, READY, Verdict
 
-__all__ = ["Authority", "Finding", "Inventory", "dashboard_lists", "find", "grants", "tls_facts"]
+__all__ = ["Authority", "Finding", "Inventory", "find", "grants", "tls_facts"]
 
 EXPIRES_SOON = timedelta(days=30)
 OUR_MANAGER = "opendatahub.model_registry"
@@ -94,37 +95,17 @@ _OPPORTUNISTIC = ("disable", "allow", "prefer")
 
 def grants(name: str, bindings: Iterable[Object]) -> list[Object]:
     """Who may use the registry: the RoleBindings to its Role, in the order of their names."""
-    own = [binding for binding in bindings if _grants(binding, name)]
     return [
         {
-            "name": binding["metadata"]["name"],
+            "name": binding.name,
             "subjects": [
                 {key: subject[key] for key in ("kind", "name", "namespace") if subject.get(key)}
-                for subject in binding.get("subjects") or ()
+                for subject in binding.body.get("subjects") or ()
             ],
-            "dashboard": dashboard_lists(binding, name),
+            "dashboard": binding.listed,
         }
-        for binding in sorted(own, key=lambda binding: str(binding["metadata"]["name"]))
+        for binding in read_bindings(bindings, name)
     ]
-
-
-def dashboard_lists(binding: Object, name: str) -> bool:
-    """Whether the dashboard shows the RoleBinding among a registry's permissions: by its labels, with one subject."""
-    labels = binding["metadata"].get("labels") or {}
-    wanted = {
-        "app": name,
-        "app.kubernetes.io/name": name,
-        "app.kubernetes.io/component": "model-registry",
-        "app.kubernetes.io/part-of": "model-registry",
-        "component": "model-registry",
-        "opendatahub.io/dashboard": "true",
-    }
-    return len(binding.get("subjects") or ()) == 1 and wanted.items() <= labels.items()
-
-
-def _grants(binding: Object, name: str) -> bool:
-    ref = binding.get("roleRef") or {}
-    return (ref.get("kind"), ref.get("name")) == ("Role", user_role(name))
 
 
 def _name(name: str, registry: Object, _inventory: Inventory) -> Iterator[Finding]:
@@ -259,13 +240,12 @@ def _status(name: str, registry: Object, inventory: Inventory) -> Iterator[Findi
 
 
 def _bindings(name: str, _registry: Object, inventory: Inventory) -> Iterator[Finding]:
-    for binding in (item for key, item in sorted(inventory.objects.items()) if key[0] == "RoleBinding"):
-        own = any(owner.get("kind") == "ModelRegistry" for owner in binding["metadata"].get("ownerReferences") or ())
-        from_operator = own and binding["metadata"]["name"] == f"{name}-users"
-        if _grants(binding, name) and not dashboard_lists(binding, name) and not from_operator:
-            why = "it grants access to the registry, and the dashboard does not list it: it wants one subject and its labels"
-            remedy = "Replace it by permissions of model_registry_permissions, or keep it in mind."
-            yield Finding("hidden_grant", "note", f"RoleBinding {binding['metadata']['name']}", why, remedy)
+    items = (item for key, item in inventory.objects.items() if key[0] == "RoleBinding")
+    for binding in read_bindings(items, name):
+        if binding.hidden:
+            why = f"it grants access to the registry, and the dashboard does not list it: {binding.hidden}"
+            remedy = "Replace it with the option adopt of model_registry_permissions, or keep it in mind."
+            yield Finding("hidden_grant", "note", f"RoleBinding {binding.name}", why, remedy)
 
 
 def _namespace(registry: Object) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["CaSource", "Database", "KeyRef", "Object", "Registry", "Tls"]
+__all__ = ["CaSource", "Database", "Grant", "KeyRef", "Object", "Registry", "Tls"]
 
 Object = dict[str, Any]
 """A Kubernetes object as JSON has it."""
@@ -79,3 +79,17 @@ class Registry:
     """kube_rbac, oauth, istio, none; auto on creation is what the served API version has."""
     resources: Mapping[str, Any] | None = None
     """Requests and limits of the registry server's container."""
+
+
+@dataclass(frozen=True, order=True)
+class Grant:
+    """Somebody who may use a registry. In order and in sets, grants are told apart by all three."""
+
+    kind: str
+    """User, Group, Project (all service accounts of a project) or ServiceAccount."""
+    namespace: str
+    """Of a ServiceAccount; empty otherwise."""
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"

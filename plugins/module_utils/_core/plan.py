@@ -14,7 +14,19 @@ from .model import KeyRef, Object, Registry
 from .names import ca_config_map, password_secret
 from .patch import applied, merge_patch, present_fields, restricted
 
-__all__ = ["RESTARTED", "RESTART_PENDING", "Change", "Key", "Observed", "Plan", "layer", "patch_of", "plan_present"]
+__all__ = [
+    "RESTARTED",
+    "RESTART_PENDING",
+    "Change",
+    "Key",
+    "Observed",
+    "Plan",
+    "creation_of",
+    "deletion_of",
+    "layer",
+    "patch_of",
+    "plan_present",
+]
 
 Key = tuple[str, str, str]
 """Kind, namespace and name of an object."""
@@ -39,7 +51,10 @@ class Change:
     """The fields in question as they are, for the diff; None where there is no object."""
     after: Object | None = field(default=None, repr=False)
     needs: tuple[Key, ...] = ()
-    """Objects that must be written first. In a dry run they are not, and the server cannot be asked about this change."""
+    """Objects that must be written first, and for a creation its own key, where another one of its name must go first.
+
+    In a dry run they are not, and the server cannot be asked about this change.
+    """
 
     @property
     def key(self) -> Key:
@@ -77,7 +92,11 @@ class Observed:
 
 def layer(change: Change) -> int:
     """The rank of a change: those of a lower one are made first, those of the same one at the same time."""
-    if change.action == "delete":
+    if change.key in change.needs:
+        # In the place of an object that has to go first.
+        return 5
+    if change.action == "delete" or (change.kind, change.action) == ("RoleBinding", "patch"):
+        # What a binding loses, another one may have got before.
         return 4
     if change.action == "restart":
         return 3
@@ -122,11 +141,23 @@ def patch_of(current: Object, wanted: Object, namespace: str) -> Change | None:
     return Change(current["kind"], namespace, meta["name"], "patch", body, before, after)
 
 
-def _creation(wanted: Object, namespace: str, name: str) -> Change:
+def creation_of(wanted: Object, namespace: str, name: str) -> Change:
+    """The creation of an object of that name."""
     body = present_fields(wanted)
     after = {key: value for key, value in body.items() if key not in ("apiVersion", "kind")}
     body["metadata"] = {**body.get("metadata", {}), "name": name, "namespace": namespace}
     return Change(wanted["kind"], namespace, name, "create", body, None, after)
+
+
+def deletion_of(item: Object, namespace: str) -> Change:
+    """The deletion of the very object that was looked at, not of a successor of its name."""
+    meta = item["metadata"]
+    expected = {"uid": meta["uid"]}
+    if item["kind"] != "ModelRegistry":
+        # The operator writes a registry's status again and again.
+        expected["resourceVersion"] = meta["resourceVersion"]
+    before = {key: value for key, value in item.items() if key in ("spec", "data", "roleRef", "subjects")}
+    return Change(item["kind"], namespace, meta["name"], "delete", {"preconditions": expected}, before)
 
 
 def _secret_change(registry: Registry, observed: Observed, since: str | None) -> tuple[Change | None, KeyRef | None]:
@@ -168,7 +199,7 @@ def _store_change(observed: Observed, wanted: Object, name: str, since: str | No
     """The change of a Secret or ConfigMap, which says itself that pods are to be restarted: a run can be cut after it."""
     current = observed.find(wanted["kind"], name)
     if current is None:
-        return _creation(wanted, observed.namespace, name)
+        return creation_of(wanted, observed.namespace, name)
     if since and merge_patch(current.get("data") or {}, wanted["data"]):
         wanted = applied(wanted, {"metadata": {"annotations": {RESTART_PENDING: since}}})
     return patch_of(current, wanted, observed.namespace)
@@ -184,7 +215,7 @@ def _registry_change(registry: Registry, observed: Observed) -> Change | None:
         if registry.database is not None and registry.database.type is None:
             raise InvalidInput("database.type", "a new registry needs it", "Give mysql or postgres.")
         check_spec(present_fields(wanted)["spec"])
-        return _creation(wanted, observed.namespace, registry.name)
+        return creation_of(wanted, observed.namespace, registry.name)
     spec = existing.get("spec") or {}
     registry = _with_type(registry, spec)
     wanted = wanted_registry(registry, observed.version, _changed_proxy(registry, spec))

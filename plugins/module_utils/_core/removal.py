@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 from .errors import Refused
 from .export import ca_object, database_type, is_own_ca, is_own_secret, password_ref
+from .grants import grants_access, is_owned
 from .kinds import GROUP
 from .model import Object
-from .names import user_role, users_group
-from .plan import Change, Observed, Plan
+from .names import users_group
+from .plan import Observed, Plan, deletion_of
 
 __all__ = ["REGISTRY_LABEL", "Confirmed", "Dependents", "Removal", "plan_absent"]
 
@@ -61,14 +62,14 @@ def plan_absent(name: str, observed: Observed, dependents: Dependents, confirmed
     for key, item in sorted(observed.objects.items()):
         verdict = _verdict(name, spec, item, others)
         if verdict == "":
-            gone.append(_deletion(item, observed.namespace))
+            gone.append(deletion_of(item, observed.namespace))
         elif verdict is not None:
             kept.append({"kind": key[0], "name": key[2], "reason": verdict})
     database = _database(spec)
     if database:
         kept.insert(0, database)
     deleting = registry is None or registry["metadata"].get("deletionTimestamp")
-    first = () if deleting or registry is None else (_deletion(registry, observed.namespace),)
+    first = () if deleting or registry is None else (deletion_of(registry, observed.namespace),)
     return Removal(Plan(first, tuple(gone)), tuple(kept), _lost(name, spec, dependents))
 
 
@@ -98,9 +99,7 @@ def _verdict(name: str, spec: Object, item: Object, others: dict[str, Object]) -
 
 def _grant_verdict(name: str, binding: Object) -> str | None:
     """A binding that the registry owns is taken by the cluster."""
-    owners = binding["metadata"].get("ownerReferences") or ()
-    concerns = binding["roleRef"]["name"] == user_role(name)
-    return "" if concerns and not any(owner["kind"] == "ModelRegistry" for owner in owners) else None
+    return "" if grants_access(binding, name) and not is_owned(binding, name) else None
 
 
 def _uses(spec: Object, kind: str, name: str) -> bool:
@@ -134,14 +133,3 @@ def _lost(name: str, spec: Object, dependents: Dependents) -> tuple[Object, ...]
         for service in dependents.inference_services
     )
     return tuple(lost)
-
-
-def _deletion(item: Object, namespace: str) -> Change:
-    """The deletion of the very object that was looked at, not of a successor of its name."""
-    meta = item["metadata"]
-    expected = {"uid": meta["uid"]}
-    if item["kind"] != "ModelRegistry":
-        # The operator writes a registry's status again and again.
-        expected["resourceVersion"] = meta["resourceVersion"]
-    before = {key: value for key, value in item.items() if key in ("spec", "data", "roleRef", "subjects")}
-    return Change(item["kind"], namespace, meta["name"], "delete", {"preconditions": expected}, before)
