@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from fixtures import Servers, Start
 from testbed.bed import Testbed
+from testbed_fixtures import Servers, Start
 
 __all__ = ["MODULE", "Played", "Servers", "Start", "play", "task"]
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import pytest
 import trustme
-from fixtures import Servers
 from registries import Registries
 from testbed.bed import Testbed
 from testbed.databases import NAMESPACE, ROOT_PASSWORD
+from testbed_fixtures import Servers
 
 TLS_OPTIONS = ["--ssl-cert=/etc/testbed/tls.crt", "--ssl-key=/etc/testbed/tls.key", "--require-secure-transport=ON"]
 

@@ -14,10 +14,10 @@ import time
 from pathlib import Path
 
 import pytest
-from fixtures import Start
 from testbed.bed import Testbed, TestbedError
 from testbed.flavours import FLAVOURS
 from testbed.layout import PARTS_USER, USERS
+from testbed_fixtures import Start
 
 TESTBED = [sys.executable, "-m", "testbed.cli"]
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from fixtures import Start
 from registries import Registries, condition
 from testbed.api import Object
 from testbed.databases import connect_mysql
+from testbed_fixtures import Start
 
 V1ALPHA1 = "modelregistry.opendatahub.io/v1alpha1"
 V1BETA1 = "modelregistry.opendatahub.io/v1beta1"

@@ -7,9 +7,9 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from fixtures import Start
 from registries import Registries, processes
 from testbed.bed import Testbed
+from testbed_fixtures import Start
 
 
 def resident_memory(bed: Testbed) -> int:

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fixtures import Start
 from registries import Registries, condition, processes
 from testbed.bed import Testbed
 from testbed.parts import PARTS
+from testbed_fixtures import Start
 
 
 @pytest.fixture(scope="module")

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from fixtures import Servers
 from registries import Registries, condition
 from testbed.api import ApiError
 from testbed.bed import Testbed
+from testbed_fixtures import Servers
 
 POD = r"Deployment is unavailable: pod {name}-\S+ "
 NOT_READY = (
