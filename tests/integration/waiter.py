@@ -34,16 +34,25 @@ class Waiter:
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
 
-    def wait_for(self, *names: str) -> Iterator[Told]:
-        """Let it wait for these; gives what it tells, as it tells it, until all have come to an end."""
-        assert self._process.stdin and self._process.stdout
+    def begin(self, *names: str) -> None:
+        """Let it wait for these from now on."""
+        assert self._process.stdin
         self._process.stdin.write(" ".join(names) + "\n")
         self._process.stdin.flush()
+
+    def told(self) -> Iterator[Told]:
+        """What it tells, as it tells it, until all have come to an end."""
+        assert self._process.stdout
         for line in self._process.stdout:
             yield json.loads(line)
 
+    def wait_for(self, *names: str) -> Iterator[Told]:
+        """Both."""
+        self.begin(*names)
+        return self.told()
+
     def last(self, *names: str) -> dict[str, Told]:
-        """The last that it tells of each."""
+        """Let it wait for these; gives the last that it tells of each."""
         return {told["name"]: told for told in self.wait_for(*names)}
 
 
