@@ -92,12 +92,12 @@ def binding(*subjects: str, role: str = "registry-user-good", **labels: str) -> 
     }
 
 
-def written(manager: str, time: str = "2026-11-23T08:59:00Z") -> Callable[[Scene], None]:
+def written(manager: str, time: str = "2026-11-23T08:59:00Z", field: str = "f:data") -> Callable[[Scene], None]:
     entry = {
         "manager": manager,
         "operation": "Update",
         "time": time,
-        "fieldsV1": {"f:data": {"f:database-password": {}}},
+        "fieldsV1": {field: {"f:database-password": {}}},
     }
     return lambda scene: scene.secret["metadata"]["managedFields"].append(entry)
 
@@ -128,6 +128,8 @@ CASES: list[tuple[str, Callable[[Scene], Any], list[tuple[str, str]]]] = [
     ("unreadable", lambda s: (change("secret", None)(s), change("read", frozenset())(s)), []),
     ("shared", lambda s: s.others.update(other=OTHER), [("shared_secret", "warning")]),
     ("newer", written("kubectl-edit"), [("secret_newer", "warning")]),
+    ("newer, by server-side apply", written("kubectl", field="f:stringData"), [("secret_newer", "warning")]),
+    ("newer, but not in its values", written("kubectl-label", field="f:metadata"), []),
     ("older", written("kubectl-edit", "2026-11-23T08:10:00Z"), []),
     ("our own", written("opendatahub.model_registry"), []),
     (

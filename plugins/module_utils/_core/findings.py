@@ -183,7 +183,8 @@ def _data_changed(secret: Object) -> datetime | None:
     """When somebody else has last written the Secret's values."""
     meta = secret["metadata"]
     others = [entry for entry in meta.get("managedFields") or () if entry.get("manager") != OUR_MANAGER]
-    times = [entry.get("time") for entry in others if "f:data" in (entry.get("fieldsV1") or {})]
+    # Server-side apply enters stringData under that name.
+    times = [entry.get("time") for entry in others if {"f:data", "f:stringData"} & set(entry.get("fieldsV1") or ())]
     return max(filter(None, map(timestamp, [meta.get("creationTimestamp"), *times])), default=None)
 
 

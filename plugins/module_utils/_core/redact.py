@@ -40,17 +40,27 @@ class Sealed:
 
 
 def seal(secret: Object) -> Object:
-    """The Secret with its values sealed, and without the copy of itself that `kubectl apply` may have left in it."""
+    """The Secret with its values sealed, and without the copy of itself that `kubectl apply` may have left in it.
+
+    Of managedFields, what tells who has written the values and when is kept.
+    """
     meta = dict(secret.get("metadata", {}))
     annotations = {k: v for k, v in meta.get("annotations", {}).items() if k != LAST_APPLIED}
     if "annotations" in meta:
         meta["annotations"] = annotations
-    meta.pop("managedFields", None)
+    if "managedFields" in meta:
+        meta["managedFields"] = [_written(entry) for entry in meta["managedFields"]]
     data = {key: Sealed(value) for key, value in (secret.get("data") or {}).items()}
     return {**secret, "metadata": meta, "data": data}
 
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+
+
+def _written(entry: Object) -> Object:
+    """An entry of managedFields without the names of single fields, which can hold values in general."""
+    known = {name: entry[name] for name in ("manager", "operation", "time") if name in entry}
+    return {**known, "fieldsV1": {name: {} for name in entry.get("fieldsV1") or {}}}
 
 
 def unsealed(value: Any) -> Any:

@@ -1,0 +1,57 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A Secret leaves the door to the cluster without its values, and with what is known of who wrote them."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.redact import seal, shown, unsealed
+
+CANARY = "canary-4711"
+ENCODED = base64.b64encode(CANARY.encode()).decode()
+SECRET: dict[str, Any] = {
+    "apiVersion": "v1",
+    "kind": "Secret",
+    "metadata": {
+        "name": "one",
+        "annotations": {"kubectl.kubernetes.io/last-applied-configuration": CANARY, "kept": "yes"},
+        "managedFields": [
+            {
+                "manager": "kubectl-edit",
+                "operation": "Update",
+                "time": "2026-11-23T09:00:00Z",
+                "fieldsType": "FieldsV1",
+                # No field of a Secret is a list of values today; one that is would be quoted here.
+                "fieldsV1": {"f:data": {"f:password": {}, f'v:"{CANARY}"': {}}},
+            }
+        ],
+    },
+    "data": {"password": ENCODED},
+}
+
+
+def test_no_value_is_left_and_who_wrote_it_when_is_kept() -> None:
+    sealed = seal(SECRET)
+    for text in (repr(sealed), json.dumps(shown(sealed))):
+        assert CANARY not in text and ENCODED not in text
+    assert sealed["metadata"]["managedFields"] == [
+        {
+            "manager": "kubectl-edit",
+            "operation": "Update",
+            "time": "2026-11-23T09:00:00Z",
+            "fieldsV1": {"f:data": {}},
+        }
+    ]
+    assert sealed["metadata"]["annotations"] == {"kept": "yes"}
+    assert unsealed(sealed["data"]) == SECRET["data"]
+
+
+def test_a_secret_without_metadata_of_that_kind() -> None:
+    assert seal({"kind": "Secret", "metadata": {"name": "bare"}}) == {
+        "kind": "Secret",
+        "metadata": {"name": "bare"},
+        "data": {},
+    }
