@@ -15,11 +15,12 @@ from ansible_collections.kubernetes.core.plugins.module_utils.k8s.client import 
 from ansible_collections.kubernetes.core.plugins.module_utils.k8s.exceptions import CoreException
 
 from ._core.answers import Operation, refusal
-from ._core.errors import Missing, OutcomeUnknown, RegistryError, Rejected, Unreachable
+from ._core.errors import Missing, OutcomeUnknown, Refused, RegistryError, Rejected, Unreachable
 from ._core.kinds import GROUP, KINDS, VERSIONS, Kind, collection_path, newest
 from ._core.model import Object
 from ._core.plan import Change
 from ._core.redact import seal, unsealed
+from ._portforward import Forward, open_websocket, within
 
 try:
     import urllib3
@@ -39,6 +40,8 @@ TRIES = 5
 LONGEST_PAUSE = 10.0
 """Seconds: the cap on what a Retry-After header can ask for."""
 LOG_BYTES = 64 * 1024
+FORWARD_TIMEOUT = 5.0
+"""Seconds in which a port-forward must be set up."""
 FIELD_MANAGER = "opendatahub.model_registry"
 """How the API server names this collection in managedFields."""
 
@@ -188,6 +191,25 @@ class Cluster:
         operation = Operation("create", kind, namespace)
         answer = self._json(_Request(operation, "POST", self._path(kind, namespace), body=body))
         return bool(answer["status"].get("allowed"))
+
+    def port_forward(self, namespace: str, pod: str, port: int) -> Forward:
+        """One connection to a port of a pod, to be closed by the caller.
+
+        Whether anybody listens there, Forward.refusal() says. Raises Refused for a user who impersonates another.
+        """
+        api = self._client.client
+        if any(name.lower().startswith("impersonate-") for name in api.default_headers):
+            why = "the client library drops impersonation there: it would act as the user who impersonates"
+            step = "Leave impersonate_user and impersonate_groups out, with K8S_AUTH_IMPERSONATE_*, or use via: direct."
+            raise Refused("port-forward", why, step)
+        operation = Operation("get", "Pod", namespace, pod, subresource="portforward")
+        path = f"{self._path('Pod', namespace)}/{pod}/portforward?ports={port}"
+        try:
+            return Forward(within(FORWARD_TIMEOUT, lambda: open_websocket(api.configuration, path)))
+        except ApiException as error:
+            raise _refused(operation, error) from None
+        except OSError as error:
+            raise _unreachable(operation, error) from None
 
     def _path(self, kind: str, namespace: str | None) -> str:
         known = KINDS[kind]

@@ -36,6 +36,7 @@ KINDS = {
     "ConfigMap": Kind("", "v1", "configmaps"),
     "Deployment": Kind("apps", "v1", "deployments"),
     "Pod": Kind("", "v1", "pods"),
+    "Job": Kind("batch", "v1", "jobs"),
     "Service": Kind("", "v1", "services"),
     "Endpoints": Kind("", "v1", "endpoints"),
     "Event": Kind("", "v1", "events"),

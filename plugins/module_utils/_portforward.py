@@ -1,0 +1,162 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One connection to a port of a pod, through a WebSocket to the API server, as a socket that anybody can use."""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+import ssl
+import threading
+from typing import Any, Callable, TypeVar
+
+try:
+    import websocket
+    from kubernetes.client.exceptions import ApiException
+    from kubernetes.stream.ws_client import create_websocket
+except ImportError:
+    # They come with the client library, whose absence _cluster tells.
+    pass
+
+__all__ = ["Forward", "open_websocket", "within"]
+
+PROTOCOL = "v4.channel.k8s.io"
+"""Each message begins with its channel's number (Kubernetes' API server, WebSocket protocol of port-forwards)."""
+DATA, ERROR = 0, 1
+"""The channels of the first port. The first message of each is the port's number."""
+CHUNK = 32 * 1024
+FRAME_TIMEOUT = 10.0
+"""Seconds in which the rest of a message that has begun must come."""
+LINGER = 5.0
+"""Seconds in which a connection's thread must have ended after it was closed."""
+
+T = TypeVar("T")
+
+
+def within(seconds: float, work: Callable[[], T]) -> T:
+    """What ``work`` gives or raises. Raises TimeoutError where that takes longer: then its thread ends by itself later."""
+    outcome: list[tuple[bool, Any]] = []
+
+    def run() -> None:
+        try:
+            outcome.append((True, work()))
+        except Exception as error:
+            outcome.append((False, error))
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if not outcome:
+        raise TimeoutError(f"no answer within {seconds:.0f} s")
+    done, value = outcome[0]
+    if not done:
+        raise value
+    result: T = value
+    return result
+
+
+def open_websocket(configuration: Any, path: str) -> Any:
+    """A WebSocket for port-forwards, by the client's own rules for certificates, proxies and tokens.
+
+    configuration: the client's. Raises ApiException where the server refuses it, OSError where it cannot be reached.
+    """
+    url = configuration.host.replace("http", "ws", 1) + path
+    headers = {one["key"]: one["value"] for one in configuration.auth_settings().values() if one["in"] == "header"}
+    headers = {name.lower(): value for name, value in headers.items()}
+    try:
+        connection = create_websocket(configuration, url, {**headers, "sec-websocket-protocol": PROTOCOL})
+    except websocket.WebSocketBadStatusException as error:
+        refused = ApiException(status=error.status_code)
+        refused.body = getattr(error, "resp_body", None)
+        raise refused from None
+    except websocket.WebSocketException as error:
+        raise OSError(str(error)) from None
+    connection.settimeout(FRAME_TIMEOUT)
+    return connection
+
+
+class Forward:
+    """A connection to a pod's port. ``socket`` is this end of it; a thread carries what goes through.
+
+    At most one message is held: where nobody reads here, the other side is not read either.
+    """
+
+    def __init__(self, connection: Any) -> None:
+        self._websocket = connection
+        self.socket, self._far = socket.socketpair()
+        self._words = ""
+        self._begun: set[int] = set()
+        self._settled = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True, name="port-forward")
+        self._thread.start()
+
+    def refusal(self, seconds: float) -> str:
+        """Why the pod's port cannot be had, in the words of the node; empty where it can.
+
+        Waits until the server has said something or was refused, but no longer than this: some servers speak second.
+        """
+        self._settled.wait(seconds)
+        return self._words
+
+    def close(self) -> None:
+        """End the connection and its thread."""
+        with contextlib.suppress(OSError):
+            self._far.shutdown(socket.SHUT_RDWR)
+        self._thread.join(LINGER)
+        self.socket.close()
+
+    def _run(self) -> None:
+        try:
+            while self._carry():
+                pass
+        except (OSError, websocket.WebSocketException):
+            pass
+        finally:
+            self._settled.set()
+            self._far.close()
+            with contextlib.suppress(OSError, websocket.WebSocketException):
+                self._websocket.send_close()
+            self._websocket.shutdown()
+
+    def _carry(self) -> bool:
+        """Wait for something to carry, and carry it. Whether there can be more."""
+        for end in self._readable():
+            goes_on = self._send() if end is self._far else self._receive()
+            if not goes_on:
+                return False
+        return True
+
+    def _readable(self) -> list[Any]:
+        inner = self._websocket.sock
+        if isinstance(inner, ssl.SSLSocket) and inner.pending():
+            # Decrypted already: nothing may be left that select could see.
+            return [inner]
+        poll = select.poll()
+        ends = {end.fileno(): end for end in (inner, self._far)}
+        for number in ends:
+            poll.register(number, select.POLLIN)
+        return [ends[number] for number, _ in poll.poll()]
+
+    def _send(self) -> bool:
+        data = self._far.recv(CHUNK)
+        if data:
+            self._websocket.send_binary(bytes([DATA]) + data)
+        return bool(data)
+
+    def _receive(self) -> bool:
+        kind, frame = self._websocket.recv_data_frame(True)
+        if kind == websocket.ABNF.OPCODE_CLOSE:
+            return False
+        if kind != websocket.ABNF.OPCODE_BINARY or not frame.data:
+            return True
+        channel, data = frame.data[0], frame.data[1:]
+        if channel not in self._begun:
+            self._begun.add(channel)
+            return True
+        self._settled.set()
+        if channel == ERROR:
+            self._words = data.decode(errors="replace")
+            return False
+        self._far.sendall(data)
+        return True
