@@ -9,7 +9,7 @@ from typing import Any
 
 from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
 
-__all__ = ["DATABASE_RULES", "REGISTRY_RULES", "authentication", "database", "registry", "waiting"]
+__all__ = ["DATABASE_RULES", "REGISTRY_RULES", "authentication", "database", "permissions", "registry", "waiting"]
 
 Spec = dict[str, Any]
 
@@ -44,6 +44,22 @@ def registry() -> Spec:
 
 REGISTRY_RULES: Spec = {"required_one_of": [("name", "display_name")]}
 """Between the options of registry()."""
+
+
+def permissions() -> Spec:
+    """Who may use a registry."""
+    names = {"type": "list", "elements": "str"}
+    return {
+        **{option: dict(names) for option in ("users", "groups", "projects", "members")},
+        "service_accounts": {
+            "type": "list",
+            "elements": "dict",
+            "options": {
+                "namespace": {"type": "str", "required": True},
+                "name": {"type": "str", "required": True},
+            },
+        },
+    }
 
 
 def database() -> Spec:

@@ -10,10 +10,12 @@ import traceback
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Callable
+from urllib.parse import quote
 
 from ansible_collections.kubernetes.core.plugins.module_utils.k8s.client import get_api_client
 from ansible_collections.kubernetes.core.plugins.module_utils.k8s.exceptions import CoreException
 
+from ._core.access import Answer
 from ._core.answers import Operation, refusal
 from ._core.errors import Missing, OutcomeUnknown, Refused, RegistryError, Rejected, Unreachable
 from ._core.kinds import GROUP, KINDS, VERSIONS, Kind, collection_path, newest
@@ -102,11 +104,20 @@ class Cluster:
         (schema,) = (found for name, found in schemas.items() if name.endswith(".ModelRegistry"))
         return frozenset(schema["properties"]["spec"].get("properties", ()))
 
+    def serves(self, kind: str) -> bool:
+        """Whether the cluster has that kind of object at all: every authenticated user may ask."""
+        known = KINDS[kind]
+        request = _Request(Operation("get", kind), "GET", f"/apis/{known.group}/{known.version}")
+        try:
+            return any(resource["name"] == known.plural for resource in self._json(request)["resources"])
+        except Missing:
+            return False
+
     def get(self, kind: str, namespace: str | None, name: str) -> Object | None:
         """The object, or None where there is none of that name, or no such kind. Values of a Secret are sealed."""
         operation = Operation("get", kind, namespace, name)
         try:
-            return _readable(self._json(_Request(operation, "GET", f"{self._path(kind, namespace)}/{name}")), kind)
+            return _readable(self._json(_Request(operation, "GET", self._path(kind, namespace, name))), kind)
         except Missing:
             return None
 
@@ -132,18 +143,16 @@ class Cluster:
         """
         verb = "patch" if change.action == "restart" else change.action
         operation = Operation(verb, change.kind, change.namespace, change.name)
-        path = self._path(change.kind, change.namespace)
+        path = self._path(change.kind, change.namespace, "" if verb == "create" else change.name)
         if verb == "create":
             request = _Request(operation, "POST", path, _strict(dry_run), unsealed(change.body))
         elif verb == "patch":
             merge = "application/merge-patch+json"
-            request = _Request(
-                operation, "PATCH", f"{path}/{change.name}", _strict(dry_run), unsealed(change.body), merge
-            )
+            request = _Request(operation, "PATCH", path, _strict(dry_run), unsealed(change.body), merge)
         else:
             # Where a DELETE has a body, the server ignores its query: dryRun there would delete.
             options = {**change.body, **({"dryRun": ["All"]} if dry_run else {})}
-            request = _Request(operation, "DELETE", f"{path}/{change.name}", (), options)
+            request = _Request(operation, "DELETE", path, (), options)
         return _readable(self._json(request), change.kind)
 
     def watch(
@@ -183,14 +192,14 @@ class Cluster:
             return ""
         return text.decode(errors="replace")
 
-    def review(self, kind: str, namespace: str | None, spec: Object) -> bool:
+    def review(self, kind: str, namespace: str | None, spec: Object) -> Answer:
         """Whether an access review of that kind (LocalSubjectAccessReview and the like) allows what ``spec`` says."""
         body = {"apiVersion": KINDS[kind].api_version, "kind": kind, "spec": spec}
         if namespace and KINDS[kind].namespaced:
             body["metadata"] = {"namespace": namespace}
-        operation = Operation("create", kind, namespace)
-        answer = self._json(_Request(operation, "POST", self._path(kind, namespace), body=body))
-        return bool(answer["status"].get("allowed"))
+        operation = Operation("create", kind, namespace if KINDS[kind].namespaced else None)
+        status = self._json(_Request(operation, "POST", self._path(kind, namespace), body=body))["status"]
+        return Answer(bool(status.get("allowed")), status.get("reason") or status.get("evaluationError") or "")
 
     def port_forward(self, namespace: str, pod: str, port: int) -> Forward:
         """One connection to a port of a pod, to be closed by the caller.
@@ -211,11 +220,13 @@ class Cluster:
         except OSError as error:
             raise _unreachable(operation, error) from None
 
-    def _path(self, kind: str, namespace: str | None) -> str:
+    def _path(self, kind: str, namespace: str | None, name: str = "") -> str:
+        """Of an object, or of all objects of the kind. A user's name, for one, can have any characters."""
         known = KINDS[kind]
         if kind == "ModelRegistry":
             known = Kind(known.group, self.version(), known.plural)
-        return collection_path(known, namespace)
+        path = collection_path(known, namespace)
+        return f"{path}/{quote(name, safe='')}" if name else path
 
     def _json(self, request: _Request) -> Object:
         answer: Object = json.loads(self._data(request))

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,6 +59,8 @@ def refusal(operation: Operation, status: int, body: str) -> RegistryError:
     words = answer.get("message") or body.strip() or f"the API server answered {status} without a reason"
     if status == 403 and "admission webhook" not in words and "is forbidden: User" in words:
         return forbidden(operation, words)
+    if status == 403 and _ESCALATION in words:
+        return _escalation(operation, words)
     if status == 409 and answer.get("reason") == "AlreadyExists":
         return AlreadyThere(str(operation), words, "Look at the object, then run the task again.")
     if "failed calling webhook" in words:
@@ -89,6 +92,30 @@ def forbidden(operation: Operation, words: str) -> Forbidden:
     role = f"a Role in namespace {operation.namespace}" if operation.namespace else "a ClusterRole"
     rule = f'{{apiGroups: ["{group}"], resources: [{operation.resource}], verbs: [{operation.verb}]}}'
     return Forbidden(str(operation), words, f"The user needs this rule in {role}: {rule}.")
+
+
+_ESCALATION = "attempting to grant RBAC permissions not currently held"
+
+
+def _escalation(operation: Operation, words: str) -> Forbidden:
+    """Nobody may pass on what he does not have: the rules that the API server names must be the user's own, too."""
+    rules = []
+    for groups, resources, names, verbs in re.findall(
+        r"{APIGroups:\[(.*?)\], Resources:\[(.*?)\](?:, ResourceNames:\[(.*?)\])?, Verbs:\[(.*?)\]}", words
+    ):
+        named = f", resourceNames: [{_listed(names)}]" if names else ""
+        rules.append(f"{{apiGroups: [{groups}], resources: [{_listed(resources)}]{named}, verbs: [{_listed(verbs)}]}}")
+    where = f"a Role in namespace {operation.namespace}" if operation.namespace else "a ClusterRole"
+    step = (
+        f"The user must hold what is to be granted. These rules in {where} are missing, best without resourceNames, so that "
+        f"they hold for all registries: {' and '.join(rules)}."
+    )
+    return Forbidden(str(operation), " ".join(words.split()), step)
+
+
+def _listed(words: str) -> str:
+    """A list in the API server's words, as YAML has it."""
+    return re.sub(r'"\s+"', ", ", words).replace('"', "")
 
 
 def _status_object(body: str) -> dict[str, Any]:

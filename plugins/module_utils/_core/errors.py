@@ -10,6 +10,7 @@ __all__ = [
     "Forbidden",
     "InvalidInput",
     "Missing",
+    "NotEffective",
     "NotReady",
     "OutcomeUnknown",
     "Refused",
@@ -75,6 +76,10 @@ class Unreachable(RegistryError):
 
 class Refused(RegistryError):
     """Something that the user could ask for, and must ask for more explicitly, or that would overwrite others' work."""
+
+
+class NotEffective(RegistryError):
+    """What is stored does not have the effect that was wished."""
 
 
 class NotReady(RegistryError):

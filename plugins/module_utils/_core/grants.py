@@ -12,6 +12,7 @@ from typing import Any
 from .errors import Refused
 from .model import Grant, Object
 from .names import user_role, users_group
+from .patch import applied
 from .plan import Change, creation_of, deletion_of, patch_of
 from .subjects import RBAC, grant_of, subject_of
 
@@ -24,6 +25,7 @@ __all__ = [
     "grants_access",
     "is_owned",
     "plan_grants",
+    "predicted",
     "read_bindings",
     "remarks",
     "target",
@@ -175,6 +177,19 @@ def plan_grants(wish: Wish, namespace: str, owner: Object | None, bindings: Iter
     for name in sorted(own.keys() - set(new.values())):
         changes += _reduce(own[name], namespace, stays)
     return changes
+
+
+def predicted(bindings: Iterable[Object], changes: Iterable[Change]) -> list[Object]:
+    """The RoleBindings after the changes."""
+    found = {binding["metadata"]["name"]: binding for binding in bindings}
+    for change in (change for change in changes if change.kind == "RoleBinding"):
+        if change.action == "create":
+            found[change.name] = change.body
+        elif change.action == "patch":
+            found[change.name] = applied(found[change.name], change.body)
+        else:
+            found.pop(change.name, None)
+    return list(found.values())
 
 
 def _homes(registry: str, own: Mapping[str, Binding], taken: Iterable[str]) -> dict[Grant, str]:

@@ -47,6 +47,7 @@ KINDS = {
     "SubjectAccessReview": Kind("authorization.k8s.io", "v1", "subjectaccessreviews", namespaced=False),
     "SelfSubjectAccessReview": Kind("authorization.k8s.io", "v1", "selfsubjectaccessreviews", namespaced=False),
     "Group": Kind("user.openshift.io", "v1", "groups", namespaced=False),
+    "User": Kind("user.openshift.io", "v1", "users", namespaced=False),
     "Route": Kind("route.openshift.io", "v1", "routes"),
     "AIHub": Kind("components.platform.opendatahub.io", "v1alpha1", "aihubs", namespaced=False),
     "DataScienceCluster": Kind("datasciencecluster.opendatahub.io", "v1", "datascienceclusters", namespaced=False),
