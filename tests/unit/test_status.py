@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -59,10 +60,8 @@ CONNECTED = (
 
 def retrying(words: str, attempts: int = 1, database: str = "MySQL") -> Log:
     """A server that tries again, as its connect.go says it."""
-    line = (
-        f"W1123 08:36:07.079033       1 connect.go:83] Retrying connection to {database} (attempt {{}}/25): {words}\n"
-    )
-    return Log(BEGINNING + "".join(line.format(attempt + 1) for attempt in range(attempts)))
+    begin = f"W1123 08:36:07.079033       1 connect.go:83] Retrying connection to {database} (attempt "
+    return Log(BEGINNING + "".join(f"{begin}{attempt + 1}/25): {words}\n" for attempt in range(attempts)))
 
 
 def ended(words: str) -> str:
@@ -226,6 +225,92 @@ def test_a_password_in_a_url_is_never_shown(words: str) -> None:
         assert verdict.reason == "password_breaks_url"
         assert "s3cr" not in str(verdict)
     assert "s3cr" not in scrubbed(f"rest container alert: {words}")
+
+
+CANARY = "s3cr)et, \"'; ?/s3cr"
+TELLTALES = [
+    f"parse postgresql://good:{CANARY}@pg:5432/good: invalid port",
+    f"invalid connection string mysql://good:{CANARY}@db:3306/good",
+    f"open datastore good:{CANARY}@tcp(db:3306)/good?charset=utf8mb4 failed",
+    f"environment: HOME=/ MYSQL_PASSWORD={CANARY}",
+    f'config {{"user": "good", "password": "{CANARY}"}}',
+    f"{{User:good Passwd:{CANARY} Net:tcp}}",
+]
+
+
+def _with_condition(found: Evidence, what: str, words: str, **fields: str) -> Evidence:
+    """The object that has the condition, with these words in it."""
+    holders: dict[str, Any] = {"registry": found.registry, "deployment": found.deployment, "pod": found.pods[0]}
+    holders[what]["status"]["conditions"] = [{"status": "False", "message": words, **fields}]
+    return found
+
+
+def _waiting(found: Evidence, reason: str, words: str) -> Evidence:
+    found.pods[0]["status"]["containerStatuses"][0]["state"] = {"waiting": {"reason": reason, "message": words}}
+    return found
+
+
+QUOTES: dict[str, Callable[[str], Evidence]] = {
+    "attempt": lambda words: logged(retrying(words, 9)),
+    "attempt that may pass": lambda words: logged(retrying(f"connection refused {words}")),
+    "end": lambda words: logged(Log(ended(words))),
+    "unknown end": lambda words: _waiting(logged(Log(f"panic: {words}\nbye\n")), "CrashLoopBackOff", ""),
+    "ML Metadata": lambda words: logged(
+        Log(f"F1 Check failed: absl::OkStatus() == status (OK vs. INTERNAL) {words}\n")
+    ),
+    "operator, without logs": lambda words: _with_condition(
+        replace(_waiting(evidence("wrong"), "CrashLoopBackOff", ""), unreadable={"log": "…"}),
+        "registry",
+        words,
+        type="Available",
+    ),
+    "reconcile error": lambda words: _with_condition(
+        evidence("wrong"), "registry", f"unexpected reconcile error: {words}", type="Available"
+    ),
+    "not available": lambda words: _with_condition(
+        evidence("good"), "registry", words, type="Available", reason="Sulking"
+    ),
+    "front": lambda words: _with_condition(
+        evidence("good"), "registry", words, type="Available", reason="ResourcesUnavailable"
+    ),
+    "quota": lambda words: _with_condition(
+        evidence("wrong"),
+        "deployment",
+        words,
+        type="ReplicaFailure",
+        status="True",
+        lastTransitionTime="2026-11-23T08:00:00Z",
+    ),
+    "stuck": lambda words: _with_condition(
+        evidence("wrong"), "deployment", words, type="Progressing", reason="ProgressDeadlineExceeded"
+    ),
+    "unschedulable": lambda words: _with_condition(
+        evidence("wrong"),
+        "pod",
+        words,
+        type="PodScheduled",
+        reason="Unschedulable",
+        lastTransitionTime="2026-11-23T08:00:00Z",
+    ),
+    "container": lambda words: _waiting(evidence("wrong"), "CreateContainerConfigError", words),
+    "volume": lambda words: replace(
+        evidence("nomap"), events=[{**event, "message": words} for event in evidence("nomap").events]
+    ),
+}
+
+
+@pytest.mark.parametrize("words", TELLTALES)
+@pytest.mark.parametrize("quote", QUOTES)
+def test_no_words_show_a_password(quote: str, words: str) -> None:
+    """Wherever words come from, and however a password is in them."""
+    verdict = judge(QUOTES[quote](words))
+    assert "s3cr" not in str(verdict) and "hidden" in verdict.message, verdict
+    assert scrubbed(verdict.message) == verdict.message
+
+
+@pytest.mark.parametrize("words", [words for _, words in DATABASE])
+def test_what_shows_no_password_stays_as_it_is(words: str) -> None:
+    assert scrubbed(words) == words
 
 
 def test_a_database_that_never_answers() -> None:

@@ -298,12 +298,21 @@ def next_step(cause: Cause, facts: Mapping[str, str]) -> str:
 
 
 def scrubbed(text: str) -> str:
-    """The text without connection URLs: PostgreSQL's driver quotes one that it cannot read, with the password in it."""
+    """The text without what a password can be in: connection URLs and strings, and values that are called a password.
+
+    PostgreSQL's driver quotes a URL that it cannot read. Since a password can hold any character, all that may still be
+    part of it is hidden. What has been scrubbed stays as it is.
+    """
     start = _URL.search(text)
-    return text if start is None else f"{text[: start.start()]}URL (hidden: the password is in it)"
+    text = text if start is None else f"{text[: start.start()]}URL (hidden: the password is in it)"
+    return _CALLED_SO.sub(r"\g<name>(hidden)", _DSN.sub("(hidden)", text))
 
 
-_URL = re.compile(r"[`\"']?postgres(ql)?://")
+_URL = re.compile(r"[`\"']?(postgres(ql)?|mysql|mariadb)://")
+_DSN = re.compile(r"[^\n]*(?=@(tcp|unix)\()")
+"""MySQL's connection string: USER:PASSWORD@tcp(HOST:PORT)/DATABASE."""
+_CALLED_SO = re.compile(r"(?P<name>(password|passwd|pwd)[\"']?\s*[=:])(?!\s*(YES|NO)\b)[^\n]+", re.IGNORECASE)
+"""As in settings, options and printed structures. MySQL says itself "using password: YES"."""
 
 
 def last_lines(log: str, count: int = 3) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from .causes import (
@@ -132,7 +132,8 @@ def judge(evidence: Evidence) -> Verdict:
     """The registry's state, by the first of the checks that has something to say."""
     verdict = next(verdict for check in _CHECKS for verdict in check(evidence))
     notes = tuple(dict.fromkeys(evidence.unreadable.values()))
-    return Verdict(verdict.state, verdict.reason, verdict.message, verdict.next_step, verdict.source, notes)
+    # Here, and not at each of the places where conditions, events and logs are quoted.
+    return replace(verdict, message=scrubbed(verdict.message), notes=notes)
 
 
 def host_service(registry: Object) -> tuple[str, str] | None:
@@ -172,7 +173,7 @@ def _operator(evidence: Evidence) -> Iterator[Verdict]:
     registry = evidence.registry or {"metadata": {}}
     since_edit = evidence.age(edited_at(registry))
     available = condition(registry, "Available")
-    words = scrubbed(available.get("message", ""))
+    words = available.get("message", "")
     source = f"condition Available of ModelRegistry {evidence.name}"
     if since_edit < SETTLING and not _made_since(evidence.deployment, edited_at(registry)):
         yield Verdict(WAITING, "operator", "The operator has not had the time to act on the last edit.")
@@ -318,7 +319,7 @@ def _crashing(evidence: Evidence, log: Log | None, status: Object, pod: str) -> 
     words = last_lines(log.current or log.previous) if log else ""
     if not words:
         # The operator reads the log, too, and quotes the line that it knows.
-        words = scrubbed(condition(evidence.registry, "Available").get("message", ""))
+        words = condition(evidence.registry, "Available").get("message", "")
         source = f"condition Available of ModelRegistry {evidence.name}"
     known = said(words)
     cause = database_cause(known) if known else None
@@ -329,7 +330,7 @@ def _crashing(evidence: Evidence, log: Log | None, status: Object, pod: str) -> 
 
 
 def _failed(evidence: Evidence, cause: Cause, words: str, source: str) -> Verdict:
-    return Verdict(FAILED, cause.code, scrubbed(words), next_step(cause, _facts(evidence)), source)
+    return Verdict(FAILED, cause.code, words, next_step(cause, _facts(evidence)), source)
 
 
 def _stuck(evidence: Evidence) -> Iterator[Verdict]:
@@ -364,7 +365,7 @@ def _facts(evidence: Evidence) -> dict[str, str]:
 def _conditions(evidence: Evidence) -> Iterator[Verdict]:
     """What only the operator's conditions tell: proxies and routes, and all of it where pods may not be read."""
     available = condition(evidence.registry, "Available")
-    words, source = scrubbed(available.get("message", "")), f"condition Available of ModelRegistry {evidence.name}"
+    words, source = available.get("message", ""), f"condition Available of ModelRegistry {evidence.name}"
     if available.get("reason") == "ResourcesUnavailable":
         front = next(
             (condition(evidence.registry, kind) for kind in _FRONTS if condition(evidence.registry, kind)), available
@@ -392,7 +393,7 @@ def _waiting(evidence: Evidence) -> Iterator[Verdict]:
     available = condition(evidence.registry, "Available")
     if available.get("status") != "True":
         source = f"condition Available of ModelRegistry {evidence.name}"
-        yield Verdict(WAITING, available.get("reason", "operator"), scrubbed(available.get("message", "")), "", source)
+        yield Verdict(WAITING, available.get("reason", "operator"), available.get("message", ""), "", source)
     if "Pod" not in evidence.unreadable and deployment:
         if not newest or any(condition(pod, "Ready").get("status") != "True" for pod in newest):
             yield Verdict(WAITING, "pods", f"The newest pod of Deployment {evidence.name} is not ready.")
