@@ -9,7 +9,19 @@ from typing import Any
 
 from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
 
-__all__ = ["DATABASE_RULES", "REGISTRY_RULES", "authentication", "database", "permissions", "registry", "waiting"]
+from ._core.relays import SOCAT
+
+__all__ = [
+    "CHECK_RULES",
+    "DATABASE_RULES",
+    "REGISTRY_RULES",
+    "authentication",
+    "checking",
+    "database",
+    "permissions",
+    "registry",
+    "waiting",
+]
 
 Spec = dict[str, Any]
 
@@ -93,6 +105,23 @@ _TLS_RULES: Spec = {
     "mutually_exclusive": [("ca_bundle", "ca_config_map", "ca_secret", "ca_pem")],
     "required_together": [("client_certificate_secret", "client_key_secret")],
 }
+
+
+def checking() -> Spec:
+    """How a database is checked."""
+    return {
+        "via": {"type": "str", "choices": ["auto", "direct", "port_forward", "relay"], "default": "auto"},
+        "relay_image": {"type": "str"},
+        "relay_command": {"type": "list", "elements": "str", "default": list(SOCAT)},
+        "relay_timeout": {"type": "int", "default": 60},
+        "required_plugin": {"type": "str", "choices": ["auto", "native", "any"], "default": "auto"},
+        "connect_timeout": {"type": "int", "default": 10},
+        "fail_on": {"type": "str", "choices": ["blocker", "warning", "never"], "default": "blocker"},
+    }
+
+
+CHECK_RULES: Spec = {"required_if": [("via", "relay", ("relay_image",))]}
+"""Between the options of checking()."""
 
 
 def _tls() -> Spec:

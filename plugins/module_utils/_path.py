@@ -49,19 +49,27 @@ def direct(host: str, port: int) -> Iterator[Path]:
     def open_socket(timeout: float) -> socket.socket:
         deadline = time.monotonic() + timeout
         # A resolver keeps to no deadline of its caller's.
-        found = within(timeout, lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        found = within(timeout, lambda: _addresses(host, port))
         error: OSError = OSError(f"{host} has no address")
-        for _, _, _, _, address in found:
+        for address in found:
             left = deadline - time.monotonic()
             if left <= 0:
                 raise TimeoutError("timed out")
             try:
-                return socket.create_connection((str(address[0]), port), left)
+                return socket.create_connection((address, port), left)
             except OSError as failed:
                 error = failed
         raise error
 
     yield Path(open_socket)
+
+
+def _addresses(host: str, port: int) -> list[str]:
+    try:
+        return [str(found[4][0]) for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+    except UnicodeError as error:
+        # A name that DNS cannot have.
+        raise socket.gaierror(socket.EAI_NONAME, str(error)) from None
 
 
 @contextlib.contextmanager

@@ -35,13 +35,16 @@ T = TypeVar("T")
 
 
 def within(seconds: float, work: Callable[[], T]) -> T:
-    """What ``work`` gives or raises. Raises TimeoutError where that takes longer: then its thread ends by itself later."""
+    """What ``work`` gives, or raises of the errors of connections.
+
+    Raises TimeoutError where that takes longer: then its thread ends by itself later.
+    """
     outcome: list[tuple[bool, Any]] = []
 
     def run() -> None:
         try:
             outcome.append((True, work()))
-        except Exception as error:
+        except (OSError, ValueError, ApiException) as error:
             outcome.append((False, error))
 
     thread = threading.Thread(target=run, daemon=True)

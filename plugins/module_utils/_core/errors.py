@@ -17,6 +17,7 @@ __all__ = [
     "RegistryError",
     "Rejected",
     "Unauthorized",
+    "Unfit",
     "Unreachable",
 ]
 
@@ -80,6 +81,10 @@ class Refused(RegistryError):
 
 class NotEffective(RegistryError):
     """What is stored does not have the effect that was wished."""
+
+
+class Unfit(RegistryError):
+    """A database cannot serve a registry as it is."""
 
 
 class NotReady(RegistryError):

@@ -69,6 +69,8 @@ class Trouble:
     what: str
     why: str
     remedy: str
+    rule: str = "Kubernetes documentation, DNS for Services and Pods"
+    """Where it is laid down."""
 
 
 @dataclass(frozen=True)

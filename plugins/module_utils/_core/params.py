@@ -14,7 +14,7 @@ from .errors import InvalidInput
 from .model import CaSource, Database, KeyRef, Registry, Tls
 from .names import check_name, derive_name
 
-__all__ = ["registry_from"]
+__all__ = ["database_from", "registry_from"]
 
 Params = Mapping[str, Any]
 
@@ -54,7 +54,7 @@ def registry_from(params: Params, now: datetime, option: str = "") -> Registry:
         name=name,
         display_name=display_name,
         description=params["description"],
-        database=None if database is None else _database(database, now, f"{prefix}database"),
+        database=None if database is None else database_from(database, now, f"{prefix}database"),
         auth_proxy=params["auth_proxy"],
         resources=_resources(params["resources"], f"{prefix}resources"),
     )
@@ -72,7 +72,8 @@ def _resources(params: Params | None, option: str) -> Mapping[str, Any] | None:
     return given
 
 
-def _database(params: Params, now: datetime, option: str) -> Database:
+def database_from(params: Params, now: datetime, option: str = "database") -> Database:
+    """The database that module options describe. now: as above. option: its name in error texts. Raises InvalidInput."""
     database = Database(
         type=params["type"],
         host=params["host"],

@@ -85,7 +85,7 @@ def relay_state(pod: Object | None) -> tuple[bool, Trouble | None]:
     status = (pod or {}).get("status") or {}
     containers = status.get("containerStatuses") or [{}]
     state = containers[0].get("state") or {}
-    if state.get("running"):
+    if "running" in state:
         return True, None
     ended = state.get("terminated")
     if ended or status.get("phase") == "Failed":

@@ -1,0 +1,102 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The database that a check is about: as options give it, as a registry uses it, or as a registry would after an edit."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import TypeVar
+
+from .errors import InvalidInput
+from .export import database_type, password_ref
+from .model import CaSource, Database, KeyRef, Object, Tls
+
+__all__ = ["PORTS", "candidate", "database_of", "verifies"]
+
+PORTS = {"mysql": 3306, "postgres": 5432}
+"""What the API sets where no port is given."""
+
+T = TypeVar("T", Database, Tls)
+
+
+def candidate(given: Database | None, registry: Object | None) -> Database:
+    """The database to check: what is given counts, and for the rest, what the registry uses.
+
+    Raises InvalidInput where something is missing that a registry needs.
+    """
+    known = database_of((registry or {}).get("spec") or {})
+    found = _over(known, given or Database())
+    found = replace(found, type=found.type or "mysql", tls=_tls(known.tls, (given or Database()).tls))
+    if given is not None and given.password is not None:
+        found = replace(found, password_secret=None)
+    if given is not None and given.host is not None:
+        found = replace(found, generate=None)
+    if found.generate:
+        return found
+    for option in ("host", "name", "username"):
+        if not getattr(found, option):
+            raise InvalidInput(f"database.{option}", "it is needed and not given", f"Give database.{option}.")
+    if found.password is None and found.password_secret is None:
+        why = "the account's password is needed and not given"
+        raise InvalidInput("database.password", why, "Give database.password or database.password_secret.")
+    return replace(found, port=found.port or PORTS[found.type or "mysql"])
+
+
+def database_of(spec: Object) -> Database:
+    """The database of a registry's spec; an empty one where it has none."""
+    kind = database_type(spec)
+    if kind is None:
+        return Database()
+    values = spec[kind]
+    tls = Tls(
+        ca=_ca(values),
+        verify=bool(values.get("verifyServerCert")) if kind == "mysql" else None,
+        client_certificate=_ref(values.get("sslCertificateSecret")),
+        client_key=_ref(values.get("sslKeySecret")),
+        mode=values.get("sslMode"),
+    )
+    return Database(
+        type=kind,
+        host=values.get("host") or values.get("hostAddress"),
+        port=values.get("port"),
+        name=values.get("database"),
+        username=values.get("username"),
+        password_secret=password_ref(spec),
+        tls=tls,
+        generate=values.get("generateDeployment"),
+    )
+
+
+def verifies(tls: Tls) -> bool:
+    """Whether a registry server would verify a MySQL server's certificate: with an authority, unless told otherwise."""
+    return tls.verify if tls.verify is not None else bool(tls.ca or tls.ca_pem)
+
+
+def _over(known: T, given: T) -> T:
+    """The values of ``given``, and those of ``known`` where it has none."""
+    values = {field.name: getattr(given, field.name) for field in fields(given)}
+    return replace(known, **{name: value for name, value in values.items() if value is not None})
+
+
+def _tls(known: Tls | None, given: Tls | None) -> Tls:
+    """As an edit of the registry would leave it."""
+    base, new = known or Tls(), given or Tls()
+    if new.enabled is False:
+        return Tls(enabled=False, mode="disable")
+    if new.ca or new.ca_pem:
+        base = replace(base, ca=None, verify=None)
+    if new.verify is not None and known is not None and new.mode is None:
+        base = replace(base, mode=None)
+    return _over(base, new)
+
+
+def _ca(values: Object) -> CaSource | None:
+    for field, kind in (("sslRootCertificateConfigMap", "ConfigMap"), ("sslRootCertificateSecret", "Secret")):
+        ref = _ref(values.get(field))
+        if ref is not None:
+            return CaSource(kind, ref)
+    return None
+
+
+def _ref(value: Object | None) -> KeyRef | None:
+    return KeyRef(value["name"], value["key"]) if value else None
