@@ -6,13 +6,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, Optional
 
+from ._audience import answered, surroundings
 from ._cluster import Cluster
+from ._core.access import Answer
+from ._core.audience import Surroundings, audience, permissions, shown
 from ._core.errors import Forbidden, Missing
 from ._core.export import ca_object, described, password_ref
-from ._core.findings import Authority, Inventory, find, grants, tls_facts
-from ._core.model import Object
+from ._core.findings import Authority, Inventory, find, tls_facts
+from ._core.model import Grant, Object
 from ._core.plan import RESTART_PENDING, Key
 from ._core.rollout import newest_pods
 from ._core.status import Verdict
@@ -30,53 +33,75 @@ except ImportError:
 __all__ = ["look"]
 
 RELATED = ("Secret", "ConfigMap", "Role", "RoleBinding")
+Related = dict[str, Optional[list[Object]]]
+"""The objects of each such kind; None where they may not be read."""
 
 
-def look(cluster: Cluster, namespace: str, name: str | None = None) -> tuple[list[Object], list[str]]:
+def look(
+    cluster: Cluster, namespace: str, name: str | None = None, access: str = "listed"
+) -> tuple[list[Object], list[str]]:
     """The registries as results show them, all or the one of that name, and a warning for each thing not to be read.
 
-    Raises Forbidden where registries may not be listed.
+    access: none, listed, or verified by access reviews. Raises Forbidden where registries may not be listed.
     """
     warnings: list[str] = []
     snapshot = _snapshot(cluster, namespace, warnings)
     registries = snapshot.objects["ModelRegistry"]
-    shown = [one for one in sorted(registries) if name in (None, one)]
-    if not shown:
+    names = [one for one in sorted(registries) if name in (None, one)]
+    if not names:
         return [], warnings
-    clock = Clock()
     related = {kind: _related(cluster, namespace, kind, registries.values(), warnings) for kind in RELATED}
+    inventory = _inventory(cluster, namespace, snapshot, names, related)
+    warnings += [note for verdict in inventory.verdicts.values() for note in verdict.notes]
+    found = [_entry(one, inventory) for one in names]
+    bindings = related["RoleBinding"]
+    if access != "none" and bindings is not None:
+        around, problems = surroundings(cluster, names, bindings, related["Role"] or ())
+        warnings += problems
+        for entry in found:
+            _add_access(cluster, entry, around, access == "verified", warnings)
+    return found, list(dict.fromkeys(warnings))
+
+
+def _inventory(cluster: Cluster, namespace: str, snapshot: Snapshot, names: list[str], related: Related) -> Inventory:
+    """What findings are made of, with the verdicts on the registries of those names."""
+    registries, clock = snapshot.objects["ModelRegistry"], Clock()
     objects: dict[Key, Object] = {}
     for kind, items in related.items():
         objects.update({(kind, namespace, item["metadata"]["name"]): item for item in items or ()})
-    pending = {one for one in shown if _restart_pending(registries[one], objects)}
-    verdicts = Investigation(cluster, namespace, clock, pending).judge(snapshot, shown)
-    inventory = Inventory(
+    pending = {one for one in names if _restart_pending(registries[one], objects)}
+    return Inventory(
         registries=registries,
         objects=objects,
         read=frozenset(kind for kind, items in related.items() if items is not None),
         pods={
-            one: newest_pods(snapshot.of("Deployment", one) or {"metadata": {}}, snapshot.pods(one)) for one in shown
+            one: newest_pods(snapshot.of("Deployment", one) or {"metadata": {}}, snapshot.pods(one)) for one in names
         },
-        verdicts=verdicts,
-        authorities={one: _authorities(registries[one], objects) for one in shown},
+        verdicts=Investigation(cluster, namespace, clock, pending).judge(snapshot, names),
+        authorities={one: _authorities(registries[one], objects) for one in names},
         now=clock.wall(),
     )
-    warnings += [note for verdict in verdicts.values() for note in verdict.notes]
-    return [_entry(one, inventory) for one in shown], list(dict.fromkeys(warnings))
 
 
 def _entry(name: str, inventory: Inventory) -> Object:
     registry = inventory.registries[name]
-    bindings = [item for key, item in inventory.objects.items() if key[0] == "RoleBinding"]
-    entry = {
+    return {
         **described(registry),
         "status": _shown(inventory.verdicts[name]),
         "tls": tls_facts(registry, inventory.authorities[name]),
         "findings": [finding.shown() for finding in find(name, inventory)],
     }
-    if "RoleBinding" in inventory.read:
-        entry["grants"] = grants(name, bindings)
-    return entry
+
+
+def _add_access(cluster: Cluster, entry: Object, around: Surroundings, verify: bool, warnings: list[str]) -> None:
+    """Add to a registry's entry who can use it."""
+    name: str = entry["name"]
+    people, answers = audience(name, around), dict[Grant, Answer]()
+    if verify:
+        answers, problems = answered(cluster, entry["namespace"], name, people)
+        warnings += problems
+    entry["access"] = [shown(one, answers) for one in people]
+    entry["permissions"] = permissions(name, around)
 
 
 def _shown(verdict: Verdict) -> Object:

@@ -29,8 +29,19 @@ options:
       - The resource name of the only registry to show. By default, all in the registries namespace are shown.
       - A name that no registry has is no error and gives an empty list.
     type: str
+  access:
+    description:
+      - What to say about who can use a registry.
+      - V(listed) lists them, from RoleBindings, roles and the OpenShift Group of the registry, without asking about each.
+      - V(verified) also asks the API server about each, by one LocalSubjectAccessReview each. A project stands the test by its
+        service account C(default), and members of the Group C(<registry>-users) by the Group.
+      - V(none) says nothing.
+    type: str
+    choices: [none, listed, verified]
+    default: listed
 seealso:
   - module: opendatahub.model_registry.model_registry
+  - module: opendatahub.model_registry.model_registry_permissions
 requirements:
   - python >= 3.9
   - kubernetes >= 24.2.0
@@ -48,6 +59,20 @@ EXAMPLES = r"""
   loop: "{{ found.registries | rejectattr('status.state', 'equalto', 'ready') }}"
   loop_control:
     label: "{{ item.name }}"
+
+- name: Who can use a registry, and whether the API server says so, too
+  opendatahub.model_registry.model_registry_info:
+    name: fraud-models
+    access: verified
+  register: fraud
+
+- name: Give the same permissions on another registry
+  opendatahub.model_registry.model_registry_permissions:
+    registry: fraud-models-2
+    users: "{{ fraud.registries[0].permissions.users }}"
+    groups: "{{ fraud.registries[0].permissions.groups }}"
+    projects: "{{ fraud.registries[0].permissions.projects }}"
+    service_accounts: "{{ fraud.registries[0].permissions.service_accounts }}"
 
 - name: No finding may be a blocker
   opendatahub.model_registry.model_registry_info:
@@ -132,19 +157,62 @@ registries:
               contains:
                 subject: {description: Distinguished name., type: str, returned: always, sample: "CN=Example CA,O=Example"}
                 expires: {description: End of validity., type: str, returned: always, sample: "2030-01-01T00:00:00Z"}
-    grants:
-      description: The RoleBindings to the registry's Role.
+    access:
+      description:
+        - Who can use the registry by what is in its namespace, each once for each thing that lets him, in the order of kinds
+          and names.
+        - ClusterRoleBindings are not looked at. What they give holds in all namespaces, such as for the cluster's
+          administrators.
       type: list
       elements: dict
-      returned: where RoleBindings may be read
+      returned: where RoleBindings may be read, unless O(access=none)
       contains:
-        name: {description: The RoleBinding's name., type: str, returned: always}
-        subjects:
-          description: Who may use the registry, each with C(kind), C(name) and for service accounts C(namespace).
+        kind: {description: "V(User), V(Group), V(Project) or V(ServiceAccount).", type: str, returned: always, sample: Group}
+        name: {description: The name., type: str, returned: always, sample: fraud-team}
+        namespace: {description: The project of a service account., type: str, returned: for a ServiceAccount}
+        through:
+          description: What lets him.
+          type: dict
+          returned: always
+          contains:
+            kind:
+              description: V(RoleBinding), or V(Group) for the members of the Group C(<registry>-users).
+              type: str
+              returned: always
+              sample: RoleBinding
+            name: {description: Its name., type: str, returned: always, sample: dashboard-permissions-0b5f1c8d27a94e36c1f0}
+            role:
+              description: The role that the RoleBinding gives. Those other than C(registry-user-<registry>) are listed where
+                they allow to get the registry's Service.
+              type: str
+              returned: for a RoleBinding
+              sample: Role registry-user-fraud-models
+        dashboard: {description: Whether the dashboard lists it., type: bool, returned: always}
+        verified:
+          description: Whether the API server says so, too. Null where it was not asked.
+          type: bool
+          returned: always
+    permissions:
+      description:
+        - The permissions on the registry, as options of M(opendatahub.model_registry.model_registry_permissions), to be given
+          back to it, for example after the registry has been created anew.
+        - What other roles give is not among them.
+      type: dict
+      returned: where RoleBindings may be read, unless O(access=none)
+      contains:
+        users: {description: Users., type: list, elements: str, returned: always}
+        groups: {description: Groups., type: list, elements: str, returned: always}
+        projects: {description: Projects., type: list, elements: str, returned: always}
+        service_accounts:
+          description: Single service accounts, with C(namespace) and C(name).
           type: list
           elements: dict
           returned: always
-        dashboard: {description: Whether the dashboard lists it., type: bool, returned: always}
+        members:
+          description: Members of the Group C(<registry>-users). Null where it may not be read.
+          type: list
+          elements: str
+          returned: where there is such a Group
     findings:
       description: What deserves attention, the most severe first.
       type: list
@@ -173,7 +241,8 @@ from ..module_utils._observe import registries_namespace
 
 def main() -> None:
     """Run the module."""
-    spec = {**authentication(), "name": {"type": "str"}}
+    access = {"type": "str", "choices": ["none", "listed", "verified"], "default": "listed"}
+    spec = {**authentication(), "name": {"type": "str"}, "access": access}
     module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
     run_module(module, lambda connect, result: work(module, connect(), result))
 
@@ -181,7 +250,7 @@ def main() -> None:
 def work(module: AnsibleModule, cluster: Cluster, result: Result) -> None:
     """Look, and fill the result."""
     namespace = registries_namespace(cluster, module.params["namespace"])
-    registries, warnings = look(cluster, namespace, module.params["name"])
+    registries, warnings = look(cluster, namespace, module.params["name"], module.params["access"])
     result.update(namespace=namespace, registries=registries, warnings=warnings)
 
 

@@ -17,7 +17,6 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.f
     Authority,
     Inventory,
     find,
-    grants,
     tls_facts,
 )
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.status import Verdict
@@ -92,6 +91,11 @@ def binding(*subjects: str, role: str = "registry-user-good", **labels: str) -> 
     }
 
 
+def other_name(one: dict[str, Any]) -> dict[str, Any]:
+    one["metadata"]["name"] = "dashboard-permissions-hgfedcba"
+    return one
+
+
 def written(manager: str, time: str = "2026-11-23T08:59:00Z", field: str = "f:data") -> Callable[[Scene], None]:
     entry = {
         "manager": manager,
@@ -153,6 +157,7 @@ CASES: list[tuple[str, Callable[[Scene], Any], list[tuple[str, str]]]] = [
     ("no role", change("role", False), [("role_missing", "warning")]),
     ("listed grant", change("bindings", [binding("ann")]), []),
     ("two subjects", change("bindings", [binding("ann", "bob")]), [("hidden_grant", "note")]),
+    ("twice", change("bindings", [binding("ann"), other_name(binding("ann"))]), [("duplicate_grant", "note")]),
     ("no label", change("bindings", [binding("ann", component="other")]), [("hidden_grant", "note")]),
     ("another role", change("bindings", [binding("ann", "bob", role="registry-user-other")]), []),
     ("long name", lambda s: s.registry["metadata"].update(name="a" * 50), [("invalid_name", "blocker")]),
@@ -197,16 +202,6 @@ def test_the_most_severe_come_first() -> None:
 def test_tls_facts(database: dict[str, Any], expected: tuple[bool, bool]) -> None:
     facts = tls_facts({"spec": database}, ())
     assert (facts["encrypted"], facts["verified"]) == expected
-
-
-def test_grants() -> None:
-    assert grants("good", [binding("ann", "bob"), binding("eve", role="registry-user-other")]) == [
-        {
-            "name": "dashboard-permissions-abcdefgh",
-            "subjects": [{"kind": "User", "name": "ann"}, {"kind": "User", "name": "bob"}],
-            "dashboard": False,
-        }
-    ]
 
 
 def test_nothing_is_changed_by_looking() -> None:

@@ -10,14 +10,14 @@ from datetime import datetime, timedelta, timezone
 
 from .errors import InvalidInput
 from .export import ca_object, database_type, password_ref
-from .grants import read_bindings
+from .grants import entries, read_bindings
 from .model import Object
 from .names import check_name, user_role
 from .plan import RESTART_PENDING, Key
 from .rollout import condition, timestamp
 from .status import DELETING, READY, Verdict
 
-__all__ = ["Authority", "Finding", "Inventory", "find", "grants", "tls_facts"]
+__all__ = ["Authority", "Finding", "Inventory", "find", "tls_facts"]
 
 EXPIRES_SOON = timedelta(days=30)
 OUR_MANAGER = "opendatahub.model_registry"
@@ -91,21 +91,6 @@ def tls_facts(registry: Object, authorities: Iterable[Authority]) -> Object:
 
 _OPPORTUNISTIC = ("disable", "allow", "prefer")
 """PostgreSQL's sslmode: these do without encryption where the server offers none."""
-
-
-def grants(name: str, bindings: Iterable[Object]) -> list[Object]:
-    """Who may use the registry: the RoleBindings to its Role, in the order of their names."""
-    return [
-        {
-            "name": binding.name,
-            "subjects": [
-                {key: subject[key] for key in ("kind", "name", "namespace") if subject.get(key)}
-                for subject in binding.body.get("subjects") or ()
-            ],
-            "dashboard": binding.listed,
-        }
-        for binding in read_bindings(bindings, name)
-    ]
 
 
 def _name(name: str, registry: Object, _inventory: Inventory) -> Iterator[Finding]:
@@ -242,11 +227,18 @@ def _status(name: str, registry: Object, inventory: Inventory) -> Iterator[Findi
 
 def _bindings(name: str, _registry: Object, inventory: Inventory) -> Iterator[Finding]:
     items = (item for key, item in inventory.objects.items() if key[0] == "RoleBinding")
-    for binding in read_bindings(items, name):
+    bindings = read_bindings(items, name)
+    for binding in bindings:
         if binding.hidden:
             why = f"it grants access to the registry, and the dashboard does not list it: {binding.hidden}"
             remedy = "Replace it with the option adopt of model_registry_permissions, or keep it in mind."
             yield Finding("hidden_grant", "note", f"RoleBinding {binding.name}", why, remedy)
+    for entry in entries(bindings):
+        if len(entry["bindings"]) > 1:
+            what = " ".join(filter(None, [entry["kind"], entry.get("namespace"), entry["name"]]))
+            why = f"several RoleBindings grant access to it: {', '.join(entry['bindings'])}. To delete one of them takes nothing away"
+            remedy = "Leave one with the option adopt of model_registry_permissions, or keep it in mind."
+            yield Finding("duplicate_grant", "note", what, why, remedy)
 
 
 def _namespace(registry: Object) -> str:

@@ -43,6 +43,7 @@ KINDS = {
     "Namespace": Kind("", "v1", "namespaces", namespaced=False),
     "Role": Kind("rbac.authorization.k8s.io", "v1", "roles"),
     "RoleBinding": Kind("rbac.authorization.k8s.io", "v1", "rolebindings"),
+    "ClusterRole": Kind("rbac.authorization.k8s.io", "v1", "clusterroles", namespaced=False),
     "LocalSubjectAccessReview": Kind("authorization.k8s.io", "v1", "localsubjectaccessreviews"),
     "SubjectAccessReview": Kind("authorization.k8s.io", "v1", "subjectaccessreviews", namespaced=False),
     "SelfSubjectAccessReview": Kind("authorization.k8s.io", "v1", "selfsubjectaccessreviews", namespaced=False),
