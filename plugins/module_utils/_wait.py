@@ -6,13 +6,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 
 from ._cluster import Cluster
 from ._core.errors import Forbidden, Missing, RegistryError, Unauthorized
 from ._core.model import Object
-from ._core.status import GONE, WAITING, Evidence, Verdict, judge
+from ._core.status import FAILED, GONE, WAITING, Evidence, Verdict, judge
 from ._evidence import KINDS, Clock, Investigation, Snapshot
 
 __all__ = ["Hooks", "wait_until_gone", "wait_until_ready"]
@@ -25,6 +25,8 @@ POLL = 2.0
 """Seconds between lists for a user who may list but not watch."""
 LOOK = 1.0
 """Seconds until registries are judged again where nothing has changed: some things are known by their silence."""
+RETRY = 20.0
+"""Seconds by which the next attempt of a kubelet can be late: it looks at a pod that has failed every 10 to 15."""
 
 
 @dataclass(frozen=True)
@@ -41,13 +43,18 @@ def wait_until_ready(
 ) -> dict[str, Verdict]:
     """Wait until each registry is ready, or has failed in a way that does not mend itself, or the time is up.
 
+    A failure that was there before counts once its attempt has been repeated: what it is about may have been mended.
     deadline: a point of the clock's monotonic time. The verdict "waiting" is that of a registry whose time was up. Raises
     Forbidden, Unauthorized or Missing where registries cannot be seen at all.
     """
     hooks = hooks or Hooks()
-    investigation = Investigation(cluster, namespace, hooks.clock)
+    investigation, doubt = Investigation(cluster, namespace, hooks.clock), _Doubt(hooks.clock)
+
+    def judge_all(snapshot: Snapshot, open_ones: Iterable[str]) -> dict[str, Verdict]:
+        return {name: doubt.of(name, verdict) for name, verdict in investigation.judge(snapshot, open_ones).items()}
+
     with _Mirror(cluster, namespace, KINDS) as mirror:
-        return _wait(mirror, _Vigil(names, deadline, hooks), investigation.judge, lambda verdict: verdict.settled)
+        return _wait(mirror, _Vigil(names, deadline, hooks), judge_all, lambda verdict: verdict.settled)
 
 
 def wait_until_gone(
@@ -112,6 +119,25 @@ def _presence(snapshot: Snapshot, name: str, identities: dict[str, str], clock: 
     if registry and identities.setdefault(name, registry["metadata"]["uid"]) != registry["metadata"]["uid"]:
         registry = None
     return judge(Evidence(registry, clock.wall()))
+
+
+class _Doubt:
+    """Knows which failures were there at the first look, and how long they are waited for to happen again."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._old: dict[str, tuple[str, float]] = {}
+        """By registry, the attempt that had failed, empty where none had, and until when another one is awaited."""
+
+    def of(self, name: str, verdict: Verdict) -> Verdict:
+        """The verdict, or as long as its attempt has not been repeated, that this is waited for."""
+        now, failed = self._clock.monotonic(), verdict.state == FAILED
+        if name not in self._old:
+            self._old[name] = (verdict.attempt if failed else "", now + verdict.retry + RETRY)
+        attempt, until = self._old[name]
+        if not failed or not attempt or verdict.attempt != attempt or now >= until:
+            return verdict
+        return replace(verdict, state=WAITING, message=f"It has failed and is tried again: {verdict.message}")
 
 
 class _Mirror:

@@ -14,7 +14,11 @@ from typing import Any
 
 import pytest
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.causes import scrubbed
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.rollout import carries_out, timestamp
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.rollout import (
+    carries_out,
+    restarts,
+    timestamp,
+)
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.status import (
     Evidence,
     Log,
@@ -411,6 +415,44 @@ def test_a_crash_with_unknown_words_is_told_with_its_last_lines() -> None:
     verdict = judge(found)
     assert (verdict.state, verdict.reason) == ("failed", "container_ends")
     assert "unknown flag: --embedmd-database-ssl-ca" in verdict.message and "Usage" not in verdict.message
+
+
+BACK_OFF = "back-off 2m40s restarting failed container=rest-container pod=x_y(z)"
+OVER = {"terminated": {"finishedAt": "2026-11-23T08:57:31Z", "exitCode": 1}}
+CONTAINERS = [
+    ({"state": {"running": {}}, "lastState": OVER}, None),
+    ({"state": {"waiting": {"reason": "ContainerCreating"}}}, None),
+    ({"state": {"waiting": {"reason": "CreateContainerConfigError", "message": "no"}}, "lastState": OVER}, None),
+    ({"state": {"waiting": {"reason": "CrashLoopBackOff", "message": BACK_OFF}}, "lastState": OVER}, 160),
+    ({"state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s x"}}, "lastState": OVER}, 10),
+    ({"state": OVER, "restartCount": 1}, 20),
+    ({"state": OVER, "restartCount": 9}, 300),
+]
+
+
+@pytest.mark.parametrize(("status", "seconds"), CONTAINERS)
+def test_when_a_container_is_started_again(status: Any, seconds: int | None) -> None:
+    ended = datetime(2026, 11, 23, 8, 57, 31, tzinfo=timezone.utc)
+    assert restarts(status) == (None if seconds is None else (ended, ended + timedelta(seconds=seconds)))
+
+
+def test_words_of_an_attempt_that_is_over_come_with_its_time_and_that_of_the_next() -> None:
+    found = logged(Log(ended("Error 1142 (42000): CREATE command denied")))
+    status = found.pods[0]["status"]["containerStatuses"][0]
+    status.update(CONTAINERS[3][0], restartCount=5)
+    verdict = judge(found)
+    assert (verdict.state, verdict.reason) == ("failed", "no_privilege")
+    assert verdict.source.endswith(
+        "about the attempt that ended at 2026-11-23T08:57:31Z; the next one comes at about 2026-11-23T09:00:11Z"
+    )
+    times = timestamp("2026-11-23T09:00:11Z")
+    assert times and verdict.retry == (times - found.now).total_seconds()
+    # The next run counts from its own words on, not from its start.
+    status.update(state={"running": {}}, restartCount=6)
+    (key,) = found.logs
+    (begun, again) = (Log(current, found.logs[key].current) for current in (BEGINNING, found.logs[key].current))
+    assert judge(replace(found, logs={key: begun})).attempt == verdict.attempt
+    assert judge(replace(found, logs={key: again})).attempt != verdict.attempt
 
 
 ALERT = (

@@ -11,6 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -105,7 +106,7 @@ class FakeCluster:
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pauses of the tests' own length."""
-    for pause in ("PAUSE", "POLL", "LOOK"):
+    for pause in ("PAUSE", "POLL", "LOOK", "RETRY"):
         monkeypatch.setattr(_wait, pause, 0.02)
 
 
@@ -153,6 +154,42 @@ def test_each_registry_ends_by_itself() -> None:
         "wrong": ("failed", "access_denied"),
         "missing-secret": ("failed", "secret_missing"),
     }
+
+
+SECOND = WRONG_PASSWORD + WRONG_PASSWORD.splitlines(keepends=True)[1].replace("attempt 1/", "attempt 2/")
+CONNECTED = WRONG_PASSWORD + "I1123 08:36:40.838114       1 connect.go:92] Successfully connected to MySQL database\n"
+
+
+def test_words_from_before_count_once_they_are_said_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What they are about may have been mended before anybody waited."""
+    monkeypatch.setattr(_wait, "RETRY", 60)
+    cluster = FakeCluster("wrong")
+    cluster.logs[pod_of("wrong")] = WRONG_PASSWORD
+    verdict = wait(cluster, "wrong", seconds=0.3)["wrong"]
+    assert (verdict.state, verdict.reason) == ("waiting", "access_denied")
+    assert verdict.message.startswith("It has failed and is tried again: Error 1045") and verdict.next_step
+    soon(lambda: cluster.logs.update({pod_of("wrong"): SECOND}))
+    assert wait(cluster, "wrong")["wrong"].state == "failed"
+
+
+def test_words_from_before_that_are_overcome_never_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_wait, "RETRY", 60)
+    cluster = FakeCluster("wrong")
+    cluster.logs[pod_of("wrong")] = WRONG_PASSWORD
+    soon(lambda: cluster.logs.update({pod_of("wrong"): CONNECTED}))
+    soon(lambda: cluster.put("wrong", renamed(SAMPLES["good"], "wrong")), 0.4)
+    for kind in ("ModelRegistry", "Deployment", "Pod", "Endpoints"):
+        soon(partial(cluster.drop, kind), 0.5)
+    told: list[str] = []
+    hooks = _wait.Hooks(report=lambda _name, verdict: told.append(verdict.state))
+    _wait.wait_until_ready(cast("Cluster", cluster), NAMESPACE, ["wrong"], time.monotonic() + 9, hooks)
+    assert told[-1] == "ready" and "failed" not in told
+
+
+def renamed(sample: Any, name: str) -> Any:
+    """The objects of a sampled registry under another name."""
+    text = json.dumps(sample)
+    return json.loads(text.replace("good", name))
 
 
 def test_a_watch_brings_what_was_missing() -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 __all__ = [
     "CONNECTING",
+    "LAST",
     "Cause",
     "Said",
     "broke_off",

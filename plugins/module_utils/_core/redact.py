@@ -59,7 +59,7 @@ LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 def _written(entry: Object) -> Object:
     """An entry of managedFields without the names of single fields, which can hold values in general."""
-    known = {name: entry[name] for name in ("manager", "operation", "time") if name in entry}
+    known: Object = {name: entry[name] for name in ("manager", "operation", "time") if name in entry}
     return {**known, "fieldsV1": {name: {} for name in entry.get("fieldsV1") or {}}}
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from .export import database_type
@@ -20,6 +20,7 @@ __all__ = [
     "newest_pods",
     "pending",
     "registry_of",
+    "restarts",
     "serves",
     "timestamp",
 ]
@@ -83,6 +84,23 @@ def newest_pods(deployment: Object, pods: Iterable[Object]) -> list[Object]:
 
 def _owners(pod: Object) -> list[str]:
     return [owner["name"] for owner in pod["metadata"].get("ownerReferences") or ()]
+
+
+def restarts(status: Object) -> tuple[datetime, datetime] | None:
+    """When a container has ended and about when it is started again; None of one that runs, or that never ran.
+
+    status: as the pod's status has it. The kubelet waits for 10 s, twice as long after each further end, 5 minutes at
+    most, and says so.
+    """
+    state = status.get("state") or {}
+    held = state.get("waiting") or {}
+    last = state.get("terminated") or (status.get("lastState") or {}).get("terminated") or {}
+    ended = timestamp(last.get("finishedAt"))
+    if ended is None or "running" in state or held.get("reason", "CrashLoopBackOff") != "CrashLoopBackOff":
+        return None
+    told = re.match(r"back-off (?:(\d+)m)?(\d+)s ", held.get("message", ""))
+    guess = min(10 * 2 ** min(status.get("restartCount", 0), 5), 300)
+    return ended, ended + timedelta(seconds=60 * int(told[1] or 0) + int(told[2]) if told else guess)
 
 
 def pending(deployment: Object) -> str:

@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 
 from .causes import (
     CONNECTING,
+    LAST,
     Cause,
     container_cause,
     database_cause,
@@ -28,7 +29,7 @@ from .causes import (
 )
 from .export import database_type
 from .model import Object
-from .rollout import carries_out, condition, edited_at, newest_pods, pending, serves, timestamp
+from .rollout import carries_out, condition, edited_at, newest_pods, pending, restarts, serves, timestamp
 
 __all__ = ["DELETING", "FAILED", "GONE", "READY", "WAITING", "Evidence", "Log", "Verdict", "host_service", "judge"]
 
@@ -47,6 +48,10 @@ MOUNTING = timedelta(seconds=6)
 repeats it after 0.5, 1 and 2 s, then 4 s."""
 SCHEDULING = timedelta(seconds=5)
 """A pod is unschedulable for a moment where it takes the place of one that ends."""
+MOUNTED_AGAIN = timedelta(seconds=122)
+"""The longest pause of the kubelet between two attempts to mount a volume; each is twice as long as the one before."""
+STARTUP = 40
+"""Seconds after which a registry server that has not come up is killed by its startup probe."""
 FRONT = timedelta(seconds=8)
 """A router admits a route within seconds."""
 
@@ -75,6 +80,10 @@ class Verdict:
     """Where the words were read."""
     notes: tuple[str, ...] = ()
     """What could not be looked at, and the right that is missing."""
+    attempt: str = ""
+    """Which attempt has failed, of one that is repeated by itself; empty where nothing is."""
+    retry: float = 0.0
+    """Seconds until about the next attempt."""
 
     @property
     def settled(self) -> bool:
@@ -230,7 +239,8 @@ def _pods(evidence: Evidence) -> Iterator[Verdict]:
         yield from _unmounted(evidence, pod)
         for status in (pod.get("status") or {}).get("containerStatuses") or ():
             if not status.get("ready"):
-                yield from _container(evidence, pod, status)
+                for verdict in _container(evidence, pod, status):
+                    yield _tried(evidence, verdict, pod, status) if verdict.state == FAILED else verdict
 
 
 def _unscheduled(evidence: Evidence, pod: Object) -> Iterator[Verdict]:
@@ -253,7 +263,9 @@ def _unmounted(evidence: Evidence, pod: Object) -> Iterator[Verdict]:
     ):
         return
     step = "Create what the message names in the registries namespace, or name another with database.tls."
-    yield Verdict(FAILED, "volume", newest["message"], step, f"events of pod {name}")
+    verdict = Verdict(FAILED, "volume", newest["message"], step, f"events of pod {name}")
+    pause = min(evidence.age(timestamp(pod["metadata"]["creationTimestamp"])), MOUNTED_AGAIN)
+    yield replace(verdict, attempt=f"{name} {newest.get('count')}", retry=pause.total_seconds())
 
 
 def _container(evidence: Evidence, pod: Object, status: Object) -> Iterator[Verdict]:
@@ -275,6 +287,30 @@ def _container(evidence: Evidence, pod: Object, status: Object) -> Iterator[Verd
         yield Verdict(
             WAITING, "database", f"The registry server does not reach its database yet: {last.words}.", "", source
         )
+
+
+def _tried(evidence: Evidence, verdict: Verdict, pod: Object, status: Object) -> Verdict:
+    """The verdict on a container that has failed, with the attempt that it is about and the time of the next one."""
+    name = pod["metadata"]["name"]
+    log = evidence.logs.get((name, status["name"])) or Log()
+    present, times = said(log.current), restarts(status)
+    # Until the present run has said something, the words are of the one before.
+    known, run = present or said(log.previous), status.get("restartCount", 0) - (present is None)
+    retry, source = 0.0, verdict.source
+    if times:
+        ended, again = times
+        retry = max(0.0, (again - evidence.now).total_seconds())
+        source += f", about the attempt that ended at {_written(ended)}; the next one comes at about {_written(again)}"
+    elif known and known.attempt < LAST:
+        retry = known.attempt
+    elif silent(log.current):
+        retry = STARTUP
+    attempt = f"{name} {status['name']} {run} {known.attempt if known else 0}"
+    return replace(verdict, source=source, attempt=attempt, retry=retry)
+
+
+def _written(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _server(evidence: Evidence, log: Log, source: str) -> Iterator[Verdict]:
