@@ -18,7 +18,7 @@ description:
   - Each permission is the RoleBinding that the dashboard would make, and the dashboard lists it. Permissions that were
     granted with the dashboard are recognized by what they say, and kept.
   - RoleBindings to the role of the registry that the dashboard does not list, and permissions that are there more than once,
-    are reported as warnings. With O(adopt) or O(state=exact), one RoleBinding that the dashboard lists takes their place.
+    are reported as warnings. O(adopt) and O(state=exact) put one RoleBinding that the dashboard lists in their place.
   - RoleBindings to other roles are never changed, though some may give access, too.
 extends_documentation_fragment:
   - kubernetes.core.k8s_auth_options
@@ -85,8 +85,9 @@ options:
     default: present
   adopt:
     description:
-      - Whether RoleBindings to the role of the registry that the dashboard does not list, and permissions that are there more
-        than once, give way to one RoleBinding for each permission, which the dashboard lists. Nobody loses access by it.
+      - Whether those who are named get access by one RoleBinding each that the dashboard lists, and by no other one. They are
+        taken out of RoleBindings that the dashboard does not list, and of those that say the same again. Nobody loses access
+        by it.
       - O(state=exact) always does so.
     type: bool
     default: false
@@ -159,9 +160,10 @@ EXAMPLES = r"""
     users: [alice@example.com]
     members: [alice@example.com]
 
-- name: Make all permissions visible in the dashboard
+- name: Show in the dashboard what somebody has granted with kubectl
   opendatahub.model_registry.model_registry_permissions:
     registry: fraud-models
+    users: [bob@example.com, carol@example.com]
     adopt: true
 """
 

@@ -231,7 +231,7 @@ def _bindings(name: str, _registry: Object, inventory: Inventory) -> Iterator[Fi
     for binding in bindings:
         if binding.hidden:
             why = f"it grants access to the registry, and the dashboard does not list it: {binding.hidden}"
-            remedy = "Replace it with the option adopt of model_registry_permissions, or keep it in mind."
+            remedy = "Name its subjects in model_registry_permissions with adopt, or keep it in mind."
             yield Finding("hidden_grant", "note", f"RoleBinding {binding.name}", why, remedy)
     for entry in entries(bindings):
         if len(entry["bindings"]) > 1:

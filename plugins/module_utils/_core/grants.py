@@ -7,7 +7,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from .errors import Refused
 from .model import Grant, Object
@@ -65,7 +64,7 @@ class Wish:
     state: str = "present"
     """present: these and what is there. absent: what is there without these. exact: these and no others."""
     adopt: bool = False
-    """Whether each grant that stays gets one RoleBinding that the dashboard lists, and no other one."""
+    """Whether each of these gets one RoleBinding that the dashboard lists, and no other one; exact always does so."""
 
 
 def read_bindings(bindings: Iterable[Object], registry: str) -> list[Binding]:
@@ -151,7 +150,9 @@ def remarks(registry: str, bindings: Iterable[Binding]) -> list[str]:
     return found
 
 
-_REMEDY = "With adopt, model_registry_permissions leaves one RoleBinding for each grant, which the dashboard lists."
+_REMEDY = (
+    "Name them in model_registry_permissions with adopt, and each gets one RoleBinding, which the dashboard lists."
+)
 
 
 def plan_grants(wish: Wish, namespace: str, owner: Object | None, bindings: Iterable[Object]) -> list[Change]:
@@ -163,13 +164,17 @@ def plan_grants(wish: Wish, namespace: str, owner: Object | None, bindings: Iter
     everything = {binding["metadata"]["name"]: binding for binding in bindings}
     own = {binding.name: binding for binding in read_bindings(everything.values(), wish.registry)}
     lasting = target(wish, own.values())
-    single = lasting if wish.adopt or wish.state == "exact" else frozenset()
-    new = _new(wish.registry, (wish.grants & lasting) | single, lasting, own)
+    visible = wish.grants & lasting
+    single = visible if wish.adopt or wish.state == "exact" else frozenset()
+    new = _new(wish.registry, visible, own)
     homes = {**_homes(wish.registry, own, new.values()), **new}
     changes = []
     for grant, name in sorted(new.items()):
         wanted = wanted_binding(wish.registry, owner, grant)
-        changes += _establish(wanted, namespace, name, everything.get(name), name in own)
+        if name in own:
+            changes += _repair(own[name], wanted, namespace, lasting - visible)
+        else:
+            changes += _create(wanted, namespace, name, everything.get(name))
 
     def stays(grant: Grant, name: str) -> bool:
         return grant in lasting and (grant not in single or homes[grant] == name)
@@ -208,43 +213,51 @@ def _homes(registry: str, own: Mapping[str, Binding], taken: Iterable[str]) -> d
     return homes
 
 
-def _new(
-    registry: str, visible: Iterable[Grant], lasting: frozenset[Grant], own: Mapping[str, Binding]
-) -> dict[Grant, str]:
-    """The grants that want a listed RoleBinding and have none, each with the name of the one that it gets.
+def _new(registry: str, visible: Iterable[Grant], own: Mapping[str, Binding]) -> dict[Grant, str]:
+    """Those of the grants that have no listed RoleBinding, each with the name of the one that it gets.
 
-    visible: those that the dashboard is to show. Where a name is taken by other grants that stay, these get their own.
+    Where that is another one's, of which it is not the name, the other one needs a new one, too.
     """
     new: dict[Grant, str] = {}
-    wanted = set(visible)
     while True:
         homes = _homes(registry, own, new.values())
-        more = {grant: binding_name(registry, grant) for grant in wanted - homes.keys() - new.keys()}
+        more = {grant: binding_name(registry, grant) for grant in visible if grant not in {*homes, *new}}
         if not more:
             return new
         new.update(more)
-        wanted |= {grant for name in more.values() if name in own for grant in own[name].grants} & lasting
 
 
-def _establish(wanted: Object, namespace: str, name: str, current: Object | None, is_own: bool) -> list[Change]:
-    """The changes after which the RoleBinding of that name is as wanted. is_own: whether it gives the registry's Role."""
+def _create(wanted: Object, namespace: str, name: str, current: Object | None) -> list[Change]:
+    """The creation of a RoleBinding. current: one of that name that gives another role, which cannot be changed."""
     creation = creation_of(wanted, namespace, name)
     if current is None:
         return [creation]
-    if not is_own:
-        # A roleRef cannot be changed.
-        registry = wanted["metadata"]["labels"]["app"]
-        if _labels_amiss(current, registry):
-            role = (current.get("roleRef") or {}).get("name")
-            why = f"it exists, gives the role {role} and is not labelled as the registry's, so it is not replaced"
-            raise Refused(f"RoleBinding {name}", why, "Delete it, or give it another name.")
-        return [deletion_of(current, namespace), replace(creation, needs=(creation.key,))]
+    if _labels_amiss(current, wanted["metadata"]["labels"]["app"]):
+        role = (current.get("roleRef") or {}).get("name")
+        why = f"it exists, gives the role {role} and is not labelled as the registry's, so it is not replaced"
+        raise Refused(f"RoleBinding {name}", why, "Delete it, or give it another name.")
+    return [deletion_of(current, namespace), replace(creation, needs=(creation.key,))]
+
+
+def _repair(binding: Binding, wanted: Object, namespace: str, others: frozenset[Grant]) -> list[Change]:
+    """The change after which the RoleBinding is as wanted.
+
+    others: grants that nobody has wished for, and that are not to be lost. To move them to a RoleBinding of their own
+    could give back what another run takes away at the same time. So they stay, though the dashboard does not list it then.
+    """
     meta: Object = {"labels": wanted["metadata"]["labels"]}
-    references = current["metadata"].get("ownerReferences") or []
-    new = [one for one in wanted["metadata"].get("ownerReferences", ()) if one["uid"] not in _uids(references)]
+    references = binding.body["metadata"].get("ownerReferences") or []
+    known = {reference.get("uid") for reference in references}
+    new = [one for one in wanted["metadata"].get("ownerReferences", ()) if one["uid"] not in known]
     if new:
         meta["ownerReferences"] = [*references, *new]
-    change = patch_of(current, {"metadata": meta, "subjects": wanted["subjects"]}, namespace)
+    (subject,) = wanted["subjects"]
+    kept = [one for one in binding.body.get("subjects") or () if grant_of(one) in others]
+    if kept:
+        stay = others | {grant_of(subject)}
+        kept = [one for one in binding.body["subjects"] if grant_of(one) in stay]
+    missing = [] if grant_of(subject) in map(grant_of, kept) else [subject]
+    change = patch_of(binding.body, {"metadata": meta, "subjects": [*kept, *missing]}, namespace)
     return [change] if change else []
 
 
@@ -268,10 +281,10 @@ def _read(binding: Object, registry: str) -> Binding:
     grants = tuple(grant for grant in subjects if not (by_operator and grant == group))
     amiss = _labels_amiss(binding, registry)
     reasons = [
-        *([f"it has {len(subjects)} subjects and not one"] if len(subjects) != 1 else ()),
-        *([f"it lacks {', '.join(amiss)}"] if amiss else ()),
+        *([f"{len(subjects)} subjects instead of one"] if len(subjects) != 1 else ()),
+        *(f"no label {label}" for label in amiss),
     ]
-    hidden = " and ".join(reasons) if grants or not by_operator else ""
+    hidden = f"it has {' and '.join(reasons)}" if reasons and (grants or not by_operator) else ""
     return Binding(name, grants, not reasons, hidden, by_operator, binding)
 
 
@@ -289,17 +302,13 @@ def _labels(registry: str) -> dict[str, str]:
 
 def _labels_amiss(binding: Object, registry: str) -> list[str]:
     labels = binding["metadata"].get("labels") or {}
-    return [f"label {key}={value}" for key, value in _labels(registry).items() if labels.get(key) != value]
+    return [f"{key}={value}" for key, value in _labels(registry).items() if labels.get(key) != value]
 
 
 def _reference(owner: Object) -> Object:
     """Without blockOwnerDeletion: OpenShift refuses it to users who may not set finalizers on the registry."""
     meta = owner["metadata"]
     return {"apiVersion": owner["apiVersion"], "kind": "ModelRegistry", "name": meta["name"], "uid": meta["uid"]}
-
-
-def _uids(references: Iterable[Object]) -> set[Any]:
-    return {reference.get("uid") for reference in references}
 
 
 def _some(texts: list[str]) -> str:
