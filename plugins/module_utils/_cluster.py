@@ -21,6 +21,7 @@ from ._core.errors import Missing, OutcomeUnknown, Refused, RegistryError, Rejec
 from ._core.kinds import GROUP, KINDS, VERSIONS, Kind, collection_path, newest
 from ._core.model import Object
 from ._core.plan import Change
+from ._core.preflight_rules import ApiConnection
 from ._core.redact import seal, unsealed
 from ._portforward import Forward, open_websocket, within
 
@@ -201,20 +202,38 @@ class Cluster:
         status = self._json(_Request(operation, "POST", self._path(kind, namespace), body=body))["status"]
         return Answer(bool(status.get("allowed")), status.get("reason") or status.get("evaluationError") or "")
 
+    def check_port_forward(self) -> None:
+        """Raise Refused for a user who impersonates another."""
+        if any(name.lower().startswith("impersonate-") for name in self._client.client.default_headers):
+            why = "the client library drops impersonation there: it would act as the user who impersonates"
+            step = "Leave impersonate_user, impersonate_groups and K8S_AUTH_IMPERSONATE_* out."
+            raise Refused("port-forward", why, step)
+
+    def rules(self, namespace: str) -> list[Object]:
+        """What the user may do in a namespace, as far as the API server can list it: others may be allowed, too."""
+        kind = "SelfSubjectRulesReview"
+        body = {"apiVersion": KINDS[kind].api_version, "kind": kind, "spec": {"namespace": namespace}}
+        status = self._json(_Request(Operation("create", kind), "POST", self._path(kind, None), body=body))["status"]
+        return status.get("resourceRules") or []
+
+    def connection(self) -> ApiConnection:
+        """How the API server is reached, and whose certificates are believed."""
+        configuration, pool = self._client.client.configuration, self._client.client.rest_client.pool_manager
+        ca = pool.connection_pool_kw.get("ca_certs")
+        if ca is None and pool.connection_pool_kw.get("ca_cert_data"):
+            ca = ""
+        return ApiConnection(configuration.host, bool(configuration.verify_ssl), ca)
+
     def port_forward(self, namespace: str, pod: str, port: int) -> Forward:
         """One connection to a port of a pod, to be closed by the caller.
 
         Whether anybody listens there, Forward.refusal() says. Raises Refused for a user who impersonates another.
         """
-        api = self._client.client
-        if any(name.lower().startswith("impersonate-") for name in api.default_headers):
-            why = "the client library drops impersonation there: it would act as the user who impersonates"
-            step = "Leave impersonate_user and impersonate_groups out, with K8S_AUTH_IMPERSONATE_*, or use via: direct."
-            raise Refused("port-forward", why, step)
+        self.check_port_forward()
         operation = Operation("get", "Pod", namespace, pod, subresource="portforward")
         path = f"{self._path('Pod', namespace)}/{pod}/portforward?ports={port}"
         try:
-            return Forward(within(FORWARD_TIMEOUT, lambda: open_websocket(api.configuration, path)))
+            return Forward(within(FORWARD_TIMEOUT, lambda: open_websocket(self._client.client.configuration, path)))
         except ApiException as error:
             raise _refused(operation, error) from None
         except OSError as error:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Callable
 
 from ._cluster import Cluster
-from ._core.errors import Forbidden, Missing, NotReady, RegistryError
+from ._core.errors import Forbidden, Missing, NotReady, OutcomeUnknown, RegistryError
 from ._core.hosts import PodPort
 from ._core.model import Object
 from ._core.plan import Change
@@ -107,8 +107,11 @@ def relay(cluster: Cluster, namespace: str, wanted: Relay, warn: Callable[[str],
     """
     name = f"mysql-auth-check-{secrets.token_hex(4)}"
     try:
-        job = relay_job(name, wanted)
-        cluster.write(Change("Job", namespace, name, "create", job), dry_run=False)
+        cluster.write(Change("Job", namespace, name, "create", relay_job(name, wanted)), dry_run=False)
+    except OutcomeUnknown:
+        _remove(cluster, namespace, name, warn)
+        raise
+    try:
         pod = _running(cluster, namespace, name, wanted.timeout)
         with port_forward(cluster, PodPort(namespace, pod, LISTEN)) as inner:
             open_socket = _patient(inner.open_socket, time.monotonic() + LISTENS)

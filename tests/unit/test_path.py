@@ -19,8 +19,8 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils import 
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._cluster import Cluster
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.errors import (
     Forbidden,
-    Missing,
     NotReady,
+    OutcomeUnknown,
     Refused,
     RegistryError,
     Unreachable,
@@ -174,6 +174,7 @@ class FakeCluster:
         self.state = {"running": {}} if state is None else state
         self.refused = refused
         self.jobs: dict[str, Any] = {}
+        self.deleted: list[str] = []
         self.fakes: list[FakeWebSocket] = []
         self.said: tuple[tuple[int, bytes], ...] = ((0, b"greeting"),)
 
@@ -185,14 +186,14 @@ class FakeCluster:
 
     def write(self, change: Change, dry_run: bool) -> dict[str, Any]:
         assert change.kind == "Job" and not dry_run
-        self._may(change.action)
         if change.action == "create":
             self.jobs[change.name] = change.body
-        elif change.name not in self.jobs:
-            raise Missing("Job", "not found", "")
-        else:
-            assert change.body == {"propagationPolicy": "Background"}
-            del self.jobs[change.name]
+        self._may(change.action)
+        if change.action == "create":
+            return {}
+        self.deleted.append(change.name)
+        assert change.body == {"propagationPolicy": "Background"}
+        del self.jobs[change.name]
         return {}
 
     def list(self, kind: str, _namespace: str, **_query: str) -> tuple[list[Any], str]:
@@ -287,6 +288,14 @@ def test_relay_that_may_not_be_made() -> None:
     with pytest.raises(Forbidden):
         use(FakeCluster(create=Forbidden("Job", "no", "rule")), warnings)
     assert not warnings
+
+
+def test_relay_that_was_perhaps_made() -> None:
+    """The answer to the creation is lost, and the Job is there."""
+    fake = FakeCluster(create=OutcomeUnknown("Job", "lost", ""))
+    with pytest.raises(OutcomeUnknown):
+        use(fake, [])
+    assert not fake.jobs and fake.deleted
 
 
 def test_relay_that_cannot_be_removed() -> None:
