@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Callable
 
 from ._cluster import Cluster
-from ._core.causes import broke_off
+from ._core.causes import broke_off, calls_dirty
 from ._core.errors import Forbidden, RegistryError
 from ._core.model import Object
 from ._core.rollout import latest, newest_pods, registry_of
@@ -134,9 +134,11 @@ class Investigation:
         name, container = pod["metadata"]["name"], status["name"]
 
         def read() -> Log:
-            again = status.get("restartCount", 0) > 0
+            now = self._cluster.log(self._namespace, name, container)
+            # The container may have been started again since its status was written.
+            again = status.get("restartCount", 0) > 0 or calls_dirty(now)
             before = self._cluster.log(self._namespace, name, container, previous=True) if again else ""
-            return self._with_reason(name, Log(self._cluster.log(self._namespace, name, container), before))
+            return self._with_reason(name, Log(now, before))
 
         found = self._once(("log", name, container), str(status), read)
         return (name, container), found if isinstance(found, Log) else Log()

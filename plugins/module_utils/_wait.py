@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from types import TracebackType
 
 from ._cluster import Cluster
-from ._core.errors import Forbidden, Missing, RegistryError, Unauthorized
+from ._core.errors import Forbidden, Missing, RegistryError, Unauthorized, Unreachable
 from ._core.model import Object
 from ._core.status import FAILED, GONE, WAITING, Evidence, Verdict, judge
 from ._evidence import KINDS, Clock, Investigation, Snapshot
@@ -205,6 +205,10 @@ class _Mirror:
                     self._refuse(kind, error)
                     return
                 self._report(kind, error)
+            except Exception as error:
+                # A thread that ended here would leave the waiting to what was there before, without a word.
+                why = f"what the API server has sent cannot be read ({type(error).__name__})"
+                self._report(kind, Unreachable(kind, why, "Look at what stands between here and the API server."))
             self._end.wait(PAUSE)
 
     def _follow_once(self, kind: str) -> None:

@@ -47,6 +47,7 @@ class FakeCluster:
         for name in names:
             self.put(name, SAMPLES[name])
         self.logs: dict[str, str] = {}
+        self.previous_logs: dict[str, str] = {}
         self.refused: dict[str, RegistryError] = {}
         """By verb and kind, such as "list Pod"."""
         self.asked: Counter[str] = Counter()
@@ -77,6 +78,10 @@ class FakeCluster:
         """Break the watch of that kind."""
         self._watch(kind).put(DROP)
 
+    def garble(self, kind: str) -> None:
+        """Send the watch of that kind half a line."""
+        self._watch(kind).put(json.JSONDecodeError("Unterminated string", "{", 1))
+
     def _watch(self, kind: str) -> queue.Queue[Any]:
         return self.watches.setdefault(kind, queue.Queue())
 
@@ -92,11 +97,13 @@ class FakeCluster:
     def watch(self, kind: str, _namespace: str, _version: str, _timeout: float) -> Iterator[tuple[str, Any]]:
         self._ask("watch", kind)
         while (event := self._watch(kind).get()) is not DROP:
+            if isinstance(event, Exception):
+                raise event
             yield event
 
     def log(self, _namespace: str, pod: str, _container: str, previous: bool = False) -> str:
         self._ask("get", "log")
-        return "" if previous else self.logs.get(pod, "")
+        return (self.previous_logs if previous else self.logs).get(pod, "")
 
     def get(self, kind: str, _namespace: str, _name: str) -> Any:
         self._ask("get", kind)
@@ -154,6 +161,18 @@ def test_each_registry_ends_by_itself() -> None:
         "wrong": ("failed", "access_denied"),
         "missing-secret": ("failed", "secret_missing"),
     }
+
+
+ALERT = "Error: {{ALERT}} error connecting to datastore: "
+
+
+def test_a_container_that_was_started_again_since_its_status_was_written() -> None:
+    """Only the run before, of which the status does not know yet, has the reason."""
+    cluster = FakeCluster("wrong")
+    begun = "I1123 08:36:40.838114       1 connect.go:92] Successfully connected to MySQL database\n"
+    cluster.previous_logs[pod_of("wrong")] = f"{begun}{ALERT}Error 1267 (HY000): Illegal mix of collations\n"
+    cluster.logs[pod_of("wrong")] = f"{begun}{ALERT}Dirty database version 16. Fix and force version.\n"
+    assert wait(cluster, "wrong")["wrong"].reason == "charset"
 
 
 SECOND = WRONG_PASSWORD + WRONG_PASSWORD.splitlines(keepends=True)[1].replace("attempt 1/", "attempt 2/")
@@ -319,6 +338,19 @@ def test_gone() -> None:
         "hanging": Verdict("gone", "gone", "The registry does not exist."),
         "nobody": Verdict("gone", "gone", "The registry does not exist."),
     }
+
+
+def test_an_answer_that_nobody_can_read_does_not_end_the_watching() -> None:
+    """What has gone meanwhile is in the next list."""
+    cluster = FakeCluster("hanging")
+
+    def cut() -> None:
+        del cluster.objects["ModelRegistry"]["hanging"]
+        cluster.garble("ModelRegistry")
+
+    soon(cut)
+    assert gone(cluster, "hanging")["hanging"].state == "gone"
+    assert cluster.asked["list ModelRegistry"] == 2
 
 
 def test_another_registry_of_the_same_name_is_not_the_one_that_was_deleted() -> None:

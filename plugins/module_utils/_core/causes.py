@@ -17,6 +17,7 @@ __all__ = [
     "Cause",
     "Said",
     "broke_off",
+    "calls_dirty",
     "container_cause",
     "database_cause",
     "last_lines",
@@ -259,13 +260,19 @@ def last_said(current: str, previous: str) -> Said | None:
     now, before = said(current), said(previous)
     if now is None:
         return None if connected(current) else before
-    return before if _DIRTY in now.words and broke_off(previous) else now
+    return before if calls_dirty(current) and broke_off(previous) else now
 
 
 def broke_off(log: str) -> bool:
     """Whether a migration ended in that run of the server, with the reason in its log."""
     last = said(log)
     return last is not None and connected(log) and _DIRTY not in last.words
+
+
+def calls_dirty(log: str) -> bool:
+    """Whether that run of the server only says that a migration has ended in a run before."""
+    last = said(log)
+    return last is not None and _DIRTY in last.words
 
 
 _DIRTY = "Dirty database version"
