@@ -93,6 +93,9 @@ BAD: list[tuple[Options, str, str]] = [
     (database(password="canary\n"), "database.password", "line break"),
     (database(password="canary\x00"), "database.password", "control character"),
     (database(password="canary$(X)"), "database.password", "variable to expand"),
+    (database(password=str({"value": "canary"})), "database.password", "dictionary"),
+    (options(display_name=str({"value": 1})), "display_name", "dictionary"),
+    (options(description=str({"it's": 1})), "description", "dictionary"),
     *(
         (database(password=f"canary{character}", type="postgres"), "database.password", "into a URL")
         for character in '@:/?#%€ "[]^'
@@ -136,6 +139,8 @@ def test_bad(given: Options, option: str, words: str) -> None:
         options(),
         options(name=None, display_name="Fraud models"),
         options(display_name="Größe 日本 $(X)", description="a\nb"),
+        options(display_name="{{ Braces }}", description='{"quoted"}'),
+        database(password="{'"),
         database(host="mysql", port=1, name="a b_c".replace(" ", "-"), username="a", password="€ @:/?#%"),
         database(host="10.0.0.1"),
         database(host="[fd00::1]"),

@@ -42,6 +42,8 @@ def registry_from(params: Params, now: datetime, option: str = "") -> Registry:
     display_name = params["display_name"]
     if display_name is not None:
         _check_line(f"{prefix}display_name", display_name)
+    if params["description"] is not None:
+        _check_no_dict(f"{prefix}description", params["description"])
     name = params["name"]
     if name is None:
         name = derive_name(display_name or "")
@@ -127,6 +129,7 @@ def _check_password(option: str, password: str, database_type: str | None) -> No
     """The error texts never quote the password, or any character of it that is not named here."""
     if not password:
         raise InvalidInput(option, "it is empty", "Leave it out to keep the password as it is, or give one.")
+    _check_no_dict(option, password)
     if re.search(r"[\x00-\x1f\x7f]", password):
         why = "it has a line break or another control character in it"
         raise InvalidInput(option, why, "Remove it: it is often a line break at the end of a file that was read.")
@@ -190,5 +193,14 @@ def _key_ref(params: Params | None, option: str) -> KeyRef | None:
 def _check_line(option: str, text: str) -> None:
     if not text.strip():
         raise InvalidInput(option, "it is empty", "Leave it out to keep it as it is, or give a text.")
+    _check_no_dict(option, text)
     if re.search(r"[\x00-\x1f\x7f]", text):
         raise InvalidInput(option, "it has a line break or another control character in it", "Remove it.")
+
+
+def _check_no_dict(option: str, text: str) -> None:
+    """Where a text is wanted and a dictionary given, Ansible makes a text of it without a word."""
+    if re.fullmatch(r"\{(['\"]).*\1: .*\}", text, re.DOTALL):
+        raise InvalidInput(
+            option, "it is a dictionary and no text", "Give a single value: check what the variable holds."
+        )
