@@ -1,0 +1,168 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Input that cannot be right, on a real cluster: the error names field, problem and remedy, and nothing is written."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+from plays import Played, play, task
+from registries import Registries
+from test_params import GOOD_PEM, KEY_PEM, LEAF_PEM, expired
+from testbed.bed import Testbed
+
+Options = dict[str, Any]
+Case = tuple[Options, str, str, str]
+"""Options, the field that the error names, its problem, and what to do."""
+PASSWORD = "canary-4711"
+NOTHING = object()
+"""Stands for an option that is left out."""
+
+
+def given(**options: Any) -> Options:
+    """Options of a new registry, good but for those given here."""
+    database = {"type": "mysql", "host": "mysql", "name": "bad", "username": "bad", "password": PASSWORD}
+    return _without({"name": "bad", "database": database, **options})
+
+
+def on(database_type: str = "mysql", **database: Any) -> Options:
+    """The same, for options of the database."""
+    options = copy.deepcopy(given())
+    return given(database=_without({**options["database"], "type": database_type, **database}))
+
+
+def tls(database_type: str = "mysql", **options: Any) -> Options:
+    """The same, for options of TLS."""
+    return on(database_type, tls=options)
+
+
+def _without(options: Options) -> Options:
+    return {name: value for name, value in options.items() if value is not NOTHING}
+
+
+KEY = {"name": "ca", "key": "ca.crt"}
+LONG = "x" * 10_000
+NAMES: list[Case] = [
+    (given(name=""), "name", "empty", "Give a name of"),
+    (given(name="x" * 50), "name", "49 is the most", "shorter"),
+    (given(name=LONG), "name", "49 is the most", "shorter"),
+    (given(name="Demo"), "name", "other characters", "lowercase letters"),
+    (given(name="a.b"), "name", "other characters", "lowercase letters"),
+    (given(name="größe"), "name", "other characters", "lowercase letters"),
+    (given(name="1a"), "name", "begin with a letter", ""),
+    (given(name="a-"), "name", "ends with a dash", ""),
+    (given(name={"a": "b"}), "name", "other characters", "lowercase letters"),
+    (given(name=NOTHING), "name", "one of the following is required", "display_name"),
+    (given(name=NOTHING, display_name="日本"), "display_name", "no resource name can be derived", "Give name, too"),
+    (given(display_name=""), "display_name", "empty", "Leave it out"),
+    (given(display_name="a\nb"), "display_name", "line break", "Remove it"),
+    (given(display_name={"a": "b"}), "display_name", "a dictionary and no text", "check what the variable holds"),
+    (given(auth_proxy="nginx"), "auth_proxy", "value of auth_proxy must be one of", "kube_rbac"),
+    (given(state="gone"), "state", "value of state must be one of", "absent"),
+    (given(wait_timeout="soon"), "wait_timeout", "unable to convert to int", ""),
+    (given(resources={"requests": {"cpu": "much"}}), "resources.requests.cpu", "'much' is no amount", "Give one such"),
+    (given(databse={}), "databse", "Unsupported parameters", "Supported parameters include"),
+]
+DATABASES: list[Case] = [
+    (given(database=NOTHING), "database.type", "needs a database and none is given", "Give database"),
+    (given(database={"host": "mysql"}), "database.type", "needs it", "mysql or postgres"),
+    (on("oracle"), "type", "must be one of", "postgres"),
+    (on(mysql={}), "database.mysql", "Unsupported parameters", "Supported parameters include"),
+    (on(host=NOTHING), "database.host", "needed and not given", "Give database.host"),
+    (on(host=""), "database.host", "no host name", "bare name"),
+    (on(host="mysql:3306"), "database.host", "no host name", "the port has its own option"),
+    (on(host="mysql://mysql"), "database.host", "no host name", "bare name"),
+    (on(host="größe"), "database.host", "no host name", "bare name"),
+    (on(host={"name": "mysql"}), "database.host", "no host name", "bare name"),
+    (on(host=LONG), "database.host", "no host name", "bare name"),
+    (on(port=0), "database.port", "0 is no port", "1 to 65535"),
+    (on(port=65536), "database.port", "65536 is no port", "1 to 65535"),
+    (on(port="mysql"), "port", "unable to convert to int", ""),
+    (on(name=NOTHING), "database.name", "needed and not given", "Give database.name"),
+    (on(name=""), "database.name", "empty", "Leave it out"),
+    (on(name="a/b"), "database.name", "connection string", "Use one of letters"),
+    (on(name="x" * 65), "database.name", "64 is the most", "shorter"),
+    (on("postgres", name="x" * 64), "database.name", "63 is the most", "shorter"),
+    (on(name="$(HOME)"), "database.name", "expand", "Choose one without it"),
+    (on(username=NOTHING), "database.username", "needed and not given", "Give database.username"),
+    (on(username="a@b"), "database.username", "connection string", "Use one of letters"),
+    (on(username=LONG), "database.username", "128 is the most", "shorter"),
+    (on("postgres", generate=True), "generate", "mutually exclusive", "password"),
+    (on(generate=True, host=NOTHING, password=NOTHING), "database.generate", "only a PostgreSQL server", "postgres"),
+]
+PASSWORDS: list[Case] = [
+    (on(password=NOTHING), "database.password", "needed and not given", "database.password_secret"),
+    (on(password=""), "database.password", "empty", "Leave it out"),
+    (on(password=f"{PASSWORD}\n"), "database.password", "line break", "Remove it"),
+    (on(password=f"{PASSWORD}\x07"), "database.password", "control character", "Remove it"),
+    (on(password=f"{PASSWORD}$(X)"), "database.password", "variable to expand", "without it"),
+    *(
+        (on("postgres", password=f"{PASSWORD}{character}"), "database.password", "into a URL", "Choose a password")
+        for character in "@:/?#%€ "
+    ),
+    (
+        on(password={"value": PASSWORD}),
+        "database.password",
+        "a dictionary and no text",
+        "check what the variable holds",
+    ),
+    (on(password_secret=KEY), "password", "mutually exclusive", "password_secret"),
+    (on(password=NOTHING, password_secret={"name": "A", "key": "k"}), "password_secret.name", "'A' cannot be", "Give"),
+    (on(password=NOTHING, password_secret={"name": "a", "key": ""}), "password_secret.key", "cannot be one", "Give"),
+    (on(password=NOTHING, password_secret={"name": "a"}), "password_secret", "missing required", "key"),
+]
+CERTIFICATES: list[Case] = [
+    (tls(ca_pem="certificate"), "database.tls.ca_pem", "no certificate in PEM form", "BEGIN CERTIFICATE"),
+    (tls(ca_pem=""), "database.tls.ca_pem", "no certificate in PEM form", "BEGIN CERTIFICATE"),
+    (tls(ca_pem=KEY_PEM), "database.tls.ca_pem", "private key", "never its key"),
+    (tls(ca_pem=GOOD_PEM + KEY_PEM), "database.tls.ca_pem", "private key", "never its key"),
+    (tls(ca_pem=LEAF_PEM), "database.tls.ca_pem", "CA:FALSE", "has signed"),
+    (tls(ca_pem=expired()), "database.tls.ca_pem", "expired on 2016-01-04", "current certificate"),
+    (tls(ca_pem=GOOD_PEM.replace("MII", "M!I")), "database.tls.ca_pem", "damaged", "Copy the whole file"),
+    (tls(ca_config_map=KEY, ca_secret=KEY), "ca_config_map", "mutually exclusive", "ca_secret"),
+    (tls(ca_config_map=KEY, ca_pem=GOOD_PEM), "ca_config_map", "mutually exclusive", "ca_pem"),
+    (tls(ca_bundle="cluster", ca_secret=KEY), "ca_bundle", "mutually exclusive", "ca_secret"),
+    (tls(ca_bundle="mine"), "ca_bundle", "must be one of", "openshift_ai"),
+    (tls(ca_config_map={"name": "CA", "key": "k"}), "ca_config_map.name", "'CA' cannot be one", "Give the name"),
+    (tls(verify=True), "database.tls", "no certificate authority is given", "ca_bundle"),
+    (tls(enabled=False, ca_config_map=KEY), "database.tls.enabled", "certificates or verify", "Leave enabled out"),
+    (tls(mode="require"), "database.tls.mode", "for PostgreSQL", "Use verify"),
+    (tls("postgres", mode="verify-full"), "database.tls", "no certificate authority is given", "ca_bundle"),
+    (tls("postgres", mode="require", verify=True), "database.tls.mode", "same in other words", "Give mode alone"),
+    (tls("postgres", mode="always"), "mode", "must be one of", "verify-full"),
+    (tls(client_certificate_secret=KEY), "client_certificate_secret", "required together", "client_key_secret"),
+]
+CASES = [*NAMES, *DATABASES, *PASSWORDS, *CERTIFICATES]
+
+
+@pytest.fixture(scope="module")
+def played(bed: Testbed) -> Played:
+    """All of them in one play."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("ANSIBLE_PIPELINING", "1")  # dozens of tasks: without it, each starts five processes more
+        return play(bed, *(task(**options, diff=True) for options, *_ in CASES), options=("-v", "--diff"))
+
+
+@pytest.mark.parametrize("number", range(len(CASES)), ids=[f"{field}-{why}" for _, field, why, _ in CASES])
+def test_the_error_names_field_problem_and_remedy(played: Played, number: int) -> None:
+    _, field, problem, remedy = CASES[number]
+    result = played.results[number]
+    assert result["failed"] and not result["changed"], result
+    message = result["msg"]
+    assert field in message and problem in message and remedy in message, message
+    assert len(message) < 2000 and "Traceback" not in message, message
+    assert "canary" not in str({key: value for key, value in result.items() if key != "invocation"})
+
+
+def test_nothing_is_written_and_no_password_shown(bed: Testbed, played: Played) -> None:
+    """Not even a dry run is asked for: what can be known beforehand is told before the server sees anything."""
+    assert len(CASES) >= 40
+    registries = Registries(bed)
+    writes = [one for one in played.requests if one["verb"] not in ("get", "list", "watch")]
+    assert not writes, [one["requestURI"] for one in writes]
+    assert registries.get("bad") is None and not registries.api.get(
+        "v1", "Secret", "bad-db-password", registries.namespace
+    )
+    print(f"{len(CASES)} bad inputs, {len(played.requests)} requests, {len(writes)} of them writes")
