@@ -81,9 +81,13 @@ def _layer(cluster: Cluster, changes: Sequence[Change], record: Record, dry_run:
             return error
         return None
 
+    first = len(record.done)
     if len(changes) == 1:
         results = [make(changes[0])]
     else:
         with ThreadPoolExecutor(AT_ONCE) as pool:
             results = list(pool.map(make, changes))
+    # As planned, whatever the order of the answers: two runs and check mode say the same.
+    places = {change.key: place for place, change in enumerate(changes)}
+    record.done[first:] = sorted(record.done[first:], key=lambda done: places[done.change.key])
     return [error for error in results if error is not None]
