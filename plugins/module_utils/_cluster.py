@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import time
 import traceback
 from collections.abc import Iterator, Mapping
@@ -209,20 +210,22 @@ class Cluster:
             step = "Leave impersonate_user, impersonate_groups and K8S_AUTH_IMPERSONATE_* out."
             raise Refused("port-forward", why, step)
 
-    def rules(self, namespace: str) -> list[Object]:
-        """What the user may do in a namespace, as far as the API server can list it: others may be allowed, too."""
-        kind = "SelfSubjectRulesReview"
-        body = {"apiVersion": KINDS[kind].api_version, "kind": kind, "spec": {"namespace": namespace}}
-        status = self._json(_Request(Operation("create", kind), "POST", self._path(kind, None), body=body))["status"]
-        return status.get("resourceRules") or []
+    def about_self(self, kind: str, spec: Object) -> Object:
+        """What the API server says of the user: the status of a SelfSubjectReview or SelfSubjectRulesReview."""
+        body = {"apiVersion": KINDS[kind].api_version, "kind": kind, "spec": spec}
+        answer = self._json(_Request(Operation("create", kind), "POST", self._path(kind, None), body=body))
+        status: Object = answer["status"]
+        return status
 
     def connection(self) -> ApiConnection:
         """How the API server is reached, and whose certificates are believed."""
-        configuration, pool = self._client.client.configuration, self._client.client.rest_client.pool_manager
-        ca = pool.connection_pool_kw.get("ca_certs")
-        if ca is None and pool.connection_pool_kw.get("ca_cert_data"):
-            ca = ""
-        return ApiConnection(configuration.host, bool(configuration.verify_ssl), ca)
+        configuration = self._client.client.configuration
+        given = configuration.ssl_ca_cert or ("" if getattr(configuration, "ca_cert_data", None) else None)
+        # What the client library chooses by itself, else what Python's OpenSSL does.
+        chosen = self._client.client.rest_client.pool_manager.connection_pool_kw.get("ca_certs")
+        paths = ssl.get_default_verify_paths()
+        default = chosen or paths.cafile or paths.capath or ""
+        return ApiConnection(configuration.host, bool(configuration.verify_ssl), given, str(default))
 
     def port_forward(self, namespace: str, pod: str, port: int) -> Forward:
         """One connection to a port of a pod, to be closed by the caller.

@@ -47,6 +47,8 @@ KINDS = {
     "LocalSubjectAccessReview": Kind("authorization.k8s.io", "v1", "localsubjectaccessreviews"),
     "SubjectAccessReview": Kind("authorization.k8s.io", "v1", "subjectaccessreviews", namespaced=False),
     "SelfSubjectAccessReview": Kind("authorization.k8s.io", "v1", "selfsubjectaccessreviews", namespaced=False),
+    "SelfSubjectReview": Kind("authentication.k8s.io", "v1", "selfsubjectreviews", namespaced=False),
+    "SelfSubjectRulesReview": Kind("authorization.k8s.io", "v1", "selfsubjectrulesreviews", namespaced=False),
     "Group": Kind("user.openshift.io", "v1", "groups", namespaced=False),
     "User": Kind("user.openshift.io", "v1", "users", namespaced=False),
     "Route": Kind("route.openshift.io", "v1", "routes"),

@@ -1,0 +1,87 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Filter preflight_report: what several checks have found, as one list and as a table for people."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.table import failing, ordered, table
+
+__all__ = ["FilterModule", "preflight_report"]
+
+DOCUMENTATION = r"""
+name: preflight_report
+short_description: Put the findings of several checks together
+version_added: 0.1.0
+author:
+  - The opendatahub.model_registry authors (@opendatahub-io)
+description:
+  - Takes the registered results of M(opendatahub.model_registry.model_registry_preflight) and
+    M(opendatahub.model_registry.mysql_auth_check), and gives their findings as one list and as a table.
+  - A check that has failed without a finding becomes the finding C(not_checked).
+positional: _input, fail_on
+options:
+  _input:
+    description: The results. One of a task that was skipped has no findings.
+    type: list
+    elements: dict
+    required: true
+  fail_on:
+    description: The findings that count as failing. V(warning) stands for warnings and blockers.
+    type: str
+    choices: [blocker, warning, never]
+    default: blocker
+"""
+
+EXAMPLES = r"""
+- name: Show what both checks have found
+  ansible.builtin.debug:
+    msg: "{{ ([cluster, database] | opendatahub.model_registry.preflight_report).table }}"
+"""
+
+RETURN = r"""
+_value:
+  description:
+    - C(findings), the most severe first; C(table), lines of text; C(failing), the findings that O(fail_on) is about; and
+      C(message), which says what they are.
+  type: dict
+"""
+
+
+def preflight_report(results: Iterable[Mapping[str, Any]], fail_on: str = "blocker") -> dict[str, Any]:
+    """What the checks have found."""
+    findings = ordered([finding for result in results for finding in _findings(result)])
+    bad = failing(findings, fail_on)
+    names = ", ".join(dict.fromkeys(finding["code"] for finding in bad))
+    message = f"The preflight found {names}. The table above says what to do about each; docs/findings.md says more."
+    return {"findings": findings, "table": table(findings), "failing": bad, "message": message if bad else ""}
+
+
+def _findings(result: Mapping[str, Any]) -> list[dict[str, str]]:
+    if "findings" in result and (result["findings"] or "msg" not in result):
+        return list(result["findings"])
+    if "msg" not in result or result.get("skipped"):
+        return []
+    remedy = "Mend that, or look at the database by hand."
+    return [
+        {
+            "code": "not_checked",
+            "severity": "warning",
+            "what": "database",
+            "why": f"it was not checked: {result['msg']}",
+            "remedy": remedy,
+            "rule": "What cannot be seen is not judged",
+            "checked_as": "",
+            "path": "",
+        }
+    ]
+
+
+class FilterModule:
+    """What Ansible looks for."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        """The filters by name."""
+        return {"preflight_report": preflight_report}

@@ -1,0 +1,285 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Looks at a cluster before a job: what is there, what the user may do, and whether a dry run is taken."""
+
+from __future__ import annotations
+
+import base64
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from typing import Any, Callable, TypeVar
+
+from ._cluster import Cluster
+from ._core.candidate import candidate, verifies
+from ._core.errors import Forbidden, InvalidInput, Missing, RegistryError
+from ._core.manifests import wanted_registry
+from ._core.model import Database, KeyRef, Object, Registry
+from ._core.names import check_name, derive_name
+from ._core.params import database_from
+from ._core.plan import Change, creation_of
+from ._core.preflight_rules import OPERATOR, Observed, Probe, Source, component, judge, overruled
+from ._core.redact import Sealed
+from ._core.rights import Right, rights_for, ruled
+from ._core.table import table
+from ._credentials import references
+from ._execute import AT_ONCE
+from ._observe import platform_namespace, registries_namespace
+
+__all__ = ["Wanted", "preflight", "wanted_from"]
+
+T = TypeVar("T")
+CREDENTIALS = ("kubeconfig", "host", "api_key", "username", "password", "client_cert", "client_key")
+VARIABLES = {"client_cert": ("CLIENT_CERT", "CERT_FILE"), "client_key": ("CLIENT_KEY", "KEY_FILE")}
+"""What the variables K8S_AUTH_* are called, where they have another name than the option."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is going to be done."""
+
+    job: str
+    """create, update, teardown or grant."""
+    name: str | None
+    namespace: str | None
+    """As given."""
+    database: Database | None
+    invalid: tuple[InvalidInput, ...] = ()
+    """What is wrong with the options."""
+    credentials: Mapping[str, object] | None = None
+    """The authentication options that were given."""
+
+
+def wanted_from(params: Mapping[str, Any]) -> Wanted:
+    """What is going to be done, from module options. What is wrong with them is kept, to be found with all else."""
+    name, invalid = params["name"], []
+    try:
+        if name is None and params["display_name"] is not None:
+            name = derive_name(params["display_name"])
+        if name is not None:
+            check_name(name)
+    except InvalidInput as error:
+        invalid.append(error)
+    database = None
+    try:
+        if params["database"] is not None:
+            database = database_from(params["database"], datetime.now(timezone.utc))
+    except InvalidInput as error:
+        invalid.append(error)
+    return Wanted(params["job"], name, params["namespace"], database, tuple(invalid), _credentials(params))
+
+
+def preflight(cluster: Cluster, wanted: Wanted) -> Object:
+    """Findings, facts and table, as the module returns them."""
+    seen, database = look(cluster, wanted)
+    findings = [{**asdict(finding), "checked_as": "", "path": ""} for finding in judge(seen)]
+    return {"findings": findings, "table": table(findings), "facts": _facts(seen, database)}
+
+
+def _facts(seen: Observed, database: Database | None) -> Object:
+    ca, registry = seen.connection.ca, seen.registry
+    components = None
+    if isinstance(seen.components, list):
+        components = {
+            item["metadata"]["name"]: component(item).get("managementState", "Removed") for item in seen.components
+        }
+    return {
+        "user": seen.user,
+        "api": {
+            "host": seen.connection.host,
+            "verified": seen.connection.verified,
+            "ca": "default" if ca is None else "given",
+            "ca_file": seen.connection.default_ca if ca is None else ca,
+        },
+        "namespace": seen.namespace if isinstance(seen.namespace, str) else None,
+        "versions": list(seen.served or ()),
+        "component": components,
+        "name": seen.name or "",
+        "registry_exists": None if isinstance(registry, RegistryError) else registry is not None,
+        "database_checkable": database is not None and isinstance(seen.namespace, str) and _readable(seen),
+    }
+
+
+def _readable(seen: Observed) -> bool:
+    """Whether all that a check of the database reads is there for this user."""
+    return not seen.invalid and not any(isinstance(source.text, RegistryError) for source in seen.sources)
+
+
+def _credentials(params: Mapping[str, Any]) -> dict[str, object]:
+    """The authentication options that were given, as options or in the environment; only whether they were counts."""
+    found: dict[str, object] = {}
+    for option in CREDENTIALS:
+        names = VARIABLES.get(option, (option.upper(),))
+        found[option] = bool(params.get(option)) or any(os.environ.get(f"K8S_AUTH_{name}") for name in names)
+    return found
+
+
+def look(cluster: Cluster, wanted: Wanted) -> tuple[Observed, Database | None]:
+    """What is seen, and the database that the registry will use, as far as it is known.
+
+    Raises RegistryError where the API server gives no answer, or does not know the user.
+    """
+    connection = cluster.connection()
+    user = _user(cluster)
+    namespace = _seen(lambda: registries_namespace(cluster, wanted.namespace))
+    registry = _registry(cluster, namespace, wanted.name)
+    database, invalid = _database(wanted, registry if isinstance(registry, dict) else None)
+    place = namespace if isinstance(namespace, str) else None
+    seen = Observed(
+        job=wanted.job,
+        name=wanted.name,
+        namespace=namespace,
+        now=datetime.now(timezone.utc),
+        connection=connection,
+        user=user,
+        overruled=overruled(wanted.credentials or {}),
+        invalid=invalid,
+        said_namespace=platform_namespace(cluster) if wanted.namespace else place,
+        namespace_object=_seen(lambda: cluster.get("Namespace", None, place)) if place else None,
+        components=_listed(cluster, "DataScienceCluster"),
+        served=_served(cluster),
+        operators=_listed(cluster, "Deployment", f"metadata.name={OPERATOR}") or [],
+        registry=registry,
+        elsewhere=_elsewhere(cluster, wanted.name, place),
+        missing=_missing(cluster, wanted, place) if place else (),
+        probe=_probe(cluster, wanted, place, registry),
+        sources=tuple(_sources(cluster, place, database)) if place and database else (),
+    )
+    return seen, database
+
+
+def _seen(get: Callable[[], T]) -> T | RegistryError:
+    """What there is, or why it cannot be seen. An API server that gives no answer is no such reason."""
+    try:
+        return get()
+    except RegistryError as error:
+        if type(error) in (Forbidden, Missing, RegistryError):
+            return error
+        raise
+
+
+def _listed(cluster: Cluster, kind: str, selector: str = "") -> list[Object] | RegistryError | None:
+    """The objects in all namespaces; None where the cluster has no such kind."""
+    try:
+        return cluster.list(kind, field_selector=selector)[0]
+    except Missing:
+        return None
+    except Forbidden as error:
+        return error
+
+
+def _user(cluster: Cluster) -> str:
+    """The user's name, as the API server knows it. Kubernetes before 1.28 does not tell."""
+    try:
+        return str(cluster.about_self("SelfSubjectReview", {})["userInfo"].get("username", ""))
+    except (Missing, Forbidden):
+        return ""
+
+
+def _served(cluster: Cluster) -> tuple[str, ...] | None:
+    try:
+        return cluster.served_versions()
+    except Missing:
+        return None
+
+
+def _registry(cluster: Cluster, namespace: str | RegistryError, name: str | None) -> Object | RegistryError | None:
+    if not name or not isinstance(namespace, str):
+        return None
+    return _seen(lambda: cluster.get("ModelRegistry", namespace, name))
+
+
+def _elsewhere(cluster: Cluster, name: str | None, namespace: str | None) -> tuple[str, ...] | RegistryError:
+    """Other namespaces that have a registry of that name."""
+    if not name:
+        return ()
+    found = _listed(cluster, "ModelRegistry", f"metadata.name={name}")
+    if isinstance(found, RegistryError):
+        return found
+    return tuple(item["metadata"]["namespace"] for item in found or () if item["metadata"]["namespace"] != namespace)
+
+
+def _database(wanted: Wanted, registry: Object | None) -> tuple[Database | None, tuple[InvalidInput, ...]]:
+    """The database as the registry will use it. A plan that says nothing of it yet is none that is wrong."""
+    if wanted.job not in ("create", "update") or (wanted.database is None and registry is None):
+        return None, wanted.invalid
+    try:
+        return candidate(wanted.database, registry), wanted.invalid
+    except InvalidInput as error:
+        return None, (*wanted.invalid, *(() if wanted.invalid else (error,)))
+
+
+def _missing(cluster: Cluster, wanted: Wanted, namespace: str) -> tuple[Right, ...]:
+    """The rights that the job takes and the user lacks.
+
+    One request lists the rules that the user has. It need not know all, so what is not in it is asked for one by one.
+    """
+    rights = rights_for(wanted.job, wanted.name, wanted.database)
+    rules = cluster.about_self("SelfSubjectRulesReview", {"namespace": namespace}).get("resourceRules") or ()
+    doubtful = [right for right in rights if not ruled(right, rules)]
+
+    def allowed(right: Right) -> bool:
+        spec = {"resourceAttributes": {**right.attributes, "namespace": namespace}}
+        return cluster.review("SelfSubjectAccessReview", None, spec).allowed
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        answers = list(pool.map(allowed, doubtful))
+    return tuple(right for right, answer in zip(doubtful, answers) if not answer)
+
+
+def _probe(cluster: Cluster, wanted: Wanted, namespace: str | None, registry: Object | RegistryError | None) -> Probe:
+    """A dry run of what the job will write: the operator's webhooks are asked, and nothing is stored."""
+    if namespace is None or wanted.job not in ("create", "update") or wanted.invalid:
+        return Probe()
+    try:
+        if isinstance(registry, dict):
+            change = Change("ModelRegistry", namespace, registry["metadata"]["name"], "patch", {})
+        elif wanted.job == "create" and registry is None:
+            change = _creation(cluster, wanted, namespace)
+        else:
+            return Probe()
+        cluster.write(change, dry_run=True)
+    except RegistryError as error:
+        return Probe(True, error)
+    return Probe(True)
+
+
+def _creation(cluster: Cluster, wanted: Wanted, namespace: str) -> Change:
+    """Of a registry of the name, or of one that nobody has; on a database that is never asked."""
+    name = wanted.name or f"preflight-{secrets.token_hex(4)}"
+    database = Database(type="mysql", host="localhost", name="preflight", username="preflight")
+    body = wanted_registry(Registry(name, database=database), cluster.version(), None)
+    change = creation_of(body, namespace, name)
+    # Without fields of its own, it would be taken for none.
+    spec = {"rest": {}, **({"grpc": {}} if cluster.version() == "v1alpha1" else {}), **change.body["spec"]}
+    return Change(change.kind, namespace, name, "create", {**change.body, "spec": spec})
+
+
+def _sources(cluster: Cluster, namespace: str, database: Database) -> Iterator[Source]:
+    """What the registry server will read from Secrets and ConfigMaps."""
+    options = {"password": "database.password_secret", "ca_pem": "database.tls"}
+    verified = bool(database.tls and (verifies(database.tls) or database.tls.mode in ("verify-ca", "verify-full")))
+    for use, (kind, ref) in references(database).items():
+        option = options.get(use, f"database.tls.{use}_secret")
+        text = _text(cluster, namespace, kind, ref)
+        yield Source(kind, ref.name, ref.key, option, text, use == "ca_pem", verified)
+
+
+def _text(cluster: Cluster, namespace: str, kind: str, ref: KeyRef) -> str | RegistryError:
+    """The value of a key, in clear only for certificates in a ConfigMap or CA Secret: the caller looks at no other."""
+    what = f"{kind} {ref.name}"
+    try:
+        item = cluster.get(kind, namespace, ref.name)
+    except Forbidden as error:
+        return error
+    if item is None:
+        return Missing(what, "it does not exist", "Create it.")
+    value = {**(item.get("binaryData") or {}), **(item.get("data") or {})}.get(ref.key)
+    if value is None:
+        return Missing(what, f"it has no key {ref.key}", "Add the key.")
+    if isinstance(value, Sealed):
+        return base64.b64decode(value.reveal()).decode(errors="replace")
+    return str(value)

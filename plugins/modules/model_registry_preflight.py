@@ -1,0 +1,185 @@
+#!/usr/bin/python
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Module model_registry_preflight: what of the cluster stands against a job, before it is begun."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: model_registry_preflight
+short_description: Check the cluster before a model registry is created, edited, shared or deleted
+version_added: 0.1.0
+author:
+  - The opendatahub.model_registry authors (@opendatahub-io)
+description:
+  - Says what stands against a job before it is begun, all at once. It looks whether the model registry component is enabled, its
+    API served and its operator running; whether the namespace is the platform's; which rights the user lacks; whether the name
+    is free in the whole cluster; whether the Secrets and certificates that the database takes are there and valid; and how the
+    API server itself is trusted.
+  - What the user may not see is said to be unchecked, and no reason to fail.
+  - The database is checked by M(opendatahub.model_registry.mysql_auth_check). The role P(opendatahub.model_registry.preflight#role)
+    runs both.
+  - Nothing is stored. For the jobs V(create) and V(update) a dry run of the registry is sent to the API server, which asks the
+    operator's webhooks about it.
+extends_documentation_fragment:
+  - kubernetes.core.k8s_auth_options
+  - opendatahub.model_registry.attributes.info
+  - opendatahub.model_registry.attributes.actiongroup
+  - opendatahub.model_registry.namespace
+  - opendatahub.model_registry.database
+options:
+  job:
+    description:
+      - What is going to be done. It decides which rights are needed, and whether a registry must exist.
+      - V(grant) is what M(opendatahub.model_registry.model_registry_permissions) does.
+    type: str
+    choices: [create, update, teardown, grant]
+    default: create
+  name:
+    description:
+      - The resource name of the registry. Without it, nothing is said about the name.
+    type: str
+  display_name:
+    description:
+      - The name that people see, from which the resource name is derived where O(name) is not given.
+    type: str
+  database:
+    description:
+      - The database that the registry is going to use, as M(opendatahub.model_registry.model_registry) takes it.
+      - For a registry that exists, give only what shall change.
+    suboptions:
+      password:
+        description:
+          - The account's password. It is not sent anywhere.
+      password_secret:
+        description:
+          - A Secret in the registries namespace that holds the account's password. It is read to see whether it has the key.
+  fail_on:
+    description:
+      - The findings that make the task fail. All findings are returned either way.
+      - V(warning) stands for warnings and blockers.
+    type: str
+    choices: [blocker, warning, never]
+    default: blocker
+seealso:
+  - module: opendatahub.model_registry.mysql_auth_check
+  - module: opendatahub.model_registry.model_registry
+requirements:
+  - python >= 3.9
+  - kubernetes >= 24.2.0
+"""
+
+EXAMPLES = r"""
+- name: Can a registry be created?
+  opendatahub.model_registry.model_registry_preflight:
+    job: create
+    name: fraud
+    database:
+      type: mysql
+      host: mysql.databases.svc.cluster.local
+      name: fraud
+      username: fraud
+      password_secret:
+        name: fraud-db
+        key: database-password
+      tls:
+        ca_bundle: cluster
+
+- name: What may this user not do?
+  opendatahub.model_registry.model_registry_preflight:
+    job: grant
+    name: fraud
+    fail_on: never
+  register: seen
+
+- name: Show it
+  ansible.builtin.debug:
+    msg: "{{ seen.table }}"
+"""
+
+RETURN = r"""
+findings:
+  description: What was found, the most severe first. Also returned where the task fails.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    code: {description: The finding as a short code., type: str, returned: always, sample: rights_missing}
+    severity:
+      description:
+        - V(blocker) where the job cannot succeed, V(warning) for a risk, V(info) for what could not be checked or is good to know.
+      type: str
+      returned: always
+      sample: blocker
+    what: {description: What it is about., type: str, returned: always, sample: DataScienceCluster default-dsc}
+    why: {description: What is wrong with it., type: str, returned: always}
+    remedy: {description: What to do., type: str, returned: always}
+    rule: {description: Where the rule comes from., type: str, returned: always}
+    checked_as: {description: Empty here. Findings about a database have it., type: str, returned: always, sample: ""}
+    path: {description: Empty here. Findings about a database have it., type: str, returned: always, sample: ""}
+table:
+  description: The findings as lines of text, for people.
+  returned: always
+  type: list
+  elements: str
+facts:
+  description: What was seen.
+  returned: always
+  type: dict
+  contains:
+    user: {description: "Who the API server takes the user for. Empty before Kubernetes 1.28.", type: str, returned: always}
+    api:
+      description: How the API server is reached, with C(host), C(verified), C(ca) (given, kubeconfig or default) and C(ca_file).
+      type: dict
+      returned: always
+    namespace: {description: The registries namespace. Null where it is not known., type: str, returned: always}
+    versions: {description: The served versions of ModelRegistry., type: list, elements: str, returned: always}
+    component:
+      description: C(managementState) of each DataScienceCluster by its name. Null where they may not be read, or there is no such kind.
+      type: dict
+      returned: always
+    name: {description: The resource name., type: str, returned: always}
+    registry_exists: {description: Whether the registry is there. Null where it may not be read., type: bool, returned: always}
+    database_checkable:
+      description: Whether enough is known, and readable, to check the database with M(opendatahub.model_registry.mysql_auth_check).
+      type: bool
+      returned: always
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils._argspec import DATABASE_RULES, authentication, database
+from ..module_utils._core.errors import Unfit
+from ..module_utils._core.preflight_rules import JOBS
+from ..module_utils._core.table import failing
+from ..module_utils._module import Connect, Result, run_module
+from ..module_utils._preflight import preflight, wanted_from
+
+
+def main() -> None:
+    """Run the module."""
+    spec = {
+        **authentication(),
+        "job": {"type": "str", "choices": list(JOBS), "default": "create"},
+        "name": {"type": "str"},
+        "display_name": {"type": "str"},
+        "database": {"type": "dict", "options": database(), **DATABASE_RULES},
+        "fail_on": {"type": "str", "choices": ["blocker", "warning", "never"], "default": "blocker"},
+    }
+    module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
+    run_module(module, lambda connect, result: work(module, connect, result))
+
+
+def work(module: AnsibleModule, connect: Connect, result: Result) -> None:
+    """Look, fill the result, and fail where the findings are bad enough."""
+    wanted = wanted_from(module.params)
+    result.update(preflight(connect(), wanted))
+    bad = failing(result["findings"], module.params["fail_on"])
+    if bad:
+        why = " ".join(f"[{found['code']}] {found['what']}: {found['why']}. {found['remedy']}" for found in bad)
+        raise Unfit(f"preflight of {wanted.job}", why, "Mend these, then run the task again.")
+
+
+if __name__ == "__main__":
+    main()
