@@ -12,10 +12,16 @@ from ._core.export import ca_object, password_ref
 from ._core.manifests import PROXIES
 from ._core.model import Object, Registry
 from ._core.names import ca_config_map, password_secret, users_group
-from ._core.plan import Key, Observed
+from ._core.plan import UNUSED_SECRET, Key, Observed
 from ._core.removal import REGISTRY_LABEL, Dependents
 
-__all__ = ["observe_dependents", "observe_for_absent", "observe_for_present", "registries_namespace"]
+__all__ = [
+    "observe_dependents",
+    "observe_for_absent",
+    "observe_for_present",
+    "platform_namespace",
+    "registries_namespace",
+]
 
 FEW = 3
 """Up to so many objects of a kind are read one by one."""
@@ -27,14 +33,9 @@ def registries_namespace(cluster: Cluster, given: str | None) -> str:
     """The namespace where registries live: given, else what the platform says, else the well-known one that is there."""
     if given is not None:
         return given
-    for find in (_said_by_hub, _said_by_cluster):
-        try:
-            found = find(cluster)
-        except (Forbidden, Missing):
-            # Both objects are of the cluster, and not for everyone to see.
-            continue
-        if found:
-            return found
+    said = platform_namespace(cluster)
+    if said is not None:
+        return said
     there = [name for name in WELL_KNOWN if _exists(cluster, name)]
     if len(there) != 1:
         which = " and ".join(there or WELL_KNOWN)
@@ -45,6 +46,19 @@ def registries_namespace(cluster: Cluster, given: str | None) -> str:
         )
         raise RegistryError("namespace", why, "Give namespace.")
     return there[0]
+
+
+def platform_namespace(cluster: Cluster) -> str | None:
+    """The registries namespace in the platform's own words; None where it says nothing, or not to this user."""
+    for find in (_said_by_hub, _said_by_cluster):
+        try:
+            found = find(cluster)
+        except (Forbidden, Missing):
+            # Both objects are of the cluster, and not for everyone to see.
+            continue
+        if found:
+            return found
+    return None
 
 
 def _said_by_hub(cluster: Cluster) -> str | None:
@@ -116,6 +130,8 @@ def observe_dependents(cluster: Cluster, name: str) -> tuple[Dependents, list[st
     try:
         group = cluster.get("Group", None, users_group(name)) or {}
         members = tuple(group.get("users") or ())
+        if members:
+            warnings.append(f"The Group {users_group(name)} goes with the registry, and with it {', '.join(members)}.")
     except Forbidden as error:
         warnings.append(f"It is not known who is in the Group {users_group(name)}, which goes too. {error.next_step}")
     return Dependents(services, members), warnings
@@ -127,12 +143,17 @@ def _registries(cluster: Cluster, namespace: str) -> dict[str, Object]:
 
 def _stores(registry: Registry, existing: Object | None) -> Iterable[tuple[str, str]]:
     """The objects, by kind and name, that hold what the user gives in clear, and what depends on them."""
+    used = password_ref((existing or {}).get("spec") or {})
+    own = password_secret(registry.name)
+    if UNUSED_SECRET in ((existing or {}).get("metadata", {}).get("annotations") or {}):
+        yield "Secret", own
     database = registry.database
     if database is None:
         return
+    if used and used.name == own and (database.password_secret or database.generate):
+        yield "Secret", own
     if database.password is not None:
-        yield "Secret", password_secret(registry.name)
-        used = password_ref((existing or {}).get("spec") or {})
+        yield "Secret", own
         if used:
             yield "Secret", used.name
     has_pem = database.tls is not None and database.tls.ca_pem is not None

@@ -296,3 +296,65 @@ def test_removals_that_need_a_yes(spec: Object, dependents: Dependents, words: s
     with pytest.raises(Refused, match=words):
         plan_absent("demo", observed(registry), dependents, Confirmed())
     assert plan_absent("demo", observed(registry), dependents, Confirmed(True, True)).plan.changes
+
+
+UNUSED = "ansible.opendatahub.io/unused-secret"
+ELSEWHERE = Registry("demo", database=Database(password_secret=KeyRef("vault", "password")))
+
+
+def world(registry: Object, *secrets: Object, **others: Object) -> Observed:
+    """Some registries and Secrets."""
+    objects = {("Secret", "ns", item["metadata"]["name"]): item for item in secrets}
+    return Observed("ns", "v1beta1", {"demo": registry, **others}, objects)
+
+
+def marked(name: str | None) -> Object:
+    """A registry on a Secret of the user's, cut before its own one was deleted."""
+    registry = stored(passwordSecret={"name": "vault", "key": "password"})
+    registry["metadata"]["annotations"] = {UNUSED: name} if name else {}
+    return registry
+
+
+def test_an_own_secret_that_is_used_no_more_goes_after_the_rollout() -> None:
+    plan = plan_present(ELSEWHERE, world(stored(), secret()), NOW)
+    (patch,) = plan.changes
+    assert patch.body["metadata"]["annotations"] == {UNUSED: "demo-db-password"}
+    assert patch.body["spec"] == {"mysql": {"passwordSecret": {"name": "vault", "key": "password"}}}
+    assert [(change.action, change.kind) for change in sorted(plan.settling, key=layer)] == [
+        ("delete", "Secret"),
+        ("patch", "ModelRegistry"),
+    ]
+    assert plan.settling[0].body == {"preconditions": {"uid": "s", "resourceVersion": "8"}}
+    assert plan.settling[1].body == {"metadata": {"annotations": {UNUSED: None}}}
+
+
+def test_a_run_that_was_cut_before_that_is_finished() -> None:
+    left = plan_present(ELSEWHERE, world(marked("demo-db-password"), secret()), NOW)
+    assert not left.changes and [change.action for change in left.settling] == ["delete", "patch"]
+    deleted = plan_present(ELSEWHERE, world(marked("demo-db-password")), NOW)
+    assert not deleted.changes and [change.action for change in deleted.settling] == ["patch"]
+    done = plan_present(ELSEWHERE, world(marked(None)), NOW)
+    assert not done.changes and not done.settling
+
+
+@pytest.mark.parametrize(
+    "observed",
+    [
+        world(stored()),
+        world(stored(), secret(labels={})),
+        world(stored(), secret(), other=stored()),
+        world(stored(), secret(), other=stored(passwordSecret=None, sslKeySecret={"name": "demo-db-password"})),
+    ],
+    ids=["not there", "not ours", "another one's password", "another one's key"],
+)
+def test_a_secret_that_somebody_may_need_stays(observed: Observed) -> None:
+    plan = plan_present(ELSEWHERE, observed, NOW)
+    assert "metadata.annotations" not in str(plan.changes) and UNUSED not in str(plan.changes[0].body)
+    assert not plan.settling
+
+
+def test_back_to_the_own_secret_before_it_was_deleted() -> None:
+    again = Registry("demo", database=Database(password="canary"))
+    plan = plan_present(again, world(marked("demo-db-password"), secret()), NOW)
+    (patch,) = [change for change in plan.changes if change.kind == "ModelRegistry"]
+    assert patch.body["metadata"]["annotations"] == {UNUSED: None} and not plan.settling

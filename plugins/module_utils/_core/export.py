@@ -11,7 +11,7 @@ from .model import KeyRef, Object
 from .names import ca_config_map
 from .params import CA_BUNDLE, CA_BUNDLE_KEYS
 
-__all__ = ["ca_object", "database_type", "described", "is_own_ca", "is_own_secret", "password_ref", "proxy_of"]
+__all__ = ["ca_object", "database_type", "described", "is_own_ca", "is_own_secret", "password_ref", "proxy_of", "uses"]
 
 
 def described(registry: Object) -> Object:
@@ -61,6 +61,14 @@ def ca_object(spec: Object) -> tuple[str, str] | None:
         if database.get(field):
             return kind, database[field]["name"]
     return None
+
+
+def uses(spec: Object, kind: str, name: str) -> bool:
+    """Whether any field of the spec's database names that Secret or ConfigMap."""
+    fields = spec.get(database_type(spec) or "") or {}
+    return any(
+        field.endswith(kind) and isinstance(ref, dict) and ref.get("name") == name for field, ref in fields.items()
+    )
 
 
 def is_own_secret(secret: Object, registry: str) -> bool:

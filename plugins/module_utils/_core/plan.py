@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from .errors import InvalidInput, Refused
-from .export import ca_object, database_type, is_own_ca, is_own_secret, password_ref, proxy_of
+from .export import ca_object, database_type, is_own_ca, is_own_secret, password_ref, proxy_of, uses
 from .manifests import MARK, PASSWORD_KEY, PROXIES, check_spec, wanted_ca, wanted_registry, wanted_secret
 from .model import KeyRef, Object, Registry
 from .names import ca_config_map, password_secret
@@ -17,6 +17,7 @@ from .patch import applied, merge_patch, present_fields, restricted
 __all__ = [
     "RESTARTED",
     "RESTART_PENDING",
+    "UNUSED_SECRET",
     "Change",
     "Key",
     "Observed",
@@ -32,6 +33,8 @@ Key = tuple[str, str, str]
 """Kind, namespace and name of an object."""
 RESTART_PENDING = "ansible.opendatahub.io/restart-pending"
 """Annotation on a Secret or ConfigMap: since when the registry's pods have to be restarted to see what it holds now."""
+UNUSED_SECRET = "ansible.opendatahub.io/unused-secret"  # noqa: S105
+"""Annotation on a registry: its own Secret, which is deleted once all pods have the password from elsewhere."""
 RESTARTED = "kubectl.kubernetes.io/restartedAt"
 """Annotation on a pod template, as `kubectl rollout restart` sets it."""
 
@@ -51,7 +54,7 @@ class Change:
     """The fields in question as they are, for the diff; None where there is no object."""
     after: Object | None = field(default=None, repr=False)
     needs: tuple[Key, ...] = ()
-    """Objects that must be written first, and for a creation its own key, where another one of its name must go first.
+    """Objects that must be written first, and its own key, where all deletions must come first.
 
     In a dry run they are not, and the server cannot be asked about this change.
     """
@@ -93,7 +96,7 @@ class Observed:
 def layer(change: Change) -> int:
     """The rank of a change: those of a lower one are made first, those of the same one at the same time."""
     if change.key in change.needs:
-        # In the place of an object that has to go first.
+        # In the place of an object that has to go first, or to say that nothing is left to go.
         return 5
     if change.action == "delete" or (change.kind, change.action) == ("RoleBinding", "patch"):
         # What a binding loses, another one may have got before.
@@ -122,10 +125,13 @@ def plan_present(registry: Registry, observed: Observed, now: str) -> Plan:
     change = _registry_change(registry, observed)
     changes = (*stores, *((change,) if change else ()))
     pending = _pending(registry.name, observed, stores) if existing else {}
+    tidying = _tidying(applied(existing, change.body) if change else existing, observed) if existing else ()
+    for gone in tidying:
+        pending.pop(gone.key, None)
+    settling = (*(_settled(observed, key) for key in pending), *tidying)
     if not pending:
-        return Plan(changes)
+        return Plan(changes, settling)
     restart = _restart(registry.name, observed, max(pending.values()), now)
-    settling = tuple(_settled(observed, key) for key in pending)
     return Plan((*changes, *((restart,) if restart else ())), settling)
 
 
@@ -219,10 +225,60 @@ def _registry_change(registry: Registry, observed: Observed) -> Change | None:
     spec = existing.get("spec") or {}
     registry = _with_type(registry, spec)
     wanted = wanted_registry(registry, observed.version, _changed_proxy(registry, spec))
+    wanted = _with_unused_secret(existing, wanted, observed)
     change = patch_of(_without_defaults(existing), wanted, observed.namespace)
     if change is not None:
         check_spec(applied(existing, change.body)["spec"])
     return change
+
+
+def _with_unused_secret(existing: Object, wanted: Object, observed: Observed) -> Object:
+    """What is wanted of the registry, with the mark on its own Secret where this very change leaves it unused.
+
+    The mark is in the same patch as the change, so that a run that is cut afterwards is finished by the next.
+    """
+    name = password_secret(existing["metadata"]["name"])
+    before, after = (password_ref(item.get("spec") or {}) for item in (existing, applied(existing, wanted)))
+    was_used, is_used = (ref is not None and ref.name == name for ref in (before, after))
+    marked = (existing["metadata"].get("annotations") or {}).get(UNUSED_SECRET)
+    if is_used:
+        mark = None
+    elif was_used and _is_left_over(existing, observed):
+        mark = name
+    else:
+        return wanted
+    if mark == marked:
+        return wanted
+    annotations = {**wanted.get("metadata", {}).get("annotations", {}), UNUSED_SECRET: mark}
+    return {**wanted, "metadata": {**wanted.get("metadata", {}), "annotations": annotations}}
+
+
+def _is_left_over(registry: Object, observed: Observed) -> bool:
+    """Whether the registry's own Secret is there, was made by this collection, and is no other registry's, too."""
+    own = registry["metadata"]["name"]
+    secret = observed.find("Secret", password_secret(own))
+    others = [other.get("spec") or {} for name, other in observed.registries.items() if name != own]
+    return (
+        secret is not None
+        and (secret["metadata"].get("labels") or {}).get(MARK) == own
+        and not any(uses(spec, "Secret", password_secret(own)) for spec in others)
+    )
+
+
+def _tidying(registry: Object, observed: Observed) -> tuple[Change, ...]:
+    """What is to be done about a Secret that is marked as unused: it goes, and then the mark."""
+    meta = registry["metadata"]
+    marked = (meta.get("annotations") or {}).get(UNUSED_SECRET)
+    if not marked:
+        return ()
+    body: Object = {"metadata": {"annotations": {UNUSED_SECRET: None}}}
+    before = {"metadata": {"annotations": {UNUSED_SECRET: marked}}}
+    key = ("ModelRegistry", observed.namespace, meta["name"])
+    unmark = Change(*key, "patch", body, before, {"metadata": {"annotations": {}}}, needs=(key,))
+    secret = observed.find("Secret", password_secret(meta["name"]))
+    if secret is None or not _is_left_over(registry, observed):
+        return (unmark,)
+    return deletion_of(secret, observed.namespace), unmark
 
 
 def _without_defaults(existing: Object) -> Object:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .errors import Refused
-from .export import ca_object, database_type, is_own_ca, is_own_secret, password_ref
+from .export import ca_object, database_type, is_own_ca, is_own_secret, password_ref, uses
 from .grants import grants_access, is_owned
 from .kinds import GROUP
 from .model import Object
@@ -93,22 +93,13 @@ def _verdict(name: str, spec: Object, item: Object, others: dict[str, Object]) -
     own = is_own_secret(item, name) if kind == "Secret" else is_own_ca(item, name, ca)
     if not own:
         return "it was not made for this registry alone" if (kind, object_name) in {*used, ca} else None
-    users = sorted(other for other, found in others.items() if _uses(found.get("spec") or {}, kind, object_name))
+    users = sorted(other for other, found in others.items() if uses(found.get("spec") or {}, kind, object_name))
     return f"used by {', '.join(users)}, too" if users else ""
 
 
 def _grant_verdict(name: str, binding: Object) -> str | None:
     """A binding that the registry owns is taken by the cluster."""
     return "" if grants_access(binding, name) and not is_owned(binding, name) else None
-
-
-def _uses(spec: Object, kind: str, name: str) -> bool:
-    """Whether any field of the spec's database names the object."""
-    fields = spec.get(database_type(spec) or "") or {}
-    place = {"Secret": "Secret", "ConfigMap": "ConfigMap"}[kind]
-    return any(
-        field.endswith(place) and isinstance(ref, dict) and ref.get("name") == name for field, ref in fields.items()
-    )
 
 
 def _database(spec: Object) -> Object | None:
