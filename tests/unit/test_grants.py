@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.access import (
+    Answer,
     lets_use,
     review_of,
     sources,
@@ -588,6 +589,28 @@ def test_existence_that_may_not_be_seen() -> None:
     assert "playbooks/files/registry-admin-cluster.yaml" in outcome.warnings[0]
     with pytest.raises(Forbidden):
         ensure(Namespaced(OWNER, role()), Wish("demo", frozenset({ANN})), must_exist=True)
+
+
+@pytest.mark.parametrize("allowed", ["SubjectAccessReview", "none"])
+def test_the_review_that_is_allowed_is_asked(allowed: str) -> None:
+    """Where neither is, the missing right is named, after the writes."""
+
+    class Choosy(FakeCluster):
+        def review(self, kind: str, namespace: str | None, spec: Object) -> Answer:
+            if kind != allowed:
+                raise Forbidden(kind, f"{kind} is forbidden", f"The user needs this rule: {kind}.")
+            return super().review(kind, namespace, spec)
+
+    cluster = Choosy(OWNER, role())
+    if allowed == "none":
+        with pytest.raises(Forbidden, match=r"rule: LocalSubjectAccessReview\. Or set verify to false"):
+            ensure(cluster, Wish("demo", SOME_USERS))
+    else:
+        assert ensure(cluster, Wish("demo", SOME_USERS)).verified
+    assert granted(cluster) == SOME_USERS
+
+
+SOME_USERS = frozenset({ANN, BOB})
 
 
 def test_escalation_is_explained() -> None:
