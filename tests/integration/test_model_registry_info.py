@@ -16,6 +16,8 @@ from registries import Registries
 from testbed.bed import Testbed
 
 INFO = "opendatahub.model_registry.model_registry_info"
+PERMISSIONS = "opendatahub.model_registry.model_registry_permissions"
+RBAC = "rbac.authorization.k8s.io"
 
 
 @pytest.fixture
@@ -26,15 +28,77 @@ def registries(bed: Testbed) -> Iterator[Registries]:
     made.remove()
 
 
-def info(bed: Testbed, **options: Any) -> dict[str, Any]:
+class Others:
+    """Makes what others have set up in the namespace, and removes it after the test."""
+
+    def __init__(self, registries: Registries) -> None:
+        self.api, self.namespace = registries.api, registries.namespace
+        self.made: list[tuple[str, str]] = []
+
+    def role(self, name: str, registry: str) -> None:
+        """A role that lets its subjects get one Service."""
+        rule = {"apiGroups": [""], "resources": ["services"], "resourceNames": [registry], "verbs": ["get"]}
+        self._create("Role", name, rules=[rule])
+
+    def bind(self, name: str, role: tuple[str, str], *subjects: tuple[str, str], dashboard: str = "") -> None:
+        """A RoleBinding; dashboard: the registry that the dashboard lists it for."""
+        labels = {"app": dashboard, "component": "model-registry", "opendatahub.io/dashboard": "true"}
+        labels |= {f"app.kubernetes.io/{key}": "model-registry" for key in ("component", "part-of")}
+        labels["app.kubernetes.io/name"] = dashboard
+        found = [
+            {"kind": kind, "name": subject, "namespace": "data-science"}
+            if kind == "ServiceAccount"
+            else {"kind": kind, "name": subject, "apiGroup": RBAC}
+            for kind, subject in subjects
+        ]
+        ref = {"apiGroup": RBAC, "kind": role[0], "name": role[1]}
+        self._create("RoleBinding", name, labels if dashboard else None, roleRef=ref, subjects=found)
+
+    def members(self, group: str, *names: str) -> None:
+        """People in one of OpenShift's Groups."""
+        kind = {"apiVersion": "user.openshift.io/v1", "kind": "Group"}
+        self.api.patch({**kind, "metadata": {"name": group}, "users": names})
+
+    def _create(self, kind: str, name: str, labels: dict[str, str] | None = None, **body: Any) -> None:
+        meta = {"name": name, "namespace": self.namespace, "labels": labels or {}}
+        self.api.create({"apiVersion": f"{RBAC}/v1", "kind": kind, "metadata": meta, **body})
+        self.made.append((kind, name))
+
+    def remove(self) -> None:
+        """Delete all that was made."""
+        for kind, name in self.made:
+            self.api.delete(f"{RBAC}/v1", kind, name, self.namespace)
+
+
+@pytest.fixture
+def others(registries: Registries) -> Iterator[Others]:
+    """Makes what others have set up, and removes it after the test."""
+    made = Others(registries)
+    yield made
+    made.remove()
+
+
+def info(bed: Testbed, user: str = "registry-admin", **options: Any) -> dict[str, Any]:
     """The registries by name."""
-    result = play(bed, task(INFO, **options)).result
+    result = play(bed, task(INFO, **options), user=user).result
     assert not result["failed"] and not result["changed"], result
     return {registry["name"]: registry for registry in result["registries"]}
 
 
 def codes(registry: dict[str, Any]) -> set[str]:
     return {finding["code"] for finding in registry["findings"]}
+
+
+def lines(registry: dict[str, Any]) -> list[str]:
+    """Who can use it; those with a star are listed by the dashboard."""
+    return [
+        f"{'*' if one['dashboard'] else ''}{one['kind']} {one.get('namespace', '')}{one['name']}: {one['through']['name']}"
+        for one in registry["access"]
+    ]
+
+
+ADMINISTRATORS = ["User platform-admin: model-registry-admin", "User registry-admin: model-registry-admin"]
+"""The testbed's own: registry-admin.yaml lets them get all Services of the namespace."""
 
 
 def test_good_and_bad_registries(bed: Testbed, registries: Registries) -> None:
@@ -75,8 +139,8 @@ def test_good_and_bad_registries(bed: Testbed, registries: Registries) -> None:
     assert good["database"]["password_secret"] == shared and good["database"]["username"] == "info-good"
     assert good["tls"] == {"encrypted": False, "verified": False}
     assert codes(good) == {"plaintext", "shared_secret"}
-    group = {"name": "info-good-users", "subjects": [{"kind": "Group", "name": "info-good-users"}], "dashboard": False}
-    assert good["grants"] == [group], "what the operator itself grants is no finding"
+    assert lines(good) == ["Group info-good-users: info-good-users", *ADMINISTRATORS]
+    assert {one["verified"] for one in good["access"]} == {None}, "nobody was asked about"
 
     bad = found["info-bad"]["status"]
     assert (bad["state"], bad["reason"]) == ("failed", "access_denied")
@@ -113,7 +177,7 @@ def test_missing_rights_are_named_and_the_rest_is_shown(bed: Testbed, registries
     finally:
         registries.api.patch({**kind, "rules": role["rules"]})
     (found,) = played.result["registries"]
-    assert found["status"]["state"] == "ready" and "grants" not in found
+    assert found["status"]["state"] == "ready" and not {"access", "permissions"} & set(found)
     for resource in gone:
         assert any(f"resources: [{resource}], verbs: [list]" in words for words in played.result["warnings"]), resource
 
@@ -122,3 +186,78 @@ def test_who_may_see_nothing_is_told_the_rule(bed: Testbed) -> None:
     played = play(bed, task(INFO, namespace=bed.flavour.registries_namespace), user="nobody")
     assert played.result["failed"]
     assert "resources: [modelregistries], verbs: [list]" in played.result["msg"]
+
+
+def test_who_can_use_a_registry(bed: Testbed, registries: Registries, others: Others) -> None:
+    """By what the dashboard lists, by what it does not, by other roles, by the Group; and the API server agrees."""
+    registries.make("info-who")
+    registries.available("info-who")
+    own = ("Role", "registry-user-info-who")
+    others.bind("dashboard-permissions-infoann1", own, ("User", "info:Ann Smith"), dashboard="info-who")
+    others.bind("dashboard-permissions-infoprj1", own, ("Group", "system:serviceaccounts:info"), dashboard="info-who")
+    others.bind("dashboard-permissions-infosa1", own, ("ServiceAccount", "runner"), dashboard="info-who")
+    others.bind("info-unlabelled", own, ("Group", "system:authenticated"))
+    others.bind("info-several", own, ("User", "info:Ann Smith"), ("Group", "info-team"), dashboard="info-who")
+    others.role("info-helper", "info-who")
+    others.role("info-elsewhere", "another")
+    others.bind("info-helpers", ("Role", "info-helper"), ("User", "info-helper"))
+    others.bind("info-elsewhere", ("Role", "info-elsewhere"), ("User", "info-nobody"))
+    others.bind("info-viewers", ("ClusterRole", "view"), ("User", "info-viewer"))
+    others.members("info-who-users", "alice", "bob")
+
+    played = play(bed, task(INFO, name="info-who", access="verified"), user="platform-admin")
+    assert not played.writes and not played.result.get("warnings"), played.result
+    (found,) = played.result["registries"]
+    assert lines(found) == [
+        "Group info-team: info-several",
+        "Group info-who-users: info-who-users",
+        "Group system:authenticated: info-unlabelled",
+        "*Project info: dashboard-permissions-infoprj1",
+        "*ServiceAccount data-sciencerunner: dashboard-permissions-infosa1",
+        "User alice: info-who-users",
+        "User bob: info-who-users",
+        "User info-helper: info-helpers",
+        "User info-viewer: info-viewers",
+        "*User info:Ann Smith: dashboard-permissions-infoann1",
+        "User info:Ann Smith: info-several",
+        *ADMINISTRATORS,
+    ]
+    assert {one["verified"] for one in found["access"]} == {True}
+    through = {one["name"]: one["through"] for one in found["access"]}
+    assert through["info-viewer"] == {"kind": "RoleBinding", "name": "info-viewers", "role": "ClusterRole view"}
+    assert through["alice"] == {"kind": "Group", "name": "info-who-users"}
+    about = {finding["what"] for finding in found["findings"] if finding["code"] in ("hidden_grant", "duplicate_grant")}
+    assert about == {"RoleBinding info-several", "RoleBinding info-unlabelled", "User info:Ann Smith"}
+    assert found["permissions"] == {
+        "users": ["info:Ann Smith"],
+        "groups": ["info-team", "system:authenticated"],
+        "projects": ["info"],
+        "service_accounts": [{"namespace": "data-science", "name": "runner"}],
+        "members": ["alice", "bob"],
+    }
+
+    listed = play(bed, task(INFO, name="info-who"), task(INFO, name="info-who", access="none"))
+    ((less,), (nothing,)) = (result["registries"] for result in listed.results)
+    unseen = {"User alice: info-who-users", "User bob: info-who-users", "User info-viewer: info-viewers"}
+    assert set(lines(found)) - set(lines(less)) == unseen and less["permissions"]["members"] is None
+    for resource in ("clusterroles", "groups"):
+        assert any(f"resources: [{resource}], verbs: [get]" in words for words in listed.results[0]["warnings"])
+    assert not {"access", "permissions"} & set(nothing) and not listed.results[1].get("warnings")
+
+
+def test_permissions_can_be_given_back(bed: Testbed, registries: Registries) -> None:
+    """What is shown is what the module makes: it finds nothing left to do."""
+    registries.make("info-back")
+    registries.available("info-back")
+    given: dict[str, Any] = {
+        "users": ["Ann Smith", "kube:admin"],
+        "groups": ["cn=a,ou=b"],
+        "projects": ["data-science"],
+    }
+    given |= {"service_accounts": [{"namespace": "data-science", "name": "runner.1"}], "members": ["alice"]}
+    made = play(bed, task(PERMISSIONS, registry="info-back", **given), user="platform-admin").result
+    assert made["changed"], made
+    exported = info(bed, user="platform-admin", name="info-back")["info-back"]["permissions"]
+    assert exported == given
+    again = play(bed, task(PERMISSIONS, registry="info-back", state="exact", **exported), user="platform-admin")
+    assert not again.result["failed"] and not again.result["changed"] and not again.writes, again.result

@@ -10,28 +10,53 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._argspec import registry, waiting
-from ansible_collections.opendatahub.model_registry.plugins.modules.model_registry import DOCUMENTATION
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._argspec import (
+    checking,
+    permissions,
+    registry,
+    waiting,
+)
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.preflight_rules import JOBS
+from ansible_collections.opendatahub.model_registry.plugins.modules import model_registry, model_registry_permissions
 from jinja2 import Environment, meta
 
 Spec = dict[str, Any]
 
 ROOT = Path(__file__).resolve().parents[2]
-ROLES = ("create", "update", "teardown")
-DOCUMENTED: Spec = yaml.safe_load(DOCUMENTATION)["options"]
+ROLES = ("create", "update", "grant", "teardown", "preflight")
+PAGES = {"grant": "sharing"}
+"""The pages of playbooks that are not called like them."""
+DOCUMENTED: Spec = yaml.safe_load(model_registry.DOCUMENTATION)["options"]
+PERMISSIONS: Spec = yaml.safe_load(model_registry_permissions.DOCUMENTATION)["options"]
 COMMON: Spec = {"namespace": {"type": "str"}, **waiting()}
 NAME: Spec = {"name": {"type": "str", "required": True}}
+FIRST: Spec = {"preflight": {"type": "bool", "default": True}}
 EXPECTED: dict[str, Spec] = {
-    "create": {**registry(), **COMMON},
-    "update": {**registry(), **COMMON, **NAME},
+    "create": {**registry(), **COMMON, **FIRST},
+    "update": {**registry(), **COMMON, **NAME, **FIRST},
+    "preflight": {
+        "job": {"type": "str", "choices": list(JOBS), "default": "create"},
+        **{name: registry()[name] for name in ("name", "display_name", "database")},
+        "namespace": COMMON["namespace"],
+        **checking(),
+        # The default is the module's own.
+        "relay_command": {"type": "list", "elements": "str"},
+    },
+    "grant": {
+        **permissions(),
+        **{name: PERMISSIONS[name] for name in ("registry", "state", "adopt", "verify", "must_exist")},
+        **COMMON,
+        "wait_timeout": PERMISSIONS["wait_timeout"],
+    },
     "teardown": {
         **NAME,
         "confirm": {"type": "str", "default": ""},
+        "save_permissions": {"type": "path", "default": ""},
         **{name: DOCUMENTED[name] for name in ("force", "delete_generated_data")},
         **COMMON,
     },
 }
-FILTERS = ("dict2items", "items2dict")
+FILTERS = ("bool", "dict2items", "items2dict", "combine", "split", "zip", "regex_replace", "from_yaml")
 """Ansible's own filters that the playbooks use."""
 COMPARED = ("type", "choices", "default", "required", "elements")
 
@@ -71,8 +96,9 @@ def test_defaults_are_as_specified(role: str) -> None:
 @pytest.mark.parametrize("role", ROLES)
 def test_every_option_is_handed_on(role: str) -> None:
     """An option that no task uses would be accepted and do nothing."""
-    tasks = (ROOT / "roles" / role / "tasks" / "main.yml").read_text()
-    assert [name for name in options(role) if name not in tasks] == []
+    files = [ROOT / "roles" / role / folder / "main.yml" for folder in ("tasks", "vars")]
+    texts = "".join(file.read_text() for file in files if file.exists())
+    assert [name for name in options(role) if name not in texts] == []
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -96,6 +122,6 @@ def test_pages_list_the_flat_variables(playbook: str) -> None:
     environment = Environment(autoescape=True)
     environment.filters.update(dict.fromkeys(FILTERS, str))
     used = {name for text in texts for name in meta.find_undeclared_variables(environment.parse(text))}
-    used = {name for name in used if not name.startswith("answers_")} - {"omit", "lookup"}
-    page = (ROOT / "docs" / f"{playbook}.md").read_text()
+    used = {name for name in used if not name.startswith("answers_")} - {"omit", "lookup", "dict"}
+    page = (ROOT / "docs" / f"{PAGES.get(playbook, playbook)}.md").read_text()
     assert used == set(re.findall(r"^\| `([a-z0-9_]+)` \|", page, re.MULTILINE))

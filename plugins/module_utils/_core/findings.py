@@ -237,7 +237,7 @@ def _bindings(name: str, _registry: Object, inventory: Inventory) -> Iterator[Fi
         if len(entry["bindings"]) > 1:
             what = " ".join(filter(None, [entry["kind"], entry.get("namespace"), entry["name"]]))
             why = f"several RoleBindings grant access to it: {', '.join(entry['bindings'])}. To delete one of them takes nothing away"
-            remedy = "Leave one with the option adopt of model_registry_permissions, or keep it in mind."
+            remedy = "Name it in model_registry_permissions with adopt, which leaves one of them, or keep it in mind."
             yield Finding("duplicate_grant", "note", what, why, remedy)
 
 
