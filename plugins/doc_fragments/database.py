@@ -52,6 +52,7 @@ options:
         description:
           - An existing Secret in the registries namespace that holds the account's password, instead of
             O(database.password). It is not read, changed or deleted.
+          - The Secret that the registry had of its own, made by this collection, is deleted after the rollout.
         type: dict
         suboptions: &ref
           name:
