@@ -1,0 +1,280 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Checks a database as a registry would use it: what is it, which path leads there, what is it like, what is wrong."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any, Callable
+
+from ._cluster import Cluster
+from ._core.candidate import candidate
+from ._core.errors import Forbidden, InvalidInput, Missing, RegistryError
+from ._core.hosts import (
+    DIRECT,
+    PORT_FORWARD,
+    RELAY,
+    SERVICE,
+    Found,
+    Host,
+    Reach,
+    Trouble,
+    choose_path,
+    host_of,
+    reach,
+    wrong_form,
+)
+from ._core.model import Database, Object
+from ._core.relays import Relay
+from ._core.requirement import Requirement
+from ._credentials import Credentials, read_credentials, references
+from ._examine import examine
+from ._observe import registries_namespace
+from ._path import Path, direct, port_forward, relay
+from ._requirement import find_requirement
+
+__all__ = ["Check", "Outcome", "Place", "check"]
+
+UNSEEN = "What cannot be seen is not judged"
+SEVERITIES = ("blocker", "warning", "info")
+
+
+@dataclass(frozen=True)
+class Check:
+    """What is to be checked, and how."""
+
+    given: Database | None
+    registry: str | None
+    via: str
+    required_plugin: str
+    timeout: int
+    """Seconds for the check itself, once the path is up."""
+    relay: Callable[[str, int], Relay] | None
+    """The relay to a host and port; None where none may be made."""
+
+
+@dataclass
+class Outcome:
+    """What a check has come to; filled as it goes."""
+
+    findings: list[Object] = field(default_factory=list)
+    facts: Object = field(default_factory=dict)
+    via: Object = field(default_factory=dict)
+    """path and why."""
+    requirement: Object = field(default_factory=dict)
+    """plugin and why."""
+    database: Object = field(default_factory=dict)
+    """type, host, port, name and username of what was checked."""
+    warnings: list[str] = field(default_factory=list)
+
+    def add(self, *troubles: Trouble) -> None:
+        """Keep what was found wrong before the database itself was asked."""
+        path = self.via.get("path", "")
+        self.findings += [{**asdict(trouble), "checked_as": "", "path": path} for trouble in troubles]
+
+    def of(self, *severities: str) -> list[Object]:
+        """The findings of these severities, the most severe first."""
+        found = [finding for finding in self.findings if finding["severity"] in severities]
+        return sorted(found, key=lambda finding: SEVERITIES.index(finding["severity"]))
+
+    @property
+    def unchecked(self) -> list[str]:
+        """What a user must not take for checked."""
+        return [
+            f"{found['what']}: {found['why']}. {found['remedy']}"
+            for found in self.findings
+            if found["code"] == "not_checked"
+        ]
+
+    def summary(self, bad: list[Object]) -> tuple[str, str, str]:
+        """The parts of an error that lists these findings."""
+        what = "database {name} of {username} on {host}:{port}".format_map(self.database)
+        lines = [f"[{found['code']}] {found['what']}: {found['why']}. {found['remedy']}" for found in bad]
+        return what, " ".join(lines), "Mend these, then run the task again."
+
+
+class Place:
+    """The cluster and the registries namespace. Nobody is asked before somebody needs to know."""
+
+    def __init__(self, connect: Callable[[], Cluster], namespace: str | None) -> None:
+        self._connect = connect
+        self._given = namespace
+        self._cluster: Cluster | None = None
+
+    @property
+    def cluster(self) -> Cluster:
+        """The connection, made at the first use."""
+        if self._cluster is None:
+            self._cluster = self._connect()
+        return self._cluster
+
+    @property
+    def namespace(self) -> str:
+        """The registries namespace."""
+        if self._given is None:
+            self._given = registries_namespace(self.cluster, None)
+        return self._given
+
+    def read(self, kind: str, name: str) -> Object | None:
+        """An object of the registries namespace."""
+        return self.cluster.get(kind, self.namespace, name)
+
+
+def check(wanted: Check, place: Place, outcome: Outcome, conceal: Callable[[str], None]) -> None:
+    """Check, and fill the outcome.
+
+    conceal: told of each secret that was read. Raises what keeps the check from being made at all; a database that
+    cannot be reached from here is a finding.
+    """
+    database = candidate(wanted.given, _registry(wanted.registry, place))
+    outcome.database = {name: getattr(database, name) for name in ("type", "host", "port", "name", "username")}
+    if database.generate:
+        outcome.add(_generated(database))
+        return
+    credentials = Credentials()
+    if references(database) or database.password:
+        read = place.read if references(database) else _nothing
+        credentials = read_credentials(read, database, conceal)
+        outcome.add(*credentials.troubles)
+    requirement = _requirement(wanted.required_plugin, database, place)
+    outcome.requirement = {"plugin": requirement.plugin, "why": requirement.why}
+    wrong = wrong_form(str(database.host))
+    if wrong is not None:
+        outcome.add(wrong)
+    if outcome.of("blocker"):
+        # Without the credentials or the right host, an answer would be about something else.
+        return
+    with _path(wanted, database, place, outcome) as path:
+        if path is not None:
+            facts, findings = examine(database, credentials, path, requirement, (outcome.via["path"], wanted.timeout))
+            outcome.facts = facts
+            outcome.findings += findings
+
+
+def _registry(name: str | None, place: Place) -> Object | None:
+    if name is None:
+        return None
+    found = place.read("ModelRegistry", name)
+    if found is None:
+        why = f"there is no registry of that name in namespace {place.namespace}"
+        raise Missing(f"ModelRegistry {name}", why, "Correct registry, or give database.")
+    return found
+
+
+def _nothing(_kind: str, _name: str) -> None:
+    return None
+
+
+def _generated(database: Database) -> Trouble:
+    why = "the operator runs the database for this registry alone: it makes account and database itself"
+    return Trouble("generated_database", "info", f"{database.type} database", why, "Nothing has to be prepared.")
+
+
+def _requirement(asked: str, database: Database, place: Place) -> Requirement:
+    if database.type != "mysql":
+        return Requirement("any", "the plugin is a matter of MySQL")
+    if asked != "auto":
+        return Requirement(asked, "it was asked for")
+    return find_requirement(place.cluster, place.namespace)
+
+
+@contextlib.contextmanager
+def _path(wanted: Check, database: Database, place: Place, outcome: Outcome) -> Iterator[Path | None]:
+    """The path to the database; None where there is none, which is a finding then.
+
+    Raises what stands against a path that the user has asked for by name.
+    """
+    with contextlib.ExitStack() as stack:
+        path = None
+        try:
+            if wanted.via == PORT_FORWARD:
+                place.cluster.check_port_forward()
+            host, seen = _look(database, wanted.via, place)
+            outcome.add(*seen.troubles)
+            if not seen.troubles:
+                chosen, why = choose_path(wanted.via, host, seen)
+                outcome.via = {"path": chosen, "why": why}
+                path = stack.enter_context(_open(chosen, wanted, (host, seen, int(database.port or 0)), place, outcome))
+        except InvalidInput:
+            raise
+        except Forbidden as error:
+            refused = _rights(database, error, place)
+            if wanted.via != "auto":
+                raise refused from None
+            outcome.add(_unchecked(database, refused))
+        except RegistryError as error:
+            if wanted.via != "auto":
+                raise
+            outcome.add(_unchecked(database, error))
+        yield path
+
+
+def _look(database: Database, via: str, place: Place) -> tuple[Host, Reach]:
+    """What the cluster has behind the host. Where the path needs no pod, somebody who may not look goes on without."""
+    given = str(database.host)
+    bare = "." not in given and ":" not in given
+    host = host_of(given, place.namespace if bare else "")
+    if host.kind != SERVICE:
+        return host, Reach()
+    try:
+        found = _found(place.cluster, host)
+    except Forbidden:
+        if via not in (DIRECT, RELAY):
+            raise
+        return host, Reach()
+    return host, reach(host, int(database.port or 0), found)
+
+
+def _found(cluster: Cluster, host: Host) -> Found:
+    service = cluster.get("Service", host.namespace, host.service)
+    if service is None:
+        return Found(None, elsewhere=_elsewhere(cluster, host))
+    return Found(service, cluster.get("Endpoints", host.namespace, host.service))
+
+
+def _elsewhere(cluster: Cluster, host: Host) -> tuple[str, ...]:
+    """The namespaces that have a Service of that name, as far as the user may see."""
+    try:
+        found = cluster.list("Service", field_selector=f"metadata.name={host.service}")[0]
+    except Forbidden:
+        return ()
+    return tuple(sorted(item["metadata"]["namespace"] for item in found))
+
+
+def _open(chosen: str, wanted: Check, target: tuple[Host, Reach, int], place: Place, outcome: Outcome) -> Any:
+    """The chosen path, not entered yet."""
+    host, seen, port = target
+    if chosen == PORT_FORWARD and seen.pod is not None:
+        return port_forward(place.cluster, seen.pod)
+    if chosen == RELAY and wanted.relay is None:
+        why = "in check mode no relay is made: its pod would be a change to the cluster"
+        outcome.add(
+            Trouble("not_checked", "warning", f"database on {host.given}", why, "Run it without check mode.", UNSEEN)
+        )
+        return contextlib.nullcontext()
+    if chosen == RELAY and wanted.relay is not None:
+        return relay(place.cluster, place.namespace, wanted.relay(host.dialled, port), outcome.warnings.append)
+    address = seen.address if wanted.via == "auto" and seen.address else (host.dialled, port)
+    return direct(*address)
+
+
+def _rights(database: Database, error: Forbidden, place: Place) -> Forbidden:
+    """All that a port-forward needs, not only what was refused first."""
+    host = host_of(str(database.host), place.namespace)
+    if host.kind != SERVICE or "Job" in error.what:
+        return error
+    rules = (
+        '{apiGroups: [""], resources: [services, endpoints], verbs: [get]} and '
+        '{apiGroups: [""], resources: [pods/portforward], verbs: [get, create]}'
+    )
+    step = f"For a port-forward, the user needs these rules in a Role in namespace {host.namespace}: {rules}."
+    return Forbidden(error.what, error.why, step)
+
+
+def _unchecked(database: Database, error: RegistryError) -> Trouble:
+    what = f"database {database.name} on {database.host}"
+    why = f"it was not checked: {error.what}: {error.why}"
+    step = f"{error.next_step} Or give via: direct, or via: relay with relay_image."
+    return Trouble("not_checked", "warning", what, why, step, UNSEEN)

@@ -1,0 +1,91 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Asks a database over a path that is up, and judges what it is like."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, is_dataclass
+from datetime import datetime, timezone
+from typing import Any
+
+from ._core.candidate import verifies
+from ._core.errors import RegistryError
+from ._core.hosts import Trouble
+from ._core.model import Database, Object, Tls
+from ._core.mysql_rules import Subject, judge
+from ._core.requirement import Requirement
+from ._credentials import Credentials
+from ._mysql import MISSING, Target, gather
+from ._path import Path
+
+__all__ = ["examine"]
+
+
+def examine(
+    database: Database, credentials: Credentials, path: Path, requirement: Requirement, how: tuple[str, int]
+) -> tuple[Object, list[Object]]:
+    """Facts and findings, as a result has them. how: the path's name, and the seconds that it may take.
+
+    Raises RegistryError where what is needed for asking is not installed here.
+    """
+    if database.type != "mysql":
+        return {}, [_shown(_unchecked(database), "", how[0])]
+    if MISSING is not None:
+        raise RegistryError(
+            "PyMySQL", "it is not installed for the Python that runs this module", "Install PyMySQL[rsa]."
+        )
+    target = _target(database, credentials)
+    facts = gather(path.open_socket, target, how[1])
+    subject = Subject(
+        target.username,
+        target.database,
+        target.server_name,
+        target.encrypted,
+        target.verified,
+        requirement.plugin,
+        how[0],
+        datetime.now(timezone.utc),
+    )
+    found = [_shown(told, facts.account.matched, how[0]) for told in judge(facts, subject)]
+    words = path.words() if facts.failure else ""
+    if words and found:
+        found[0]["why"] += f"; the relay says: {words}"
+    return _plain(facts), found
+
+
+def _target(database: Database, credentials: Credentials) -> Target:
+    tls = database.tls or Tls()
+    verified = verifies(tls)
+    return Target(
+        username=str(database.username),
+        database=str(database.name),
+        server_name=str(database.host).strip("[]"),
+        password=credentials.password,
+        encrypted=bool(verified or credentials.ca_pem or credentials.client_certificate),
+        verified=verified,
+        ca_pem=credentials.ca_pem,
+        client_certificate=credentials.client_certificate,
+        client_key=credentials.client_key,
+    )
+
+
+def _shown(told: Any, matched: str, path: str) -> Object:
+    return {**asdict(told), "checked_as": matched, "path": path}
+
+
+def _unchecked(database: Database) -> Trouble:
+    what = f"database {database.name} on {database.host}"
+    why = "it was not checked: the rules for PostgreSQL are not there"
+    return Trouble("not_checked", "warning", what, why, "Check account, password and privileges by hand.", "")
+
+
+def _plain(value: Any) -> Any:
+    """Facts as JSON has them."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return _plain(asdict(value))
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value.isoformat() if isinstance(value, datetime) else value

@@ -1,0 +1,289 @@
+#!/usr/bin/python
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Module mysql_auth_check: whether a registry will be able to use a database, before anything is made."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: mysql_auth_check
+short_description: Check whether a model registry can use a database
+version_added: 0.1.0
+author:
+  - The opendatahub.model_registry authors (@opendatahub-io)
+description:
+  - Logs in to a MySQL, MariaDB or PostgreSQL database as the registry server will, and says whether a registry will work
+    with it. What is wrong comes with the statement or server option that mends it.
+  - Looks at the host, the certificate and the versions of TLS, the account, its authentication plugin and its privileges,
+    the database's character set, the state of the registry's tables, and limits of the server.
+  - Writes nothing to the database, ever.
+  - Fails where a blocker is found, see O(fail_on).
+extends_documentation_fragment:
+  - kubernetes.core.k8s_auth_options
+  - opendatahub.model_registry.attributes.actiongroup
+  - opendatahub.model_registry.namespace
+  - opendatahub.model_registry.database
+attributes:
+  check_mode:
+    support: full
+    description:
+      - Can run in C(check_mode) and return changed status prediction without modifying target.
+    details:
+      - It changes nothing in either mode. No relay is made in check mode, so O(via=relay) checks nothing there and says so.
+  diff_mode:
+    support: N/A
+    description:
+      - Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
+  idempotent:
+    support: full
+    description:
+      - When run twice in a row outside check mode, with the same arguments, the second invocation indicates no change.
+  platform:
+    support: full
+    platforms: kubernetes
+    description:
+      - Target platforms of the module.
+    details:
+      - It runs where the Kubernetes API can be reached, mostly on the controller.
+options:
+  database:
+    description:
+      - The database to check, as M(opendatahub.model_registry.model_registry) takes it.
+      - Together with O(registry), it is what an edit of that registry would give.
+    suboptions:
+      type:
+        description:
+          - The kind of server. MariaDB counts as V(mysql), which is the default.
+      password:
+        description:
+          - The account's password.
+      password_secret:
+        description:
+          - A Secret in the registries namespace that holds the account's password, instead of O(database.password).
+            It is read for the check.
+  registry:
+    description:
+      - The name of a registry whose database is checked. Its password and certificates are read from where the registry
+        server gets them.
+      - One of O(registry) and O(database) is needed.
+    type: str
+  via:
+    description:
+      - The path to the database.
+      - V(direct) connects from where the module runs.
+      - V(port_forward) goes through the Kubernetes API to a pod behind the Service that the host names. It works outside
+        the cluster, where such names do not resolve. It cannot be used by a user who impersonates another.
+      - V(relay) goes through a short-lived pod in the registries namespace, so that the connection comes from where the
+        registry's connections will come from. It is made as a Job, needs the right to create and delete Jobs, and is
+        removed afterwards.
+      - V(auto) takes V(port_forward) where the host names a Service with pods, and V(direct) otherwise. Where that path
+        is not open to the user, the finding C(not_checked) says so.
+    type: str
+    choices: [auto, direct, port_forward, relay]
+    default: auto
+  relay_image:
+    description:
+      - The image of the relay. Any that has C(socat) will do, unless O(relay_command) says otherwise.
+      - It must run as an ordinary user, and be there for the cluster to pull.
+    type: str
+  relay_command:
+    description:
+      - What the relay's container runs. It must listen on TCP port V({listen}) and pass each connection on to V({host}) and
+        V({port}), which are filled in.
+    type: list
+    elements: str
+    default: [socat, "TCP-LISTEN:{listen},fork,reuseaddr", "TCP:{host}:{port}"]
+  relay_timeout:
+    description:
+      - Seconds in which the relay's pod must run.
+    type: int
+    default: 60
+  required_plugin:
+    description:
+      - The authentication plugin that the registry server needs of a MySQL account.
+      - V(native) is C(mysql_native_password), which registries of OpenShift AI up to 2.22 need. V(any) stands for all that
+        newer ones know.
+      - V(auto) finds it out from the versions and the schema that the cluster serves, and from its registries.
+    type: str
+    choices: [auto, native, any]
+    default: auto
+  connect_timeout:
+    description:
+      - Seconds for the whole check of the server, once the path is there. Setting a port-forward up has a limit of 5
+        seconds of its own, a relay O(relay_timeout).
+    type: int
+    default: 10
+  fail_on:
+    description:
+      - The findings that make the task fail. All findings are returned either way.
+      - V(warning) stands for warnings and blockers.
+    type: str
+    choices: [blocker, warning, never]
+    default: blocker
+notes:
+  - No connection to the Kubernetes API is made where nothing has to be asked of it. That is so with O(via=direct), a host
+    outside the cluster, O(database.password), certificates given in full, and O(required_plugin) other than V(auto).
+  - A verdict holds for the account that the server has matched with the address that the connection came from. Through a
+    port-forward that is the database's own loopback address, and a registry's pod may be matched with another account.
+    Then the finding advises V(relay).
+seealso:
+  - module: opendatahub.model_registry.model_registry
+requirements:
+  - python >= 3.9
+  - kubernetes >= 24.2.0
+  - PyMySQL >= 1.2.0, with C(rsa) for accounts with C(caching_sha2_password) without TLS
+  - psycopg, for PostgreSQL
+"""
+
+EXAMPLES = r"""
+- name: Will a registry work with this database?
+  opendatahub.model_registry.mysql_auth_check:
+    database:
+      host: mysql.databases.svc.cluster.local
+      name: fraud
+      username: fraud
+      password: "{{ vault_fraud_password }}"
+      tls:
+        ca_bundle: openshift_ai
+
+- name: Look at the database of a registry, whatever is found
+  opendatahub.model_registry.mysql_auth_check:
+    registry: fraud-models
+    fail_on: never
+  register: looked
+
+- name: Show what to do
+  ansible.builtin.debug:
+    msg: "{{ item.severity }}: {{ item.what }}: {{ item.why }} {{ item.remedy }}"
+  loop: "{{ looked.findings }}"
+  loop_control:
+    label: "{{ item.code }}"
+
+- name: A database that only the cluster reaches
+  opendatahub.model_registry.mysql_auth_check:
+    database:
+      host: mysql.internal.example.com
+      name: fraud
+      username: fraud
+      password_secret:
+        name: fraud-db
+        key: database-password
+    via: relay
+    relay_image: registry.example.com/tools/socat:1.8
+"""
+
+RETURN = r"""
+findings:
+  description: What was found, the most severe first. Also returned where the task fails.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    code: {description: The finding as a short code., type: str, returned: always, sample: charset}
+    severity:
+      description:
+        - V(blocker) where a registry cannot work so, V(warning) for a risk or for what could not be checked, V(info) for
+          what is good to know.
+      type: str
+      returned: always
+      sample: blocker
+    what: {description: What it is about., type: str, returned: always, sample: database fraud}
+    why: {description: What is wrong with it., type: str, returned: always}
+    remedy:
+      description: What to do, with statements or server options ready to paste. There is no password in it.
+      type: str
+      returned: always
+    rule: {description: Where the rule comes from., type: str, returned: always}
+    checked_as:
+      description: The account that the server has matched. Empty where nobody could log in.
+      type: str
+      returned: always
+      sample: "'fraud'@'%'"
+    path: {description: The path that was used. Empty where none was., type: str, returned: always, sample: port_forward}
+facts:
+  description: What is known of the server, the account and the database. Empty where the server could not be asked.
+  returned: always
+  type: dict
+database:
+  description: What was checked, with C(type), C(host), C(port), C(name) and C(username).
+  returned: always
+  type: dict
+via:
+  description: The path that was used. Empty where none was.
+  returned: always
+  type: dict
+  contains:
+    path: {description: "V(direct), V(port_forward) or V(relay).", type: str, returned: always, sample: port_forward}
+    why: {description: Why it is that one., type: str, returned: always}
+required_plugin:
+  description: The authentication plugin that was taken to be needed.
+  returned: always
+  type: dict
+  contains:
+    plugin: {description: V(native) or V(any)., type: str, returned: always, sample: any}
+    why: {description: How that is known., type: str, returned: always}
+"""
+
+from datetime import datetime, timezone
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils._argspec import CHECK_RULES, DATABASE_RULES, authentication, checking, database
+from ..module_utils._check import Check, Outcome, Place, check
+from ..module_utils._core.errors import Unfit
+from ..module_utils._core.params import database_from
+from ..module_utils._core.relays import Relay
+from ..module_utils._module import Connect, Result, run_module
+
+FAILING = {"blocker": ("blocker",), "warning": ("blocker", "warning"), "never": ()}
+
+
+def main() -> None:
+    """Run the module."""
+    spec = {
+        **authentication(),
+        **checking(),
+        "database": {"type": "dict", "options": database(), **DATABASE_RULES},
+        "registry": {"type": "str"},
+    }
+    rules = {**CHECK_RULES, "required_one_of": [("database", "registry")]}
+    module = AnsibleModule(argument_spec=spec, supports_check_mode=True, **rules)
+    run_module(module, lambda connect, result: work(module, connect, result))
+
+
+def work(module: AnsibleModule, connect: Connect, result: Result) -> None:
+    """Check, fill the result, and fail where the findings are bad enough."""
+    params, outcome = module.params, Outcome()
+    given = params["database"]
+    wanted = Check(
+        given=None if given is None else database_from(given, datetime.now(timezone.utc)),
+        registry=params["registry"],
+        via=params["via"],
+        required_plugin=params["required_plugin"],
+        timeout=params["connect_timeout"],
+        relay=None if module.check_mode else lambda host, port: _relay(module, host, port),
+    )
+    try:
+        check(wanted, Place(connect, params["namespace"]), outcome, module.no_log_values.add)
+    finally:
+        result.update(
+            findings=outcome.of("blocker", "warning", "info"),
+            facts=outcome.facts,
+            database=outcome.database,
+            via=outcome.via,
+            required_plugin=outcome.requirement,
+            warnings=[*outcome.warnings, *outcome.unchecked],
+        )
+    bad = outcome.of(*FAILING[params["fail_on"]])
+    if bad:
+        raise Unfit(*outcome.summary(bad))
+
+
+def _relay(module: AnsibleModule, host: str, port: int) -> Relay:
+    params = module.params
+    return Relay(params["relay_image"], params["relay_command"], host, port, params["relay_timeout"])
+
+
+if __name__ == "__main__":
+    main()

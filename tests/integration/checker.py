@@ -1,0 +1,55 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A program that checks many databases inside a testbed, without Ansible's own seconds for each.
+
+Run as `python checker.py NAMESPACE`, it reads ModelRegistry objects, one a line as JSON, from its standard input. For each
+it writes a line of JSON: the findings about the registry's database, and the facts.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+from testbed.api import Object
+from testbed.bed import Testbed
+from waiter import COLLECTIONS
+
+__all__ = ["checked"]
+
+
+def checked(bed: Testbed, registries: Iterable[Object], user: str = "registry-admin") -> dict[str, Any]:
+    """What the check says of each registry's database, by the registry's name. The registries need not exist."""
+    command = bed.command([sys.executable, __file__, bed.flavour.registries_namespace])
+    environment = {**bed.environment(user), "PYTHONPATH": str(COLLECTIONS)}
+    lines = "".join(json.dumps(body) + "\n" for body in registries)
+    done = subprocess.run(command, env=environment, input=lines, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    return {answer["name"]: answer for answer in answers}
+
+
+def main() -> None:
+    """Check as the command line says."""
+    from ansible_collections.kubernetes.core.plugins.module_utils.k8s.client import get_api_client
+    from ansible_collections.opendatahub.model_registry.plugins.module_utils._check import Check, Outcome, Place, check
+    from ansible_collections.opendatahub.model_registry.plugins.module_utils._cluster import Cluster
+    from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.candidate import database_of
+
+    cluster = Cluster(get_api_client(kubeconfig=os.environ["K8S_AUTH_KUBECONFIG"]))
+    place = Place(lambda: cluster, sys.argv[1])
+    for line in sys.stdin:
+        registry = json.loads(line)
+        outcome = Outcome()
+        wanted = Check(database_of(registry["spec"]), None, "direct", "any", 10, None)
+        check(wanted, place, outcome, lambda _secret: None)
+        name = registry["metadata"]["name"]
+        print(json.dumps({"name": name, "findings": outcome.findings, "facts": outcome.facts}), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,298 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""mysql_auth_check as a user runs it: the paths to a database, forms of hosts, rights, secrets, and nothing left behind."""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import trustme
+from plays import Played, Result, play, task
+from registries import Registries, processes
+from testbed.bed import Testbed
+from testbed.databases import NAMESPACE
+from testbed_fixtures import Servers, Start
+from waiter import COLLECTIONS
+
+CHECK = "opendatahub.model_registry.mysql_auth_check"
+HOST = f"mysql-80.{NAMESPACE}.svc.cluster.local"
+RELAY: Result = {
+    "via": "relay",
+    "relay_image": "testbed/relay",
+    "relay_command": ["/relay", "--listen", ":{listen}", "--to", "{host}:{port}"],
+}
+ROLES = "rbac.authorization.k8s.io/v1"
+FORWARD = [
+    {"apiGroups": [""], "resources": ["services", "endpoints"], "verbs": ["get"]},
+    {"apiGroups": [""], "resources": ["pods/portforward"], "verbs": ["get", "create"]},
+]
+JOBS = [{"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["create", "delete"]}]
+AUTHORITY = trustme.CA()
+SECURE = f"mariadb-checked.{NAMESPACE}.svc.cluster.local"
+
+
+def database(name: str, **options: Any) -> Result:
+    """The options of a database of Registries.make_database()."""
+    return {"host": HOST, "name": name, "username": name, "password": f"{name}-password", **options}
+
+
+def checking(**options: Any) -> Result:
+    return task(CHECK, **options)
+
+
+def codes(result: Result) -> set[str]:
+    return {finding["code"] for finding in result["findings"]}
+
+
+@contextmanager
+def rights(registries: Registries, namespace: str, rules: list[Result]) -> Iterator[None]:
+    """Rights of registry-admin beyond those that the collection's Role gives."""
+    meta = {"name": "check-more", "namespace": namespace}
+    role = {"apiVersion": ROLES, "kind": "Role", "metadata": meta, "rules": rules}
+    ref = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "check-more"}
+    subjects = [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "registry-admin"}]
+    binding = {"apiVersion": ROLES, "kind": "RoleBinding", "metadata": meta, "roleRef": ref, "subjects": subjects}
+    for body in (role, binding):
+        registries.api.apply(body)
+    try:
+        yield
+    finally:
+        for body in (binding, role):
+            registries.api.delete(ROLES, body["kind"], "check-more", namespace)
+
+
+@pytest.fixture
+def registries(bed: Testbed) -> Iterator[Registries]:
+    made = Registries(bed)
+    yield made
+    made.remove()
+
+
+@pytest.fixture(scope="module")
+def secure(servers: Servers) -> str:
+    """A MariaDB server that takes TLS only, with a certificate for its Service's name."""
+    leaf = AUTHORITY.issue_cert(SECURE)
+    files = {"tls.crt": leaf.cert_chain_pems[0].bytes(), "tls.key": leaf.private_key_pem.bytes()}
+    options = ["--ssl-cert=/etc/testbed/tls.crt", "--ssl-key=/etc/testbed/tls.key", "--require-secure-transport=ON"]
+    return servers("mariadb-10.11", name="mariadb-checked", options=options, files=files)
+
+
+def leftovers(registries: Registries) -> list[str]:
+    """Relays that are still there."""
+    jobs = registries.api.list("batch/v1", "Job", registries.namespace)
+    pods = registries.api.list(
+        "v1", "Pod", registries.namespace, labelSelector="app.kubernetes.io/name=mysql-auth-check"
+    )
+    return [item["metadata"]["name"] for item in (*jobs, *pods)]
+
+
+def test_paths(bed: Testbed, registries: Registries) -> None:
+    """The same database on each path, and what each run asks of the cluster."""
+    registries.make_database("paths")
+    address = bed.address("mysql-80", NAMESPACE)
+    with rights(registries, NAMESPACE, FORWARD), rights(registries, registries.namespace, JOBS):
+        played = play(
+            bed,
+            checking(database=database("paths")),
+            checking(database=database("paths", host=address), required_plugin="any"),
+            checking(database=database("paths"), **RELAY),
+            checking(database=database("paths"), check_mode=True, **RELAY),
+        )
+    auto, direct, relayed, unmade = played.results
+    for result in (auto, direct, relayed):
+        assert not result["failed"] and not result["changed"] and "not_checked" not in codes(result), result
+        assert result["facts"]
+    assert auto["via"]["path"] == "port_forward" and "the host names a Service" in auto["via"]["why"]
+    assert (direct["via"]["path"], relayed["via"]["path"]) == ("direct", "relay")
+    assert not unmade["failed"] and codes(unmade) == {"not_checked"} and set(unmade) == set(auto) | {"warnings"}
+    assert [write[:2] for write in played.writes if write[1] != "pods/portforward"] == [
+        ("create", "jobs"),
+        ("delete", "jobs"),
+    ], "only the relay outside check mode has made and removed something"
+    assert not leftovers(registries)
+
+
+def test_without_a_cluster(bed: Testbed, registries: Registries) -> None:
+    """Nobody is asked where nothing has to be known of the cluster, so no credentials are needed."""
+    registries.make_database("alone")
+    options = database("alone", host=bed.address("mysql-80", NAMESPACE))
+    nowhere = {"host": "https://192.0.2.1", "api_key": "none"}
+    played = play(bed, checking(database=options, required_plugin="any", **nowhere), user="nobody")
+    assert not played.result["failed"] and not played.requests
+
+
+def test_tls_by_port_forward(bed: Testbed, registries: Registries, secure: str) -> None:
+    """The certificate is verified against the Service's name, though the connection is to a pod."""
+    registries.make_database("secured", service=secure)
+    pem = AUTHORITY.cert_pem.bytes().decode()
+    stranger = trustme.CA().cert_pem.bytes().decode()
+    with rights(registries, NAMESPACE, FORWARD):
+        played = play(
+            bed,
+            checking(database=database("secured", host=SECURE, tls={"ca_pem": pem})),
+            checking(database=database("secured", host=SECURE, tls={"ca_pem": stranger})),
+            checking(database=database("secured", host=SECURE.removesuffix(".cluster.local"), tls={"ca_pem": pem})),
+        )
+    good, unknown, other_name = played.results
+    assert not good["failed"] and good["via"]["path"] == "port_forward", good
+    assert unknown["failed"] and other_name["failed"], "unknown authority; a name that is not in the certificate"
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "code", "words"),
+    [
+        ("mysql-80", 3306, "host_no_service", f"set database.host to {HOST}"),
+        ("mysql-80.svc.cluster.local", 3306, "host_form", "mysql-80.<its namespace>.svc.cluster.local"),
+        (f"mysql-80.{NAMESPACE}.cluster.local", 3306, "host_form", HOST),
+        ("localhost", 3306, "host_is_loopback", "the server's own name"),
+        (f"nobody.{NAMESPACE}.svc", 3306, "host_no_service", "create the Service"),
+        (HOST, 3307, "host_port", "database.port"),
+    ],
+)
+def test_wrong_hosts(bed: Testbed, host: str, port: int, code: str, words: str) -> None:
+    result = play(bed, checking(database=database("any", host=host, port=port)), user="admin").result
+    (finding,) = result["findings"]
+    assert result["failed"] and (finding["code"], finding["severity"]) == (code, "blocker")
+    assert words in finding["remedy"] and f"[{code}]" in result["msg"] and words in result["msg"]
+
+
+def test_nobody_behind_the_service(bed: Testbed, registries: Registries) -> None:
+    meta = {"name": "deserted", "namespace": NAMESPACE}
+    spec = {"selector": {"app": "deserted"}, "ports": [{"port": 3306}]}
+    registries.api.apply({"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": spec})
+    played = play(bed, checking(database=database("any", host=f"deserted.{NAMESPACE}.svc")), user="admin")
+    assert codes(played.result) == {"host_no_endpoints"}
+
+
+def test_missing_rights_are_named_together(bed: Testbed) -> None:
+    """Whoever may not look into the database's namespace is told so, and what is needed; asked for by name it is an error."""
+    tasks = [checking(database=database("any"), via=via) for via in ("auto", "port_forward")]
+    unchecked, refused, no_jobs = play(bed, *tasks, checking(database=database("any"), **RELAY)).results
+    assert not unchecked["failed"] and codes(unchecked) == {"not_checked"} and unchecked["warnings"]
+    for text in (unchecked["findings"][0]["remedy"], refused["msg"]):
+        assert "resources: [services, endpoints], verbs: [get]" in text
+        assert "resources: [pods/portforward], verbs: [get, create]}" in text and f"in namespace {NAMESPACE}" in text
+    assert refused["failed"] and no_jobs["failed"]
+    assert 'apiGroups: ["batch"], resources: [jobs], verbs: [create]' in no_jobs["msg"]
+
+
+def test_impersonation_is_refused(bed: Testbed) -> None:
+    as_other = {"impersonate_user": "admin", "impersonate_groups": ["system:masters"]}
+    played = play(bed, checking(database=database("any"), via="port_forward", **as_other), user="admin")
+    assert played.result["failed"] and "impersonat" in played.result["msg"]
+    assert not [one for one in played.requests if "portforward" in one["requestURI"]]
+
+
+def test_a_registry(bed: Testbed, registries: Registries) -> None:
+    """What the registry's own Secret and options say, and what an edit would change."""
+    registries.make("looked-at")
+    registries.create(registries.body("no-secret"))
+    edit = {"password": "canary-wrong"}
+    with rights(registries, NAMESPACE, FORWARD):
+        played = play(
+            bed,
+            checking(registry="looked-at"),
+            checking(registry="looked-at", database=edit, fail_on="never"),
+            checking(registry="no-secret"),
+            checking(registry="nobody"),
+        )
+    good, edited, incomplete, unknown = played.results
+    assert not good["failed"] and good["database"]["host"] == HOST and good["facts"]
+    assert not edited["failed"] and codes(edited) and not codes(good) >= codes(edited)
+    assert codes(incomplete) == {"secret_missing"}
+    assert unknown["failed"] and "there is no registry of that name" in unknown["msg"]
+
+
+def test_no_password_is_shown(bed: Testbed, registries: Registries) -> None:
+    registries.make_database("shy")
+    registries.make_secret("shy", "canary-from-secret")
+    ref = {"name": "shy-db", "key": "database-password"}
+    given = {**database("shy"), "password": "canary-from-option"}
+    of_secret = {key: value for key, value in given.items() if key != "password"}
+    with rights(registries, NAMESPACE, FORWARD):
+        played = play(
+            bed,
+            checking(database=given),
+            checking(database={**of_secret, "password_secret": ref}),
+            options=("-vvvv", "--diff"),
+        )
+    assert all(result["failed"] or result["findings"] for result in played.results)
+    shown = json.dumps(played.results) + played.output
+    for canary in ("canary-from-option", "canary-from-secret"):
+        assert canary not in shown and base64.b64encode(canary.encode()).decode() not in shown
+
+
+@pytest.mark.parametrize("flavour", ["2.19", "transition"])
+def test_required_plugin_by_release(start: Start, flavour: str) -> None:
+    """Found out from what the cluster serves, and between two releases, from the registries that it has."""
+    with start(flavour=flavour) as bed:
+        registries = Registries(bed)
+        registries.make_database("old", native=True)
+
+        def look() -> Result:
+            return play(bed, checking(database=database("old", host=bed.address("mysql-80", NAMESPACE)))).result
+
+        before = look()["required_plugin"]
+        if flavour == "transition":
+            assert before["plugin"] == "any" and "no registry" in before["why"]
+            registries.make_secret("old")
+            registries.create(registries.body("old"))
+            place = ("apps/v1", "Deployment", "old", registries.namespace)
+            bed.until("its Deployment", lambda: registries.api.get(*place))
+            before = look()["required_plugin"]
+        assert before["plugin"] == "native", before
+
+
+LEAKS = """
+import os, sys, threading, json
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._check import Check, Outcome, Place, check
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._cluster import connected
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.model import Database
+place = Place(lambda: connected({}), sys.argv[1])
+given = Database(type="mysql", host=sys.argv[2], name="leaks", username="leaks", password="leaks-password")
+def counts():
+    return [threading.active_count(), len(os.listdir("/proc/self/fd"))]
+def once():
+    outcome = Outcome()
+    check(Check(given, None, "port_forward", "any", 10, None), place, outcome, lambda secret: None)
+    assert outcome.facts, outcome.findings
+once()
+before = counts()
+for _ in range(50):
+    once()
+print(json.dumps([before, counts()]))
+"""
+
+
+def test_fifty_checks_leave_nothing_behind(bed: Testbed, registries: Registries) -> None:
+    """In one process, where threads and open files would add up; and in one play, where processes and pods would."""
+    registries.make_database("leaks")
+    environment = {**bed.environment("admin"), "PYTHONPATH": str(COLLECTIONS)}
+    command = bed.command([sys.executable, "-c", LEAKS, registries.namespace, HOST])
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    before, after = json.loads(done.stdout)
+    assert after == before, "threads, open files"
+    print(f"threads and open files before and after 50 checks: {before} {after}")
+
+
+def test_fifty_checks_in_one_play(bed: Testbed, registries: Registries) -> None:
+    registries.make_database("fifty")
+    before = connections(registries), len(processes(bed))
+    one = checking(database=database("fifty"))
+    played: Played = play(bed, {**one, "loop": list(range(50))}, user="admin")
+    assert len(played.result["results"]) == 50 and not played.result["failed"]
+    bed.until("no connection is left", lambda: connections(registries) <= before[0])
+    assert len(processes(bed)) <= before[1] and not leftovers(registries)
+
+
+def connections(registries: Registries) -> int:
+    """To the database server, this one included."""
+    return len(registries.sql("SHOW PROCESSLIST"))
