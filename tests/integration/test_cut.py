@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from plays import ROOT, play, task
 from registries import Registries
+from resetter import resetting
 from testbed.bed import Testbed
 
 Options = dict[str, Any]
@@ -50,20 +51,31 @@ def prepare(bed: Testbed, registries: Registries, job: str) -> None:
 
 
 @pytest.mark.parametrize(("job", "write"), [(job, n + 1) for job, (_, count) in WRITES.items() for n in range(count)])
-def test_cut(bed: Testbed, registries: Registries, job: str, write: int) -> None:
+def test_cut(bed: Testbed, registries: Registries, tmp_path: Path, job: str, write: int) -> None:
     options = WRITES[job][0]
     prepare(bed, registries, job)
     assert not play(bed, task(**options)).result["failed"]
     expected = state(registries)
-    for how in ("kill", "reset"):
+    for cut in (killed, reset):
         prepare(bed, registries, job)
-        program = str(Path(__file__).with_name("cut.py"))
-        command = [sys.executable, program, how, str(write), registries.namespace, json.dumps(options)]
-        path = f"PYTHONPATH={ROOT / '.venv' / 'collections'}"
-        cut = bed.run(["env", path, *command], user="registry-admin", capture_output=True, check=False)
-        assert how == "reset" or cut.returncode == -9, cut.stderr
+        cut(bed, registries, options, write, tmp_path)
         finished = play(bed, task(**options))
         assert not finished.result["failed"], finished.output
-        assert state(registries) == expected, how
-        assert not play(bed, task(**options)).writes
-    play(bed, task(**DELETE))
+        assert state(registries) == expected, cut.__name__
+
+
+def killed(bed: Testbed, registries: Registries, options: Options, write: int, _folder: Path) -> None:
+    """SIGKILL after a write has been stored."""
+    program = str(Path(__file__).with_name("cut.py"))
+    command = [sys.executable, program, str(write), registries.namespace, json.dumps(options)]
+    path = f"PYTHONPATH={ROOT / '.venv' / 'collections'}"
+    done = bed.run(["env", path, *command], user="registry-admin", capture_output=True, check=False)
+    assert done.returncode == -9, done.stderr
+
+
+def reset(bed: Testbed, _registries: Registries, options: Options, write: int, folder: Path) -> None:
+    """The connection ends by RST after a write has been stored, before its answer comes."""
+    with resetting(bed, folder, write) as proxy:
+        played = play(bed, task(**options, kubeconfig=str(proxy.kubeconfig)))
+        told = proxy.reset()
+    assert len(told) == 1, (told, played.output)
