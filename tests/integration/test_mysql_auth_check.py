@@ -55,10 +55,16 @@ def codes(result: Result) -> set[str]:
 def rights(registries: Registries, namespace: str, rules: list[Result]) -> Iterator[None]:
     """Rights of registry-admin beyond those that the collection's Role gives."""
     meta = {"name": "check-more", "namespace": namespace}
-    role = {"apiVersion": ROLES, "kind": "Role", "metadata": meta, "rules": rules}
+    role: Result = {"apiVersion": ROLES, "kind": "Role", "metadata": meta, "rules": rules}
     ref = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "check-more"}
     subjects = [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "registry-admin"}]
-    binding = {"apiVersion": ROLES, "kind": "RoleBinding", "metadata": meta, "roleRef": ref, "subjects": subjects}
+    binding: Result = {
+        "apiVersion": ROLES,
+        "kind": "RoleBinding",
+        "metadata": meta,
+        "roleRef": ref,
+        "subjects": subjects,
+    }
     for body in (role, binding):
         registries.api.apply(body)
     try:
