@@ -1,0 +1,180 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The playbook grant, and with it the role; and the teardown that saves what the playbook grants again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from plays import ROOT
+from registries import Registries
+from test_roles import RUNNER, Answers, Book
+from testbed.bed import Testbed
+
+Run = Callable[..., Book]
+RBAC = "rbac.authorization.k8s.io/v1"
+EMPTY = ("users", "groups", "projects", "service_accounts", "members", "state", "adopt", "verify", "must_exist")
+
+
+@pytest.fixture
+def run(bed: Testbed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs a playbook of the collection as somebody."""
+
+    def run_playbook(name: str, answers: Answers | Path, *options: str, user: str, fails: bool = False) -> Book:
+        monkeypatch.setenv("ANSIBLE_COLLECTIONS_PATH", str(ROOT / ".venv" / "collections"))
+        monkeypatch.setenv("ANSIBLE_NOCOLOR", "1")
+        survey = answers if isinstance(answers, Path) else tmp_path / "answers.json"
+        if not isinstance(answers, Path):
+            survey.write_text(json.dumps(answers))
+        before = len(bed.audit())
+        command = [str(RUNNER), f"opendatahub.model_registry.{name}", "--extra-vars", f"@{survey}", *options]
+        done = bed.run(command, user=user, capture_output=True, check=False)
+        asked = [one for one in bed.audit()[before:] if one["user"]["username"] == user]
+        book = Book([], done.stdout + done.stderr, asked, done.returncode == 0)
+        assert book.succeeded is not fails, book.output
+        return book
+
+    return run_playbook
+
+
+def survey(registry: str, **more: Any) -> Answers:
+    """The answers to a survey; what nobody has filled in comes as an empty text."""
+    return {
+        "registry_name": registry,
+        "registries_namespace": "",
+        **{f"access_{name}": more.get(name, "") for name in EMPTY},
+    }
+
+
+def bound(registries: Registries, registry: str) -> list[str]:
+    """The RoleBindings to the registry's Role, but for the operator's."""
+    found = registries.api.list(RBAC, "RoleBinding", registries.namespace)
+    names = [one["metadata"]["name"] for one in found if one["roleRef"]["name"] == f"registry-user-{registry}"]
+    return sorted(name for name in names if name != f"{registry}-users")
+
+
+def set_members(registries: Registries, registry: str, *names: str) -> None:
+    kind = {"apiVersion": "user.openshift.io/v1", "kind": "Group"}
+    registries.api.patch({**kind, "metadata": {"name": f"{registry}-users"}, "users": names})
+
+
+def members(registries: Registries, registry: str) -> list[str] | None:
+    group = registries.api.get("user.openshift.io/v1", "Group", f"{registry}-users")
+    return None if group is None else list(group.get("users") or ())
+
+
+def test_a_survey_grants_and_takes_away(registries: Registries, run: Run) -> None:
+    """By an administrator of the namespace. Each first in check mode, and again when it is done."""
+    registries.make("book-grant")
+    registries.available("book-grant")
+    wanted = survey(
+        "book-grant",
+        users=" alice ,kube:admin,\nAnn Smith,, ",
+        groups=["cn=fraud,ou=teams", "system:authenticated"],
+        projects="data-science",
+        service_accounts="data-science/default, data-science/runner.1",
+    )
+    everybody = [
+        "Group cn=fraud,ou=teams",
+        "Group system:authenticated",
+        "Project data-science",
+        "ServiceAccount data-science default",
+        "ServiceAccount data-science runner.1",
+        "User Ann Smith",
+        "User alice",
+        "User kube:admin",
+    ]
+    foreseen = run("grant", wanted, "--check", user="registry-admin")
+    assert not foreseen.writes and bound(registries, "book-grant") == []
+    made = run("grant", wanted, user="registry-admin")
+    assert made.counts["changed"] == 1 and len(made.writes) == len(everybody)
+    assert made.said[-1]["may_use"] == made.said[-1]["got_access"] == everybody
+    assert made.said[-1]["confirmed"] is True and made.said[-1]["members"] == []
+    assert foreseen.said[-1]["may_use"] == everybody and foreseen.said[-1]["confirmed"] is False
+    names = bound(registries, "book-grant")
+    assert len(names) == len(everybody)
+
+    again = run("grant", wanted, user="registry-admin")
+    assert again.counts["changed"] == 0 and not again.writes
+    assert again.said[-1]["may_use"] == everybody and again.said[-1]["got_access"] == []
+
+    emptied = run("grant", survey("book-grant", state="exact"), user="registry-admin", fails=True)
+    assert "everybody would lose access" in emptied.output and not emptied.writes
+    mistyped = run("grant", survey("book-grant", service_accounts="no-slash"), user="registry-admin", fails=True)
+    assert "service_accounts" in mistyped.output and not mistyped.writes
+    assert bound(registries, "book-grant") == names
+
+    taken = run("grant", survey("book-grant", state="absent", groups="system:authenticated"), user="registry-admin")
+    assert taken.said[-1]["lost_access"] == ["Group system:authenticated"]
+    left = run("grant", survey("book-grant", state="exact", users="alice"), user="registry-admin")
+    assert left.said[-1]["may_use"] == ["User alice"] and len(bound(registries, "book-grant")) == 1
+
+
+def test_members_and_existence_take_rights_of_the_cluster(registries: Registries, run: Run) -> None:
+    registries.make("book-members")
+    registries.available("book-members")
+    registries.bed.until("the Group", lambda: members(registries, "book-members") is not None)
+    set_members(registries, "book-members", "carol")
+    wanted = survey("book-members", users="alice", members="bob, alice", must_exist="true")
+    made = run("grant", wanted, user="platform-admin")
+    assert ("patch", "groups", "book-members-users") in made.writes and "WARNING]: users" not in made.output
+    assert made.said[-1]["members"] == members(registries, "book-members") == ["carol", "bob", "alice"]
+    again = run("grant", wanted, user="platform-admin")
+    assert again.counts["changed"] == 0 and not again.writes
+    unknown = run("grant", survey("book-members", users="dave", must_exist=True), user="platform-admin", fails=True)
+    assert "does not know dave" in unknown.output and not unknown.writes
+    refused = run("grant", survey("book-members", members="bob"), user="registry-admin", fails=True)
+    assert "resources: [groups]" in refused.output and "registry-admin-cluster.yaml" in refused.output
+    run("grant", survey("book-members", members="carol,bob", state="absent"), user="platform-admin")
+    assert members(registries, "book-members") == ["alice"]
+
+
+def test_teardown_saves_what_grant_takes_back(registries: Registries, run: Run, tmp_path: Path) -> None:
+    """All permissions, with names that are no templates; and no grant of any making is left behind."""
+    registries.make("book-saved")
+    registries.available("book-saved")
+    registries.bed.until("the Group", lambda: members(registries, "book-saved") is not None)
+    hostile = "{{ 7 * 7 }} 'of' \"them\""
+    set_members(registries, "book-saved", "alice", hostile)
+    ref = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "registry-user-book-saved"}
+    people = [{"apiGroup": ref["apiGroup"], "kind": "User", "name": name} for name in (hostile, "Ann Smith")]
+    meta = {"name": "book-saved-by-hand", "namespace": registries.namespace}
+    registries.api.create(
+        {"apiVersion": RBAC, "kind": "RoleBinding", "metadata": meta, "roleRef": ref, "subjects": people}
+    )
+    run("grant", survey("book-saved", groups="team", service_accounts="data-science/default"), user="registry-admin")
+    file = tmp_path / "saved" / "access.yml"
+    file.parent.mkdir()
+    confirmed = {"registry_name": "book-saved", "confirm_name": "book-saved"}
+
+    blind = run("teardown", {**confirmed, "save_permissions": str(file)}, user="registry-admin", fails=True)
+    assert "nothing was deleted" in blind.output and not blind.writes and not file.exists()
+    deleted = run("teardown", {**confirmed, "save_permissions": str(file)}, user="platform-admin")
+    assert deleted.output.count("goes with the registry, and with it alice") == 1, "a warning is given once"
+    assert file.stat().st_mode & 0o777 == 0o600
+    registries.bed.until("no grants", lambda: bound(registries, "book-saved") == [])
+    assert members(registries, "book-saved") is None
+    again = run("teardown", {**confirmed, "save_permissions": str(file)}, user="platform-admin")
+    assert again.counts["changed"] == 0 and len(list(file.parent.iterdir())) == 1, "what is saved stays"
+
+    registries.make("book-saved")
+    registries.available("book-saved")
+    registries.bed.until("the Group", lambda: members(registries, "book-saved") is not None)
+    granted = run("grant", file, user="platform-admin")
+    wanted = ["Group team", "ServiceAccount data-science default", "User Ann Smith", f"User {hostile}"]
+    assert granted.said[-1]["may_use"] == wanted and granted.said[-1]["confirmed"]
+    assert members(registries, "book-saved") == ["alice", hostile]
+    assert run("grant", file, user="platform-admin").counts["changed"] == 0
+
+
+def test_warnings_of_a_teardown_are_given_once(registries: Registries, run: Run) -> None:
+    """What may not be seen is said before the deletion, and not again with it."""
+    registries.make("book-once")
+    registries.available("book-once")
+    deleted = run("teardown", {"registry_name": "book-once", "confirm_name": "book-once"}, user="registry-admin")
+    assert deleted.output.count("It was not checked whether InferenceServices refer to book-once") == 1
+    assert deleted.output.count("It is not known who is in the Group book-once-users") == 1
