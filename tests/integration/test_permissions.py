@@ -1,0 +1,354 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The module model_registry_permissions on a real API server with RBAC: who really can use a registry, before and after."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from plays import MODULE, ROOT, Played, Start, play, task
+from registries import Registries
+from testbed.bed import Testbed
+
+Options = dict[str, Any]
+PERMISSIONS = "opendatahub.model_registry.model_registry_permissions"
+RBAC = "rbac.authorization.k8s.io"
+FILTER = {
+    "app": "demo",
+    "app.kubernetes.io/name": "demo",
+    "app.kubernetes.io/component": "model-registry",
+    "app.kubernetes.io/part-of": "model-registry",
+    "component": "model-registry",
+    "opendatahub.io/dashboard": "true",
+}
+"""What the dashboard asks of the RoleBindings that it lists."""
+
+
+@pytest.fixture(scope="module")
+def sharing(bed: Testbed) -> Iterator[Registries]:
+    """A registry named demo, whose Role, Service and Group are there, and two projects."""
+    made = Registries(bed)
+    for project in ("fraud", "risk"):
+        made.api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": project}})
+        for account in ("default", "runner"):
+            meta = {"name": account, "namespace": project}
+            made.api.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta})
+    made.make("demo")
+    bed.until("the operator's part", lambda: made.api.get("v1", "Service", "demo", made.namespace))
+    yield made
+    made.remove()
+
+
+@pytest.fixture
+def demo(sharing: Registries) -> Registries:
+    """The registry, which nobody may use."""
+    for one in sharing.api.list(f"{RBAC}/v1", "RoleBinding", sharing.namespace):
+        if one["roleRef"]["name"].startswith("registry-user-") and one["metadata"]["name"] != "demo-users":
+            sharing.api.delete(f"{RBAC}/v1", "RoleBinding", one["metadata"]["name"], sharing.namespace)
+    return sharing
+
+
+def permit(**options: Any) -> Options:
+    """A task on the registry."""
+    return task(PERMISSIONS, **{"registry": "demo", "namespace": "rhoai-model-registries", **options})
+
+
+def succeeded(played: Played) -> Played:
+    assert not any(result.get("failed") for result in played.results), played.output
+    return played
+
+
+def bindings(registries: Registries) -> dict[str, Options]:
+    """The RoleBindings to the registry's Role but the operator's."""
+    items = registries.api.list(f"{RBAC}/v1", "RoleBinding", registries.namespace)
+    return {
+        one["metadata"]["name"]: one
+        for one in items
+        if one["roleRef"]["name"] == "registry-user-demo" and one["metadata"]["name"] != "demo-users"
+    }
+
+
+def bind(registries: Registries, name: str, *users: str, role: str = "registry-user-demo", **labels: str) -> None:
+    """What somebody has made with kubectl."""
+    subjects = [{"apiGroup": RBAC, "kind": "User", "name": user} for user in users]
+    body = {
+        "apiVersion": f"{RBAC}/v1",
+        "kind": "RoleBinding",
+        "metadata": {"name": name, "namespace": registries.namespace, "labels": labels},
+        "roleRef": {"apiGroup": RBAC, "kind": "Role", "name": role},
+        "subjects": subjects,
+    }
+    registries.api.create(body)
+
+
+class Visitor:
+    """Somebody who asks for the registry's Service, as the proxy in front of the registry server asks whether he may."""
+
+    def __init__(self, bed: Testbed, *arguments: str, user: str = "nobody") -> None:
+        self._bed, self._arguments, self._user = bed, arguments, user
+
+    @classmethod
+    def account(cls, bed: Testbed, project: str, name: str) -> Visitor:
+        """A service account with a token of its own."""
+        command = ["kubectl", "create", "token", name, "--namespace", project]
+        token = bed.run(command, capture_output=True, check=True).stdout.strip()
+        return cls(bed, f"--token={token}")
+
+    @classmethod
+    def member(cls, bed: Testbed, user: str, *groups: str) -> Visitor:
+        """Whom an identity provider would log in with these groups."""
+        return cls(bed, f"--as={user}", *(f"--as-group={group}" for group in groups), user="admin")
+
+    def can(self) -> bool:
+        command = ["kubectl", *self._arguments, "get", "service", "demo", "--namespace", "rhoai-model-registries"]
+        done = self._bed.run(command, user=self._user, capture_output=True, check=False)
+        assert done.returncode == 0 or "(Forbidden)" in done.stderr, done.stderr
+        return done.returncode == 0
+
+
+def test_each_kind_of_subject_really_can(bed: Testbed, demo: Registries) -> None:
+    """With a token of its own: none before, each after its own grant, none after that is taken away."""
+    everybody = "system:authenticated"
+    visitors = {
+        "user": Visitor(bed),
+        "group": Visitor.member(bed, "ann", "fraud team", everybody),
+        "default": Visitor.account(bed, "fraud", "default"),
+        "runner": Visitor.account(bed, "fraud", "runner"),
+        "other": Visitor.account(bed, "risk", "default"),
+        "single": Visitor.account(bed, "risk", "runner"),
+        "bystander": Visitor.member(bed, "eve", "fraud", everybody),
+    }
+
+    def who() -> set[str]:
+        return {name for name, visitor in visitors.items() if visitor.can()}
+
+    assert who() == set()
+    wish: Options = {
+        "users": ["nobody"],
+        "groups": ["fraud team"],
+        "projects": ["fraud"],
+        "service_accounts": [{"namespace": "risk", "name": "runner"}],
+    }
+    predicted = succeeded(play(bed, permit(**wish, check_mode=True)))
+    assert not predicted.writes and who() == set()
+    given = succeeded(play(bed, permit(**wish)))
+    assert given.result["changes"] == predicted.result["changes"] and given.result["verified"]
+    assert who() == {"user", "group", "default", "runner", "single"}
+    assert [(one["kind"], one["dashboard"], one["verified"]) for one in given.result["grants"]] == [
+        (kind, True, True) for kind in ("Group", "Project", "ServiceAccount", "User")
+    ]
+    registry = demo.get("demo")
+    assert registry
+    for made in bindings(demo).values():
+        assert FILTER.items() <= made["metadata"]["labels"].items() and len(made["subjects"]) == 1
+        (owner,) = made["metadata"]["ownerReferences"]
+        assert owner["uid"] == registry["metadata"]["uid"] and "blockOwnerDeletion" not in owner
+    again = succeeded(play(bed, permit(**wish)))
+    assert not again.writes and not again.result["changed"]
+
+    one = {name: wish[name] for name in ("users", "projects")}
+    taken = succeeded(play(bed, permit(**one, state="absent")))
+    assert who() == {"group", "single"} and taken.result["verified"]
+    assert [(who["kind"], who["name"]) for who in taken.result["revoked"]] == [("Project", "fraud"), ("User", "nobody")]
+    succeeded(play(bed, permit(groups=[everybody], state="exact")))
+    assert who() == set(visitors) and len(bindings(demo)) == 1
+    refuted = play(bed, permit(users=["nobody"], state="absent")).result
+    assert refuted["failed"] and "User nobody still may use it: RBAC: allowed by RoleBinding" in refuted["msg"]
+    succeeded(play(bed, permit(state="exact")))
+    assert who() == set() and not bindings(demo)
+
+
+def test_what_others_have_made(bed: Testbed, demo: Registries) -> None:
+    """The dashboard's own is kept; what it cannot show is reported, then folded, and other roles are never touched."""
+    bind(demo, "dashboard-permissions-k3j9x2ab", "ann", **FILTER)
+    bind(demo, "team", "bob", "eve")
+    bind(demo, "elsewhere", "zoe", role="model-registry-admin")
+    first = succeeded(play(bed, permit(users=["ann", "bob"])))
+    assert [write[0] for write in first.writes] == ["create"]
+    assert "team (it has 2 subjects instead of one and no label app=demo" in first.output
+    assert "is granted more than once: User bob" in first.output
+    adopted = succeeded(play(bed, permit(users=["bob"], adopt=True)))
+    assert adopted.writes == [("patch", "rolebindings", "team")]
+    assert [one["name"] for one in bindings(demo)["team"]["subjects"]] == ["eve"]
+    exact = succeeded(play(bed, permit(users=["ann"], state="exact")))
+    assert sorted(write[0] for write in exact.writes) == ["delete", "delete"]
+    assert list(bindings(demo)) == ["dashboard-permissions-k3j9x2ab"]
+    assert demo.api.get(f"{RBAC}/v1", "RoleBinding", "elsewhere", demo.namespace)
+    # Only the API server knows that this role, too, lets her use it.
+    refuted = play(bed, permit(users=["zoe"], state="absent")).result
+    assert 'RoleBinding "elsewhere/rhoai-model-registries" of Role "model-registry-admin"' in refuted["msg"]
+    demo.api.delete(f"{RBAC}/v1", "RoleBinding", "elsewhere", demo.namespace)
+
+
+STRANGE = [
+    "kube:admin",
+    "a:b:c",
+    "Ann Smith",
+    "ANN@EXAMPLE.COM",
+    "CN=ann,OU=people,DC=example",
+    "x" * 253,
+    "Zoë 張",
+    "../../secrets",
+    '"; delete',
+]
+
+
+def test_strange_names(bed: Testbed, demo: Registries) -> None:
+    """Granted as they are, and proven; platform-admin looks them up, too."""
+    done = succeeded(play(bed, permit(users=STRANGE, groups=["system:cluster-readers"]), user="platform-admin"))
+    assert done.result["verified"]
+    assert sorted(one["name"] for one in done.result["grants"]) == sorted([*STRANGE, "system:cluster-readers"])
+    assert sorted(one["subjects"][0]["name"] for one in bindings(demo).values())[1:3] == [
+        "../../secrets",
+        "ANN@EXAMPLE.COM",
+    ]
+    assert Visitor.member(bed, "Zoë 張").can() and not Visitor.member(bed, "Zoe").can()
+    assert "users: the cluster does not know" in done.output and "kube:admin" not in done.output.split("RUNNING")[0]
+    refused = play(bed, permit(users=["*"]), permit(projects=["Not One"]), permit(groups=["a\nb"]))
+    assert [result["failed"] for result in refused.results] == [True] * 3 and not refused.requests
+
+
+def test_existence(bed: Testbed, demo: Registries) -> None:
+    """A warning, or an error with must_exist; without the optional ClusterRole a clear message."""
+    demo.api.apply({"apiVersion": "user.openshift.io/v1", "kind": "User", "metadata": {"name": "ann"}})
+    wish: Options = {"users": ["ann", "nobody-knows"], "projects": ["fraud", "nowhere"], "must_exist": True}
+    played = play(bed, permit(**wish), permit(**wish, check_mode=True), user="platform-admin")
+    for result in played.results:
+        assert result["msg"].startswith("users: the cluster does not know nobody-knows.")
+    assert not played.writes
+    wish["users"] = ["ann"]
+    assert (
+        "projects: the cluster has none named nowhere" in play(bed, permit(**wish), user="platform-admin").result["msg"]
+    )
+    refused = play(bed, permit(**wish)).result["msg"]
+    assert "it was not checked whether they exist" in refused and "registry-admin-cluster.yaml" in refused
+    demo.api.delete("user.openshift.io/v1", "User", "ann")
+
+
+def test_members(bed: Testbed, demo: Registries) -> None:
+    """People in the registry's Group, which others fill, too."""
+    group: Options = {"apiVersion": "user.openshift.io/v1", "kind": "Group", "metadata": {"name": "demo-users"}}
+    demo.api.patch({**group, "users": ["somebody"]})
+    predicted = succeeded(play(bed, permit(members=["ann", "bob"], check_mode=True), user="platform-admin"))
+    assert predicted.result["members"] == ["somebody", "ann", "bob"] and not predicted.writes
+    added = succeeded(play(bed, permit(members=["ann", "bob"]), user="platform-admin"))
+    assert added.writes == [("patch", "groups", "demo-users")]
+    assert added.result["changes"] == predicted.result["changes"] and added.result["verified"]
+    removed = succeeded(play(bed, permit(members=["ann"], state="absent"), user="platform-admin"))
+    assert removed.result["members"] == ["somebody", "bob"]
+    stored = demo.api.get(group["apiVersion"], "Group", "demo-users")
+    assert stored and stored["users"] == ["somebody", "bob"]
+    untouched = succeeded(play(bed, permit(state="exact"), user="platform-admin"))
+    assert not untouched.writes
+    refused = play(bed, permit(members=["ann"])).result["msg"]
+    assert "groups" in refused and "registry-admin-cluster.yaml" in refused
+    demo.api.patch({**group, "users": None})
+
+
+def test_five_hundred(bed: Testbed, demo: Registries) -> None:
+    """One list, the writes that are needed, and one more list that sees what others did; then no write at all."""
+    users = [f"user-{number}" for number in range(500)]
+    first = succeeded(play(bed, permit(users=users, state="exact", verify=False)))
+    assert Counter(write[0] for write in first.writes) == {"create": 500}
+    assert asked(first)["list rolebindings"] == 2 and sum(asked(first).values()) <= 505
+    again = succeeded(play(bed, permit(users=users, state="exact", verify=False)))
+    assert not again.writes and sum(asked(again).values()) <= 4, asked(again)
+    proven = succeeded(play(bed, permit(users=users, state="exact")))
+    assert not proven.writes and proven.result["verified"]
+    assert asked(proven)["create localsubjectaccessreviews"] == 500
+    fewer = succeeded(play(bed, permit(users=users[:-3], state="exact")))
+    assert [write[0] for write in fewer.writes] == ["delete"] * 3
+    succeeded(play(bed, permit(state="exact", verify=False)))
+    assert not bindings(demo)
+
+
+def asked(played: Played) -> Counter[str]:
+    """The requests by verb and kind, without those of kubernetes.core's client for itself."""
+    found = [one for one in played.requests if one["requestURI"].split("?")[0] not in ("/version", "/apis")]
+    return Counter(f"{one['verb']} {one.get('objectRef', {}).get('resource', '')}" for one in found)
+
+
+def test_any_wish_and_two_runs_at_once(bed: Testbed, demo: Registries) -> None:
+    """The properties of the unit tests, with fewer examples, on the real API server."""
+    rules = [{"apiGroups": [""], "resources": ["services"], "resourceNames": ["other"], "verbs": ["get"]}]
+    meta = {"name": "registry-user-other", "namespace": demo.namespace}
+    demo.api.apply({"apiVersion": f"{RBAC}/v1", "kind": "Role", "metadata": meta, "rules": rules})
+    program = str(Path(__file__).with_name("permissions_runs.py"))
+    path = f"PYTHONPATH={ROOT / '.venv' / 'collections'}:{ROOT / 'tests' / 'unit'}"
+    command = ["env", path, sys.executable, program, "12", demo.namespace]
+    done = bed.run(command, user="registry-admin", capture_output=True, check=False)
+    print(done.stdout)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_registry_that_has_only_just_been_created(bed: Testbed, registries: Registries) -> None:
+    """Create and grant in one play, also in check mode; the deletion leaves no grant behind."""
+    registries.make_database("fresh")
+    host = "mysql-80.databases.svc.cluster.local"
+    database = {"type": "mysql", "host": host, "name": "fresh", "username": "fresh", "password": "fresh-password"}
+    create: Options = {"name": "fresh", "database": database, "wait": False}
+    grant: Options = {"registry": "fresh", "users": ["nobody"]}
+    predicted = play(bed, task(**create, check_mode=True), permit(**grant, check_mode=True))
+    assert [change["validated"] for change in predicted.results[1]["changes"]] == [False] and not predicted.writes
+    assert "assumed that an earlier task would have created it" in predicted.output
+    missing = play(bed, permit(**grant)).result
+    assert missing["failed"] and "Create it first" in missing["msg"]
+    made = succeeded(play(bed, task(**create), permit(**grant)))
+    assert made.results[1]["verified"]
+    bind(registries, "by-hand", "ann", "bob", role="registry-user-fresh")
+    old = {**FILTER, "app": "fresh", "app.kubernetes.io/name": "fresh"}
+    bind(registries, "dashboard-permissions-older001", "eve", role="registry-user-fresh", **old)
+    succeeded(play(bed, task(MODULE, name="fresh", state="absent")))
+    bed.until(
+        "no grant left",
+        lambda: (
+            not [
+                one
+                for one in registries.api.list(f"{RBAC}/v1", "RoleBinding", registries.namespace)
+                if one["roleRef"]["name"] == "registry-user-fresh"
+            ]
+        ),
+    )
+
+
+def test_escalation_is_explained(bed: Testbed, demo: Registries) -> None:
+    """To somebody who may make RoleBindings and not use registries himself."""
+    rules = [
+        {"apiGroups": [RBAC], "resources": ["rolebindings"], "verbs": ["get", "list", "create"]},
+        {"apiGroups": ["modelregistry.opendatahub.io"], "resources": ["modelregistries"], "verbs": ["get"]},
+    ]
+    meta = {"name": "grantor", "namespace": demo.namespace}
+    demo.api.apply({"apiVersion": f"{RBAC}/v1", "kind": "Role", "metadata": meta, "rules": rules})
+    bind(demo, "grantor", "nobody", role="grantor")
+    failed = play(bed, permit(users=["ann"]), user="nobody").result["msg"]
+    assert "attempting to grant RBAC permissions not currently held" in failed
+    assert '{apiGroups: [""], resources: [services], resourceNames: [demo], verbs: [get]}' in failed
+    for kind in ("RoleBinding", "Role"):
+        demo.api.delete(f"{RBAC}/v1", kind, "grantor", demo.namespace)
+
+
+def test_no_groups_without_openshift(start: Start) -> None:
+    """The error names what there is instead."""
+    with start(flavour="plain", databases=()) as plain:
+        api = plain.api()
+        body = {"host": "db", "database": "d", "username": "u", "passwordSecret": {"name": "s", "key": "k"}}
+        registry = {
+            "apiVersion": "modelregistry.opendatahub.io/v1beta1",
+            "kind": "ModelRegistry",
+            "metadata": {"name": "demo", "namespace": "odh-model-registries"},
+            "spec": {"rest": {}, "mysql": body},
+        }
+        api.create(registry)
+        place = {"namespace": "odh-model-registries"}
+        refused, granted = play(
+            plain, permit(members=["ann"], **place), permit(users=["ann"], **place), user="platform-admin"
+        ).results
+        assert (
+            "this cluster has no Groups of OpenShift" in refused["msg"] and "Name people with users" in refused["msg"]
+        )
+        assert granted["verified"], granted
