@@ -1,0 +1,436 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Will a registry be able to use this MySQL database? From facts to findings, each with what mends it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Callable
+
+from .hosts import DIRECT, PORT_FORWARD, RELAY
+from .mysql_facts import ALL, Failure, MysqlFacts, privileges_on, version_of
+from .requirement import NATIVE
+
+__all__ = ["CODES", "NEEDED", "Subject", "Told", "judge"]
+
+NEEDED = ("CREATE", "ALTER", "DROP", "INDEX", "REFERENCES", "SELECT", "INSERT", "UPDATE", "DELETE")
+"""The privileges that a registry's migrations and its work may use."""
+VITAL = ("CREATE", "INDEX", "REFERENCES", "SELECT", "INSERT", "UPDATE", "DELETE")
+"""Those without which registry server 0.3 does not start on an empty database."""
+NATIVE_PLUGIN = "mysql_native_password"
+KNOWN_PLUGINS = (NATIVE_PLUGIN, "caching_sha2_password", "sha256_password", "client_ed25519")
+"""Those that the registry server's driver takes part in (documentation of go-sql-driver/mysql)."""
+FEW_CONNECTIONS = 5
+EXPIRES_SOON = timedelta(days=30)
+CLOCK_SKEW = timedelta(minutes=1)
+MYSQL = "MySQL documentation"
+PRODUCT = "product documentation, managing model registries"
+SERVER = "the registry server's own migrations"
+
+CODES = {
+    "access_denied": "The server refuses the account's name or password.",
+    "account_connections": "The account has as many connections as it may have.",
+    "account_expired": "The account's password has expired.",
+    "account_host": "The account that was checked is not the one that the registry's pods will get.",
+    "account_locked": "The account is locked.",
+    "ca_unknown": "The database's certificate is not of the authority that was given.",
+    "certificate": "The database's certificate cannot be used.",
+    "certificate_expired": "The database's certificate has expired.",
+    "certificate_expires_soon": "The database's certificate expires soon.",
+    "certificate_name": "The database's certificate is not for this host.",
+    "charset": "The database's character set is not utf8mb4.",
+    "clock": "The server's clock is wrong.",
+    "database_denied": "The account may not use the database.",
+    "database_missing": "The database does not exist.",
+    "host_blocked": "The server has shut the host out after too many broken connections.",
+    "host_denied": "The server lets nobody in from the address that the check came from.",
+    "host_unresolved": "The host's name does not resolve.",
+    "limits": "The server, or the account, has hardly a connection left.",
+    "not_mysql": "What answers is no MySQL server.",
+    "plaintext": "The registry would talk to the database in plaintext.",
+    "plugin_missing": "The account's authentication plugin is not loaded in the server.",
+    "plugin_native": "The account's authentication plugin is not mysql_native_password, which this release needs.",
+    "plugin_unproven": "It is not known which authentication plugin the account has.",
+    "plugin_unknown": "The account's authentication plugin is none that a registry server knows.",
+    "port_closed": "Nobody listens on the port.",
+    "privileges": "The account lacks privileges on the database.",
+    "query_failed": "The server has not answered a question about itself.",
+    "read_only": "The server takes no writes.",
+    "reset": "The server, or something on the way, has broken the connection off.",
+    "schema_dirty": "A migration of the registry's tables has died half-way.",
+    "server_old": "The server is older than the oldest that is supported.",
+    "silent": "The server accepts connections and says nothing.",
+    "sql_mode": "The server's sql_mode changes what statements mean.",
+    "tls_handshake": "The server and the registry server have no version of TLS and no cipher in common.",
+    "tls_missing": "The server does not offer TLS.",
+    "tls_required": "The server takes encrypted connections only.",
+    "too_many_connections": "The server has as many connections as it may have.",
+    "unverified": "The registry would believe anybody who answers at the host's address.",
+}
+"""Each code with its meaning in a sentence."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What was checked, and how."""
+
+    username: str
+    database: str
+    host: str
+    encrypted: bool
+    verified: bool
+    required_plugin: str
+    """native or any."""
+    path: str
+    now: datetime
+
+
+@dataclass(frozen=True)
+class Told:
+    """A finding, before it is said who was checked on which path."""
+
+    code: str
+    severity: str
+    """blocker, warning or info."""
+    what: str
+    why: str
+    remedy: str
+    rule: str = MYSQL
+
+
+def judge(facts: MysqlFacts, subject: Subject) -> tuple[Told, ...]:
+    """All findings, the most severe first."""
+    rules = _FAILED if facts.failure else ()
+    found = [told for rule in (*rules, *_RULES) for told in rule(facts, subject)]
+    order = ("blocker", "warning", "info")
+    return tuple(sorted(found, key=lambda told: (order.index(told.severity), told.code)))
+
+
+def account_name(facts: MysqlFacts, subject: Subject) -> str:
+    """As SQL has it. Before anybody has logged in, of any host."""
+    user, _, host = (facts.account.matched or f"{subject.username}@%").rpartition("@")
+    return f"{_text(user)}@{_text(host)}"
+
+
+def _text(value: str) -> str:
+    """A string literal, whatever sql_mode is: quotes are doubled, and a backslash has no place in names of accounts."""
+    return "'" + value.replace("\\", "").replace("'", "''") + "'"
+
+
+def _identifier(name: str) -> str:
+    return "`" + name.replace("`", "``") + "`"
+
+
+def _grant(privileges: str, facts: MysqlFacts, subject: Subject) -> str:
+    # An underscore in a name is a wildcard in a grant unless it is escaped.
+    scope = _identifier(subject.database.replace("_", "\\_").replace("%", "\\%"))
+    return f"GRANT {privileges} ON {scope}.* TO {account_name(facts, subject)};"
+
+
+def _create(subject: Subject) -> str:
+    return f"CREATE DATABASE {_identifier(subject.database)} CHARACTER SET utf8mb4;"
+
+
+def _set_plugin(plugin: str, facts: MysqlFacts, subject: Subject) -> str:
+    return f"ALTER USER {account_name(facts, subject)} IDENTIFIED WITH {plugin} BY '<password>';"
+
+
+def _login_failed(facts: MysqlFacts, subject: Subject) -> Iterator[Told]:
+    """What MySQL itself has said."""
+    failure = facts.failure or Failure("", "")
+    make = _BY_CODE.get(failure.code)
+    if make is not None:
+        yield make(facts, subject, failure.words)
+    elif failure.code:
+        what = f"server at {subject.host}"
+        why = f"error {failure.code}: {failure.words}"
+        severity = "warning" if failure.stage == "query" else "blocker"
+        yield Told("query_failed", severity, what, why, "Look the error up in the server's documentation.")
+
+
+def _denied(facts: MysqlFacts, subject: Subject, words: str) -> Told:
+    remedy = f"Check database.username and database.password. To set it: ALTER USER {account_name(facts, subject)} IDENTIFIED BY '<password>';"
+    if not subject.encrypted:
+        remedy += " An account that was made with REQUIRE SSL is refused in the same words: give database.tls for it."
+    why = f"error 1045: {words}. Whether its plugin is the right one is not known before it is let in"
+    if subject.path == PORT_FORWARD:
+        why += ". Through a port-forward the server sees its own loopback address, and an account for the pods' addresses alone is refused in the same words"
+        return Told("access_denied", "warning", _account(subject), why, f"Check with via: relay. {remedy}")
+    return Told("access_denied", "blocker", _account(subject), why, remedy)
+
+
+def _host_denied(facts: MysqlFacts, subject: Subject, words: str) -> Told:
+    remedy = f"Make the account for the pods' addresses: CREATE USER {account_name(facts, subject)} IDENTIFIED BY '<password>';"
+    if subject.path == RELAY:
+        return Told("host_denied", "blocker", _account(subject), f"error 1130: {words}", remedy)
+    why = f"error 1130: {words}. The registry's pods come from other addresses than this check"
+    return Told("host_denied", "warning", _account(subject), why, f"Check with via: relay. {remedy}")
+
+
+def _no_database(facts: MysqlFacts, subject: Subject, words: str) -> Told:
+    why = f"error 1049: {words}. The registry server does not create it"
+    remedy = f"{_create(subject)} {_grant(', '.join(NEEDED), facts, subject)}"
+    return Told("database_missing", "blocker", _database(subject), why, remedy, PRODUCT)
+
+
+def _database_denied(facts: MysqlFacts, subject: Subject, words: str) -> Told:
+    why = f"error 1044: {words}. MySQL says the same of a database that does not exist"
+    remedy = f"{_grant(', '.join(NEEDED), facts, subject)} Where it does not exist: {_create(subject)}"
+    return Told("database_denied", "blocker", _database(subject), why, remedy)
+
+
+def _not_loaded(facts: MysqlFacts, subject: Subject, words: str) -> Told:
+    version = version_of(facts.server.version) or (0, 0, 0)
+    remedy = f"Load the plugin in the server, or give the account another: {_set_plugin('caching_sha2_password', facts, subject)}"
+    if NATIVE_PLUGIN in words and facts.server.kind != "MariaDB":
+        remedy = f"Start the server with mysql_native_password=ON, or give the account another plugin: {_set_plugin('caching_sha2_password', facts, subject)}"
+        if version >= (9, 0, 0):
+            remedy = (
+                f"MySQL 9 has no mysql_native_password any more. {_set_plugin('caching_sha2_password', facts, subject)}"
+            )
+            if subject.required_plugin == NATIVE:
+                remedy = "This release needs mysql_native_password, which MySQL 9 has no more: use MySQL 8.0 or MariaDB, or update it to 2.23."
+    return Told("plugin_missing", "blocker", _account(subject), f"error 1524: {words}", remedy)
+
+
+def _unknown_plugin(facts: MysqlFacts, subject: Subject, words: str) -> Told:
+    wanted = (
+        NATIVE_PLUGIN
+        if subject.required_plugin == NATIVE or facts.server.kind == "MariaDB"
+        else "caching_sha2_password"
+    )
+    why = f"{words}. A registry server takes {', '.join(KNOWN_PLUGINS)}"
+    return Told("plugin_unknown", "blocker", _account(subject), why, _set_plugin(wanted, facts, subject))
+
+
+def _simple(code: str, number: int, remedy: str) -> Callable[[MysqlFacts, Subject, str], Told]:
+    """A blocker that the server has told, where {account} of the remedy is the account."""
+
+    def make(facts: MysqlFacts, subject: Subject, words: str) -> Told:
+        what = _account(subject) if code.startswith("account") else f"server at {subject.host}"
+        return Told(
+            code, "blocker", what, f"error {number}: {words}", remedy.format(account=account_name(facts, subject))
+        )
+
+    return make
+
+
+_TOO_MANY = "End connections that nobody needs, or raise max_connections: SET GLOBAL max_connections = 500;"
+_ACCOUNT_LIMIT = "ALTER USER {account} WITH MAX_USER_CONNECTIONS 0;"
+_EXPIRED = "ALTER USER {account} IDENTIFIED BY '<password>' PASSWORD EXPIRE NEVER;"
+_TLS_ONLY = "Give database.tls with the authority that has signed the server's certificate."
+_BY_CODE: dict[int, Callable[[MysqlFacts, Subject, str], Told]] = {
+    1040: _simple("too_many_connections", 1040, _TOO_MANY),
+    1044: _database_denied,
+    1045: _denied,
+    1049: _no_database,
+    1129: _simple(
+        "host_blocked", 1129, "FLUSH HOSTS; (MySQL 8.4 and newer: TRUNCATE TABLE performance_schema.host_cache;)"
+    ),
+    1130: _host_denied,
+    1203: _simple("account_connections", 1203, "SET GLOBAL max_user_connections = 0;"),
+    1226: _simple("account_connections", 1226, _ACCOUNT_LIMIT),
+    1251: _unknown_plugin,
+    1524: _not_loaded,
+    1698: _denied,
+    1820: _simple("account_expired", 1820, _EXPIRED),
+    1862: _simple("account_expired", 1862, _EXPIRED),
+    2059: _unknown_plugin,
+    3118: _simple("account_locked", 3118, "ALTER USER {account} ACCOUNT UNLOCK;"),
+    3159: _simple("tls_required", 3159, _TLS_ONLY),
+    4031: _simple("tls_required", 4031, _TLS_ONLY),
+    4151: _simple("account_locked", 4151, "ALTER USER {account} ACCOUNT UNLOCK;"),
+}
+"""Of MySQL and MariaDB (their documentation, error messages). 4000 and above are MariaDB's own."""
+
+_NETWORK = {
+    "unresolved": ("host_unresolved", "Correct database.host."),
+    "refused": ("port_closed", "Correct database.host and database.port, and see that the server runs."),
+    "timeout": (
+        "silent",
+        "See whether database.port is that of MySQL, and whether the server is overloaded, or a firewall is on the way.",
+    ),
+    "reset": ("reset", "See the server's log. A firewall, a proxy or a bind address can be the cause, too."),
+    "network": ("reset", "See that the host can be reached from here, and from the cluster."),
+    "no_mysql": ("not_mysql", "Correct database.host and database.port."),
+}
+_TLS = {
+    "no_tls": ("tls_missing", "Give the server a certificate (ssl_cert, ssl_key), or leave database.tls out."),
+    "handshake": (
+        "tls_handshake",
+        "The registry server offers TLS 1.2 with ECDHE, and TLS 1.3. Allow one in the server (tls_version, ssl_cipher), or update it.",
+    ),
+    "expired": ("certificate_expired", "Renew the server's certificate."),
+    "not_yet_valid": ("certificate", "Correct the clocks, or renew the server's certificate."),
+    "self_signed": ("ca_unknown", "Give the server's certificate itself as the authority, or have it signed by one."),
+    "unknown_ca": ("ca_unknown", "Give the authority that has signed it in database.tls."),
+    "name": (
+        "certificate_name",
+        "Renew it with this host among its subject alternative names, or use a name that it has.",
+    ),
+    "certificate": ("certificate", "Renew the server's certificate."),
+}
+
+
+def _broken(facts: MysqlFacts, subject: Subject) -> Iterator[Told]:
+    """What has happened below MySQL."""
+    failure = facts.failure or Failure("", "")
+    if failure.code or not failure.reason:
+        return
+    what, why = f"server at {subject.host}", failure.words
+    if failure.reason in _TLS:
+        code, remedy = _TLS[failure.reason]
+        certificate = facts.tls.certificate
+        if certificate is not None:
+            why += f" (certificate of {certificate.subject}, until {certificate.expires:%Y-%m-%d})"
+        yield Told(code, "blocker", what, why, remedy)
+        return
+    code, remedy = _NETWORK.get(failure.reason, _NETWORK["network"])
+    is_elsewhere = failure.stage == "connect" and subject.path == DIRECT
+    if is_elsewhere:
+        remedy += " Where only the cluster reaches it, check with via: relay."
+    yield Told(code, "blocker", what, f"{failure.stage}: {why}", remedy)
+
+
+def _plugin(facts: MysqlFacts, subject: Subject) -> Iterator[Told]:
+    plugin, needs_native = facts.account.plugin, subject.required_plugin == NATIVE
+    if not facts.account.matched:
+        if needs_native and facts.failure and facts.failure.code in (1045, 1130):
+            why = "nobody has logged in, and only then a server shows the account's plugin"
+            yield Told("plugin_unproven", "info", _account(subject), why, "Mend the login first.", PRODUCT)
+        return
+    if needs_native and plugin != NATIVE_PLUGIN:
+        why = f"its plugin is {plugin}, and ML Metadata, which this release runs, knows {NATIVE_PLUGIN} alone"
+        remedy = _set_plugin(NATIVE_PLUGIN, facts, subject)
+        version = version_of(facts.server.version) or (0, 0, 0)
+        if facts.server.kind != "MariaDB" and version >= (9, 0, 0):
+            remedy = "MySQL 9 has no mysql_native_password: use MySQL 8.0 or MariaDB, or update it to 2.23."
+        elif facts.server.kind != "MariaDB" and version >= (8, 4, 0):
+            remedy = f"Start the server with mysql_native_password=ON, then: {remedy}"
+        yield Told("plugin_native", "blocker", _account(subject), why, remedy, PRODUCT)
+    elif plugin and plugin not in KNOWN_PLUGINS:
+        yield _unknown_plugin(facts, subject, f"its plugin is {plugin}")
+
+
+def _account_host(facts: MysqlFacts, subject: Subject) -> Iterator[Told]:
+    host = facts.account.matched.rpartition("@")[2]
+    if not facts.account.matched or subject.path == RELAY or host == "%":
+        return
+    seen_from = facts.account.seen_from or "here"
+    why = (
+        f"the server has matched {facts.account.matched} with a connection from {seen_from}; the registry's pods come "
+        "from other addresses and may be given another account, or none"
+    )
+    remedy = f"Check with via: relay, or make an account for all addresses: CREATE USER {_text(subject.username)}@'%' IDENTIFIED BY '<password>';"
+    yield Told("account_host", "warning", f"account {facts.account.matched}", why, remedy)
+
+
+def _privileges(facts: MysqlFacts, subject: Subject) -> Iterator[Told]:
+    if facts.grants.statements is None or facts.schema.exists is not True:
+        return
+    has = privileges_on(subject.database, facts.grants.statements)
+    lacks = [] if ALL in has else [name for name in NEEDED if name not in has]
+    if not lacks:
+        return
+    vital = [name for name in lacks if name in VITAL]
+    is_made = facts.schema.migration is not None and not facts.schema.is_dirty
+    works = not vital or (is_made and not {"SELECT", "INSERT", "UPDATE", "DELETE"} & set(vital))
+    why = f"{', '.join(lacks)} on database {subject.database} {'is' if len(lacks) == 1 else 'are'} missing"
+    if works:
+        why += ". The registry works so today; an update of it may fail"
+    remedy = _grant(", ".join(lacks), facts, subject)
+    yield Told("privileges", "warning" if works else "blocker", f"account {facts.account.matched}", why, remedy, SERVER)
+
+
+def _charset(facts: MysqlFacts, subject: Subject) -> Iterator[Told]:
+    schema = facts.schema
+    if not schema.exists or schema.charset == "utf8mb4":
+        return
+    is_made = schema.migration is not None and not schema.is_dirty
+    why = f"its character set is {schema.charset}, and the registry's migrations mix it with utf8mb4 (error 1267)"
+    if is_made:
+        why = f"its character set is {schema.charset}: names with characters beyond it cannot be stored"
+    remedy = f"ALTER DATABASE {_identifier(subject.database)} CHARACTER SET utf8mb4;"
+    if not is_made and schema.charset in ("utf8", "utf8mb3"):
+        why = f"its character set is {schema.charset}: characters of four bytes cannot be stored"
+        is_made = True
+    yield Told("charset", "warning" if is_made else "blocker", _database(subject), why, remedy, SERVER)
+
+
+def _dirty(facts: MysqlFacts, subject: Subject) -> Iterator[Told]:
+    if facts.schema.is_dirty:
+        why = f"migration {facts.schema.migration} has died half-way, and no registry server starts on what it has left"
+        name = _identifier(subject.database)
+        remedy = f"Where no models are in it yet: DROP DATABASE {name}; {_create(subject)} Otherwise restore a backup."
+        yield Told("schema_dirty", "blocker", _database(subject), why, remedy, SERVER)
+
+
+def _transport(facts: MysqlFacts, subject: Subject) -> Iterator[Told]:
+    what = f"server at {subject.host}"
+    if facts.failure and facts.failure.stage in ("connect", "greeting", "tls"):
+        return
+    if not subject.encrypted:
+        if not facts.account.matched:
+            return
+        offers = "offers TLS" if facts.tls.offered else "offers no TLS"
+        why = f"password and models would cross the network in plaintext. The server {offers}"
+        yield Told("plaintext", "warning", what, why, "Give database.tls.", PRODUCT)
+    elif not subject.verified:
+        why = "the connection is encrypted, and the certificate is not looked at"
+        yield Told("unverified", "warning", what, why, "Leave database.tls.verify at true.", PRODUCT)
+    certificate = facts.tls.certificate
+    if certificate and subject.verified and subject.now < certificate.expires < subject.now + EXPIRES_SOON:
+        why = f"the certificate of {certificate.subject} expires on {certificate.expires:%Y-%m-%d}"
+        yield Told("certificate_expires_soon", "warning", what, why, "Renew the server's certificate.")
+
+
+def _server(facts: MysqlFacts, subject: Subject) -> Iterator[Told]:
+    what, variables = f"server at {subject.host}", facts.server.variables
+    version = version_of(facts.server.version)
+    if version and version < (5, 7, 0):
+        yield Told(
+            "server_old", "blocker", what, f"its version is {facts.server.version}", "Use 5.7 or newer.", PRODUCT
+        )
+    writes_off = [
+        name for name in ("super_read_only", "innodb_read_only", "read_only") if variables.get(name) in ("ON", "1")
+    ]
+    if writes_off:
+        remedy = "Give the host of the primary server, or: SET GLOBAL read_only = OFF;"
+        yield Told("read_only", "blocker", what, f"{writes_off[0]} is ON", remedy)
+    mode = variables.get("sql_mode", "").split(",")
+    odd = [name for name in ("ANSI_QUOTES", "NO_BACKSLASH_ESCAPES") if name in mode]
+    if odd:
+        remedy = f"SET GLOBAL sql_mode = '{','.join(name for name in mode if name not in odd)}';"
+        yield Told("sql_mode", "warning", what, f"sql_mode has {' and '.join(odd)}", remedy)
+    skew = facts.server.time and abs(facts.server.time - subject.now)
+    if skew and skew > CLOCK_SKEW:
+        why = f"it is {int(skew.total_seconds())} s off: certificates and times of models will look wrong"
+        yield Told("clock", "info", what, why, "Have the server's clock set by NTP.")
+
+
+def _limits(facts: MysqlFacts, subject: Subject) -> Iterator[Told]:
+    variables, used = facts.server.variables, facts.server.connections
+    most = variables.get("max_connections", "")
+    own = variables.get("max_user_connections", "")
+    if used is not None and most.isdigit() and int(most) - used < FEW_CONNECTIONS:
+        why = f"{used} of {most} connections are in use"
+        yield Told("limits", "warning", f"server at {subject.host}", why, _TOO_MANY)
+    if own.isdigit() and 0 < int(own) < FEW_CONNECTIONS:
+        remedy = _ACCOUNT_LIMIT.format(account=account_name(facts, subject))
+        yield Told(
+            "limits", "warning", f"account {facts.account.matched}", f"it may have {own} connections at once", remedy
+        )
+
+
+def _account(subject: Subject) -> str:
+    return f"account {subject.username}"
+
+
+def _database(subject: Subject) -> str:
+    return f"database {subject.database}"
+
+
+_FAILED = (_login_failed, _broken)
+_RULES = (_plugin, _account_host, _privileges, _charset, _dirty, _transport, _server, _limits)

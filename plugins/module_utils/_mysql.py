@@ -1,0 +1,441 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one door to a MySQL server: facts over sockets that it is given, in bounded time and memory. Nothing is written."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import ssl
+import tempfile
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, Callable
+
+from ._core.mysql_facts import (
+    Account,
+    Certificate,
+    Failure,
+    Grants,
+    MysqlFacts,
+    Schema,
+    Server,
+    Tls,
+    kind_of,
+    printable,
+)
+
+try:
+    import pymysql
+    from pymysql.constants import CLIENT
+except ImportError:
+    MISSING: str | None = traceback.format_exc()
+    """Why no MySQL server can be asked: PyMySQL is not installed."""
+    BASE: Any = object
+else:
+    MISSING = None
+    BASE = pymysql.connections.Connection
+
+try:
+    from cryptography.x509 import load_der_x509_certificate
+except ImportError:
+    load_der_x509_certificate = None  # type: ignore[assignment]
+
+__all__ = ["MISSING", "Target", "gather"]
+
+OpenSocket = Callable[[float], socket.socket]
+LARGEST_PACKET = 1024 * 1024
+"""Bytes of one packet. The answers that are asked for have a few hundred."""
+MOST_BYTES = 4 * LARGEST_PACKET
+"""Bytes of one connection."""
+GO_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE-ECDSA-AES128-SHA:ECDHE-RSA-AES128-SHA:ECDHE-ECDSA-AES256-SHA:ECDHE-RSA-AES256-SHA"
+"""What Go offers under TLS 1.2 (documentation of crypto/tls, since Go 1.22): no key exchange but ECDHE."""
+PARTIAL_CHAIN = 0x80000
+"""X509_V_FLAG_PARTIAL_CHAIN: whatever certificate is given is trusted, an intermediate one too, as Go has it."""
+VERIFY_CODES = {
+    10: "expired",
+    9: "not_yet_valid",
+    18: "self_signed",
+    19: "unknown_ca",
+    20: "unknown_ca",
+    21: "unknown_ca",
+}
+"""Of OpenSSL (its documentation, X509_STORE_CTX_get_error)."""
+NAME_CODES = (62, 64)
+_VARIABLES = """SHOW VARIABLES WHERE Variable_name IN ('version_comment', 'aurora_version', 'require_secure_transport',
+'default_authentication_plugin', 'authentication_policy', 'sql_mode', 'max_connections', 'max_user_connections',
+'read_only', 'super_read_only', 'innodb_read_only', 'lower_case_table_names')"""
+NO_TLS = 2026
+"""PyMySQL's code for a server that does not offer it."""
+REFUSED_PLUGINS = ("mysql_clear_password", "mysql_old_password", "dialog", "authentication_openid_connect_client")
+"""Plugins that would send the password in clear, or hardly hidden, to whoever asks."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is to be logged in to, as the registry server would."""
+
+    username: str
+    database: str
+    server_name: str
+    """The host as the registry has it: what the certificate must name."""
+    password: bytes = field(default=b"", repr=False)
+    encrypted: bool = False
+    verified: bool = False
+    ca_pem: str | None = field(default=None, repr=False)
+    """None stands for the authorities of this machine."""
+    client_certificate: str | None = field(default=None, repr=False)
+    client_key: str | None = field(default=None, repr=False)
+
+
+class _Ended(Exception):
+    """A failure on its way to the facts."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.words)
+        self.failure = failure
+
+
+def gather(open_socket: OpenSocket, target: Target, timeout: float) -> MysqlFacts:
+    """All that can be found out within so many seconds. Whatever a server does is a fact, never an exception."""
+    check = _Check(open_socket, target, time.monotonic() + timeout)
+    try:
+        check.run()
+    except _Ended as ended:
+        check.facts = replace(check.facts, failure=ended.failure)
+    return check.facts
+
+
+class _Check:
+    """One check: its deadline, and the facts so far."""
+
+    def __init__(self, open_socket: OpenSocket, target: Target, deadline: float) -> None:
+        self._open = open_socket
+        self._target = target
+        self._deadline = deadline
+        self.facts = MysqlFacts()
+
+    def run(self) -> None:
+        """Fill the facts. Raises _Ended where there is no way on."""
+        try:
+            with self._socket() as sock:
+                self._look(self._login(sock))
+        except _Ended as ended:
+            if ended.failure.stage == "tls" and self.facts.tls.offered:
+                self._show_certificate()
+            raise
+
+    def _show_certificate(self) -> None:
+        """Why a server's certificate is refused is best seen in it: a second handshake looks at it, and logs nobody in.
+
+        It is not done otherwise: a server shuts a host out after a hundred handshakes that lead to no login in between
+        (MySQL's documentation, max_connect_errors).
+        """
+        with contextlib.suppress(_Ended), self._socket() as sock:
+            context = _context(self._target, verify=False)
+            context.ends_login = True
+            with contextlib.suppress(_Ended), _told("tls", self._deadline):
+                self._connection(context, _Plugins()).connect(sock)
+            self.facts = replace(self.facts, tls=context.tls or self.facts.tls)
+
+    @contextlib.contextmanager
+    def _socket(self) -> Iterator[socket.socket]:
+        """A connection that ends at the deadline, whatever is being done with it then."""
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise _Ended(Failure("connect", "no time was left", reason="timeout"))
+        with _told("connect"):
+            sock = self._open(left)
+        # TLS takes the socket over: shutting a copy of it down ends it all the same.
+        copy = sock.dup()
+        timer = threading.Timer(max(0.0, self._deadline - time.monotonic()), _shut, (copy,))
+        timer.daemon = True
+        timer.start()
+        sock.settimeout(max(0.1, self._deadline - time.monotonic() + 0.2))
+        try:
+            yield sock
+        finally:
+            timer.cancel()
+            timer.join()
+            _shut(copy)
+            copy.close()
+            sock.close()
+
+    def _connection(self, context: _Context | None, plugins: _Plugins) -> Any:
+        target = self._target
+        return _Connection(
+            host=target.server_name,
+            user=target.username.encode(),
+            password=target.password,
+            charset="utf8mb4",
+            ssl=context,
+            ssl_disabled=context is None,
+            auth_plugin_map=plugins,
+            defer_connect=True,
+            autocommit=None,
+        )
+
+    def _login(self, sock: socket.socket) -> Any:
+        target, plugins = self._target, _Plugins()
+        with _told("tls"):
+            context = _context(target, target.verified) if target.encrypted else None
+        connection = self._connection(context, plugins)
+        try:
+            with _told("login", self._deadline):
+                connection.connect(sock)
+        finally:
+            version = str(getattr(connection, "server_version", ""))
+            offered = bool(getattr(connection, "server_capabilities", 0) & CLIENT.SSL)
+            tls = context.tls if context is not None and context.tls else Tls(offered)
+            server = Server(printable(version), kind_of(version, "", False))
+            self.facts = replace(self.facts, server=server, tls=tls)
+        tls = replace(tls, used=target.encrypted, verified=target.encrypted and target.verified)
+        self.facts = replace(self.facts, tls=tls, account=Account(plugin=plugins.last))
+        return connection
+
+    def _look(self, connection: Any) -> None:
+        ask = _Asker(connection, self._deadline)
+        matched, seen_from = ask.row("SELECT CURRENT_USER(), USER()")
+        account = replace(
+            self.facts.account, matched=printable(matched), seen_from=printable(seen_from).rpartition("@")[2]
+        )
+        self.facts = replace(self.facts, account=account)
+        self.facts = replace(self.facts, server=_server(ask, self.facts.server.version), grants=_grants(ask))
+        self.facts = replace(self.facts, schema=_schema(ask, connection, self._target.database, self._deadline))
+
+
+class _Plugins(dict):  # type: ignore[type-arg]
+    """PyMySQL asks its plugin map for a handler of each plugin that comes up: so the last asked for is the account's."""
+
+    def __init__(self) -> None:
+        super().__init__({"": None})
+        self.last = ""
+
+    def get(self, name: Any, default: Any = None) -> Any:
+        """The handler that refuses a plugin, or None for those that PyMySQL handles."""
+        text = name.decode("ascii", "replace") if isinstance(name, bytes) else str(name or "")
+        if text:
+            self.last = printable(text)
+        return _Refusal if text in REFUSED_PLUGINS else default
+
+
+class _Refusal:
+    """Ends a login rather than give the password away."""
+
+    def __init__(self, connection: Any) -> None:
+        """connection: as PyMySQL hands it over; not needed."""
+
+    def authenticate(self, _packet: Any) -> None:
+        """Raise."""
+        raise pymysql.err.OperationalError(
+            2059, "the account's authentication plugin is not one of those of a registry"
+        )
+
+
+class _Connection(BASE):  # type: ignore[misc]
+    """A connection with a limit to what is read: PyMySQL itself reads whatever length a server announces."""
+
+    _read_so_far = 0
+
+    def _read_bytes(self, num_bytes: int) -> bytes:
+        self._read_so_far += num_bytes
+        if num_bytes > LARGEST_PACKET or self._read_so_far > MOST_BYTES:
+            self._force_close()
+            raise _Ended(Failure("greeting", f"a packet of {num_bytes} bytes was announced", reason="no_mysql"))
+        data: bytes = super()._read_bytes(num_bytes)
+        return data
+
+
+class _Asker:
+    """Asks questions that change nothing. The texts are constants: no value is ever put into one."""
+
+    def __init__(self, connection: Any, deadline: float) -> None:
+        self._connection = connection
+        self._deadline = deadline
+
+    def rows(self, question: str) -> list[tuple[Any, ...]]:
+        """The answer."""
+        with _told("query", self._deadline), self._connection.cursor() as cursor:
+            cursor.execute(question)
+            return list(cursor.fetchall())
+
+    def row(self, question: str) -> tuple[Any, ...]:
+        """The only row."""
+        rows = self.rows(question)
+        if len(rows) != 1:
+            raise _Ended(Failure("query", f"the server gave {len(rows)} rows for one", reason="no_mysql"))
+        return rows[0]
+
+    def maybe(self, question: str) -> list[tuple[Any, ...]]:
+        """The answer; none where the account may not know, or the server does not know the question."""
+        try:
+            return self.rows(question)
+        except _Ended as ended:
+            if not ended.failure.code or 2000 <= ended.failure.code < 3000:
+                raise
+            return []
+
+
+def _server(ask: _Asker, version: str) -> Server:
+    started = time.monotonic()
+    ask.row("SELECT 1")
+    latency = time.monotonic() - started
+    variables = {str(name).lower(): printable(value) for name, value in ask.maybe(_VARIABLES)}
+    status = ask.maybe("SHOW STATUS LIKE 'Threads_connected'")
+    now = ask.maybe("SELECT UTC_TIMESTAMP()")
+    plugins = ask.maybe(
+        "SELECT PLUGIN_NAME, PLUGIN_STATUS FROM information_schema.PLUGINS WHERE PLUGIN_TYPE = 'AUTHENTICATION'"
+    )
+    comment = variables.get("version_comment", "")
+    return Server(
+        version=version,
+        kind=kind_of(version, comment, "aurora_version" in variables),
+        plugins={printable(name): printable(state) for name, state in plugins},
+        variables=variables,
+        connections=int(status[0][1]) if status and str(status[0][1]).isdigit() else None,
+        time=now[0][0].replace(tzinfo=timezone.utc) if now and isinstance(now[0][0], datetime) else None,
+        latency=latency,
+    )
+
+
+def _grants(ask: _Asker) -> Grants:
+    """For the current account, with the privileges of the roles that are active (MySQL's documentation, SHOW GRANTS)."""
+    statements = ask.maybe("SHOW GRANTS")
+    return Grants(tuple(str(row[0])[:LARGEST_PACKET] for row in statements) or None)
+
+
+def _schema(ask: _Asker, connection: Any, database: str, deadline: float) -> Schema:
+    """Raises _Ended where the database cannot be entered."""
+    with _told("database", deadline):
+        connection.select_db(database.encode())
+    charset, collation = ask.row("SELECT @@character_set_database, @@collation_database")
+    state = ask.maybe("SELECT version, dirty FROM schema_migrations LIMIT 1")
+    version, dirty = state[0] if state else (None, False)
+    return Schema(True, printable(charset), printable(collation), version, bool(dirty))
+
+
+@contextlib.contextmanager
+def _told(stage: str, deadline: float | None = None) -> Iterator[None]:
+    """Turn whatever a server or the network does into _Ended."""
+    try:
+        yield
+    except _Ended as ended:
+        if ended.failure.stage == "greeting" and stage != "greeting":
+            raise _Ended(replace(ended.failure, stage=stage)) from None
+        raise
+    except ssl.SSLCertVerificationError as error:
+        raise _Ended(
+            Failure("tls", printable(error.verify_message), reason=_verify_reason(error.verify_code))
+        ) from None
+    except ssl.SSLError as error:
+        raise _Ended(Failure("tls", printable(error.reason or error), reason="handshake")) from None
+    except (OSError, EOFError) as error:
+        raise _Ended(_network(stage, error)) from None
+    except Exception as error:
+        raise _Ended(_mysql_failure(stage, error, deadline)) from None
+
+
+def _verify_reason(code: int) -> str:
+    return "name" if code in NAME_CODES else VERIFY_CODES.get(code, "certificate")
+
+
+def _network(stage: str, error: BaseException) -> Failure:
+    reasons = (
+        (socket.gaierror, "unresolved"),
+        (ConnectionRefusedError, "refused"),
+        (TimeoutError, "timeout"),
+        (socket.timeout, "timeout"),
+        (ConnectionError, "reset"),
+        (EOFError, "reset"),
+    )
+    reason = next((reason for kind, reason in reasons if isinstance(error, kind)), "network")
+    return Failure(stage, printable(error) or "the connection was closed", reason=reason)
+
+
+def _mysql_failure(stage: str, error: Exception, deadline: float | None) -> Failure:
+    """PyMySQL raises its own errors for what a server says, and any other where a server is none."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, ssl.SSLError):
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return Failure("tls", printable(cause.verify_message), reason=_verify_reason(cause.verify_code))
+    if isinstance(cause, ssl.SSLError):
+        return Failure("tls", printable(cause.reason or cause), reason="handshake")
+    known = isinstance(error, pymysql.err.MySQLError) and len(error.args) > 1 and isinstance(error.args[0], int)
+    if known and not 2000 <= error.args[0] < 2059:
+        return Failure(stage, printable(error.args[1]), error.args[0])
+    if deadline is not None and time.monotonic() >= deadline:
+        return Failure(stage, "the server did not answer in time", reason="timeout")
+    if known and error.args[0] == NO_TLS:
+        return Failure("tls", "the server does not offer TLS", reason="no_tls")
+    if known and error.args[0] == 2059:
+        return Failure(stage, printable(error.args[1]), 2059)
+    if known:
+        return Failure(stage, printable(error.args[1]), reason="reset")
+    return Failure(stage, f"what came is not MySQL's protocol ({type(error).__name__})", reason="no_mysql")
+
+
+class _Context(ssl.SSLContext):
+    """Keeps what a handshake has come to, and ends the login after it on wish."""
+
+    tls: Tls | None = None
+    ends_login = False
+
+    def wrap_socket(self, *arguments: Any, **options: Any) -> Any:
+        """As that of its base."""
+        wrapped = super().wrap_socket(*arguments, **options)
+        cipher = wrapped.cipher() or ("", "", 0)
+        self.tls = Tls(True, wrapped.version() or "", cipher[0], _certificate(wrapped.getpeercert(binary_form=True)))
+        if self.ends_login:
+            wrapped.close()
+            raise _Ended(Failure("tls", "the handshake was all that was wanted"))
+        return wrapped
+
+
+def _context(target: Target, verify: bool) -> _Context:
+    """TLS as Go's client does it (documentation of crypto/tls)."""
+    context = _Context(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(GO_CIPHERS)
+    context.check_hostname = verify
+    context.verify_mode = ssl.CERT_REQUIRED if verify else ssl.CERT_NONE
+    context.verify_flags |= PARTIAL_CHAIN
+    context.hostname_checks_common_name = False
+    if verify and target.ca_pem is None:
+        context.load_default_certs()
+    elif verify:
+        context.load_verify_locations(cadata=target.ca_pem)
+    if target.client_certificate and target.client_key:
+        _load_client(context, target.client_certificate, target.client_key)
+    return context
+
+
+def _load_client(context: ssl.SSLContext, certificate: str, key: str) -> None:
+    """OpenSSL takes a client's certificate from a file only: one that nobody else may read, and that goes at once."""
+    handle, path = tempfile.mkstemp()
+    try:
+        with os.fdopen(handle, "w") as file:
+            file.write(f"{certificate}\n{key}\n")
+        context.load_cert_chain(path)
+    finally:
+        Path(path).unlink()
+
+
+def _certificate(der: bytes | None) -> Certificate | None:
+    if not der or load_der_x509_certificate is None:
+        return None
+    found = load_der_x509_certificate(der)
+    # Releases before 42 know the end without its zone only.
+    end = getattr(found, "not_valid_after_utc", None) or found.not_valid_after.replace(tzinfo=timezone.utc)
+    return Certificate(printable(found.subject.rfc4514_string()), end)
+
+
+def _shut(sock: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        sock.shutdown(socket.SHUT_RDWR)

@@ -1,0 +1,203 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Servers that misbehave, on loopback: whatever one says, a check ends in time, in little memory, and with a fact."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import struct
+import threading
+import time
+import tracemalloc
+from collections.abc import Callable, Iterator
+
+import pytest
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.mysql_facts import MysqlFacts
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._mysql import Target, gather
+
+Behaviour = Callable[[socket.socket], None]
+CAPABILITIES = 0x00000001 | 0x00000200 | 0x00008000 | 0x00080000
+PASSWORD = b"canary-never-shown"
+
+
+def packet(payload: bytes, number: int = 0) -> bytes:
+    return struct.pack("<I", len(payload))[:3] + bytes([number]) + payload
+
+
+def greeting(version: bytes = b"8.0.99", plugin: bytes = b"mysql_native_password", flags: int = CAPABILITIES) -> bytes:
+    return packet(
+        b"\x0a"
+        + version
+        + b"\0"
+        + struct.pack("<I", 7)
+        + b"scramble\0"
+        + struct.pack("<HBHH", flags & 0xFFFF, 45, 2, flags >> 16)
+        + b"\x15"
+        + b"\0" * 10
+        + b"second scrmb\0"
+        + plugin
+        + b"\0"
+    )
+
+
+@contextlib.contextmanager
+def server(
+    behave: Behaviour, family: socket.AddressFamily = socket.AF_INET
+) -> Iterator[Callable[[float], socket.socket]]:
+    """A server on loopback that treats each connection so; gives what opens one."""
+    listener = socket.create_server(("::1" if family == socket.AF_INET6 else "127.0.0.1", 0), family=family)
+    over = threading.Event()
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):
+            while not over.is_set():
+                accepted, _ = listener.accept()
+                threading.Thread(target=treat, args=(accepted,), daemon=True).start()
+
+    def treat(accepted: socket.socket) -> None:
+        with accepted, contextlib.suppress(OSError):
+            behave(accepted)
+
+    threading.Thread(target=serve, daemon=True).start()
+    try:
+        yield lambda timeout: socket.create_connection(listener.getsockname()[:2], timeout)
+    finally:
+        over.set()
+        listener.close()
+
+
+def asked(behave: Behaviour, timeout: float = 1.0, **target: object) -> MysqlFacts:
+    with server(behave) as open_socket:
+        return gather(open_socket, Target("u", "d", "db.example.com", PASSWORD, **target), timeout)  # type: ignore[arg-type]
+
+
+def drain(sock: socket.socket) -> None:
+    while sock.recv(65536):
+        pass
+
+
+def says(data: bytes) -> Behaviour:
+    """Sends this, and listens."""
+
+    def behave(sock: socket.socket) -> None:
+        sock.sendall(data)
+        drain(sock)
+
+    return behave
+
+
+def endless(sock: socket.socket) -> None:
+    while True:
+        sock.sendall(b"\xff\xff\xff\x00" + b"a" * 65536)
+
+
+def drip(sock: socket.socket) -> None:
+    for byte in greeting() * 100:
+        sock.sendall(bytes([byte]))
+        time.sleep(0.05)
+
+
+def resets(sock: socket.socket) -> None:
+    sock.sendall(greeting()[:20])
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def error(code: int, words: bytes) -> bytes:
+    return b"\xff" + struct.pack("<H", code) + b"#HY000" + words
+
+
+def after_login(*answers: bytes) -> Behaviour:
+    """Greets, takes the login, and then says these packets."""
+
+    def behave(sock: socket.socket) -> None:
+        sock.sendall(greeting())
+        sock.recv(65536)
+        for number, answer in enumerate(answers, 2):
+            sock.sendall(packet(answer, number))
+        drain(sock)
+
+    return behave
+
+
+CASES: dict[str, tuple[Behaviour, str, int]] = {
+    "silent": (drain, "timeout", 0),
+    "drip": (drip, "timeout", 0),
+    "reset": (resets, "reset", 0),
+    "closed": (lambda _sock: None, "reset", 0),
+    "ssh": (says(b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n"), "no_mysql", 0),
+    "http": (says(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"), "no_mysql", 0),
+    "smtp": (says(b"220 mail.example.com ESMTP\r\n"), "no_mysql", 0),
+    "endless": (endless, "no_mysql", 0),
+    "huge": (says(b"\xfe\xff\xff\x00"), "no_mysql", 0),
+    "empty": (says(packet(b"")), "no_mysql", 0),
+    "cut": (says(packet(b"\x0a8.0")), "no_mysql", 0),
+    "no version": (says(greeting(version=b"")), "no_mysql", 0),
+    "wrong number": (says(b"\x05\x00\x00\x07hello"), "no_mysql", 0),
+    "blocked": (says(packet(error(1129, b"Host 'x' is blocked"))), "", 1129),
+    "full": (says(packet(error(1040, b"Too many connections"))), "", 1040),
+    "denied": (after_login(error(1045, b"Access denied for user 'u'")), "", 1045),
+    "not loaded": (after_login(error(1524, b"Plugin 'mysql_native_password' is not loaded")), "", 1524),
+    "clear text": (after_login(b"\xfemysql_clear_password\0"), "", 2059),
+    "dialog": (after_login(b"\xfedialog\0\x04Password: "), "", 2059),
+    "unknown plugin": (after_login(b"\xfeauth_socket\0"), "", 2059),
+    "nonsense": (after_login(b"\x77\x66\x55"), "no_mysql", 0),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_misbehaviour(name: str) -> None:
+    behave, reason, code = CASES[name]
+    tracemalloc.start()
+    started = time.monotonic()
+    facts = asked(behave)
+    took = time.monotonic() - started
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert facts.failure is not None
+    assert (facts.failure.reason, facts.failure.code) == (reason, code), facts.failure
+    assert took < 2.0 and peak < 16 * 1024 * 1024
+    assert PASSWORD.decode() not in repr(facts)
+
+
+def test_the_password_is_never_sent_in_clear() -> None:
+    heard = bytearray()
+
+    def behave(sock: socket.socket) -> None:
+        sock.sendall(greeting())
+        heard.extend(sock.recv(65536))
+        sock.sendall(packet(b"\xfemysql_clear_password\0", 2))
+        while data := sock.recv(65536):
+            heard.extend(data)
+
+    asked(behave)
+    assert heard and PASSWORD not in heard
+
+
+def test_a_servers_words_are_escaped() -> None:
+    """Terminal escapes and statements in a version are shown as what they are, and are not too many."""
+    facts = asked(says(greeting(version=b"8.0\x1b[2J\x07'; DROP TABLE x; --" + b"a" * 5000)))
+    assert "\x1b" not in facts.server.version and "\\x1b[2J" in facts.server.version
+    assert len(facts.server.version) < 400
+    told = asked(after_login(error(1045, b"\x1b]0;owned\x07no")))
+    assert told.failure is not None and told.failure.words.startswith("\\x1b]0;owned")
+
+
+def test_no_tls_where_it_is_wanted() -> None:
+    """The password does not go over a connection that was to be encrypted and is not."""
+    facts = asked(says(greeting()), encrypted=True)
+    assert facts.failure is not None and facts.failure.stage == "tls" and facts.failure.reason == "no_tls"
+    assert not facts.tls.offered
+
+
+def test_a_port_where_nobody_listens() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        address = closed.getsockname()
+    facts = gather(lambda timeout: socket.create_connection(address, timeout), Target("u", "d", "localhost"), 1.0)
+    assert facts.failure is not None and (facts.failure.stage, facts.failure.reason) == ("connect", "refused")
+
+
+def test_ipv6() -> None:
+    with server(says(packet(error(1040, b"Too many connections"))), socket.AF_INET6) as open_socket:
+        facts = gather(open_socket, Target("u", "d", "::1", PASSWORD), 1.0)
+    assert facts.failure is not None and facts.failure.code == 1040

@@ -1,0 +1,221 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From facts about a database to findings, and from grants to privileges."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.mysql_facts import (
+    Account,
+    Certificate,
+    Failure,
+    Grants,
+    MysqlFacts,
+    Schema,
+    Server,
+    Tls,
+    printable,
+    privileges_on,
+    version_of,
+)
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.mysql_rules import (
+    CODES,
+    NEEDED,
+    Subject,
+    judge,
+)
+
+NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
+SUBJECT = Subject("u", "models", "db.example.com", True, True, "any", "relay", NOW)
+GOOD = MysqlFacts(
+    Server(
+        "8.0.36",
+        "MySQL",
+        {},
+        {"max_connections": "151", "max_user_connections": "0", "sql_mode": "STRICT_ALL_TABLES"},
+        3,
+        NOW,
+    ),
+    Tls(True, "TLSv1.3", "x", Certificate("CN=db", NOW + timedelta(days=300)), True, True),
+    Account("u@%", "caching_sha2_password", "10.0.0.1"),
+    Schema(True, "utf8mb4", "utf8mb4_0900_ai_ci"),
+    Grants(("GRANT USAGE ON *.* TO `u`@`%`", "GRANT ALL PRIVILEGES ON `models`.* TO `u`@`%`")),
+)
+
+
+def failed(code: int = 0, stage: str = "login", words: str = "the server's words", reason: str = "") -> MysqlFacts:
+    return MysqlFacts(GOOD.server, failure=Failure(stage, words, code, reason))
+
+
+def found(facts: MysqlFacts, **subject: Any) -> dict[str, str]:
+    """Severities by code."""
+    return {told.code: told.severity for told in judge(facts, replace(SUBJECT, **subject))}
+
+
+def server(**changes: Any) -> MysqlFacts:
+    return replace(GOOD, server=replace(GOOD.server, **changes))
+
+
+def variables(**changes: str) -> MysqlFacts:
+    return server(variables={**GOOD.server.variables, **changes})
+
+
+def account(**changes: str) -> MysqlFacts:
+    return replace(GOOD, account=replace(GOOD.account, **changes))
+
+
+def schema(**changes: Any) -> MysqlFacts:
+    return replace(GOOD, schema=replace(GOOD.schema, **changes))
+
+
+def granted(*privileges: str) -> MysqlFacts:
+    return replace(GOOD, grants=Grants((f"GRANT {', '.join(privileges)} ON `models`.* TO `u`@`%`",)))
+
+
+def without(*names: str) -> MysqlFacts:
+    return granted(*(name for name in NEEDED if name not in names))
+
+
+CASES: list[tuple[MysqlFacts, dict[str, Any], dict[str, str]]] = [
+    (GOOD, {}, {}),
+    (GOOD, {"verified": False}, {"unverified": "warning"}),
+    (GOOD, {"encrypted": False, "verified": False}, {"plaintext": "warning"}),
+    (GOOD, {"required_plugin": "native"}, {"plugin_native": "blocker"}),
+    (account(plugin="mysql_native_password"), {"required_plugin": "native"}, {}),
+    (account(plugin="auth_socket"), {}, {"plugin_unknown": "blocker"}),
+    (account(matched="u@localhost"), {"path": "port_forward"}, {"account_host": "warning"}),
+    (account(matched="u@10.%"), {"path": "relay"}, {}),
+    (failed(1045), {}, {"access_denied": "blocker"}),
+    (failed(1045), {"path": "port_forward"}, {"access_denied": "warning"}),
+    (failed(1045), {"required_plugin": "native"}, {"access_denied": "blocker", "plugin_unproven": "info"}),
+    (failed(1130), {}, {"host_denied": "blocker"}),
+    (failed(1130), {"path": "direct"}, {"host_denied": "warning"}),
+    (failed(1044, "database"), {}, {"database_denied": "blocker"}),
+    (failed(1049, "database"), {}, {"database_missing": "blocker"}),
+    (failed(1040), {}, {"too_many_connections": "blocker"}),
+    (failed(1129), {}, {"host_blocked": "blocker"}),
+    (failed(1203), {}, {"account_connections": "blocker"}),
+    (failed(1226), {}, {"account_connections": "blocker"}),
+    (failed(1524), {}, {"plugin_missing": "blocker"}),
+    (failed(2059), {}, {"plugin_unknown": "blocker"}),
+    (failed(1820, "query"), {}, {"account_expired": "blocker"}),
+    (failed(1862), {}, {"account_expired": "blocker"}),
+    (failed(3118), {}, {"account_locked": "blocker"}),
+    (failed(4151), {}, {"account_locked": "blocker"}),
+    (failed(3159), {}, {"tls_required": "blocker"}),
+    (failed(4031), {}, {"tls_required": "blocker"}),
+    (failed(1234), {}, {"query_failed": "blocker"}),
+    (failed(1234, "query"), {}, {"query_failed": "warning"}),
+    (failed(reason="unresolved", stage="connect"), {}, {"host_unresolved": "blocker"}),
+    (failed(reason="refused", stage="connect"), {}, {"port_closed": "blocker"}),
+    (failed(reason="timeout"), {}, {"silent": "blocker"}),
+    (failed(reason="reset"), {}, {"reset": "blocker"}),
+    (failed(reason="no_mysql"), {}, {"not_mysql": "blocker"}),
+    (failed(reason="no_tls", stage="tls"), {}, {"tls_missing": "blocker"}),
+    (failed(reason="handshake", stage="tls"), {}, {"tls_handshake": "blocker"}),
+    (failed(reason="expired", stage="tls"), {}, {"certificate_expired": "blocker"}),
+    (failed(reason="not_yet_valid", stage="tls"), {}, {"certificate": "blocker"}),
+    (failed(reason="self_signed", stage="tls"), {}, {"ca_unknown": "blocker"}),
+    (failed(reason="unknown_ca", stage="tls"), {}, {"ca_unknown": "blocker"}),
+    (failed(reason="name", stage="tls"), {}, {"certificate_name": "blocker"}),
+    (
+        replace(GOOD, tls=replace(GOOD.tls, certificate=Certificate("CN=db", NOW + timedelta(days=3)))),
+        {},
+        {"certificate_expires_soon": "warning"},
+    ),
+    (schema(charset="latin1"), {}, {"charset": "blocker"}),
+    (schema(charset="latin1", migration=21), {}, {"charset": "warning"}),
+    (schema(charset="utf8mb3"), {}, {"charset": "warning"}),
+    (schema(migration=3, is_dirty=True), {}, {"schema_dirty": "blocker"}),
+    (without("CREATE"), {}, {"privileges": "blocker"}),
+    (without("DROP"), {}, {"privileges": "warning"}),
+    (replace(without("CREATE"), schema=replace(GOOD.schema, migration=21)), {}, {"privileges": "warning"}),
+    (replace(without("INSERT"), schema=replace(GOOD.schema, migration=21)), {}, {"privileges": "blocker"}),
+    (replace(GOOD, grants=Grants()), {}, {}),
+    (server(version="5.6.50"), {}, {"server_old": "blocker"}),
+    (variables(read_only="ON"), {}, {"read_only": "blocker"}),
+    (variables(innodb_read_only="ON", read_only="OFF"), {}, {"read_only": "blocker"}),
+    (variables(sql_mode="ANSI_QUOTES"), {}, {"sql_mode": "warning"}),
+    (server(time=NOW + timedelta(minutes=5)), {}, {"clock": "info"}),
+    (server(connections=150), {}, {"limits": "warning"}),
+    (variables(max_user_connections="1"), {}, {"limits": "warning"}),
+]
+
+
+@pytest.mark.parametrize(("facts", "subject", "expected"), CASES)
+def test_findings(facts: MysqlFacts, subject: dict[str, Any], expected: dict[str, str]) -> None:
+    assert found(facts, **subject) == expected
+
+
+def test_every_code_is_shown_here() -> None:
+    seen = {code for _, _, expected in CASES for code in expected}
+    assert seen == set(CODES)
+
+
+def test_remedies_can_be_pasted() -> None:
+    """Names are quoted as MySQL has them, whatever is in them, and there is no password."""
+    (told,) = judge(account(matched="o'brien@10.%", plugin="auth_socket"), SUBJECT)
+    assert told.remedy == "ALTER USER 'o''brien'@'10.%' IDENTIFIED WITH caching_sha2_password BY '<password>';"
+    (missing,) = judge(failed(1049, "database"), replace(SUBJECT, database="my_models`"))
+    assert "CREATE DATABASE `my_models``` CHARACTER SET utf8mb4;" in missing.remedy
+    assert "ON `my\\_models```.* TO 'u'@'%'" in missing.remedy
+
+
+@pytest.mark.parametrize(
+    ("version", "kind", "words"),
+    [
+        ("8.0.36", "MySQL", "ALTER USER 'u'@'%' IDENTIFIED WITH mysql_native_password"),
+        ("8.4.1", "MySQL", "mysql_native_password=ON"),
+        ("9.1.0", "MySQL", "MySQL 9 has no mysql_native_password"),
+        ("10.11.6-MariaDB", "MariaDB", "ALTER USER 'u'@'%' IDENTIFIED WITH mysql_native_password"),
+    ],
+)
+def test_the_plugin_by_release(version: str, kind: str, words: str) -> None:
+    (told,) = judge(server(version=version, kind=kind), replace(SUBJECT, required_plugin="native"))
+    assert told.code == "plugin_native" and words in told.remedy
+
+
+@pytest.mark.parametrize(
+    ("statements", "expected"),
+    [
+        (["GRANT USAGE ON *.* TO `u`@`%`"], {"USAGE"}),
+        (["GRANT SELECT, INSERT ON *.* TO 'u'@'%' IDENTIFIED BY PASSWORD 'x'"], {"SELECT", "INSERT"}),
+        (["GRANT ALL PRIVILEGES ON `models`.* TO `u`@`%` WITH GRANT OPTION"], {"ALL PRIVILEGES"}),
+        (["GRANT SELECT ON `mod%`.* TO `u`@`%`"], {"SELECT"}),
+        (["GRANT SELECT ON `model_`.* TO `u`@`%`"], {"SELECT"}),
+        (["GRANT SELECT ON `model\\_`.* TO `u`@`%`"], set()),
+        (["GRANT SELECT ON `other`.* TO `u`@`%`"], set()),
+        (["GRANT SELECT ON `models`.`t` TO `u`@`%`"], set()),
+        (["GRANT `role`@`%` TO `u`@`%`"], set()),
+        (["GRANT ALL PRIVILEGES ON `m%`.* TO `u`@`%`", "GRANT SELECT ON `models`.* TO `u`@`%`"], {"SELECT"}),
+        (["GRANT SELECT, DROP ON *.* TO `u`@`%`", "REVOKE DROP ON `models`.* FROM `u`@`%`"], {"SELECT"}),
+        (['GRANT SELECT ON "models".* TO "u"@"%"'], {"SELECT"}),
+        (["GRANT SELECT (a, b), INSERT ON `models`.`t` TO `u`@`%`", "nonsense"], set()),
+    ],
+)
+def test_privileges(statements: list[str], expected: set[str]) -> None:
+    assert privileges_on("models", statements) == expected
+
+
+def test_an_underscore_in_a_name() -> None:
+    """Written without its escape, it is a wildcard that matches the name, too."""
+    assert privileges_on("my_models", ["GRANT SELECT ON `my_models`.* TO `u`@`%`"]) == {"SELECT"}
+    assert privileges_on("my_models", ["GRANT SELECT ON `my\\_models`.* TO `u`@`%`"]) == {"SELECT"}
+    assert privileges_on("myxmodels", ["GRANT SELECT ON `my\\_models`.* TO `u`@`%`"]) == set()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("8.0.36", (8, 0, 36)), ("5.5.5-10.11.6-MariaDB-0+deb12u1", (10, 11, 6)), ("5.5.5", (5, 5, 5)), ("x", None)],
+)
+def test_version(text: str, expected: tuple[int, int, int] | None) -> None:
+    assert version_of(text) == expected
+
+
+def test_printable() -> None:
+    assert printable(b"a\x1b[2J\n\xff") == "a\\x1b[2J\\n\N{REPLACEMENT CHARACTER}"
+    assert len(printable("x" * 5000)) < 400
