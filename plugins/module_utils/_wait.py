@@ -7,6 +7,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from http.client import HTTPException
 from types import TracebackType
 
 from ._cluster import Cluster
@@ -205,8 +206,9 @@ class _Mirror:
                     self._refuse(kind, error)
                     return
                 self._report(kind, error)
-            except Exception as error:
-                # A thread that ended here would leave the waiting to what was there before, without a word.
+            except (AttributeError, HTTPException, LookupError, OSError, ValueError) as error:
+                # Half an answer, or a connection that ends where the client does not expect it. A thread that ended here
+                # would leave the waiting to what was there before, without a word.
                 why = f"what the API server has sent cannot be read ({type(error).__name__})"
                 self._report(kind, Unreachable(kind, why, "Look at what stands between here and the API server."))
             self._end.wait(PAUSE)
