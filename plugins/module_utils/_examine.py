@@ -9,6 +9,8 @@ from dataclasses import asdict, is_dataclass
 from datetime import datetime, timezone
 from typing import Any
 
+from . import _postgres
+from ._core import postgres_rules
 from ._core.candidate import verifies
 from ._core.errors import RegistryError
 from ._core.hosts import Trouble
@@ -30,7 +32,7 @@ def examine(
     Raises RegistryError where what is needed for asking is not installed here.
     """
     if database.type != "mysql":
-        return {}, [_shown(_unchecked(database), "", how[0])]
+        return _examine_postgres(database, credentials, path, how)
     if MISSING is not None:
         raise RegistryError(
             "PyMySQL", "it is not installed for the Python that runs this module", "Install PyMySQL[rsa]."
@@ -74,10 +76,19 @@ def _shown(told: Any, matched: str, path: str) -> Object:
     return {**asdict(told), "checked_as": matched, "path": path}
 
 
-def _unchecked(database: Database) -> Trouble:
-    what = f"database {database.name} on {database.host}"
-    why = "it was not checked: the rules for PostgreSQL are not there"
-    return Trouble("not_checked", "warning", what, why, "Check account, password and privileges by hand.", "")
+def _examine_postgres(
+    database: Database, credentials: Credentials, path: Path, how: tuple[str, int]
+) -> tuple[Object, list[Object]]:
+    if _postgres.MISSING is not None:
+        what = f"database {database.name} on {database.host}"
+        why = "it was not checked: psycopg is not installed for the Python that runs this module"
+        trouble = Trouble(
+            "not_checked", "info", what, why, "Install psycopg[binary].", "What cannot be seen is not judged"
+        )
+        return {}, [_shown(trouble, "", how[0])]
+    facts = _postgres.gather(path.open_socket, database, credentials, how[1])
+    found = [_shown(told, facts.account, how[0]) for told in postgres_rules.judge(facts, _postgres.asked_of(database))]
+    return _plain(facts), found
 
 
 def _plain(value: Any) -> Any:

@@ -61,6 +61,8 @@ INPUTS = (REQUIREMENTS, TESTBED_PROJECT, Path(__file__).resolve())
 BUNDLE = "ansible==14.5.0"
 """The package whose wheel carries kubernetes.core: whoever can install Python packages needs no Galaxy."""
 BUNDLED = "kubernetes/core"
+OPTIONAL = "ansible/mysql"
+"""What the playbook prepare_database needs, and nothing else of the collection."""
 OLDEST, NEWEST = 10, 14
 """The minor versions of Python 3 that tests/requirements.txt can be installed on."""
 
@@ -227,7 +229,7 @@ def bundled_collection(python: Path) -> Path:
     """The unpacked `ansible_collections` directory of BUNDLE in the user's cache, filled where it is missing."""
     cache = cache_root()
     cache.mkdir(parents=True, exist_ok=True)
-    done = cache / BUNDLE.replace("==", "-")
+    done = cache / f"{BUNDLE.replace('==', '-')}-2"
     with locked(cache):
         if not done.is_dir():
             with tempfile.TemporaryDirectory(prefix=".ansible-", dir=cache) as name:
@@ -238,15 +240,18 @@ def bundled_collection(python: Path) -> Path:
                     f"downloading {BUNDLE} for its {BUNDLED.replace('/', '.')}",
                     [python, "-m", "pip", "download", *options, "--dest", scratch, BUNDLE],
                 )
-                unpack(next(scratch.glob("*.whl")), BUNDLED, scratch / "unpacked")
+                for collection in (BUNDLED, OPTIONAL):
+                    unpack(next(scratch.glob("*.whl")), collection, scratch / "unpacked")
                 (scratch / "unpacked").rename(done)
     return done / "ansible_collections"
 
 
 def add_collections(python: Path) -> None:
     """Lay out what Ansible finds in `.venv`: kubernetes.core, and this collection as a link to the repository."""
-    source = bundled_collection(python) / BUNDLED
-    shutil.copytree(source, COLLECTIONS / BUNDLED)
+    bundle = bundled_collection(python)
+    source = bundle / BUNDLED
+    for collection in (BUNDLED, OPTIONAL):
+        shutil.copytree(bundle / collection, COLLECTIONS / collection)
     version = json.loads((source / "MANIFEST.json").read_text())["collection_info"]["version"]
     own = COLLECTIONS / "opendatahub" / "model_registry"
     own.parent.mkdir()

@@ -1,0 +1,181 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one door to a PostgreSQL database: facts over sockets that somebody else opens. Nothing is written."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import tempfile
+import threading
+import traceback
+from collections.abc import Iterator
+from pathlib import Path as File
+from typing import Any
+
+from ._core.model import Database
+from ._core.postgres_rules import Asked, PostgresFacts
+from ._credentials import Credentials
+from ._path import OpenSocket
+
+try:
+    import psycopg
+except ImportError:
+    MISSING: str | None = traceback.format_exc()
+    """Why no PostgreSQL can be asked: psycopg is not installed."""
+else:
+    MISSING = None
+
+__all__ = ["MISSING", "asked_of", "gather"]
+
+CHUNK = 64 * 1024
+FACTS = """
+SELECT current_setting('server_version_num')::int,
+       current_user::text,
+       pg_encoding_to_char(encoding)::text,
+       coalesce(current_schema(), '')::text,
+       coalesce(has_schema_privilege(current_schema(), 'CREATE'), false),
+       pg_is_in_recovery() OR current_setting('default_transaction_read_only') = 'on',
+       coalesce((SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()), false),
+       current_setting('max_connections')::int - (SELECT count(*) FROM pg_stat_activity)::int
+FROM pg_database WHERE datname = current_database()
+"""
+MIGRATIONS = "SELECT to_regclass('schema_migrations') IS NOT NULL"
+DIRTY = "SELECT version FROM schema_migrations WHERE dirty"
+
+
+def asked_of(database: Database) -> Asked:
+    """The database as the registry server will ask for it. PostgreSQL's own default of sslmode is the API's, too."""
+    tls = database.tls
+    mode = tls.mode if tls is not None and tls.mode else None
+    if mode is None and tls is not None and (tls.ca or tls.ca_pem):
+        mode = "require" if tls.verify is False else "verify-full"
+    if mode is None:
+        mode = "require" if tls is not None and tls.enabled else "disable"
+    return Asked(str(database.host), str(database.name), str(database.username), mode)
+
+
+def gather(open_socket: OpenSocket, database: Database, credentials: Credentials, timeout: int) -> PostgresFacts:
+    """What the server tells within ``timeout`` seconds, or why it lets nobody in."""
+    asked = asked_of(database)
+    with contextlib.ExitStack() as stack:
+        folder = File(stack.enter_context(tempfile.TemporaryDirectory()))
+        bridge = stack.enter_context(_Bridge(open_socket, timeout))
+        options: dict[str, Any] = {
+            "host": asked.host.strip("[]"),
+            "hostaddr": "127.0.0.1",
+            "port": bridge.port,
+            "dbname": asked.name,
+            "user": asked.username,
+            "password": credentials.password.decode(errors="replace"),
+            "sslmode": asked.mode,
+            "gssencmode": "disable",
+            "connect_timeout": max(2, timeout),
+            "application_name": "opendatahub.model_registry",
+            **_files(folder, credentials),
+        }
+        try:
+            with psycopg.connect(**options, autocommit=True) as connection:
+                connection.read_only = True
+                return _facts(connection)
+        except psycopg.Error as error:
+            return PostgresFacts(refusal=bridge.error or _words(error))
+
+
+def _facts(connection: Any) -> PostgresFacts:
+    version, account, encoding, schema, may_create, read_only, encrypted, left = connection.execute(FACTS).fetchone()
+    dirty = None
+    if connection.execute(MIGRATIONS).fetchone()[0]:
+        with contextlib.suppress(psycopg.errors.InsufficientPrivilege):
+            row = connection.execute(DIRTY).fetchone()
+            dirty = row[0] if row else None
+    return PostgresFacts("", version, account, encoding, schema, may_create, read_only, encrypted, left, dirty)
+
+
+def _files(folder: File, credentials: Credentials) -> dict[str, str]:
+    """libpq reads certificates from files alone. They are nobody else's to read, and go with the folder."""
+    texts = {
+        "sslrootcert": credentials.ca_pem,
+        "sslcert": credentials.client_certificate,
+        "sslkey": credentials.client_key,
+    }
+    found = {}
+    for option, text in texts.items():
+        if text is not None:
+            file = folder / option
+            file.touch(0o600)
+            file.write_text(text)
+            found[option] = str(file)
+    return found
+
+
+def _words(error: Exception) -> str:
+    """What libpq and the server say, in one line, without the address that it was told here."""
+    line = " ".join(str(error).split())
+    return line.rpartition("failed: ")[2] if "failed: " in line else line
+
+
+class _Bridge:
+    """A local port that leads to the sockets of a path: libpq takes none that is open. It ends after its time."""
+
+    def __init__(self, open_socket: OpenSocket, timeout: float) -> None:
+        self._open, self._timeout = open_socket, timeout
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self.error = ""
+        """Why the path could not be opened."""
+        self._ends: list[socket.socket] = []
+        self._threads = [threading.Thread(target=self._serve, daemon=True)]
+        self._alarm = threading.Timer(timeout, self._end)
+
+    def __enter__(self) -> _Bridge:
+        self._threads[0].start()
+        self._alarm.daemon = True
+        self._alarm.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._alarm.cancel()
+        self.close()
+        for thread in self._threads:
+            thread.join(1)
+
+    def close(self) -> None:
+        """Cut all connections, whatever they are at."""
+        for end in (self._listener, *self._ends):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
+
+    def _end(self) -> None:
+        self.error = f"it has not answered within {self._timeout:.0f} s"
+        self.close()
+
+    def _serve(self) -> None:
+        for near in self._accepted():
+            try:
+                far = self._open(self._timeout)
+            except OSError as error:
+                self.error = str(error)
+                near.close()
+                return
+            self._ends += [near, far]
+            far.settimeout(None)
+            pumps = [threading.Thread(target=_pump, args=pair, daemon=True) for pair in ((near, far), (far, near))]
+            self._threads += pumps
+            for pump in pumps:
+                pump.start()
+
+    def _accepted(self) -> Iterator[socket.socket]:
+        with contextlib.suppress(OSError):
+            while True:
+                yield self._listener.accept()[0]
+
+
+def _pump(source: socket.socket, target: socket.socket) -> None:
+    """Pass on what comes, until one side ends."""
+    with contextlib.suppress(OSError):
+        while data := source.recv(CHUNK):
+            target.sendall(data)
+    with contextlib.suppress(OSError):
+        target.shutdown(socket.SHUT_WR)
