@@ -54,7 +54,7 @@ class Played:
             for request in self.requests
             if request["verb"] in WRITES
             and "dryRun=All" not in request["requestURI"]
-            and not request["objectRef"]["resource"].endswith("accessreviews")
+            and not request["objectRef"]["resource"].endswith("reviews")
         ]
 
 
