@@ -9,6 +9,7 @@ that it does.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +22,7 @@ from testbed.api import Object
 from testbed.bed import Testbed
 from testbed.databases import NAMESPACE
 from testbed_fixtures import Servers
-from waiter import waiter
+from waiter import Told, waiter
 
 BATCH = 20
 """Registries at a time."""
@@ -58,6 +59,7 @@ def same_for_all() -> Iterator[tuple[str, dict[str, Any]]]:
     for left in ("CREATE", "ALTER", "DROP", "INDEX", "REFERENCES", "INSERT", "DELETE", "UPDATE", "SELECT"):
         kept = ", ".join(one for one in MIGRATIONS.split(", ") if one != left)
         yield f"no-{left.lower()}", {"grant": kept}
+    yield "five", {"grant": "CREATE, SELECT, INSERT, UPDATE, DELETE"}
     yield "select", {"grant": "SELECT"}
     yield "none", {"after": ("REVOKE ALL ON `{name}`.* FROM '{name}'@'%'",)}
     yield "everything", {"after": ("GRANT ALL ON *.* TO '{name}'@'%'", "REVOKE ALL ON `{name}`.* FROM '{name}'@'%'")}
@@ -153,6 +155,17 @@ def prepared(registries: Registries, cell: Cell) -> Object:
     return registries.body(cell.name, host=host, **(cell.tls or {}))
 
 
+def ended(bed: Testbed, names: set[str]) -> dict[str, Told]:
+    """What has become of the registries. An operator that is only slow, with so many at a time, is no verdict."""
+    found: dict[str, Told] = {}
+    deadline = time.monotonic() + SECONDS
+    while names and time.monotonic() < deadline:
+        with waiter(bed, seconds=deadline - time.monotonic()) as waiting:
+            found.update(waiting.last(*sorted(names)))
+        names = {name for name in names if found[name]["reason"] == "operator_silent"}
+    return found
+
+
 def test_the_verdict_is_right(bed: Testbed, table: Registries) -> None:
     assert len(CELLS) >= 60 and len({cell.name for cell in CELLS}) == len(CELLS)
     disagreements = []
@@ -160,10 +173,9 @@ def test_the_verdict_is_right(bed: Testbed, table: Registries) -> None:
         batch = CELLS[start : start + BATCH]
         bodies = {cell.name: prepared(table, cell) for cell in batch}
         verdicts = checked(bed, bodies.values())
-        with waiter(bed, seconds=SECONDS) as waiting:
-            for body in bodies.values():
-                table.create(body)
-            told = waiting.last(*bodies)
+        for body in bodies.values():
+            table.create(body)
+        told = ended(bed, set(bodies))
         table.remove()
         for cell in batch:
             blockers = sorted({one["code"] for one in verdicts[cell.name]["findings"] if one["severity"] == "blocker"})

@@ -21,7 +21,7 @@ from typing import Any
 
 from testbed.bed import Testbed
 
-__all__ = ["Waiter", "waiter"]
+__all__ = ["Told", "Waiter", "waiter"]
 
 COLLECTIONS = Path(__file__).resolve().parents[2] / ".venv" / "collections"
 Told = dict[str, Any]

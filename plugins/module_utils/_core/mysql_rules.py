@@ -17,8 +17,8 @@ __all__ = ["CODES", "NEEDED", "Subject", "Told", "judge"]
 
 NEEDED = ("CREATE", "ALTER", "DROP", "INDEX", "REFERENCES", "SELECT", "INSERT", "UPDATE", "DELETE")
 """The privileges that a registry's migrations and its work may use."""
-VITAL = ("CREATE", "INDEX", "REFERENCES", "SELECT", "INSERT", "UPDATE", "DELETE")
-"""Those without which registry server 0.3 does not start on an empty database."""
+VITAL = ("CREATE", "SELECT", "INSERT", "DELETE")
+"""Those without which registry server 0.3 does not start on an empty database, seen on MySQL 5.7, 8.0 and MariaDB 10.11."""
 NATIVE_PLUGIN = "mysql_native_password"
 KNOWN_PLUGINS = (NATIVE_PLUGIN, "caching_sha2_password", "sha256_password", "client_ed25519")
 """Those that the registry server's driver takes part in (documentation of go-sql-driver/mysql)."""
@@ -336,10 +336,10 @@ def _privileges(facts: MysqlFacts, subject: Subject) -> Iterator[Told]:
         return
     vital = [name for name in lacks if name in VITAL]
     is_made = facts.schema.migration is not None and not facts.schema.is_dirty
-    works = not vital or (is_made and not {"SELECT", "INSERT", "UPDATE", "DELETE"} & set(vital))
+    works = not vital or (is_made and not {"SELECT", "INSERT", "DELETE"} & set(vital))
     why = f"{', '.join(lacks)} on database {subject.database} {'is' if len(lacks) == 1 else 'are'} missing"
     if works:
-        why += ". The registry works so today; an update of it may fail"
+        why += ". The registry starts so; changes of models, or an update of the product, may fail"
     remedy = _grant(", ".join(lacks), facts, subject)
     yield Told("privileges", "warning" if works else "blocker", f"account {facts.account.matched}", why, remedy, SERVER)
 
