@@ -348,7 +348,8 @@ def _charset(facts: MysqlFacts, subject: Subject) -> Iterator[Told]:
     schema = facts.schema
     if not schema.exists or schema.charset == "utf8mb4":
         return
-    is_made = schema.migration is not None and not schema.is_dirty
+    # MariaDB converts where MySQL finds the mix of collations illegal.
+    is_made = (schema.migration is not None or facts.server.kind == "MariaDB") and not schema.is_dirty
     why = f"its character set is {schema.charset}, and the registry's migrations mix it with utf8mb4 (error 1267)"
     if is_made:
         why = f"its character set is {schema.charset}: names with characters beyond it cannot be stored"
