@@ -1,0 +1,143 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What stands against a job, found on a real cluster by people of several rights; and nothing is stored by looking."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import pytest
+import trustme
+from plays import Played, play, task
+from registries import Registries
+from testbed.bed import Testbed
+from testbed.databases import NAMESPACE, ROOT_PASSWORD
+
+PREFLIGHT = "opendatahub.model_registry.model_registry_preflight"
+CHECK = "opendatahub.model_registry.mysql_auth_check"
+DATABASE = {
+    "type": "mysql",
+    "host": "mysql-80.databases.svc.cluster.local",
+    "name": "looked",
+    "username": "looked",
+    "password": "canary-preflight",
+}
+
+MAKE = """
+import sys, psycopg
+with psycopg.connect(host=sys.argv[1], user="postgres", password=sys.argv[2], dbname="postgres", autocommit=True) as it:
+    it.execute("DROP DATABASE IF EXISTS looked_latin")
+    it.execute("DROP ROLE IF EXISTS looked")
+    it.execute("CREATE ROLE looked LOGIN PASSWORD 'looked'")
+    it.execute("CREATE DATABASE looked_latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0")
+"""
+"""Run inside the testbed, where the server's address leads somewhere."""
+
+
+def look(bed: Testbed, *wishes: dict[str, Any], user: str = "registry-admin") -> Played:
+    found = play(bed, *(task(PREFLIGHT, fail_on="never", **wish) for wish in wishes), user=user)
+    assert not found.writes and "canary-preflight" not in found.output
+    assert not any(result.get("failed") for result in found.results), found.output
+    return found
+
+
+def codes(result: dict[str, Any], *severities: str) -> list[str]:
+    return [one["code"] for one in result["findings"] if one["severity"] in (severities or ("blocker", "warning"))]
+
+
+def test_registry_admin_is_ready(bed: Testbed, registries: Registries) -> None:
+    """With the rights of the collection's Role nothing is missing; what only the cluster's see is said to be unchecked."""
+    wishes = [{"job": job, "name": "looked", "database": DATABASE} for job in ("create", "teardown", "grant")]
+    create, teardown, grant = look(bed, *wishes).results
+    assert codes(create) == []
+    assert codes(create, "info") == ["component_unchecked", "operator_unchecked", "name_unchecked"]
+    assert codes(teardown) == codes(grant) == ["registry_missing"]
+    assert create["facts"]["user"] == "registry-admin" and create["facts"]["database_checkable"]
+    assert create["facts"]["namespace"] == registries.namespace
+    assert create["table"][-1] == "0 blockers, 0 warnings, 3 for information"
+
+
+def test_all_at_once(bed: Testbed, registries: Registries) -> None:
+    """A name, a Secret and an authority that are wrong come together, in one run."""
+    api = registries.api
+    body = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "looked-ca", "namespace": registries.namespace},
+    }
+    api.apply({**body, "data": {"good": trustme.CA().cert_pem.bytes().decode(), "bad": "no certificate"}})
+    tls = {"ca_config_map": {"name": "looked-ca", "key": "bad"}}
+    reference = {key: value for key, value in DATABASE.items() if key != "password"}
+    secret = {"name": "looked-none", "key": "password"}
+    wrong = {"name": "9-looked", "database": {**reference, "password_secret": secret, "tls": tls}}
+    good = {"name": "looked", "database": {**DATABASE, "tls": {"ca_config_map": {"name": "looked-ca", "key": "good"}}}}
+    first, second = look(bed, wrong, good).results
+    assert sorted(codes(first)) == ["ca_invalid", "name_invalid", "secret_missing"]
+    assert not first["facts"]["database_checkable"]
+    assert codes(second) == []
+
+
+def test_rights_of_nobody(bed: Testbed, registries: Registries) -> None:
+    """All missing rights are in one finding, and the rules in it name each resource once."""
+    (result,) = look(
+        bed, {"name": "looked", "namespace": registries.namespace, "database": DATABASE}, user="nobody"
+    ).results
+    (found,) = [one for one in result["findings"] if one["severity"] == "blocker"]
+    assert found["code"] == "rights_missing"
+    for rule in (
+        "resources: [modelregistries], verbs: [list, watch, create]",
+        "resources: [secrets], verbs: [get, create, patch]",
+    ):
+        assert rule in found["remedy"]
+
+
+def test_cluster_rights_see_more(bed: Testbed) -> None:
+    """With the optional ClusterRole the component and the names of all namespaces are looked at."""
+    (result,) = look(
+        bed, {"name": "looked", "namespace": "data-science", "database": DATABASE}, user="platform-admin"
+    ).results
+    assert "namespace_other" in codes(result) and "rights_missing" in codes(result)
+    assert result["facts"]["component"] == {"default-dsc": "Managed"}
+
+
+@pytest.mark.parametrize("state", ["Removed"])
+def test_component_is_removed(bed: Testbed, registries: Registries, state: str) -> None:
+    api, kind = registries.api, ("datasciencecluster.opendatahub.io/v1", "DataScienceCluster")
+    cluster = api.get(*kind, "default-dsc")
+    assert cluster is not None
+    changed = {**cluster, "spec": {"components": {"modelregistry": {"managementState": state}}}}
+    for item in (changed, cluster):
+        item["metadata"] = {"name": "default-dsc"}
+        item.pop("status", None)
+    try:
+        api.apply(changed)
+        (result,) = look(bed, {"name": "looked"}, user="platform-admin").results
+        assert codes(result, "blocker") == ["component_disabled"]
+    finally:
+        api.apply(cluster)
+
+
+def test_operator_is_down(bed: Testbed) -> None:
+    """Its webhook does not answer the dry run: that is seen without any right to see the operator."""
+    bed.stop("operator")
+    try:
+        (result,) = look(bed, {"name": "looked"}).results
+        assert codes(result, "blocker") == ["operator_down"]
+    finally:
+        bed.start("operator")
+
+
+def test_postgres(bed: Testbed) -> None:
+    """The same shape of findings, on a real server: login, database, encoding, rights on the schema."""
+    host = bed.address("postgres-16", NAMESPACE)
+    bed.run([sys.executable, "-c", MAKE, host, ROOT_PASSWORD])
+    base = {"type": "postgres", "host": host, "username": "looked", "password": "looked"}
+    names = ("looked_latin", "looked_none")
+    wishes = [task(CHECK, database={**base, "name": name}, via="direct", fail_on="never") for name in names]
+    wishes.append(task(CHECK, database={**base, "name": "postgres", "password": "wrong"}, via="direct"))
+    latin, missing, refused = play(bed, *wishes).results
+    assert codes(latin) == ["privileges", "charset", "plaintext"]
+    assert latin["findings"][0]["checked_as"] == "looked"
+    assert codes(missing) == ["database_missing"]
+    assert codes(refused) == ["access_denied"] and refused["failed"]

@@ -1,0 +1,80 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The playbook that prepares a database, on real servers: foreseen, done, and done once."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from plays import ROOT
+from testbed.bed import Testbed
+from testbed.databases import NAMESPACE, ROOT_PASSWORD, connect_mysql
+
+RUNNER = Path(sys.executable).with_name("ansible-playbook")
+PASSWORD = "canary-Zx82-'\"%#"
+NEEDED = {"CREATE", "ALTER", "DROP", "INDEX", "REFERENCES", "SELECT", "INSERT", "UPDATE", "DELETE"}
+
+
+def prepare(bed: Testbed, monkeypatch: pytest.MonkeyPatch, answers: dict[str, str], *options: str) -> tuple[str, int]:
+    """The playbook's output, and how many tasks have changed something."""
+    monkeypatch.setenv("ANSIBLE_COLLECTIONS_PATH", str(ROOT / ".venv" / "collections"))
+    monkeypatch.setenv("ANSIBLE_NOCOLOR", "1")
+    monkeypatch.setenv("MODEL_REGISTRY_ADMIN_PASSWORD", ROOT_PASSWORD)
+    monkeypatch.setenv("MODEL_REGISTRY_DATABASE_PASSWORD", PASSWORD)
+    command = [str(RUNNER), "opendatahub.model_registry.prepare_database", "-e", json.dumps(answers), *options]
+    done = bed.run(command, capture_output=True, check=False)
+    output = done.stdout + done.stderr
+    changed = re.search(r"changed=(\d+) .* failed=0", output)
+    return output, int(changed[1]) if changed else -1
+
+
+@pytest.mark.parametrize(
+    ("service", "plugin"),
+    [
+        ("mysql-80", "caching_sha2_password"),
+        ("mysql-57", "mysql_native_password"),
+        ("mariadb-1011", "mysql_native_password"),
+    ],
+)
+def test_prepared_once(bed: Testbed, monkeypatch: pytest.MonkeyPatch, service: str, plugin: str) -> None:
+    """Check mode stores nothing; a run makes what a registry needs and no more; a second one changes nothing."""
+    name = "pre_pared"
+    answers = {"database_host": bed.address(service, NAMESPACE), "database_name": name, "database_username": "prepared"}
+    output, changed = prepare(bed, monkeypatch, answers, "--check")
+    assert changed == 2, output
+    with connect_mysql(bed, service) as root, root.cursor() as cursor:
+        cursor.execute("SELECT COUNT(*) FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = %s", (name,))
+        assert cursor.fetchone() == (0,)
+        output, changed = prepare(bed, monkeypatch, answers, "-vvvv")
+        assert changed == 2, output
+        assert "Zx82" not in output and ROOT_PASSWORD not in output
+        cursor.execute(
+            "SELECT DEFAULT_CHARACTER_SET_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = %s", name
+        )
+        assert cursor.fetchone() == ("utf8mb4",)
+        cursor.execute("SELECT plugin FROM mysql.user WHERE user = 'prepared' AND host = '%'")
+        assert cursor.fetchone() == (plugin,)
+        cursor.execute("SHOW GRANTS FOR 'prepared'@'%'")
+        usage, grant = sorted((row[0] for row in cursor.fetchall()), key=lambda text: "USAGE" not in text)
+        assert usage.startswith("GRANT USAGE ON *.*") and "GRANT OPTION" not in grant
+        assert set(grant[len("GRANT ") : grant.index(" ON ")].split(", ")) == NEEDED
+    with connect_mysql(bed, service, "prepared", PASSWORD, database=name):
+        pass
+    output, changed = prepare(bed, monkeypatch, answers)
+    assert changed == 0, output
+
+
+def test_other_character_set_is_left_alone(bed: Testbed, monkeypatch: pytest.MonkeyPatch) -> None:
+    with connect_mysql(bed, "mysql-80") as root, root.cursor() as cursor:
+        cursor.execute("CREATE DATABASE IF NOT EXISTS prelatin CHARACTER SET latin1")
+    answers = {
+        "database_host": bed.address("mysql-80", NAMESPACE),
+        "database_name": "prelatin",
+        "database_username": "prelatin",
+    }
+    output, changed = prepare(bed, monkeypatch, answers)
+    assert changed == -1 and "ALTER DATABASE `prelatin` CHARACTER SET utf8mb4" in output
