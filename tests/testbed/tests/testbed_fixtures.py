@@ -47,7 +47,7 @@ def bed(start: Start) -> Iterator[Testbed]:
     if state := os.environ.get("TESTBED_STATE"):
         yield Testbed(Path(state))
         return
-    with start(more_servers=("mysql-5.7", "mariadb-10.11", "postgres-16")) as shared:
+    with start(more_servers=("mysql-5.7", "mysql-9", "mariadb-10.11", "postgres-16")) as shared:
         yield shared
 
 
