@@ -8,6 +8,7 @@ import contextlib
 import os
 import socket
 import ssl
+import struct
 import tempfile
 import threading
 import time
@@ -38,14 +39,19 @@ except ImportError:
     MISSING: str | None = traceback.format_exc()
     """Why no MySQL server can be asked: PyMySQL is not installed."""
     BASE: Any = object
+    ERRORS: tuple[type[Exception], ...] = ()
 else:
     MISSING = None
     BASE = pymysql.connections.Connection
+    ERRORS = (pymysql.err.MySQLError,)
 
 try:
+    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.x509 import load_der_x509_certificate
 except ImportError:
     load_der_x509_certificate = None  # type: ignore[assignment]
+else:
+    ERRORS = (*ERRORS, UnsupportedAlgorithm)
 
 __all__ = ["MISSING", "Target", "gather"]
 
@@ -68,6 +74,17 @@ VERIFY_CODES = {
 }
 """Of OpenSSL (its documentation, X509_STORE_CTX_get_error)."""
 NAME_CODES = (62, 64)
+NONSENSE = (
+    struct.error,
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What PyMySQL stumbles with over bytes that are not MySQL's protocol: it takes servers at their word."""
 _VARIABLES = """SHOW VARIABLES WHERE Variable_name IN ('version_comment', 'aurora_version', 'require_secure_transport',
 'default_authentication_plugin', 'authentication_policy', 'sql_mode', 'max_connections', 'max_user_connections',
 'read_only', 'super_read_only', 'innodb_read_only', 'lower_case_table_names')"""
@@ -337,7 +354,7 @@ def _told(stage: str, deadline: float | None = None) -> Iterator[None]:
         raise _Ended(Failure("tls", printable(error.reason or error), reason="handshake")) from None
     except (OSError, EOFError) as error:
         raise _Ended(_network(stage, error)) from None
-    except Exception as error:
+    except (*ERRORS, *NONSENSE) as error:
         raise _Ended(_mysql_failure(stage, error, deadline)) from None
 
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import random
 import socket
 import struct
 import threading
@@ -15,6 +16,8 @@ from collections.abc import Callable, Iterator
 import pytest
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.mysql_facts import MysqlFacts
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._mysql import Target, gather
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 Behaviour = Callable[[socket.socket], None]
 CAPABILITIES = 0x00000001 | 0x00000200 | 0x00008000 | 0x00080000
@@ -158,6 +161,46 @@ def test_misbehaviour(name: str) -> None:
     assert (facts.failure.reason, facts.failure.code) == (reason, code), facts.failure
     assert took < 2.0 and peak < 16 * 1024 * 1024
     assert PASSWORD.decode() not in repr(facts)
+
+
+def after(kind: bytes, *answers: bytes) -> Behaviour:
+    """Like after_login(), of a server whose accounts have this plugin; each packet waits for what the client says."""
+
+    def behave(sock: socket.socket) -> None:
+        sock.sendall(greeting(plugin=kind))
+        number = sock.recv(65536)[3] + 1
+        for answer in answers:
+            sock.sendall(packet(answer, number))
+            number = (sock.recv(65536) + b"\0\0\0\0")[3] + 1
+        drain(sock)
+
+    return behave
+
+
+ELLIPTIC = ec.generate_private_key(ec.SECP256R1()).public_key()
+KEYS = {
+    "elliptic": ELLIPTIC.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo),
+    "none": b"no key",
+}
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_a_public_key_that_is_none(key: str) -> None:
+    """caching_sha2_password asks for the server's key before it sends the password."""
+    facts = asked(after(b"caching_sha2_password", b"\x01\x04", b"\x01" + KEYS[key]))
+    assert facts.failure is not None and facts.failure.reason == "no_mysql", facts.failure
+
+
+def test_damaged_greetings_and_answers() -> None:
+    """Whatever bytes of a good conversation are other ones, there is a fact for it."""
+    chance = random.Random(20)  # noqa: S311 - the same damage each time
+    whole = greeting() + packet(error(1045, b"Access denied"), 2)
+    for _ in range(200):
+        damaged = bytearray(whole)
+        for _ in range(chance.randint(1, 6)):
+            damaged[chance.randrange(3, len(damaged))] = chance.randrange(256)
+        facts = asked(says(bytes(damaged)), timeout=0.3)
+        assert facts.failure is not None, bytes(damaged)
 
 
 def test_the_password_is_never_sent_in_clear() -> None:
