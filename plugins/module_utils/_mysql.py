@@ -74,7 +74,8 @@ VERIFY_CODES = {
 }
 """Of OpenSSL (its documentation, X509_STORE_CTX_get_error)."""
 NAME_CODES = (62, 64)
-NONSENSE = (
+NONSENSE: tuple[type[Exception], ...] = (
+    *ERRORS,
     struct.error,
     ArithmeticError,
     AssertionError,
@@ -84,7 +85,7 @@ NONSENSE = (
     TypeError,
     ValueError,
 )
-"""What PyMySQL stumbles with over bytes that are not MySQL's protocol: it takes servers at their word."""
+"""PyMySQL's own errors, and what it stumbles with over bytes that are not MySQL's: it takes servers at their word."""
 _VARIABLES = """SHOW VARIABLES WHERE Variable_name IN ('version_comment', 'aurora_version', 'require_secure_transport',
 'default_authentication_plugin', 'authentication_policy', 'sql_mode', 'max_connections', 'max_user_connections',
 'read_only', 'super_read_only', 'innodb_read_only', 'lower_case_table_names')"""
@@ -354,7 +355,7 @@ def _told(stage: str, deadline: float | None = None) -> Iterator[None]:
         raise _Ended(Failure("tls", printable(error.reason or error), reason="handshake")) from None
     except (OSError, EOFError) as error:
         raise _Ended(_network(stage, error)) from None
-    except (*ERRORS, *NONSENSE) as error:
+    except NONSENSE as error:
         raise _Ended(_mysql_failure(stage, error, deadline)) from None
 
 
