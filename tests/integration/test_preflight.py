@@ -29,7 +29,7 @@ import sys, psycopg
 with psycopg.connect(host=sys.argv[1], user="postgres", password=sys.argv[2], dbname="postgres", autocommit=True) as it:
     it.execute("DROP DATABASE IF EXISTS looked_latin")
     it.execute("DROP ROLE IF EXISTS looked")
-    it.execute("CREATE ROLE looked LOGIN PASSWORD 'looked'")
+    it.execute("CREATE ROLE looked LOGIN PASSWORD 'canary-preflight'")
     it.execute("CREATE DATABASE looked_latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0")
 """
 """Run inside the testbed, where the server's address leads somewhere."""
@@ -132,7 +132,7 @@ def test_postgres(bed: Testbed) -> None:
     """The same shape of findings, on a real server: login, database, encoding, rights on the schema."""
     host = bed.address("postgres-16", NAMESPACE)
     bed.run([sys.executable, "-c", MAKE, host, ROOT_PASSWORD])
-    base = {"type": "postgres", "host": host, "username": "looked", "password": "looked"}
+    base = {"type": "postgres", "host": host, "username": "looked", "password": "canary-preflight"}
     names = ("looked_latin", "looked_none")
     wishes = [task(CHECK, database={**base, "name": name}, via="direct", fail_on="never") for name in names]
     wishes.append(task(CHECK, database={**base, "name": "postgres", "password": "wrong"}, via="direct"))

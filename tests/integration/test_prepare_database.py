@@ -44,6 +44,10 @@ def test_prepared_once(bed: Testbed, monkeypatch: pytest.MonkeyPatch, service: s
     """Check mode stores nothing; a run makes what a registry needs and no more; a second one changes nothing."""
     name = "pre_pared"
     answers = {"database_host": bed.address(service, NAMESPACE), "database_name": name, "database_username": "prepared"}
+    with connect_mysql(bed, service) as root, root.cursor() as cursor:
+        # A testbed that goes on after the tests has them already.
+        cursor.execute("DROP DATABASE IF EXISTS pre_pared")
+        cursor.execute("DROP USER IF EXISTS 'prepared'@'%'")
     output, changed = prepare(bed, monkeypatch, answers, "--check")
     assert changed == 2, output
     with connect_mysql(bed, service) as root, root.cursor() as cursor:
@@ -53,7 +57,7 @@ def test_prepared_once(bed: Testbed, monkeypatch: pytest.MonkeyPatch, service: s
         assert changed == 2, output
         assert "Zx82" not in output and ROOT_PASSWORD not in output
         cursor.execute(
-            "SELECT DEFAULT_CHARACTER_SET_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = %s", name
+            "SELECT DEFAULT_CHARACTER_SET_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = %s", (name,)
         )
         assert cursor.fetchone() == ("utf8mb4",)
         cursor.execute("SELECT plugin FROM mysql.user WHERE user = 'prepared' AND host = '%'")
