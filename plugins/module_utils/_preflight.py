@@ -253,8 +253,8 @@ def _creation(cluster: Cluster, wanted: Wanted, namespace: str) -> Change:
     database = Database(type="mysql", host="localhost", name="preflight", username="preflight")
     body = wanted_registry(Registry(name, database=database), cluster.version(), None)
     change = creation_of(body, namespace, name)
-    # Without fields of its own, it would be taken for none.
-    spec = {"rest": {}, **({"grpc": {}} if cluster.version() == "v1alpha1" else {}), **change.body["spec"]}
+    # Without fields of its own, rest would be taken for none; grpc is needed by all versions but the newest v1beta1.
+    spec = {"rest": {}, "grpc": {}, **change.body["spec"]}
     return Change(change.kind, namespace, name, "create", {**change.body, "spec": spec})
 
 

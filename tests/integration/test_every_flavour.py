@@ -1,0 +1,184 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""On every release's API: no drift by defaults, migrations and other people, edits that touch nothing else, and the playbooks."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from plays import ROOT, Played, play, task
+from registries import Registries
+from testbed.api import Object
+from testbed.bed import Testbed
+from testbed_fixtures import Start
+
+Options = dict[str, Any]
+HOST = "mysql-80.databases.svc.cluster.local"
+FLAVOURS = ("2.19", "transition", "current", "plain")
+V1BETA1 = "modelregistry.opendatahub.io/v1beta1"
+PASSWORD = "release-password"
+
+
+@pytest.fixture(scope="module", params=FLAVOURS)
+def registries(start: Start, request: pytest.FixtureRequest) -> Iterator[Registries]:
+    """Each release in turn."""
+    with start(flavour=request.param) as bed:
+        yield Registries(bed)
+
+
+def wanted(name: str) -> Options:
+    """A registry on the database of its own name."""
+    database = {"type": "mysql", "host": HOST, "name": name, "username": name, "password": f"{name}-password"}
+    return {"name": name, "display_name": "Release", "database": database}
+
+
+def succeeded(played: Played) -> Played:
+    """The play, if none of its tasks has failed."""
+    assert not any(result["failed"] for result in played.results), played.output
+    return played
+
+
+def stored(registries: Registries, name: str) -> Object:
+    """The registry as every API version that is served shows it, without what changes with each write."""
+    shown: Object = {}
+    for version in registries.bed.flavour.served:
+        found = registries.api.get(
+            f"modelregistry.opendatahub.io/{version}", "ModelRegistry", name, registries.namespace
+        )
+        assert found
+        meta = {
+            key: value for key, value in found["metadata"].items() if key not in ("resourceVersion", "managedFields")
+        }
+        shown[version] = {"metadata": meta, "spec": found["spec"]}
+    return shown
+
+
+def edited(before: Object, description: str) -> Object:
+    """What is stored after an edit of the description alone."""
+    after: Object = json.loads(json.dumps(before))
+    for one in after.values():
+        one["metadata"]["annotations"]["openshift.io/description"] = description
+    return after
+
+
+def annotate(registries: Registries, name: str, spec: Object, version: str) -> None:
+    """What another tool, or an administrator, adds."""
+    marks = {"argocd.argoproj.io/tracking-id": "models:1", "meta.helm.sh/release-name": "models"}
+    meta = {"name": name, "namespace": registries.namespace, "annotations": marks, "labels": {"team": "fraud"}}
+    registries.api.patch({"apiVersion": version, "kind": "ModelRegistry", "metadata": meta, "spec": spec})
+
+
+def test_no_drift_and_one_patch(registries: Registries) -> None:
+    """Created, and again; edited with one PATCH, of one field; others' additions are no drift and stay."""
+    bed = registries.bed
+    registries.make_database("release", native=True)
+    created = succeeded(play(bed, task(**wanted("release"))))
+    assert created.result["changed"]
+    assert registries.rest("release", "GET", "/readyz/health")[0] == 200
+    again = succeeded(play(bed, task(**wanted("release"))))
+    assert not again.result["changed"] and not again.writes and not again.result["changes"]
+
+    before = stored(registries, "release")
+    edit = succeeded(play(bed, task(name="release", description="edited")))
+    assert edit.writes == [("patch", "modelregistries", "release")]
+    assert stored(registries, "release") == edited(before, "edited")
+
+    newest = f"modelregistry.opendatahub.io/{bed.flavour.served[-1]}"
+    annotate(registries, "release", {"rest": {"resources": {"limits": {"memory": "2Gi"}}}}, newest)
+    before = stored(registries, "release")
+    again = succeeded(play(bed, task(**wanted("release"), description="edited")))
+    assert not again.writes and not again.result["changed"]
+    edit = succeeded(play(bed, task(name="release", description="once more")))
+    assert edit.writes == [("patch", "modelregistries", "release")]
+    assert stored(registries, "release") == edited(before, "once more")
+    assert registries.rest("release", "GET", "/readyz/health")[0] == 200
+    succeeded(play(bed, task(name="release", state="absent")))
+    assert registries.get("release") is None
+
+
+def test_fields_of_v1beta1_alone_survive(registries: Registries) -> None:
+    """Where both versions are served: what the old one does not know is there after an edit, as far as it was stored."""
+    bed = registries.bed
+    if len(bed.flavour.served) < 2:
+        assert "v1beta1" not in bed.flavour.served
+        return
+    registries.make_database("newer", native=True)
+    succeeded(play(bed, task(**wanted("newer"), wait=False)))
+    # Fields that are in the schema of v1beta1 and not in that of v1alpha1.
+    own = {"kubeRBACProxy": {"routePort": 8444}} if bed.flavour.stored == "v1beta1" else {}
+    annotate(registries, "newer", own, V1BETA1)
+    before = bed.until("the operator's part", lambda: stored(registries, "newer"))
+    if own:
+        assert before["v1beta1"]["spec"]["kubeRBACProxy"]["routePort"] == 8444
+        assert "kubeRBACProxy" not in before["v1alpha1"]["spec"]
+    edit = succeeded(play(bed, task(name="newer", description="edited", wait=False)))
+    assert edit.writes == [("patch", "modelregistries", "newer")]
+    written = [one["requestURI"] for one in edit.requests if one["verb"] == "patch"]
+    assert all("/v1beta1/" in path and "fieldValidation=Strict" in path for path in written), written
+    assert stored(registries, "newer") == edited(before, "edited")
+    succeeded(play(bed, task(name="newer", state="absent")))
+
+
+def book(bed: Testbed, tmp_path: Path, name: str, answers: Options, password: str = "") -> list[tuple[str, str, str]]:
+    """Run a playbook of the collection as an administrator of registries; gives its writes."""
+    survey = tmp_path / "answers.json"
+    survey.write_text(json.dumps(answers))
+    secrets = f"MODEL_REGISTRY_DATABASE_PASSWORD={password}"
+    path = f"ANSIBLE_COLLECTIONS_PATH={ROOT / '.venv' / 'collections'}"
+    runner = str(Path(sys.executable).with_name("ansible-playbook"))
+    before = len(bed.audit())
+    command = ["env", path, secrets, runner, f"opendatahub.model_registry.{name}", "--extra-vars", f"@{survey}"]
+    done = bed.run(command, user="registry-admin", capture_output=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    asked = [one for one in bed.audit()[before:] if one["user"]["username"] == "registry-admin"]
+    return Played([], done.stdout, asked).writes
+
+
+def test_playbooks(registries: Registries, tmp_path: Path) -> None:
+    """Create, update and teardown, each twice: the second time nothing is written."""
+    bed = registries.bed
+    registries.make_database("book", native=True)
+    database = {"database_type": "mysql", "database_host": HOST, "database_name": "book", "database_username": "book"}
+    new = {"registry_name": "book", "display_name": "Book", **database}
+    edit = {"registry_name": "book", "description": "edited"}
+    gone = {"registry_name": "book", "confirm_name": "book"}
+    creation = [("create", "secrets", ""), ("create", "modelregistries", "")]
+    deletion = [("delete", "modelregistries", "book"), ("delete", "secrets", "book-db-password")]
+    for name, answers, writes in (
+        ("create", new, creation),
+        ("update", edit, [("patch", "modelregistries", "book")]),
+        ("teardown", gone, deletion),
+    ):
+        password = "book-password" if name == "create" else ""
+        found = book(bed, tmp_path, name, answers, password)
+        # The log does not always name what is created, and does not tell a teardown's dry run from its deletion.
+        assert {(verb, kind, "" if verb == "create" else one) for verb, kind, one in found} == set(writes)
+        again = book(bed, tmp_path, name, answers, password)
+        assert not again, again
+        if name != "teardown":
+            assert registries.rest("book", "GET", "/readyz/health")[0] == 200
+    assert registries.get("book") is None and registries.sql("SHOW TABLES IN book")
+
+
+def test_drift_by_an_operators_migration(start: Start) -> None:
+    """What an older release's manifest asked for, and the operator of this one has turned into another proxy, is no drift."""
+    with start(flavour="transition") as bed:
+        registries = Registries(bed)
+        registries.make("old")
+        istio: Object = {"gateway": {"rest": {"tls": {}}, "grpc": {"tls": {}}}}
+        registries.make_secret("migrated", "old-password")
+        body = registries.body("migrated", database="old", username="old")
+        registries.create({**body, "spec": {**body["spec"], "istio": istio}})
+        bed.until("migrated", lambda: "oauthProxy" in (registries.get("migrated") or {})["spec"])
+        reference = {"name": "migrated-db", "key": "database-password"}
+        database = {"type": "mysql", "host": HOST, "name": "old", "username": "old", "password_secret": reference}
+        for proxy in ("istio", "oauth", "auto"):
+            options: Options = {"name": "migrated", "database": database, "auth_proxy": proxy, "wait": False}
+            unchanged = succeeded(play(bed, task(**options)))
+            assert not unchanged.writes and not unchanged.result["changed"], proxy
+        registries.remove()
