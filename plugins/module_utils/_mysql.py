@@ -29,6 +29,7 @@ from ._core.mysql_facts import (
     Server,
     Tls,
     kind_of,
+    own_version,
     printable,
 )
 
@@ -142,8 +143,8 @@ class _Check:
     def run(self) -> None:
         """Fill the facts. Raises _Ended where there is no way on."""
         try:
-            with self._socket() as sock:
-                self._look(self._login(sock))
+            with self._socket() as sock, contextlib.closing(self._login(sock)) as connection:
+                self._look(connection)
         except _Ended as ended:
             if ended.failure.stage == "tls" and self.facts.tls.offered:
                 self._show_certificate()
@@ -208,10 +209,10 @@ class _Check:
             with _told("login", self._deadline):
                 connection.connect(sock)
         finally:
-            version = str(getattr(connection, "server_version", ""))
+            version = printable(getattr(connection, "server_version", ""))
             offered = bool(getattr(connection, "server_capabilities", 0) & CLIENT.SSL)
             tls = context.tls if context is not None and context.tls else Tls(offered)
-            server = Server(printable(version), kind_of(version, "", False))
+            server = Server(own_version(version), kind_of(version, "", False))
             self.facts = replace(self.facts, server=server, tls=tls)
         tls = replace(tls, used=target.encrypted, verified=target.encrypted and target.verified)
         self.facts = replace(self.facts, tls=tls, account=Account(plugin=plugins.last))

@@ -19,6 +19,7 @@ __all__ = [
     "Server",
     "Tls",
     "kind_of",
+    "own_version",
     "printable",
     "privileges_on",
     "version_of",
@@ -142,9 +143,14 @@ def kind_of(version: str, comment: str, has_aurora: bool) -> str:
     return next((kind for kind in ("MariaDB", "Percona") if kind.lower() in words), "MySQL")
 
 
+def own_version(greeting: str) -> str:
+    """The version out of a greeting: MariaDB puts 5.5.5- before its own, for old clients' sake."""
+    return re.sub(r"^5\.5\.5-(?=\d+\.\d+\.\d+-mariadb)", "", greeting, flags=re.IGNORECASE)
+
+
 def version_of(text: str) -> tuple[int, int, int] | None:
-    """Major, minor and patch. MariaDB puts 5.5.5- before its own, for old clients' sake."""
-    found = re.match(r"(?:5\.5\.5-(?=\d+\.\d+\.\d+-mariadb))?(\d{1,4})\.(\d{1,4})\.(\d{1,4})", text, re.IGNORECASE)
+    """Major, minor and patch."""
+    found = re.match(r"(\d{1,4})\.(\d{1,4})\.(\d{1,4})", own_version(text))
     return (int(found[1]), int(found[2]), int(found[3])) if found else None
 
 
