@@ -1,0 +1,205 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Real servers and accounts of many kinds: what keeps a registry from each is found, in time, and nothing else is."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+import trustme
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.mysql_facts import MysqlFacts
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.mysql_rules import Subject, Told, judge
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._mysql import Target, gather
+from plays import Servers
+from registries import Registries
+from testbed.bed import Testbed
+from testbed.databases import NAMESPACE, connect_mysql
+
+TIMEOUT = 10.0
+"""Seconds for a check. It has to end within one more."""
+HOST = "db.example.com"
+OLD, NEW, NEWEST, MARIADB = "mysql-57", "mysql-80", "mysql-9", "mariadb-1011"
+SECURE, EXPIRED, SELF_SIGNED = "mariadb-secure", "mariadb-expired", "mariadb-self"
+TLS_ONLY, OLD_TLS = "mysql-9-tls", "mysql-57-tls"
+AUTHORITY, STRANGER = trustme.CA(), trustme.CA()
+NO_RIGHTS = "REVOKE ALL ON `{name}`.* FROM '{name}'@'%'"
+WITH = "ALTER USER '{name}'@'%' IDENTIFIED WITH"
+BY = "BY '{name}-password'"
+VERIFIED: dict[str, Any] = {
+    "encrypted": True,
+    "verified": True,
+    "ca_pem": AUTHORITY.cert_pem.bytes().decode(),
+}
+UNTRUSTED = {**VERIFIED, "ca_pem": STRANGER.cert_pem.bytes().decode()}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A server, what its administrator does to a good account and database, and what a check has to find."""
+
+    name: str
+    server: str
+    blockers: str = ""
+    """Codes."""
+    after: tuple[str, ...] = ()
+    """With {name} for the name of database and account."""
+    target: dict[str, Any] = field(default_factory=dict)
+    """Fields of Target that differ."""
+    plugin: str = ""
+    """That the facts have to name."""
+    required: str = "any"
+
+
+def everywhere(server: str) -> Iterator[tuple[str, str, tuple[str, ...], dict[str, Any]]]:
+    """What each server has to say alike; MariaDB converts what MySQL calls an illegal mix of collations."""
+    yield "good", "", (), {}
+    yield "wrong", "access_denied", (), {"password": b"wrong"}
+    yield "no-password", "access_denied", (), {"password": b""}
+    yield "nobody", "access_denied", (), {"username": "nobody-of-that-name"}
+    yield "empty", "", ("ALTER USER '{name}'@'%' IDENTIFIED BY ''",), {"password": b""}
+    everything = "GRANT ALL ON *.* TO '{name}'@'%'"
+    yield "missing", "database_missing", (everything, "DROP DATABASE `{name}`"), {}
+    yield "denied", "database_denied", (NO_RIGHTS,), {}
+    yield "latin1", "" if server == MARIADB else "charset", ("ALTER DATABASE `{name}` CHARACTER SET latin1",), {}
+    yield "no-create", "privileges", ("REVOKE CREATE ON `{name}`.* FROM '{name}'@'%'",), {}
+    yield "wildcard", "", (NO_RIGHTS, "GRANT ALL ON `f_-wild%`.* TO '{name}'@'%'"), {}
+    yield "global", "", (everything, NO_RIGHTS), {}
+    yield "ssl", "access_denied", ("ALTER USER '{name}'@'%' REQUIRE SSL",), {}
+    yield "locked", "account_locked", ("ALTER USER '{name}'@'%' ACCOUNT LOCK",), {}
+    yield "expired", "account_expired", ("ALTER USER '{name}'@'%' PASSWORD EXPIRE",), {}
+
+
+CELLS = [
+    *(
+        Cell(f"f{number}-{name}", server, blockers, after, target)
+        for number, server in enumerate((OLD, NEW, NEWEST, MARIADB))
+        for name, blockers, after, target in everywhere(server)
+    ),
+    Cell("native57", OLD, plugin="mysql_native_password", required="native"),
+    Cell("native", NEW, "", (f"{WITH} mysql_native_password {BY}",), plugin="mysql_native_password", required="native"),
+    Cell("nativemaria", MARIADB, plugin="mysql_native_password", required="native"),
+    Cell("sha2", NEW, "", (f"{WITH} caching_sha2_password {BY}",), plugin="caching_sha2_password"),
+    Cell("sha2-native", NEW, "plugin_native", plugin="caching_sha2_password", required="native"),
+    Cell("sha2-newest", NEWEST, "plugin_native", plugin="caching_sha2_password", required="native"),
+    Cell("sha256", NEW, "", (f"{WITH} sha256_password {BY}",), plugin="sha256_password"),
+    # This build has no key pair for the exchange of a password in plaintext.
+    Cell("sha256-57", OLD, "access_denied", (f"{WITH} sha256_password {BY}",)),
+    Cell(
+        "unloaded",
+        NEWEST,
+        "plugin_missing",
+        ("UPDATE mysql.user SET plugin = 'mysql_native_password' WHERE user = '{name}'", "FLUSH PRIVILEGES"),
+    ),
+    Cell("socket", NEWEST, "access_denied", (f"{WITH} auth_socket",)),
+    Cell("unixsocket", MARIADB, "access_denied", ("ALTER USER '{name}'@'%' IDENTIFIED VIA unix_socket",)),
+    Cell("no-ecdhe", NEW, "tls_handshake", target=VERIFIED),
+    Cell("no-tls", OLD, "tls_missing", target=VERIFIED),
+    Cell("old-tls", OLD_TLS, "tls_handshake", target=VERIFIED),
+    Cell("secure", SECURE, target=VERIFIED),
+    Cell("other-name", SECURE, "certificate_name", target={**VERIFIED, "server_name": "other.example.com"}),
+    Cell("stranger", SECURE, "ca_unknown", target=UNTRUSTED),
+    Cell("lax", SECURE, target={**UNTRUSTED, "verified": False}),
+    Cell("expired-cert", EXPIRED, "certificate_expired", target=VERIFIED),
+    Cell("self-signed", SELF_SIGNED, "ca_unknown", target=VERIFIED),
+    Cell("newest-tls", TLS_ONLY, target=VERIFIED, plugin="caching_sha2_password"),
+    Cell("plaintext", TLS_ONLY, "tls_required"),
+]
+ROLE = ("DROP ROLE IF EXISTS '{name}-role'", "CREATE ROLE '{name}-role'", "GRANT ALL ON `{name}`.* TO '{name}-role'")
+ROLES = (NO_RIGHTS, *ROLE, "GRANT '{name}-role' TO '{name}'@'%'")
+CELLS += [
+    Cell(f"role-{server}", server, "", (*ROLES, "SET DEFAULT ROLE ALL TO '{name}'@'%'")) for server in (NEW, NEWEST)
+]
+CELLS += [Cell(f"idle-{server}", server, "database_denied", ROLES) for server in (NEW, NEWEST, MARIADB)]
+
+
+@pytest.fixture(scope="module")
+def ready(bed: Testbed, servers: Servers) -> Iterator[Registries]:
+    """All servers. Those with certificates go afterwards: another run has other authorities."""
+    for server in ("mysql-5.7", "mysql-9", "mariadb-10.11"):
+        servers(server)
+    past = datetime.now(timezone.utc) - timedelta(days=1)
+    good, over = AUTHORITY.issue_cert(HOST), AUTHORITY.issue_cert(HOST, not_after=past)
+    rsa = AUTHORITY.issue_cert(HOST, key_type=trustme.KeyType.RSA)
+    shown = {
+        SECURE: ("mariadb-10.11", good.cert_chain_pems[0], good.private_key_pem),
+        TLS_ONLY: ("mysql-9", good.cert_chain_pems[0], good.private_key_pem),
+        EXPIRED: ("mariadb-10.11", over.cert_chain_pems[0], over.private_key_pem),
+        OLD_TLS: ("mysql-5.7", rsa.cert_chain_pems[0], rsa.private_key_pem),
+        SELF_SIGNED: ("mariadb-10.11", STRANGER.cert_pem, STRANGER.private_key_pem),
+    }
+    for name, (server, certificate, key) in shown.items():
+        files = {"tls.crt": certificate.bytes(), "tls.key": key.bytes()}
+        options = ["--ssl-cert=/etc/testbed/tls.crt", "--ssl-key=/etc/testbed/tls.key"]
+        only = ["--require-secure-transport=ON"] if name == TLS_ONLY else []
+        servers(server, name=name, options=[*options, *only], files=files)
+    made = Registries(bed)
+    with contextlib.suppress(Exception):  # a second run on one testbed
+        made.sql("INSTALL PLUGIN auth_socket SONAME 'auth_socket.so'", service=NEWEST)
+    yield made
+    for name in shown:
+        made.api.delete("apps/v1", "Deployment", name, NAMESPACE)
+
+
+def checked(bed: Testbed, cell: Cell) -> tuple[MysqlFacts, tuple[Told, ...]]:
+    """Check within the time that there is for it."""
+    given = {"username": cell.name, "password": f"{cell.name}-password".encode(), "server_name": HOST, **cell.target}
+    target = Target(database=cell.name, **given)
+    address = bed.address(cell.server, NAMESPACE)
+    started = time.monotonic()
+    facts = gather(lambda timeout: bed.connect(address, 3306, timeout), target, TIMEOUT)
+    assert time.monotonic() - started < TIMEOUT + 1
+    now = datetime.now(timezone.utc)
+    subject = Subject(target.username, cell.name, HOST, target.encrypted, target.verified, cell.required, "relay", now)
+    return facts, judge(facts, subject)
+
+
+def prepare(registries: Registries, cell: Cell) -> None:
+    registries.make_database(cell.name, service=cell.server)
+    for statement in cell.after:
+        registries.sql(statement.format(name=cell.name), service=cell.server)
+
+
+@pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell.name)
+def test_the_right_finding(bed: Testbed, ready: Registries, cell: Cell) -> None:
+    if cell.server != OLD_TLS:  # whose TLS the administrator's client cannot speak either
+        prepare(ready, cell)
+    # The second time, caching_sha2_password knows the account already.
+    for _ in range(2):
+        facts, found = checked(bed, cell)
+        blockers = {told.code for told in found if told.severity == "blocker"}
+        assert blockers == set(cell.blockers.split()), (facts, found)
+        assert cell.plugin in ("", facts.account.plugin)
+        for told in found:
+            assert told.what and told.why and told.remedy and told.rule
+        assert f"{cell.name}-password" not in repr((facts, found))
+
+
+def test_connection_limits(bed: Testbed, ready: Registries) -> None:
+    """Of the account's own connections there is one, and it is taken."""
+    for server in (OLD, NEW, NEWEST, MARIADB):
+        cell = Cell(f"limit-{server}", server, after=("ALTER USER '{name}'@'%' WITH MAX_USER_CONNECTIONS 1",))
+        prepare(ready, cell)
+        with connect_mysql(bed, server, cell.name, f"{cell.name}-password"):
+            _, found = checked(bed, cell)
+        assert "account_connections" in {told.code for told in found}, (server, found)
+
+
+def test_what_is_known_of_a_good_one(bed: Testbed, ready: Registries) -> None:
+    """The facts of each server, as it tells them itself."""
+    for server, kind in ((OLD, "MySQL"), (NEW, "MySQL"), (NEWEST, "MySQL"), (MARIADB, "MariaDB")):
+        cell = Cell(f"facts-{server}", server)
+        prepare(ready, cell)
+        facts, found = checked(bed, cell)
+        ((version, most),) = ready.sql("SELECT VERSION(), @@max_connections", service=server)
+        assert (facts.server.kind, facts.server.version) == (kind, version)
+        assert facts.server.variables["max_connections"] == str(most) and facts.server.connections
+        assert facts.account.matched == f"{cell.name}@%" and facts.account.seen_from.startswith("10.88.")
+        assert facts.schema.exists and facts.schema.charset == "utf8mb4" and facts.grants.statements
+        assert [told.code for told in found] == ["plaintext"]
+        assert facts.server.latency is not None and facts.server.plugins
