@@ -139,7 +139,7 @@ class Forward:
         ends = {end.fileno(): end for end in (inner, self._far)}
         for number in ends:
             poll.register(number, select.POLLIN)
-        return [ends[number] for number, _ in poll.poll()]
+        return [ends[number] for number, _event in poll.poll()]
 
     def _send(self) -> bool:
         data = self._far.recv(CHUNK)

@@ -44,17 +44,6 @@ options:
     description:
       - The name that people see, from which the resource name is derived where O(name) is not given.
     type: str
-  database:
-    description:
-      - The database that the registry is going to use, as M(opendatahub.model_registry.model_registry) takes it.
-      - For a registry that exists, give only what shall change.
-    suboptions:
-      password:
-        description:
-          - The account's password. It is not sent anywhere.
-      password_secret:
-        description:
-          - A Secret in the registries namespace that holds the account's password. It is read to see whether it has the key.
   fail_on:
     description:
       - The findings that make the task fail. All findings are returned either way.
@@ -62,6 +51,8 @@ options:
     type: str
     choices: [blocker, warning, never]
     default: blocker
+notes:
+  - O(database.password) is sent nowhere. The Secret of O(database.password_secret) is read to see whether it has the key.
 seealso:
   - module: opendatahub.model_registry.mysql_auth_check
   - module: opendatahub.model_registry.model_registry

@@ -47,26 +47,11 @@ attributes:
     details:
       - It runs where the Kubernetes API can be reached, mostly on the controller.
 options:
-  database:
-    description:
-      - The database to check, as M(opendatahub.model_registry.model_registry) takes it.
-      - Together with O(registry), it is what an edit of that registry would give.
-    suboptions:
-      type:
-        description:
-          - The kind of server. MariaDB counts as V(mysql), which is the default.
-      password:
-        description:
-          - The account's password.
-      password_secret:
-        description:
-          - A Secret in the registries namespace that holds the account's password, instead of O(database.password).
-            It is read for the check.
   registry:
     description:
       - The name of a registry whose database is checked. Its password and certificates are read from where the registry
         server gets them.
-      - One of O(registry) and O(database) is needed.
+      - One of O(registry) and O(database) is needed. Together, they stand for what an edit of the registry would give.
     type: str
   via:
     description:
@@ -122,6 +107,7 @@ options:
     choices: [blocker, warning, never]
     default: blocker
 notes:
+  - Without O(database.type), it is V(mysql). The Secret of O(database.password_secret) is read for the check.
   - No connection to the Kubernetes API is made where nothing has to be asked of it. That is so with O(via=direct), a host
     outside the cluster, O(database.password), certificates given in full, and O(required_plugin) other than V(auto).
   - A verdict holds for the account that the server has matched with the address that the connection came from. Through a

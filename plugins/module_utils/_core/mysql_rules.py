@@ -110,7 +110,7 @@ def judge(facts: MysqlFacts, subject: Subject) -> tuple[Told, ...]:
 
 def account_name(facts: MysqlFacts, subject: Subject) -> str:
     """As SQL has it. Before anybody has logged in, of any host."""
-    user, _, host = (facts.account.matched or f"{subject.username}@%").rpartition("@")
+    user, _at, host = (facts.account.matched or f"{subject.username}@%").rpartition("@")
     return f"{_text(user)}@{_text(host)}"
 
 

@@ -35,7 +35,7 @@ class Right:
     @property
     def attributes(self) -> Object:
         """The resourceAttributes of an access review, without the namespace."""
-        resource, _, subresource = self.resource.partition("/")
+        resource, _slash, subresource = self.resource.partition("/")
         found = {"group": self.group, "resource": resource, "verb": self.verb}
         return {
             **found,

@@ -22,7 +22,9 @@ import (
 
 	vkapi "github.com/virtual-kubelet/virtual-kubelet/node/api"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/httpstream"
+	"k8s.io/kubelet/pkg/cri/streaming/portforward"
 	"k8s.io/kubernetes/pkg/api/legacyscheme"
 	_ "k8s.io/kubernetes/pkg/apis/core/install" // how PodLogOptions stand in a URL
 )
@@ -47,14 +49,15 @@ func serverTLS(o options) (*tls.Config, error) {
 		ClientAuth: tls.RequireAndVerifyClientCert, MinVersion: tls.VersionTLS12}, nil
 }
 
-// handler serves logs itself, since they need the kubelet's own status codes and messages.
+// handler serves logs itself, since they need the kubelet's own status codes and messages, and
+// port-forward, since virtual-kubelet's gives a WebSocket client no port at all.
 func (a *agent) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /containerLogs/{namespace}/{pod}/{container}", a.serveLogs)
+	mux.HandleFunc("/portForward/{namespace}/{pod}", a.servePortForward)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "ok") })
 	mux.Handle("/", vkapi.PodHandler(vkapi.PodHandlerConfig{
 		RunInContainer:        a.exec,
-		PortForward:           a.portForward,
 		GetPodsFromKubernetes: func(context.Context) ([]*corev1.Pod, error) { return nil, nil },
 		StreamIdleTimeout:     streamIdle,
 		StreamCreationTimeout: streamIdle,
@@ -209,10 +212,27 @@ func closeAll(closers ...io.Closer) {
 	}
 }
 
-// portForward connects a stream with localhost of the pod's network, IPv4 first as container
+func (a *agent) servePortForward(w http.ResponseWriter, r *http.Request) {
+	ports, err := portforward.NewV4Options(r)
+	if err != nil {
+		writeError(w, http.StatusBadRequest, err)
+		return
+	}
+	protocols := strings.Split(r.Header.Get("X-Stream-Protocol-Version"), ",")
+	portforward.ServePortForward(w, r, forwarder{a, r.PathValue("namespace")}, r.PathValue("pod"), "", ports,
+		streamIdle, streamIdle, protocols)
+}
+
+// forwarder reaches the pods of one namespace.
+type forwarder struct {
+	agent     *agent
+	namespace string
+}
+
+// PortForward connects a stream with localhost of the pod's network, IPv4 first as container
 // runtimes do.
-func (a *agent) portForward(ctx context.Context, namespace, pod string, port int32, stream io.ReadWriteCloser) error {
-	worker := a.pods.find(namespace, pod)
+func (f forwarder) PortForward(ctx context.Context, pod string, _ types.UID, port int32, stream io.ReadWriteCloser) error {
+	worker := f.agent.pods.find(f.namespace, pod)
 	if worker == nil {
 		return fmt.Errorf("pod %q does not exist", pod)
 	}
