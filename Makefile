@@ -38,7 +38,7 @@ test-unit: venv ## Run the unit tests
 test-testbed: venv ## Run the testbed's own tests: real servers, no containers
 	@$(PYTHON3) -m pytest tests/testbed/tests
 
-test-integration: venv ## Run modules and roles against real servers (16 minutes)
+test-integration: venv ## Run modules and roles against real servers (about an hour)
 	@$(PYTHON3) -m pytest tests/integration
 
 test-molecule: venv ## Run the Molecule scenario on a testbed
