@@ -29,8 +29,10 @@ from ._core.mysql_facts import (
     Server,
     Tls,
     kind_of,
+    number,
     own_version,
     printable,
+    read_grant,
 )
 
 try:
@@ -61,6 +63,8 @@ LARGEST_PACKET = 1024 * 1024
 """Bytes of one packet. The answers that are asked for have a few hundred."""
 MOST_BYTES = 4 * LARGEST_PACKET
 """Bytes of one connection."""
+MOST_ROWS = 1000
+"""Of one answer. An account with more grants is not judged by them."""
 GO_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE-ECDSA-AES128-SHA:ECDHE-RSA-AES128-SHA:ECDHE-ECDSA-AES256-SHA:ECDHE-RSA-AES256-SHA"
 """What Go offers under TLS 1.2 (documentation of crypto/tls, since Go 1.22): no key exchange but ECDHE."""
 PARTIAL_CHAIN = 0x80000
@@ -220,7 +224,7 @@ class _Check:
 
     def _look(self, connection: Any) -> None:
         ask = _Asker(connection, self._deadline)
-        matched, seen_from = ask.row("SELECT CURRENT_USER(), USER()")
+        matched, seen_from = ask.row("SELECT CURRENT_USER(), USER()", 2)
         account = replace(
             self.facts.account, matched=printable(matched), seen_from=printable(seen_from).rpartition("@")[2]
         )
@@ -278,23 +282,26 @@ class _Asker:
         self._connection = connection
         self._deadline = deadline
 
-    def rows(self, question: str) -> list[tuple[Any, ...]]:
-        """The answer."""
+    def rows(self, question: str, columns: int) -> list[tuple[Any, ...]]:
+        """The answer, of rows that are so wide."""
         with _told("query", self._deadline), self._connection.cursor() as cursor:
             cursor.execute(question)
-            return list(cursor.fetchall())
+            rows = list(cursor.fetchall())[:MOST_ROWS]
+        if any(len(row) != columns for row in rows):
+            raise _Ended(Failure("query", "the server gave other columns than were asked for", reason="no_mysql"))
+        return rows
 
-    def row(self, question: str) -> tuple[Any, ...]:
+    def row(self, question: str, columns: int) -> tuple[Any, ...]:
         """The only row."""
-        rows = self.rows(question)
+        rows = self.rows(question, columns)
         if len(rows) != 1:
             raise _Ended(Failure("query", f"the server gave {len(rows)} rows for one", reason="no_mysql"))
         return rows[0]
 
-    def maybe(self, question: str) -> list[tuple[Any, ...]]:
+    def maybe(self, question: str, columns: int) -> list[tuple[Any, ...]]:
         """The answer; none where the account may not know, or the server does not know the question."""
         try:
-            return self.rows(question)
+            return self.rows(question, columns)
         except _Ended as ended:
             if not ended.failure.code or 2000 <= ended.failure.code < 3000:
                 raise
@@ -303,13 +310,13 @@ class _Asker:
 
 def _server(ask: _Asker, version: str) -> Server:
     started = time.monotonic()
-    ask.row("SELECT 1")
+    ask.row("SELECT 1", 1)
     latency = time.monotonic() - started
-    variables = {str(name).lower(): printable(value) for name, value in ask.maybe(_VARIABLES)}
-    status = ask.maybe("SHOW STATUS LIKE 'Threads_connected'")
-    now = ask.maybe("SELECT UTC_TIMESTAMP()")
+    variables = {printable(name).lower(): printable(value) for name, value in ask.maybe(_VARIABLES, 2)}
+    status = ask.maybe("SHOW STATUS LIKE 'Threads_connected'", 2)
+    now = ask.maybe("SELECT UTC_TIMESTAMP()", 1)
     plugins = ask.maybe(
-        "SELECT PLUGIN_NAME, PLUGIN_STATUS FROM information_schema.PLUGINS WHERE PLUGIN_TYPE = 'AUTHENTICATION'"
+        "SELECT PLUGIN_NAME, PLUGIN_STATUS FROM information_schema.PLUGINS WHERE PLUGIN_TYPE = 'AUTHENTICATION'", 2
     )
     comment = variables.get("version_comment", "")
     return Server(
@@ -317,7 +324,7 @@ def _server(ask: _Asker, version: str) -> Server:
         kind=kind_of(version, comment, "aurora_version" in variables),
         plugins={printable(name): printable(state) for name, state in plugins},
         variables=variables,
-        connections=int(status[0][1]) if status and str(status[0][1]).isdigit() else None,
+        connections=number(status[0][1]) if status else None,
         time=now[0][0].replace(tzinfo=timezone.utc) if now and isinstance(now[0][0], datetime) else None,
         latency=latency,
     )
@@ -325,18 +332,25 @@ def _server(ask: _Asker, version: str) -> Server:
 
 def _grants(ask: _Asker) -> Grants:
     """For the current account, with the privileges of the roles that are active (MySQL's documentation, SHOW GRANTS)."""
-    statements = ask.maybe("SHOW GRANTS")
-    return Grants(tuple(str(row[0])[:LARGEST_PACKET] for row in statements) or None)
+    statements = [_text(statement) for (statement,) in ask.maybe("SHOW GRANTS", 1)]
+    if not statements or len(statements) == MOST_ROWS:
+        return Grants()
+    has_roles = any(text.startswith("GRANT ") and " ON " not in text for text in statements)
+    return Grants(tuple(grant for grant in map(read_grant, statements) if grant is not None), has_roles)
+
+
+def _text(value: object) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
 def _schema(ask: _Asker, connection: Any, database: str, deadline: float) -> Schema:
     """Raises _Ended where the database cannot be entered."""
     with _told("database", deadline):
         connection.select_db(database.encode())
-    charset, collation = ask.row("SELECT @@character_set_database, @@collation_database")
-    state = ask.maybe("SELECT version, dirty FROM schema_migrations LIMIT 1")
-    version, dirty = state[0] if state else (None, False)
-    return Schema(True, printable(charset), printable(collation), version, bool(dirty))
+    charset, collation = ask.row("SELECT @@character_set_database, @@collation_database", 2)
+    state = ask.maybe("SELECT version, dirty FROM schema_migrations LIMIT 1", 2)
+    version, dirty = state[0] if state else (None, 0)
+    return Schema(True, printable(charset), printable(collation), number(version), number(dirty) not in (0, None))
 
 
 @contextlib.contextmanager

@@ -5,15 +5,20 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+import pymysql
 import pytest
 import trustme
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.mysql_facts import MysqlFacts
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.mysql_facts import (
+    MysqlFacts,
+    privileges_on,
+)
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.mysql_rules import Subject, Told, judge
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._mysql import Target, gather
 from plays import Servers
@@ -25,6 +30,7 @@ TIMEOUT = 10.0
 """Seconds for a check. It has to end within one more."""
 HOST = "db.example.com"
 OLD, NEW, NEWEST, MARIADB = "mysql-57", "mysql-80", "mysql-9", "mariadb-1011"
+LOWER = "mariadb-lower"
 SECURE, EXPIRED, SELF_SIGNED = "mariadb-secure", "mariadb-expired", "mariadb-self"
 TLS_ONLY, OLD_TLS = "mysql-9-tls", "mysql-57-tls"
 AUTHORITY, STRANGER = trustme.CA(), trustme.CA()
@@ -115,6 +121,7 @@ ROLES = (NO_RIGHTS, *ROLE, "GRANT '{name}-role' TO '{name}'@'%'")
 CELLS += [
     Cell(f"role-{server}", server, "", (*ROLES, "SET DEFAULT ROLE ALL TO '{name}'@'%'")) for server in (NEW, NEWEST)
 ]
+CELLS.append(Cell("role-maria", MARIADB, "", (*ROLES, "SET DEFAULT ROLE '{name}-role' FOR '{name}'@'%'")))
 CELLS += [Cell(f"idle-{server}", server, "database_denied", ROLES) for server in (NEW, NEWEST, MARIADB)]
 
 
@@ -177,7 +184,7 @@ def test_the_right_finding(bed: Testbed, ready: Registries, cell: Cell) -> None:
         assert cell.plugin in ("", facts.account.plugin)
         for told in found:
             assert told.what and told.why and told.remedy and told.rule
-        assert f"{cell.name}-password" not in repr((facts, found))
+        assert not re.search(rf"{cell.name}-password|\*[0-9A-F]{{40}}", repr((facts, found))), "password or hash"
 
 
 def test_connection_limits(bed: Testbed, ready: Registries) -> None:
@@ -200,6 +207,63 @@ def test_what_is_known_of_a_good_one(bed: Testbed, ready: Registries) -> None:
         assert (facts.server.kind, facts.server.version) == (kind, version)
         assert facts.server.variables["max_connections"] == str(most) and facts.server.connections
         assert facts.account.matched == f"{cell.name}@%" and facts.account.seen_from.startswith("10.88.")
-        assert facts.schema.exists and facts.schema.charset == "utf8mb4" and facts.grants.statements
+        assert facts.schema.exists and facts.schema.charset == "utf8mb4"
+        assert [grant.privileges for grant in facts.grants.known or ()] == [("USAGE",), ("ALL PRIVILEGES",)]
         assert [told.code for told in found] == ["plaintext"]
         assert facts.server.latency is not None and facts.server.plugins
+
+
+SPECIFIC = {
+    "wide": ("GRANT ALL ON `k%`.* TO {account}", "GRANT SELECT ON `k{number}-13%`.* TO {account}"),
+    "narrow": ("GRANT SELECT ON `k%`.* TO {account}", "GRANT ALL ON `k{number}-13%`.* TO {account}"),
+    "loose": ("GRANT ALL ON `k_-13\\_abc`.* TO {account}", "GRANT SELECT ON `k{number}-13%`.* TO {account}"),
+    "exact": ("GRANT ALL ON `k%`.* TO {account}", "GRANT SELECT ON `k{number}-13\\_abc`.* TO {account}"),
+    "global": ("GRANT CREATE ON *.* TO {account}", "GRANT SELECT ON `k{number}-13\\_abc`.* TO {account}"),
+}
+"""Grants that overlap, on a database k0-13_abc."""
+
+
+@pytest.mark.parametrize("has_role", [False, True], ids=["account", "role"])
+@pytest.mark.parametrize("case", SPECIFIC)
+def test_which_of_several_grants_counts(bed: Testbed, ready: Registries, case: str, has_role: bool) -> None:
+    """What is read out of the grants is what the server lets the account do. Which one counts of a role's, MySQL alone knows."""
+    for number, server in enumerate((OLD, NEW, NEWEST, MARIADB)):
+        if has_role and server == OLD:
+            continue
+        cell = Cell(f"k{number}-13_abc", server, after=(NO_RIGHTS,))
+        account = "'{name}-role'" if has_role else "'{name}'@'%'"
+        given = [text.format(account=account, number=number) for text in SPECIFIC[case]]
+        if has_role:
+            default = "'{name}-role' FOR" if server == MARIADB else "ALL TO"
+            given = [
+                *ROLE[:2],
+                *given,
+                "GRANT '{name}-role' TO '{name}'@'%'",
+                f"SET DEFAULT ROLE {default} '{{name}}'@'%'",
+            ]
+        prepare(ready, replace(cell, after=(*cell.after, *given)))
+        facts, _ = checked(bed, cell)
+        says = "CREATE" in (has := privileges_on(cell.name, facts.grants, facts.server.kind, False)) or (
+            "ALL PRIVILEGES" in has
+        )
+        with connect_mysql(bed, server, cell.name, f"{cell.name}-password") as mine, mine.cursor() as cursor:
+            try:
+                cursor.execute(f"CREATE TABLE `{cell.name}`.made (a INT)")
+                may = True
+            except pymysql.err.OperationalError:
+                may = False
+        is_exact = not has_role or server == MARIADB
+        assert says == may if is_exact else says >= may, (server, facts.grants)
+
+
+def test_names_in_capitals(bed: Testbed, ready: Registries, servers: Servers) -> None:
+    """Where the server keeps names in lower case, a database asked for in capitals is the one of the grant."""
+    servers("mariadb-10.11", name=LOWER, options=["--lower-case-table-names=1"])
+    try:
+        ready.make_database("lowered", service=LOWER)
+        cell = Cell("LOWERED", LOWER, target={"username": "lowered", "password": b"lowered-password"})
+        facts, found = checked(bed, cell)
+    finally:
+        ready.api.delete("apps/v1", "Deployment", LOWER, NAMESPACE)
+    assert facts.server.variables["lower_case_table_names"] == "1" and facts.schema.exists
+    assert [told.code for told in found] == ["plaintext"], found

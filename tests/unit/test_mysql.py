@@ -226,6 +226,63 @@ def test_a_servers_words_are_escaped() -> None:
     assert told.failure is not None and told.failure.words.startswith("\\x1b]0;owned")
 
 
+def text(value: bytes | None) -> bytes:
+    return b"\xfb" if value is None else b"\xfc" + struct.pack("<H", len(value)) + value
+
+
+def answering(*tables: list[list[bytes | None]]) -> Behaviour:
+    """Lets everybody in, and answers each question with the next of these tables, as texts."""
+
+    def behave(sock: socket.socket) -> None:
+        sock.sendall(greeting())
+        sock.recv(65536)
+        sock.sendall(packet(b"\0" * 7, 2))
+        for rows in tables:
+            while not sock.recv(65536)[5:].startswith((b"SELECT", b"SHOW")):
+                sock.sendall(packet(b"\0" * 7, 1))
+            wide = max((len(row) for row in rows), default=1)
+            column = b"".join(text(part) for part in (b"def", b"", b"", b"", b"c", b""))
+            column += b"\x0c" + struct.pack("<HIBHBxx", 45, 100, 253, 0, 0)
+            parts = [bytes([wide]), *[column] * wide, b"\xfe\0\0\2\0", *(b"".join(map(text, row)) for row in rows)]
+            parts.append(b"\xfe\0\0\2\0")
+            sock.sendall(b"".join(packet(part, number) for number, part in enumerate(parts, 1)))
+        drain(sock)
+
+    return behave
+
+
+ODD: list[bytes | None] = [None, b"", "\u00b2".encode(), b"9" * 5000, b"\x1b[2J", b"-1"]
+
+
+def test_hostile_answers() -> None:
+    """Whatever a server that has let one in answers, of whatever width: facts, none of it raw, and no exception."""
+    chance = random.Random(21)  # noqa: S311 - the same answers each time
+    for _ in range(150):
+        tables = [
+            [
+                [chance.choice([*ODD, b"\xff"])] * chance.choice((width, width, 1, 2, 3))
+                for _ in range(chance.choice((1, 1, 1, 0, 2)))
+            ]
+            for width in (2, 1, 2, 2, 1, 2, 1, 2, 2)
+        ]
+        facts = asked(answering(*tables), timeout=0.5)
+        assert "\x1b[" not in repr(facts) and PASSWORD.decode() not in repr(facts)
+
+
+def test_odd_values_in_good_rows() -> None:
+    """Each question gets a row as wide as it asked for, with what is no number, no name and no time."""
+    for odd in ODD:
+        widths = (2, 1, 2, 2, 1, 2, 1, 2, 2)
+        facts = asked(answering(*([[odd] * width] for width in widths)))
+        assert facts.failure is None and facts.schema.exists, (odd, facts.failure)
+        assert facts.schema.migration is None and facts.server.connections is None and not facts.schema.is_dirty
+
+
+def test_other_columns_than_were_asked_for() -> None:
+    facts = asked(answering([[b"u@%"]]))
+    assert facts.failure is not None and (facts.failure.stage, facts.failure.reason) == ("query", "no_mysql")
+
+
 def test_no_tls_where_it_is_wanted() -> None:
     """The password does not go over a connection that was to be encrypted and is not."""
     facts = asked(says(greeting()), encrypted=True)

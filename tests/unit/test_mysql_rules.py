@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -20,6 +21,7 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.m
     Tls,
     printable,
     privileges_on,
+    read_grant,
     version_of,
 )
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.mysql_rules import (
@@ -30,6 +32,14 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.m
 )
 
 NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
+
+
+def grants(*statements: str) -> Grants:
+    """As they are kept of what SHOW GRANTS has shown."""
+    read = tuple(grant for grant in map(read_grant, statements) if grant is not None)
+    return Grants(read, any(" ON " not in statement for statement in statements))
+
+
 SUBJECT = Subject("u", "models", "db.example.com", True, True, "any", "relay", NOW)
 GOOD = MysqlFacts(
     Server(
@@ -43,7 +53,7 @@ GOOD = MysqlFacts(
     Tls(True, "TLSv1.3", "x", Certificate("CN=db", NOW + timedelta(days=300)), True, True),
     Account("u@%", "caching_sha2_password", "10.0.0.1"),
     Schema(True, "utf8mb4", "utf8mb4_0900_ai_ci"),
-    Grants(("GRANT USAGE ON *.* TO `u`@`%`", "GRANT ALL PRIVILEGES ON `models`.* TO `u`@`%`")),
+    grants("GRANT USAGE ON *.* TO `u`@`%`", "GRANT ALL PRIVILEGES ON `models`.* TO `u`@`%`"),
 )
 
 
@@ -73,7 +83,7 @@ def schema(**changes: Any) -> MysqlFacts:
 
 
 def granted(*privileges: str) -> MysqlFacts:
-    return replace(GOOD, grants=Grants((f"GRANT {', '.join(privileges)} ON `models`.* TO `u`@`%`",)))
+    return replace(GOOD, grants=grants(f"GRANT {', '.join(privileges)} ON `models`.* TO `u`@`%`"))
 
 
 def without(*names: str) -> MysqlFacts:
@@ -198,14 +208,79 @@ def test_the_plugin_by_release(version: str, kind: str, words: str) -> None:
     ],
 )
 def test_privileges(statements: list[str], expected: set[str]) -> None:
-    assert privileges_on("models", statements) == expected
+    assert privileges_on("models", grants(*statements), "MySQL", False) == expected
+
+
+def on(database: str, *statements: str, kind: str = "MySQL", ignores_case: bool = False) -> set[str]:
+    return set(privileges_on(database, grants(*statements), kind, ignores_case))
 
 
 def test_an_underscore_in_a_name() -> None:
     """Written without its escape, it is a wildcard that matches the name, too."""
-    assert privileges_on("my_models", ["GRANT SELECT ON `my_models`.* TO `u`@`%`"]) == {"SELECT"}
-    assert privileges_on("my_models", ["GRANT SELECT ON `my\\_models`.* TO `u`@`%`"]) == {"SELECT"}
-    assert privileges_on("myxmodels", ["GRANT SELECT ON `my\\_models`.* TO `u`@`%`"]) == set()
+    assert on("my_models", "GRANT SELECT ON `my_models`.* TO `u`@`%`") == {"SELECT"}
+    assert on("my_models", "GRANT SELECT ON `my\\_models`.* TO `u`@`%`") == {"SELECT"}
+    assert on("myxmodels", "GRANT SELECT ON `my\\_models`.* TO `u`@`%`") == set()
+
+
+WIDE, NARROW = "GRANT CREATE ON `kz%`.* TO {}", "GRANT SELECT ON `kz\\_13%`.* TO {}"
+LOOSE, EXACT = "GRANT DROP ON `kz_13abc`.* TO {}", "GRANT INSERT ON `kz\\_13abc`.* TO {}"
+ROLE = "GRANT `r` TO `u`@`%`"
+
+
+@pytest.mark.parametrize(
+    ("statements", "kind", "expected"),
+    [
+        ([WIDE, NARROW], "MySQL", {"SELECT"}),
+        ([WIDE, NARROW], "MariaDB", {"SELECT"}),
+        ([WIDE, NARROW, EXACT], "MySQL", {"INSERT"}),
+        ([NARROW, LOOSE], "MySQL", {"SELECT"}),
+        ([NARROW, LOOSE], "MariaDB", {"DROP"}),
+        ([LOOSE, EXACT], "MariaDB", {"INSERT"}),
+        ([WIDE, LOOSE], "MySQL", {"CREATE", "DROP"}),
+        ([WIDE, NARROW, ROLE], "MySQL", {"CREATE", "SELECT"}),
+    ],
+)
+def test_the_most_specific_pattern_counts(statements: list[str], kind: str, expected: set[str]) -> None:
+    assert on("kz_13abc", *(text.format("`u`@`%`") for text in statements), kind=kind) == expected
+
+
+def test_a_role_of_mariadb_has_its_own_patterns() -> None:
+    told = [EXACT.format("`u`@`%`"), ROLE, WIDE.format("`r`"), NARROW.format("`r`")]
+    assert on("kz_13abc", *told, kind="MariaDB") == {"INSERT", "SELECT"}
+
+
+def test_capitals_of_names() -> None:
+    """A server that keeps names in lower case shows them so in its grants."""
+    shown = "GRANT SELECT ON `fraud`.* TO `u`@`%`"
+    assert on("Fraud", shown) == set() and on("Fraud", shown, ignores_case=True) == {"SELECT"}
+    for value, expected in (("0", {"privileges": "blocker"}), ("1", {}), ("2", {})):
+        assert found(variables(lower_case_table_names=value), database="Models") == expected
+
+
+def test_only_privileges_are_kept() -> None:
+    """MySQL up to 5.6 and MariaDB show the password's hash."""
+    hashed = "GRANT DROP ON *.* TO `u`@`%` IDENTIFIED BY PASSWORD '*74398CED202E6F48F6820984F19DE6E77FCEBD9D'"
+    assert "74398" not in repr(grants(hashed)) and on("models", hashed) == {"DROP"}
+    assert "\x1b" not in repr(grants("GRANT DROP\x1b[2J ON `\x1b[2J`.* TO '\x1b'@'%'"))
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "GRANT SELECT" + " ON a" * 8000,
+        "GRANT SELECT ON `" + "`" * 80000,
+        "GRANT SELECT ON '" + "\"'" * 40000,
+        "GRANT " + "a," * 40000 + " ON b",
+        "GRANT SELECT ON `" + "%a" * 31 + "`.* TO `u`@`%`",
+        "GRANT SELECT ON `" + "%a" * 40000 + "`.* TO `u`@`%`",
+    ],
+    ids=["words", "quotes", "mixed quotes", "privileges", "wildcards", "long name"],
+)
+def test_hostile_grants_take_no_time(statement: str) -> None:
+    started = time.monotonic()
+    for _ in range(20):
+        on("a" * 63 + "b", statement)
+    assert time.monotonic() - started < 1
 
 
 @pytest.mark.parametrize(

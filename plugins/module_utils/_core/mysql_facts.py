@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -13,20 +13,25 @@ __all__ = [
     "Account",
     "Certificate",
     "Failure",
+    "Grant",
     "Grants",
     "MysqlFacts",
     "Schema",
     "Server",
     "Tls",
     "kind_of",
+    "number",
     "own_version",
     "printable",
     "privileges_on",
+    "read_grant",
     "version_of",
 ]
 
 LONGEST = 300
 """Characters of a server's words that are shown."""
+LONGEST_NAME = 64
+"""Characters of a database's name, and of a pattern for it (MySQL's documentation, Identifier Length Limits)."""
 ALL = "ALL PRIVILEGES"
 
 
@@ -108,11 +113,26 @@ class Server:
 
 
 @dataclass(frozen=True)
-class Grants:
-    """The statements of SHOW GRANTS, with those of the roles that are active."""
+class Grant:
+    """What one statement of SHOW GRANTS says of databases. The rest of it, such as a password's hash, is not kept."""
 
-    statements: tuple[str, ...] | None = None
+    privileges: tuple[str, ...]
+    """In capitals."""
+    database: str
+    """A pattern as LIKE has it; * stands for all databases."""
+    account: str
+    """Whose it is: on MariaDB also a role's."""
+    is_revoked: bool = False
+    """Whether it takes away from the grants on all databases (MySQL's partial_revokes)."""
+
+
+@dataclass(frozen=True)
+class Grants:
+    """The grants of the account, with those of the roles that are active."""
+
+    known: tuple[Grant, ...] | None = None
     """None where they were not shown."""
+    has_roles: bool = False
 
 
 @dataclass(frozen=True)
@@ -135,6 +155,12 @@ def printable(value: object) -> str:
     return safe + ("…" if len(text) > LONGEST else "")
 
 
+def number(value: object) -> int | None:
+    """A count in a server's words; None where it is none."""
+    text = printable(value)
+    return int(text) if text.isascii() and text.isdecimal() else None
+
+
 def kind_of(version: str, comment: str, has_aurora: bool) -> str:
     """Who has made the server, as far as it tells (its version, version_comment, and a variable of Aurora's own)."""
     if has_aurora:
@@ -154,49 +180,97 @@ def version_of(text: str) -> tuple[int, int, int] | None:
     return (int(found[1]), int(found[2]), int(found[3])) if found else None
 
 
-def privileges_on(database: str, statements: Iterable[str]) -> frozenset[str]:
+_NAME = r"(?:`(?:[^`]|``)*`|'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|[^`'\"\s.@]+)"
+_SCOPE = re.compile(rf"({_NAME})\.\* (?:TO|FROM) ({_NAME}(?:@{_NAME})?)", re.DOTALL)
+"""Each quote in it is read in one way only: so a text that does not fit is given up in linear time."""
+
+
+def read_grant(statement: str) -> Grant | None:
+    """What a statement of SHOW GRANTS says of databases; None for what is about something else, as roles and tables are."""
+    verb, _, rest = statement.partition(" ")
+    listed, _, scope = rest.partition(" ON ")
+    found = _SCOPE.match(scope)
+    if verb not in ("GRANT", "REVOKE") or found is None:
+        return None
+    pattern = _unquoted(found[1])
+    if len(pattern) > LONGEST_NAME:
+        return None
+    names = [printable(name.strip().upper()) for name in listed.split(",")]
+    return Grant((ALL,) if "ALL" in names else tuple(names), printable(pattern), printable(found[2]), verb == "REVOKE")
+
+
+def _unquoted(name: str) -> str:
+    quote = name[0]
+    return name[1:-1].replace(quote * 2, quote) if quote in "`'\"" else name
+
+
+def privileges_on(database: str, grants: Grants, kind: str, ignores_case: bool) -> frozenset[str]:
     """The privileges that these grants give on all tables of a database, in capitals.
 
-    Of several grants on databases, MySQL takes the most specific: an exact name goes before patterns (its documentation,
-    Access Control, Stage 2). Revokes are those of partial_revokes.
+    kind: the server's. ignores_case: whether names of databases in other capitals are the same (lower_case_table_names).
+
+    Of several patterns for a database the most specific counts alone (MySQL's documentation, Access Control, Stage 2),
+    for each account or role on MariaDB. MySQL goes another way for an account with roles: 8.0 takes all that match, 9 any
+    of them. Then all are taken here, and so where two are as specific: what nobody knows keeps nobody from working.
     """
+    wanted = database.lower() if ignores_case else database
     everywhere: set[str] = set()
-    exact: set[str] = set()
-    patterns: set[str] = set()
     revoked: set[str] = set()
-    for verb, privileges, scope in filter(None, map(_parse, statements)):
-        if verb == "REVOKE":
-            revoked |= privileges if _unescaped(scope) == database else set()
-        elif scope == "*":
-            everywhere |= privileges
-        elif _unescaped(scope) == database:
-            exact |= privileges
-        elif _matches(scope, database):
-            patterns |= privileges
-    return frozenset((everywhere - revoked) | (exact or patterns))
+    matching: dict[str, list[tuple[tuple[int, ...], Grant]]] = {}
+    for grant in grants.known or ():
+        parts = list(_parts(grant.database.lower() if ignores_case else grant.database))
+        if grant.database == "*":
+            everywhere |= set(grant.privileges)
+        elif not _matches(parts, wanted):
+            continue
+        elif grant.is_revoked:
+            revoked |= set(grant.privileges)
+        else:
+            matching.setdefault(grant.account, []).append((_rank(parts, kind), grant))
+    found = everywhere - revoked
+    for ranked in matching.values():
+        best = max(rank for rank, _grant in ranked)
+        takes_all = grants.has_roles and kind != "MariaDB"
+        found |= {name for rank, grant in ranked if takes_all or rank == best for name in grant.privileges}
+    return frozenset(found)
 
 
-_GRANT = re.compile(r"(GRANT|REVOKE) (.+?) ON ([`\"]?)(\*|(?:[^`\"]|``|\"\")+)\3\.\* (?:TO|FROM) ", re.DOTALL)
+def _parts(pattern: str) -> Iterator[str]:
+    """Its wildcards, % and _, and its other characters, each after a backslash."""
+    for part in re.findall(r"\\.|.", pattern, re.DOTALL):
+        yield part if part in ("%", "_") else "\\" + part[-1]
 
 
-def _parse(statement: str) -> tuple[str, set[str], str] | None:
-    """Verb, privileges and the database's pattern; None for what is about something else, such as roles and tables."""
-    found = _GRANT.match(statement)
-    if found is None:
-        return None
-    names = {name.strip().upper() for name in found[2].split(",")}
-    return found[1], {ALL} if "ALL" in names else names, found[4].replace("``", "`")
+def _rank(parts: list[str], kind: str) -> tuple[int, ...]:
+    """How specific a pattern is. Seen on MySQL 5.7, 8.0 and 9.x, and on MariaDB 10.11.
+
+    MySQL looks how long it is before the first wildcard, MariaDB first whether it has a %, then at what else is in it.
+    """
+    wildcards = [place for place, part in enumerate(parts) if part in ("%", "_")]
+    if not wildcards:
+        return (1,)
+    if kind == "MariaDB":
+        literals = len(parts) - len(wildcards)
+        return (0, "%" not in parts, len(parts) - parts.count("%"), literals)
+    # An escape before it is a character of its own here, and % alone comes last.
+    escapes = sum(part in ("\\_", "\\%") for part in parts[: wildcards[0]])
+    return (0, parts != ["%"], wildcards[0] + escapes)
 
 
-def _unescaped(pattern: str) -> str | None:
-    """The only name that a pattern stands for; None where it has a wildcard."""
-    if re.search(r"(?<!\\)[%_]", pattern):
-        # A name with an underscore that nobody has escaped is a pattern that matches the name itself, too.
-        return pattern if "%" not in pattern and "\\" not in pattern else None
-    return re.sub(r"\\([%_])", r"\1", pattern)
-
-
-def _matches(pattern: str, database: str) -> bool:
-    parts = re.findall(r"\\[%_]|%|_|.", pattern, re.DOTALL)
-    regex = "".join({"%": ".*", "_": "."}.get(part, re.escape(part.lstrip("\\") or part)) for part in parts)
-    return re.fullmatch(regex, database, re.DOTALL) is not None
+def _matches(parts: list[str], name: str) -> bool:
+    """As LIKE does. Of several % only the last is tried again, which is enough: it takes no more than one by the other."""
+    at = index = 0
+    retry = (-1, 0)
+    while index < len(name):
+        part = parts[at] if at < len(parts) else ""
+        if part == "%":
+            at += 1
+            retry = (at, index)
+        elif part in ("_", "\\" + name[index]):
+            at, index = at + 1, index + 1
+        elif retry[0] >= 0:
+            retry = (retry[0], retry[1] + 1)
+            at, index = retry
+        else:
+            return False
+    return all(part == "%" for part in parts[at:])

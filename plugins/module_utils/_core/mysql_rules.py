@@ -328,9 +328,10 @@ def _account_host(facts: MysqlFacts, subject: Subject) -> Iterator[Told]:
 
 
 def _privileges(facts: MysqlFacts, subject: Subject) -> Iterator[Told]:
-    if facts.grants.statements is None or facts.schema.exists is not True:
+    if facts.grants.known is None or facts.schema.exists is not True:
         return
-    has = privileges_on(subject.database, facts.grants.statements)
+    ignores_case = facts.server.variables.get("lower_case_table_names", "0") != "0"
+    has = privileges_on(subject.database, facts.grants, facts.server.kind, ignores_case)
     lacks = [] if ALL in has else [name for name in NEEDED if name not in has]
     if not lacks:
         return
@@ -415,10 +416,10 @@ def _limits(facts: MysqlFacts, subject: Subject) -> Iterator[Told]:
     variables, used = facts.server.variables, facts.server.connections
     most = variables.get("max_connections", "")
     own = variables.get("max_user_connections", "")
-    if used is not None and most.isdigit() and int(most) - used < FEW_CONNECTIONS:
+    if used is not None and most.isdecimal() and int(most) - used < FEW_CONNECTIONS:
         why = f"{used} of {most} connections are in use"
         yield Told("limits", "warning", f"server at {subject.host}", why, _TOO_MANY)
-    if own.isdigit() and 0 < int(own) < FEW_CONNECTIONS:
+    if own.isdecimal() and 0 < int(own) < FEW_CONNECTIONS:
         remedy = _ACCOUNT_LIMIT.format(account=account_name(facts, subject))
         yield Told(
             "limits", "warning", f"account {facts.account.matched}", f"it may have {own} connections at once", remedy
