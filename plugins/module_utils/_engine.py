@@ -156,4 +156,5 @@ def _still_as(change: Change, record: Record) -> Change:
 
 
 def _now() -> str:
-    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    """The time, so fine that no two restarts have the same: the second would be none."""
+    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

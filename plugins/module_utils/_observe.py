@@ -11,7 +11,7 @@ from ._core.errors import Forbidden, Missing, RegistryError
 from ._core.export import ca_object, password_ref
 from ._core.manifests import PROXIES
 from ._core.model import Object, Registry
-from ._core.names import ca_config_map, password_secret, users_group
+from ._core.names import SHARED_CA, ca_config_map, password_secret, users_group
 from ._core.plan import UNUSED_SECRET, Key, Observed
 from ._core.removal import REGISTRY_LABEL, Dependents
 
@@ -159,6 +159,8 @@ def _stores(registry: Registry, existing: Object | None) -> Iterable[tuple[str, 
     has_pem = database.tls is not None and database.tls.ca_pem is not None
     if has_pem:
         yield "ConfigMap", ca_config_map(registry.name)
+        if ca_object((existing or {}).get("spec") or {}) == ("ConfigMap", SHARED_CA):
+            yield "ConfigMap", SHARED_CA
     if existing and (has_pem or database.password is not None):
         yield "Deployment", registry.name
 

@@ -125,6 +125,15 @@ def test_migrations_are_no_drift(proxy: str | None) -> None:
     assert not plan_present(Registry("demo", auth_proxy=proxy), observed(stored()), NOW).changes
 
 
+def test_amounts_in_other_words_are_no_drift() -> None:
+    registry = stored()
+    registry["spec"]["rest"]["resources"] = {"requests": {"cpu": "500m", "memory": "1Gi"}, "limits": {"cpu": "1"}}
+    wanted = {"requests": {"cpu": "0.5", "memory": "1024Mi"}, "limits": {"cpu": "1000m"}}
+    assert not plan_present(Registry("demo", resources=wanted), observed(registry), NOW).changes
+    (change,) = plan_present(Registry("demo", resources={"limits": {"cpu": "2000m"}}), observed(registry), NOW).changes
+    assert change.body["spec"] == {"rest": {"resources": {"limits": {"cpu": "2000m"}}}}
+
+
 def test_a_password_restarts() -> None:
     plan = plan_present(
         Registry("demo", database=Database(password="new")), observed(stored(), secret(), DEPLOYMENT), NOW
@@ -139,23 +148,128 @@ def test_a_password_restarts() -> None:
     assert plan.changes[0].body["metadata"]["resourceVersion"] == "8"
 
 
-def test_a_restart_that_was_begun_is_not_begun_again() -> None:
-    pending = secret(annotations={"ansible.opendatahub.io/restart-pending": NOW})
-    annotations = {"kubectl.kubernetes.io/restartedAt": NOW}
-    restarted = {**DEPLOYMENT, "spec": {"template": {"metadata": {"annotations": annotations}}}}
+PENDING = "ansible.opendatahub.io/restart-pending"
+LATER = "2026-01-02T00:00:00Z"
+
+
+def deployment(restarted: str | None) -> Object:
+    """A Deployment whose pods were restarted then."""
+    annotations = {"kubectl.kubernetes.io/restartedAt": restarted} if restarted else {}
+    return {**DEPLOYMENT, "spec": {"template": {"metadata": {"annotations": annotations}}}}
+
+
+@pytest.mark.parametrize("restarted", [None, NOW, "2025-12-31T20:00:00-04:00", "2126-01-01T00:00:00Z"])
+def test_a_restart_is_due_until_the_pods_have_been_restarted(restarted: str | None) -> None:
+    """Whatever the clocks of those say who restart, and in whatever time zone they write."""
+    rotated = Registry("demo", database=Database(password="new"))
+    plan = plan_present(rotated, observed(stored(), secret(), deployment(restarted)), LATER)
+    mark = plan.changes[0].body["metadata"]["annotations"][PENDING]
+    cut = secret(annotations={PENDING: mark})
+    (restart,) = plan_present(Registry("demo"), observed(stored(), cut, deployment(restarted)), LATER).changes
+    assert restart.action == "restart" and restart.body != restart.before
+    for somebody in (LATER, "2025-01-01T00:00:00+02:00"):
+        begun = plan_present(Registry("demo"), observed(stored(), cut, deployment(somebody)), "2026-01-03T00:00:00Z")
+        assert not begun.changes and [change.kind for change in begun.settling] == ["Secret"]
+
+
+def test_two_marks_take_one_restart() -> None:
+    """Of two runs that were cut, the Secret's change was before the last restart and that of the authority after it."""
+    registry = stored(sslRootCertificateConfigMap={"name": "demo-db-credential", "key": "ca.crt"})
+    meta = {"name": "demo-db-credential", "resourceVersion": "1", "annotations": {PENDING: NOW}}
+    authority = {"kind": "ConfigMap", "metadata": meta}
+    found = (registry, secret(annotations={PENDING: "never"}), authority)
+    plan = plan_present(Registry("demo"), observed(*found, deployment(NOW)), LATER)
+    assert [change.action for change in plan.changes] == ["restart"]
+    assert {change.kind for change in plan.settling} == {"Secret", "ConfigMap"}
+    assert not plan_present(Registry("demo"), observed(*found, deployment(LATER)), LATER).changes
+
+
+@pytest.mark.parametrize("database", [Database(name="demo", username="new"), Database(name="new", username="demo")])
+def test_copies_that_no_pod_reads_need_no_restart(database: Database) -> None:
+    """The Secret's keys database-name and database-user are there for people; pods have both from the spec."""
+    registry = stored(database=database.name, username=database.username)
+    whole = Registry("demo", database=Database("mysql", "db", None, database.name, database.username, "canary"))
+    plan = plan_present(whole, observed(registry, secret(), DEPLOYMENT), NOW)
+    (patch,) = plan.changes
+    assert patch.kind == "Secret" and len(patch.body["data"]) == 1
+    assert PENDING not in str(patch.body) and not plan.settling
+
+
+def test_a_secret_that_was_deleted_under_running_pods_restarts_them() -> None:
+    """The dashboard deletes it with each edit that gives no password; the pods go on with the one that they have."""
+    again = Registry("demo", database=Database(password="new"))
+    plan = plan_present(again, observed(stored(), DEPLOYMENT), NOW)
+    assert [(change.action, change.kind) for change in plan.changes] == [
+        ("create", "Secret"),
+        ("restart", "Deployment"),
+    ]
+    assert plan.changes[0].body["metadata"]["annotations"][PENDING] == "never"
+
+
+def test_a_new_secret_in_the_place_of_another_needs_no_restart() -> None:
+    """The operator rolls out what is changed in the spec."""
+    registry = stored(passwordSecret={"name": "vault", "key": "password"})
     plan = plan_present(
-        Registry("demo", database=Database(type="mysql", password="canary", name="demo", username="demo")),
-        observed(stored(), pending, restarted),
-        "2026-01-02T00:00:00Z",
+        Registry("demo", database=Database(password="new")), observed(registry, secret(), DEPLOYMENT), NOW
     )
-    assert not [change for change in plan.changes if change.kind == "Deployment"]
-    assert [change.kind for change in plan.settling] == ["Secret"]
+    assert [(change.action, change.kind) for change in plan.changes] == [
+        ("patch", "Secret"),
+        ("patch", "ModelRegistry"),
+    ]
+    assert PENDING not in str(plan.changes) and not plan.settling
 
 
 def test_the_dashboards_secret_is_used() -> None:
     found = secret("demo-db-x7x2p", generateName="demo-db-", labels={})
     registry = stored(passwordSecret={"name": "demo-db-x7x2p", "key": "database-password"})
     assert not plan_present(Registry("demo", database=MYSQL), observed(registry, found, DEPLOYMENT), NOW).changes
+
+
+NEW_CA = Registry("demo", database=Database(tls=Tls(ca_pem="new")))
+
+
+def secured(config_map: str, name: str = "demo") -> Object:
+    """A registry whose authority was uploaded to that ConfigMap."""
+    registry = stored(sslRootCertificateConfigMap={"name": config_map, "key": "ca.crt"}, verifyServerCert=True)
+    registry["metadata"]["name"] = name
+    return registry
+
+
+def authority(name: str, **meta: Any) -> Object:
+    return {"kind": "ConfigMap", "metadata": {"name": name, "resourceVersion": "5", **meta}, "data": {"ca.crt": "old"}}
+
+
+@pytest.mark.parametrize("name", ["db-credential", "demo-db-credential"])
+def test_the_dashboards_authority_is_used(name: str) -> None:
+    """Of OpenShift AI 2.19, and of later releases."""
+    plan = plan_present(NEW_CA, observed(secured(name), authority(name), DEPLOYMENT), NOW)
+    assert [(change.action, change.key[0], change.name) for change in plan.changes] == [
+        ("patch", "ConfigMap", name),
+        ("restart", "Deployment", "demo"),
+    ]
+    assert plan.changes[0].body["data"] == {"ca.crt": "new"}
+    same = Registry("demo", database=Database(tls=Tls(ca_pem="old")))
+    marked = authority(name, labels={"ansible.opendatahub.io/registry": "demo"})
+    assert not plan_present(same, observed(secured(name), marked), NOW).changes
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["of another registry, too", "not there any more"])
+def test_an_authority_of_others_is_not_overwritten(there: bool) -> None:
+    found = [secured("db-credential", "other"), authority("db-credential")] if there else []
+    plan = plan_present(NEW_CA, observed(secured("db-credential"), *found), NOW)
+    assert [(change.action, change.name) for change in plan.changes] == [
+        ("create", "demo-db-credential"),
+        ("patch", "demo"),
+    ]
+    reference = {"name": "demo-db-credential"}
+    assert plan.changes[1].body["spec"] == {"mysql": {"sslRootCertificateConfigMap": reference}}
+
+
+def test_an_authority_for_all_registries_stays() -> None:
+    removal = plan_absent(
+        "demo", observed(secured("db-credential"), authority("db-credential")), Dependents(), Confirmed()
+    )
+    assert not removal.plan.settling and removal.kept[1]["name"] == "db-credential"
 
 
 def test_a_secret_of_the_users_is_left_as_it_is() -> None:

@@ -7,11 +7,21 @@ from __future__ import annotations
 from typing import Any
 
 from .manifests import DATABASES, DESCRIPTION, DISPLAY_NAME, MARK, PROXIES
-from .model import KeyRef, Object
+from .model import CaSource, KeyRef, Object
 from .names import ca_config_map
 from .params import CA_BUNDLE, CA_BUNDLE_KEYS
 
-__all__ = ["ca_object", "database_type", "described", "is_own_ca", "is_own_secret", "password_ref", "proxy_of", "uses"]
+__all__ = [
+    "ca_object",
+    "ca_source",
+    "database_type",
+    "described",
+    "is_own_ca",
+    "is_own_secret",
+    "password_ref",
+    "proxy_of",
+    "uses",
+]
 
 
 def described(registry: Object) -> Object:
@@ -54,13 +64,19 @@ def password_ref(spec: Object) -> KeyRef | None:
     return KeyRef(ref["name"], ref["key"]) if ref else None
 
 
-def ca_object(spec: Object) -> tuple[str, str] | None:
-    """Kind and name of the object with the certificate authority of the registry's database."""
+def ca_source(spec: Object) -> CaSource | None:
+    """Where the certificate authority of the registry's database is."""
     database = spec.get(database_type(spec) or "") or {}
     for field, kind in (("sslRootCertificateConfigMap", "ConfigMap"), ("sslRootCertificateSecret", "Secret")):
-        if database.get(field):
-            return kind, database[field]["name"]
+        if ref := database.get(field):
+            return CaSource(kind, KeyRef(ref["name"], ref["key"]))
     return None
+
+
+def ca_object(spec: Object) -> tuple[str, str] | None:
+    """Kind and name of the object with the certificate authority of the registry's database."""
+    source = ca_source(spec)
+    return (source.kind, source.ref.name) if source else None
 
 
 def uses(spec: Object, kind: str, name: str) -> bool:

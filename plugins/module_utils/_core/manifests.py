@@ -8,8 +8,7 @@ from typing import Any
 
 from .errors import InvalidInput
 from .kinds import GROUP
-from .model import CaSource, Database, KeyRef, Object, Registry, Tls
-from .names import ca_config_map
+from .model import Database, KeyRef, Object, Registry, Tls
 from .redact import Sealed
 
 __all__ = [
@@ -41,7 +40,10 @@ ISTIO: Object = {"gateway": {"rest": {"tls": {}}, "grpc": {"tls": {}}}}
 
 
 def wanted_registry(registry: Registry, version: str, proxy: str | None) -> Object:
-    """The ModelRegistry in that API version. proxy: the key in PROXIES to ask for; None leaves it to what is there."""
+    """The ModelRegistry in that API version, which refers to Secrets and ConfigMaps alone.
+
+    proxy: the key in PROXIES to ask for; None leaves it to what is there.
+    """
     spec: Object = {"rest": {}}
     if registry.resources is not None:
         spec["rest"] = {"resources": dict(registry.resources)}
@@ -79,7 +81,7 @@ def _database(registry: Registry) -> Object:
     if database.password_secret is not None:
         fields["passwordSecret"] = _ref(database.password_secret)
     if database.tls is not None:
-        fields.update(_tls(registry.name, database.tls, database.type == "postgres"))
+        fields.update(_tls(database.tls, database.type == "postgres"))
     return fields
 
 
@@ -87,21 +89,18 @@ _CA_FIELDS = {"ConfigMap": "sslRootCertificateConfigMap", "Secret": "sslRootCert
 _CLIENT_FIELDS = ("sslCertificateSecret", "sslKeySecret")
 
 
-def _tls(name: str, tls: Tls, postgres: bool) -> Object:
+def _tls(tls: Tls, postgres: bool) -> Object:
     if tls.enabled is False:
         plain: Object = dict.fromkeys((*_CA_FIELDS.values(), *_CLIENT_FIELDS))
         return {**plain, "sslMode": "disable"} if postgres else {**plain, "verifyServerCert": None}
     fields: Object = {}
-    ca = tls.ca
-    if tls.ca_pem is not None:
-        ca = CaSource("ConfigMap", KeyRef(ca_config_map(name), CA_KEY))
-    if ca is not None:
+    if tls.ca is not None:
         fields.update(dict.fromkeys(_CA_FIELDS.values()))
-        fields[_CA_FIELDS[ca.kind]] = _ref(ca.ref)
+        fields[_CA_FIELDS[tls.ca.kind]] = _ref(tls.ca.ref)
     if tls.client_certificate is not None and tls.client_key is not None:
         fields.update(zip(_CLIENT_FIELDS, (_ref(tls.client_certificate), _ref(tls.client_key))))
     # A certificate authority is there to verify with, unless the user says otherwise.
-    verify = tls.verify if tls.verify is not None or ca is None else True
+    verify = tls.verify if tls.verify is not None or tls.ca is None else True
     if not postgres:
         return fields if verify is None else {**fields, "verifyServerCert": verify or None}
     mode = tls.mode

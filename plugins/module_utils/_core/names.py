@@ -8,10 +8,21 @@ import re
 
 from .errors import InvalidInput
 
-__all__ = ["LONGEST", "ca_config_map", "check_name", "derive_name", "password_secret", "user_role", "users_group"]
+__all__ = [
+    "LONGEST",
+    "SHARED_CA",
+    "ca_config_map",
+    "check_name",
+    "derive_name",
+    "password_secret",
+    "user_role",
+    "users_group",
+]
 
 LONGEST = 49
 """Characters. The operator labels the role ``registry-user-<name>`` with its name, and a label value has at most 63."""
+SHARED_CA = "db-credential"
+"""The ConfigMap for uploaded certificate authorities of all registries: the name that the dashboard of 2.19 has for it."""
 DIGITS_PREFIX = "mr-"
 """Goes before a derived name that would begin with a digit: a Service's name must begin with a letter (RFC 1035)."""
 

@@ -13,6 +13,7 @@ from .certificates import check_ca_pem
 from .errors import InvalidInput
 from .model import CaSource, Database, KeyRef, Registry, Tls
 from .names import check_name, derive_name
+from .quantity import amount
 
 __all__ = ["database_from", "registry_from"]
 
@@ -67,11 +68,13 @@ def _resources(params: Params | None, option: str) -> Mapping[str, Any] | None:
         return None
     given = {part: amounts for part, amounts in params.items() if amounts is not None}
     for part, amounts in given.items():
-        for name, amount in amounts.items():
-            if not re.fullmatch(r"[0-9]+(\.[0-9]+)?([KMGTPE]i|[numkMGTPE])?", str(amount)):
-                why = f"{amount!r} is no amount"
-                raise InvalidInput(f"{option}.{part}.{name}", why, "Give one such as 500m, 1 or 256Mi.")
-    return given
+        for name, text in amounts.items():
+            if amount(text) is None:
+                raise InvalidInput(
+                    f"{option}.{part}.{name}", f"{text!r} is no amount", "Give one such as 500m, 1 or 256Mi."
+                )
+    # YAML makes numbers of some; the API takes texts and whole numbers.
+    return {part: {name: str(text) for name, text in amounts.items()} for part, amounts in given.items()}
 
 
 def database_from(params: Params, now: datetime, option: str = "database") -> Database:

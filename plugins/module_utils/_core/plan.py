@@ -4,15 +4,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from .errors import InvalidInput, Refused
-from .export import ca_object, database_type, is_own_ca, is_own_secret, password_ref, proxy_of, uses
-from .manifests import MARK, PASSWORD_KEY, PROXIES, check_spec, wanted_ca, wanted_registry, wanted_secret
-from .model import KeyRef, Object, Registry
-from .names import ca_config_map, password_secret
+from .export import ca_source, database_type, is_own_ca, is_own_secret, password_ref, proxy_of, uses
+from .manifests import CA_KEY, MARK, PASSWORD_KEY, PROXIES, check_spec, wanted_ca, wanted_registry, wanted_secret
+from .model import CaSource, KeyRef, Object, Registry
+from .names import SHARED_CA, ca_config_map, password_secret
 from .patch import applied, merge_patch, present_fields, restricted
+from .quantity import in_stored_words
 
 __all__ = [
     "RESTARTED",
@@ -27,16 +28,26 @@ __all__ = [
     "layer",
     "patch_of",
     "plan_present",
+    "restart_due",
+    "restart_mark",
 ]
 
 Key = tuple[str, str, str]
 """Kind, namespace and name of an object."""
 RESTART_PENDING = "ansible.opendatahub.io/restart-pending"
-"""Annotation on a Secret or ConfigMap: since when the registry's pods have to be restarted to see what it holds now."""
+"""Annotation on a Secret or ConfigMap: the registry's pods have to be restarted to see what it holds now.
+
+Its value is what RESTARTED was then, or NEVER. A restart is due as long as that is so: whoever restarts the pods
+afterwards writes another value. Times are not compared: clocks differ, and so do the time zones that people write.
+"""
 UNUSED_SECRET = "ansible.opendatahub.io/unused-secret"  # noqa: S105
 """Annotation on a registry: its own Secret, which is deleted once all pods have the password from elsewhere."""
 RESTARTED = "kubectl.kubernetes.io/restartedAt"
 """Annotation on a pod template, as `kubectl rollout restart` sets it."""
+DASHBOARDS_CA = CaSource("ConfigMap", KeyRef(SHARED_CA, CA_KEY))
+"""Where the dashboard of OpenShift AI 2.19 uploads a certificate authority to, of whichever registry."""
+NEVER = "never"
+"""Stands in RESTART_PENDING for a pod template without RESTARTED."""
 
 
 @dataclass(frozen=True)
@@ -109,19 +120,13 @@ def layer(change: Change) -> int:
 def plan_present(registry: Registry, observed: Observed, now: str) -> Plan:
     """The changes that make the registry be there as wanted.
 
-    now: the time, as Kubernetes writes it. Raises InvalidInput and Refused.
+    now: the time, as Kubernetes writes it, and never the same twice. Raises InvalidInput and Refused.
     """
     existing = observed.registries.get(registry.name)
     if existing is not None and existing["metadata"].get("deletionTimestamp"):
         why = f"it is being deleted since {existing['metadata']['deletionTimestamp']}"
         raise Refused(f"ModelRegistry {registry.name}", why, "Wait until it is gone, then run the task again.")
-    # Pods that run already do not see what changes in the Secret and the ConfigMap.
-    since = now if existing else None
-    secret, ref = _secret_change(registry, observed, since)
-    ca = _ca_change(registry, observed, since)
-    stores = tuple(change for change in (secret, ca) if change is not None)
-    if ref is not None and registry.database is not None:
-        registry = replace(registry, database=replace(registry.database, password_secret=ref))
+    registry, stores = _with_stores(registry, observed)
     change = _registry_change(registry, observed)
     changes = (*stores, *((change,) if change else ()))
     pending = _pending(registry.name, observed, stores) if existing else {}
@@ -131,7 +136,7 @@ def plan_present(registry: Registry, observed: Observed, now: str) -> Plan:
     settling = (*(_settled(observed, key) for key in pending), *tidying)
     if not pending:
         return Plan(changes, settling)
-    restart = _restart(registry.name, observed, max(pending.values()), now)
+    restart = _restart(registry.name, observed, pending.values(), now)
     return Plan((*changes, *((restart,) if restart else ())), settling)
 
 
@@ -166,7 +171,31 @@ def deletion_of(item: Object, namespace: str) -> Change:
     return Change(item["kind"], namespace, meta["name"], "delete", {"preconditions": expected}, before)
 
 
-def _secret_change(registry: Registry, observed: Observed, since: str | None) -> tuple[Change | None, KeyRef | None]:
+def restart_due(mark: str | None, deployment: Object | None) -> bool:
+    """Whether pods have not been restarted since an object with that RESTART_PENDING was changed; None is no mark."""
+    return mark is not None and deployment is not None and mark == _restarted(deployment)
+
+
+def _restarted(deployment: Object | None) -> str:
+    """What a mark says of the Deployment as it is. One that is not there yet makes its first pods later."""
+    template = ((deployment or {}).get("spec") or {}).get("template") or {}
+    return str(((template.get("metadata") or {}).get("annotations") or {}).get(RESTARTED) or NEVER)
+
+
+def _with_stores(registry: Registry, observed: Observed) -> tuple[Registry, tuple[Change, ...]]:
+    """The registry with references in the place of what the user gives in clear, and the changes of where it is kept."""
+    secret, ref = _secret_change(registry, observed)
+    authority, source = _ca_change(registry, observed)
+    database = registry.database
+    if database is not None and ref is not None:
+        database = replace(database, password=None, password_secret=ref)
+    if database is not None and database.tls is not None and source is not None:
+        database = replace(database, tls=replace(database.tls, ca_pem=None, ca=source))
+    stores = tuple(change for change in (secret, authority) if change is not None)
+    return replace(registry, database=database), stores
+
+
+def _secret_change(registry: Registry, observed: Observed) -> tuple[Change | None, KeyRef | None]:
     """What to do about the password's Secret, and where the password is then; None, None where none was given.
 
     A Secret that the user has made is left as it is: the registry gets one of its own.
@@ -180,35 +209,61 @@ def _secret_change(registry: Registry, observed: Observed, since: str | None) ->
     if used and current and used.name != name and is_own_secret(current, registry.name):
         # The dashboard's: its labels and annotations are as they are.
         wanted["data"][used.key] = wanted["data"].pop(PASSWORD_KEY)
-        change = _store_change(observed, {"kind": "Secret", "data": wanted["data"]}, used.name, since)
-        return change, used
+        return _store_change(registry.name, observed, {"kind": "Secret", "data": wanted["data"]}, used.name), used
     current = observed.find("Secret", name)
     if current and not is_own_secret(current, registry.name):
         raise _not_ours("Secret", name, "Give database.password_secret to use it as it is")
-    return _store_change(observed, wanted, name, since), KeyRef(name, PASSWORD_KEY)
+    return _store_change(registry.name, observed, wanted, name), KeyRef(name, PASSWORD_KEY)
 
 
-def _ca_change(registry: Registry, observed: Observed, since: str | None) -> Change | None:
-    """What to do about the ConfigMap of an uploaded certificate authority."""
+def _ca_change(registry: Registry, observed: Observed) -> tuple[Change | None, CaSource | None]:
+    """What to do about an uploaded certificate authority, and where it is then; None, None where none was given."""
     tls = registry.database.tls if registry.database else None
     if tls is None or tls.ca_pem is None:
-        return None
+        return None, None
+    wanted = wanted_ca(registry.name, tls.ca_pem)
+    used = ca_source(observed.registries.get(registry.name, {}).get("spec") or {})
+    if used == DASHBOARDS_CA and _is_alone(registry.name, observed, used):
+        data = {"kind": "ConfigMap", "data": wanted["data"]}
+        return _store_change(registry.name, observed, data, used.ref.name), used
     name = ca_config_map(registry.name)
-    existing = observed.registries.get(registry.name) or {}
     current = observed.find("ConfigMap", name)
-    if current and not is_own_ca(current, registry.name, ca_object(existing.get("spec") or {})):
+    if current and not is_own_ca(current, registry.name, (used.kind, used.ref.name) if used else None):
         raise _not_ours("ConfigMap", name, "Give database.tls.ca_config_map to use it as it is")
-    return _store_change(observed, wanted_ca(registry.name, tls.ca_pem), name, since)
+    return _store_change(registry.name, observed, wanted, name), CaSource("ConfigMap", KeyRef(name, CA_KEY))
 
 
-def _store_change(observed: Observed, wanted: Object, name: str, since: str | None) -> Change | None:
-    """The change of a Secret or ConfigMap, which says itself that pods are to be restarted: a run can be cut after it."""
+def _is_alone(name: str, observed: Observed, source: CaSource) -> bool:
+    """Whether the object is there and no other registry uses it."""
+    others = [other.get("spec") or {} for one, other in observed.registries.items() if one != name]
+    there = observed.find(source.kind, source.ref.name) is not None
+    return there and not any(uses(spec, source.kind, source.ref.name) for spec in others)
+
+
+def _store_change(registry: str, observed: Observed, wanted: Object, name: str) -> Change | None:
+    """The change of a Secret or ConfigMap.
+
+    Where running pods read what it changes, it says itself that they are to be restarted: a run can be cut after it.
+    """
     current = observed.find(wanted["kind"], name)
+    held = (current or {}).get("data") or {}
+    read = {
+        key: wanted["data"][key] for key in _keys_read(registry, observed, wanted["kind"], name) & set(wanted["data"])
+    }
+    if merge_patch(held, read):
+        mark = _restarted(observed.find("Deployment", registry))
+        wanted = applied(wanted, {"metadata": {"annotations": {RESTART_PENDING: mark}}})
     if current is None:
         return creation_of(wanted, observed.namespace, name)
-    if since and merge_patch(current.get("data") or {}, wanted["data"]):
-        wanted = applied(wanted, {"metadata": {"annotations": {RESTART_PENDING: since}}})
     return patch_of(current, wanted, observed.namespace)
+
+
+def _keys_read(registry: str, observed: Observed, kind: str, name: str) -> set[str]:
+    """The keys of an object that the registry's pods read, as far as the registry is there and refers to it."""
+    spec = observed.registries.get(registry, {}).get("spec") or {}
+    ref, ca = password_ref(spec), ca_source(spec)
+    sources = (("Secret", ref), (ca.kind, ca.ref) if ca else ("", None))
+    return {one.key for of, one in sources if one and (of, one.name) == (kind, name)}
 
 
 def _registry_change(registry: Registry, observed: Observed) -> Change | None:
@@ -224,6 +279,9 @@ def _registry_change(registry: Registry, observed: Observed) -> Change | None:
         return creation_of(wanted, observed.namespace, registry.name)
     spec = existing.get("spec") or {}
     registry = _with_type(registry, spec)
+    if registry.resources is not None:
+        stored = (spec.get("rest") or {}).get("resources") or {}
+        registry = replace(registry, resources=in_stored_words(registry.resources, stored))
     wanted = wanted_registry(registry, observed.version, _changed_proxy(registry, spec))
     wanted = _with_unused_secret(existing, wanted, observed)
     change = patch_of(_without_defaults(existing), wanted, observed.namespace)
@@ -320,32 +378,28 @@ def _changed_proxy(registry: Registry, spec: Object) -> str | None:
 
 
 def _pending(name: str, observed: Observed, stores: tuple[Change, ...]) -> dict[Key, str]:
-    """The objects whose change waits for a restart of the registry's pods, with the time of that change."""
-    found = {key: _pending_since(item) for key, item in observed.objects.items() if _is_used(observed, key, name)}
+    """The marks of the objects whose change waits for a restart of the registry's pods."""
+    found = {key: restart_mark(item) for key, item in observed.objects.items() if _is_used(observed, key, name)}
     for change in stores:
-        found[change.key] = _pending_since(change.body) or found.get(change.key)
-    return {key: since for key, since in found.items() if since}
+        found[change.key] = restart_mark(change.body) or found.get(change.key)
+    return {key: mark for key, mark in found.items() if mark}
 
 
 def _is_used(observed: Observed, key: Key, name: str) -> bool:
     """Whether the registry's pods read the object."""
-    spec = observed.registries[name].get("spec") or {}
-    ref = password_ref(spec)
-    return (key[0], key[2]) in (("Secret", ref.name if ref else None), ca_object(spec))
+    return bool(_keys_read(name, observed, key[0], key[2]))
 
 
-def _pending_since(body: Object) -> str | None:
-    since: str | None = ((body.get("metadata") or {}).get("annotations") or {}).get(RESTART_PENDING)
-    return since
+def restart_mark(store: Object) -> str | None:
+    """RESTART_PENDING of a Secret or ConfigMap; None where nothing is pending."""
+    mark: str | None = ((store.get("metadata") or {}).get("annotations") or {}).get(RESTART_PENDING)
+    return mark
 
 
-def _restart(name: str, observed: Observed, since: str, now: str) -> Change | None:
-    """A rollout restart, unless one was started after the change that made it necessary."""
+def _restart(name: str, observed: Observed, marks: Iterable[str], now: str) -> Change | None:
+    """A rollout restart, unless one was started after the changes that made it necessary."""
     deployment = observed.find("Deployment", name)
-    if deployment is None:
-        return None
-    template = deployment["spec"]["template"].get("metadata") or {}
-    if ((template.get("annotations") or {}).get(RESTARTED) or "") >= since:
+    if deployment is None or not any(restart_due(mark, deployment) for mark in marks):
         return None
     body = {"spec": {"template": {"metadata": {"annotations": {RESTARTED: now}}}}}
     # Without resourceVersion: the operator writes the status of a Deployment again and again.
