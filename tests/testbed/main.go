@@ -1,13 +1,15 @@
 // SPDX-FileCopyrightText: The opendatahub.model_registry authors
 // SPDX-License-Identifier: GPL-3.0-or-later
 
-// One binary that holds every program of the testbed; its first argument picks the program.
+// One binary that holds every program of the testbed; the name that it is called by, or else its first
+// argument, picks the program.
 // The Kubernetes control plane, etcd and the registry server are the real ones.
 package main
 
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -51,6 +53,11 @@ var table = map[string]func(){
 }
 
 func main() {
+	// In an image the binary stands under the names of the programs that it holds.
+	if run, ok := table[filepath.Base(os.Args[0])]; ok {
+		run()
+		return
+	}
 	if len(os.Args) > 1 {
 		if run, ok := table[os.Args[1]]; ok {
 			os.Args = os.Args[1:]

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["Say", "cache_root", "cached", "fingerprint"]
+__all__ = ["Say", "cache_root", "cached", "fingerprint", "locked"]
 
 Say = Callable[[str], None]
 """Takes one line of progress, without its newline."""
@@ -49,7 +49,7 @@ def cached(name: str, key: str, make: Callable[[Path, Say], None], say: Say) -> 
     root = cache_root()
     root.mkdir(parents=True, exist_ok=True)
     done = root / f"{name}-{key}"
-    with _lock(root / f".{name}.lock", lambda: say(f"{name}: another run is making it, waiting")):
+    with locked(root / f".{name}.lock", lambda: say(f"{name}: another run is making it, waiting")):
         if not done.is_dir():
             work = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=root))
             try:
@@ -71,7 +71,8 @@ def _sweep(root: Path, name: str, keep: Path, days: int = 30) -> None:
 
 
 @contextmanager
-def _lock(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
+def locked(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
+    """One process after the other: ``waiting`` is called where another one is inside."""
     with path.open("w") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -14,7 +14,10 @@ import yaml
 
 from .layout import ADDRESS, API_SERVER, PARTS_USER, USERS, Layout
 
-__all__ = ["write_certificates"]
+__all__ = ["login", "write_certificates", "write_kubeconfig", "write_private"]
+
+ADMINISTRATORS = "system:masters"
+"""The group that may do everything."""
 
 
 def write_certificates(layout: Layout) -> trustme.CA:
@@ -22,7 +25,8 @@ def write_certificates(layout: Layout) -> trustme.CA:
     authority = trustme.CA(organization_name="model registry testbed")
     folder = layout.certificates
     folder.mkdir(mode=0o700)
-    authority.cert_pem.write_to_path(folder / "ca.crt")
+    ca = authority.cert_pem.bytes()
+    (folder / "ca.crt").write_bytes(ca)
     _write(authority.issue_cert(ADDRESS, "127.0.0.1", "10.96.0.1", "kubernetes.default.svc"), folder, "serving")
     _write(_login(authority, "kube-apiserver"), folder, "kubelet-client")
     _write(_login(authority, "service-accounts"), folder, "service-accounts")
@@ -31,37 +35,38 @@ def write_certificates(layout: Layout) -> trustme.CA:
         f'{token},{USERS[name].name},{USERS[name].name},"{",".join(USERS[name].groups)}"'
         for name, token in tokens.items()
     ]
-    _private(folder / "tokens.csv", "\n".join(lines) + "\n")
+    write_private(folder / "tokens.csv", "\n".join(lines) + "\n")
     layout.kubeconfig("admin").parent.mkdir(mode=0o700)
     for name, user in (("admin", "admin"), ("parts", PARTS_USER)):
-        leaf = _login(authority, user)
-        certificate = {
-            "client-certificate-data": _base64(leaf.cert_chain_pems[0].bytes()),
-            "client-key-data": _base64(leaf.private_key_pem.bytes()),
-        }
-        _write_kubeconfig(layout, name, certificate, authority)
+        write_kubeconfig(layout.kubeconfig(name), API_SERVER, ca, login(authority, user))
     for name, token in tokens.items():
-        _write_kubeconfig(layout, name, {"token": token}, authority)
+        write_kubeconfig(layout.kubeconfig(name), API_SERVER, ca, {"token": token})
     return authority
 
 
-def _login(authority: trustme.CA, user: str) -> trustme.LeafCert:
-    """A certificate to log in with as an administrator.
+def login(authority: trustme.CA, user: str, group: str = ADMINISTRATORS) -> dict[str, str]:
+    """A certificate to log in with as one of a group, as a kubeconfig has it."""
+    leaf = _login(authority, user, group)
+    return {
+        "client-certificate-data": _base64(leaf.cert_chain_pems[0].bytes()),
+        "client-key-data": _base64(leaf.private_key_pem.bytes()),
+    }
 
-    It has an alternative name because trustme marks an empty list of them as critical, which Go refuses.
-    """
-    return authority.issue_cert(
-        f"{user.replace(':', '-')}.testbed", common_name=user, organization_name="system:masters"
-    )
+
+def _login(authority: trustme.CA, user: str, group: str = ADMINISTRATORS) -> trustme.LeafCert:
+    """It has an alternative name because trustme marks an empty list of them as critical, which Go refuses."""
+    return authority.issue_cert(f"{user.replace(':', '-')}.testbed", common_name=user, organization_name=group)
 
 
 def _write(leaf: trustme.LeafCert, folder: Path, name: str) -> None:
-    _private(folder / f"{name}.key", leaf.private_key_pem.bytes().decode())
+    write_private(folder / f"{name}.key", leaf.private_key_pem.bytes().decode())
     (folder / f"{name}.crt").write_bytes(b"".join(pem.bytes() for pem in leaf.cert_chain_pems))
 
 
-def _write_kubeconfig(layout: Layout, user: str, credentials: dict[str, Any], authority: trustme.CA) -> None:
-    cluster = {"server": API_SERVER, "certificate-authority-data": _base64(authority.cert_pem.bytes())}
+def write_kubeconfig(path: Path, server: str, authority: bytes, credentials: dict[str, Any]) -> None:
+    """Write the kubeconfig of a user, who is named as the file; ``authority`` has signed the server's certificate (PEM)."""
+    user = path.name
+    cluster = {"server": server, "certificate-authority-data": _base64(authority)}
     config = {
         "apiVersion": "v1",
         "kind": "Config",
@@ -70,10 +75,11 @@ def _write_kubeconfig(layout: Layout, user: str, credentials: dict[str, Any], au
         "users": [{"name": user, "user": credentials}],
         "contexts": [{"name": user, "context": {"cluster": "testbed", "user": user}}],
     }
-    _private(layout.kubeconfig(user), yaml.safe_dump(config))
+    write_private(path, yaml.safe_dump(config))
 
 
-def _private(path: Path, text: str) -> None:
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner reads."""
     path.touch(mode=0o600)
     path.write_text(text)
 

@@ -16,6 +16,8 @@ from pathlib import Path
 from .bed import DEFAULT_DATABASES, Testbed, TestbedError, prepare
 from .cache import cache_root
 from .flavours import FLAVOURS
+from .kind import cli as kind
+from .kind.engine import EngineError
 from .layout import USERS
 from .parts import PARTS
 from .programs import BuildError
@@ -29,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         status: int = options.run(options)
-    except (TestbedError, BuildError, ServerError, OSError) as error:
+    except (TestbedError, BuildError, ServerError, EngineError, OSError) as error:
         print(f"testbed: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -100,6 +102,7 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(verb, help=text)
         command.add_argument("part", choices=PARTS)
         command.set_defaults(run=_part, verb=verb)
+    kind.add_parser(commands)
     return parser
 
 

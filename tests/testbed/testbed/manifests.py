@@ -63,21 +63,25 @@ def _merged(target: Object, patch: Object) -> Object:
     return result
 
 
-def webhooks(flavour: Flavour, authority: bytes) -> list[Object]:
-    """The operator's webhooks, where the flavour has them; ``authority`` signs their certificate (PEM)."""
+def webhooks(flavour: Flavour, authority: bytes, operator_namespace: str | None = None) -> list[Object]:
+    """The operator's webhooks, where the flavour has them; ``authority`` signs their certificate (PEM).
+
+    They are reached by the operator's Service in its namespace; without one, at the embedded testbed's own address.
+    """
     if not flavour.openshift:
         return []
-    return load(FOLDER / "webhooks.yaml.j2", ca_bundle=base64.b64encode(authority).decode())
+    ca_bundle = base64.b64encode(authority).decode()
+    return load(FOLDER / "webhooks.yaml.j2", ca_bundle=ca_bundle, operator_namespace=operator_namespace)
 
 
-def cluster_objects(flavour: Flavour, authority: bytes, volumes: Path) -> list[Object]:
-    """Namespaces, platform objects, volumes, people and their rights."""
+def cluster_objects(flavour: Flavour, authority: bytes, volumes: Path | None) -> list[Object]:
+    """Namespaces, platform objects, volumes (in a folder of the node, where one is given), people and their rights."""
     objects = load(
         FOLDER / "cluster.yaml.j2",
         flavour=flavour.name,
         registries_namespace=flavour.registries_namespace,
         ca_bundle_pem=authority.decode(),
-        volumes_dir=str(volumes),
+        volumes_dir=str(volumes) if volumes else None,
     )
     (role,) = load(RULES / "registry-admin.yaml")
     role["metadata"]["namespace"] = flavour.registries_namespace

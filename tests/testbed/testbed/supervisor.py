@@ -25,18 +25,16 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
-from .api import Api, ApiError, Object
+from .api import Api, Object
 from .databases import NAMESPACE as DATABASES
 from .databases import database, service_name
 from .flavours import FLAVOURS, Flavour
+from .install import apply, define, has, until
 from .layout import ADDRESS, BRIDGE, OPERATOR_HEALTH, Layout
 from .manifests import cluster_objects, custom_resources, webhooks
 from .parts import Part, parts
 
 __all__ = ["Settings", "main"]
-
-PATIENCE = 60.0
-"""Seconds that one step of the start may take on a busy machine."""
 
 
 @dataclass(frozen=True)
@@ -140,90 +138,38 @@ class _Supervisor:
         api = Api(self.layout.kubeconfig("parts"))
         self._until("API server", lambda: api.raw("GET", "/readyz")[0] == 200)
         authority = (self.layout.certificates / "ca.crt").read_bytes()
-        self._define(api, custom_resources(self.flavour))
+        define(api, custom_resources(self.flavour))
+        self._done("custom resources")
         # The controller manager looks for new kinds every 30 s only: its garbage collector must find them at its start.
         self._start("kube-controller-manager", "kube-scheduler", "node", "operator")
         for body in cluster_objects(self.flavour, authority, self.layout.data / "volumes"):
-            self._apply(api, body)
+            apply(api, body)
         self._done("objects")
-        self._until("node", partial(_has, api, "v1", "Node", "testbed", None, "Ready"))
+        self._until("node", partial(has, api, "v1", "Node", "testbed", None, "Ready"))
         for name in self.settings.databases:
             for body in database(name, self.layout):
-                self._apply(api, body)
+                apply(api, body)
         self._until("operator", partial(_is_ready, f"http://{OPERATOR_HEALTH}/readyz"))
         for body in webhooks(self.flavour, authority):
-            self._apply(api, body)
+            apply(api, body)
         for name in map(service_name, self.settings.databases):
-            self._until(f"database {name}", partial(_has, api, "apps/v1", "Deployment", name, DATABASES, "Available"))
+            self._until(f"database {name}", partial(has, api, "apps/v1", "Deployment", name, DATABASES, "Available"))
 
     def _start(self, *names: str) -> None:
         for name in names:
             self.processes[name].start()
 
-    def _define(self, api: Api, definitions: list[Object]) -> None:
-        for body in definitions:
-            self._apply(api, body)
-        crd = ("apiextensions.k8s.io/v1", "CustomResourceDefinition")
-        for body in definitions:
-            name = body["metadata"]["name"]
-            self._until(f"CRD {name}", partial(_has, api, *crd, name, None, "Established"), quiet=True)
-            plural, _, group = name.partition(".")
-            for version in body["spec"]["versions"]:
-                path = f"/apis/{group}/{version['name']}/{plural}"
-                self._until(path, partial(_is_served, api, path), quiet=True)
-        self._done("custom resources")
-
-    def _apply(self, api: Api, body: Object) -> None:
-        """Apply an object with its status; a kind that was defined just now may take a moment to be served."""
-
-        def served() -> bool:
-            try:
-                api.apply({key: value for key, value in body.items() if key != "status"})
-                if "status" in body:
-                    meta = {key: value for key, value in body["metadata"].items() if key in ("name", "namespace")}
-                    api.apply({**body, "metadata": meta}, subresource="status")
-            except ApiError as error:
-                if error.status in (404, 429, 500, 503):
-                    return False
-                raise
-            return True
-
-        self._until(f"{body['kind']} {body['metadata']['name']}", served, quiet=True)
-
-    def _until(self, what: str, done: Callable[[], bool], *, quiet: bool = False) -> None:
-        deadline = time.monotonic() + PATIENCE
-        while not _attempt(done):
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"{what} was not ready within {PATIENCE:.0f} s")
-            time.sleep(0.1)
-        if not quiet:
-            self._done(what)
+    def _until(self, what: str, done: Callable[[], bool]) -> None:
+        until(what, done)
+        self._done(what)
 
     def _done(self, what: str) -> None:
         self.steps.append((what, round(time.monotonic() - self.started, 1)))
 
 
-def _attempt(done: Callable[[], bool]) -> bool:
-    try:
-        return done()
-    except OSError:
-        return False
-
-
 def _is_ready(url: str) -> bool:
     with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - an address of ours
         return bool(answer.status == 200)
-
-
-def _is_served(api: Api, path: str) -> bool:
-    """Whether a list is answered: a kind that was defined just now is not, for a moment."""
-    return api.raw("GET", path)[0] == 200
-
-
-def _has(api: Api, api_version: str, kind: str, name: str, namespace: str | None, condition: str) -> bool:
-    """Whether the object is there and a condition of its status is true."""
-    found = (api.get(api_version, kind, name, namespace) or {}).get("status", {}).get("conditions")
-    return any(c["type"] == condition and c["status"] == "True" for c in found or ())
 
 
 def _answer(supervisor: _Supervisor, end: Callable[[], None], client: socket.socket) -> None:

@@ -1,0 +1,21 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How long each step took, for whoever waits."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from testbed.cache import Say
+
+__all__ = ["step"]
+
+
+@contextmanager
+def step(what: str, say: Say) -> Iterator[None]:
+    """Say what has been done and how long it took, unless it failed."""
+    started = time.monotonic()
+    yield
+    say(f"{time.monotonic() - started:5.1f} s  {what}")
