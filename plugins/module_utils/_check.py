@@ -24,6 +24,7 @@ from ._core.hosts import (
     choose_path,
     host_of,
     reach,
+    service_of,
     wrong_form,
 )
 from ._core.model import Database, Object
@@ -216,6 +217,9 @@ def _look(database: Database, via: str, place: Place) -> tuple[Host, Reach]:
     given = str(database.host)
     bare = "." not in given and ":" not in given
     host = host_of(given, place.namespace if bare else "")
+    short = service_of(given) if via not in (DIRECT, RELAY) else None
+    if short is not None:
+        return _look_short(host, short, int(database.port or 0), place)
     if host.kind != SERVICE:
         return host, Reach()
     try:
@@ -225,6 +229,18 @@ def _look(database: Database, via: str, place: Place) -> tuple[Host, Reach]:
             raise
         return host, Reach()
     return host, reach(host, int(database.port or 0), found)
+
+
+def _look_short(host: Host, short: Host, port: int, place: Place) -> tuple[Host, Reach]:
+    """A name of two parts is a Service's where the user sees such a Service, and one of DNS otherwise."""
+    try:
+        service = place.cluster.get("Service", short.namespace, short.service)
+        if service is None:
+            return host, Reach()
+        endpoints = place.cluster.get("Endpoints", short.namespace, short.service)
+    except RegistryError:
+        return host, Reach()
+    return short, reach(short, port, Found(service, endpoints))
 
 
 def _found(cluster: Cluster, host: Host) -> Found:

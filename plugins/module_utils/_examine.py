@@ -87,7 +87,8 @@ def _examine_postgres(
         )
         return {}, [_shown(trouble, "", how[0])]
     facts = _postgres.gather(path.open_socket, database, credentials, how[1])
-    found = [_shown(told, facts.account, how[0]) for told in postgres_rules.judge(facts, _postgres.asked_of(database))]
+    troubles = postgres_rules.judge(facts, _postgres.asked_of(database), how[0])
+    found = [_shown(told, facts.account, how[0]) for told in troubles]
     return _plain(facts), found
 
 

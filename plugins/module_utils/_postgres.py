@@ -14,6 +14,7 @@ from pathlib import Path as File
 from typing import Any
 
 from ._core.model import Database
+from ._core.mysql_facts import number, printable
 from ._core.postgres_rules import Asked, PostgresFacts
 from ._credentials import Credentials
 from ._path import OpenSocket
@@ -26,7 +27,7 @@ except ImportError:
 else:
     MISSING = None
 
-__all__ = ["MISSING", "asked_of", "gather"]
+__all__ = ["MISSING", "asked_of", "gather", "read", "words_of"]
 
 CHUNK = 64 * 1024
 FACTS = """
@@ -77,19 +78,51 @@ def gather(open_socket: OpenSocket, database: Database, credentials: Credentials
         try:
             with psycopg.connect(**options, autocommit=True) as connection:
                 connection.read_only = True
-                return _facts(connection)
-        except psycopg.Error as error:
-            return PostgresFacts(refusal=bridge.error or _words(error))
+                return read(connection)
+        except (psycopg.Error, UnicodeError) as error:
+            # psycopg decodes what a server says by the encoding that the server says it has.
+            return PostgresFacts(refusal=printable(bridge.error) or words_of(error))
 
 
-def _facts(connection: Any) -> PostgresFacts:
-    version, account, encoding, schema, may_create, read_only, encrypted, left = connection.execute(FACTS).fetchone()
-    dirty = None
-    if connection.execute(MIGRATIONS).fetchone()[0]:
-        with contextlib.suppress(psycopg.errors.InsufficientPrivilege):
-            row = connection.execute(DIRTY).fetchone()
-            dirty = row[0] if row else None
-    return PostgresFacts("", version, account, encoding, schema, may_create, read_only, encrypted, left, dirty)
+def read(connection: Any) -> PostgresFacts:
+    """What a server answers that has let one in. A row that is none of those asked for is a refusal to tell."""
+    try:
+        version, account, encoding, schema, may_create, read_only, encrypted, left = _row(connection, FACTS)
+        (has_tables,) = _row(connection, MIGRATIONS)
+        dirty = _dirty(connection) if has_tables else None
+        counts = _count(version), _count(left)
+    except (TypeError, ValueError):
+        return PostgresFacts(refusal="the server gave no answer to what was asked")
+    return PostgresFacts(
+        version=counts[0],
+        account=printable(account),
+        encoding=printable(encoding),
+        schema=printable(schema),
+        may_create=bool(may_create),
+        read_only=bool(read_only),
+        encrypted=bool(encrypted),
+        connections_left=counts[1],
+        dirty_version=dirty,
+    )
+
+
+def _row(connection: Any, question: str) -> tuple[Any, ...]:
+    return tuple(connection.execute(question).fetchone())
+
+
+def _dirty(connection: Any) -> int | None:
+    """The version whose migration has died, where there is one and the account may look."""
+    with contextlib.suppress(psycopg.errors.InsufficientPrivilege):
+        row = connection.execute(DIRTY).fetchone()
+        return _count(row[0]) if row else None
+    return None
+
+
+def _count(value: object) -> int:
+    found = number(str(value).lstrip("-"))
+    if found is None:
+        raise ValueError(value)
+    return -found if str(value).startswith("-") else found
 
 
 def _files(folder: File, credentials: Credentials) -> dict[str, str]:
@@ -109,10 +142,10 @@ def _files(folder: File, credentials: Credentials) -> dict[str, str]:
     return found
 
 
-def _words(error: Exception) -> str:
+def words_of(error: Exception) -> str:
     """What libpq and the server say, in one line, without the address that it was told here."""
     line = " ".join(str(error).split())
-    return line.rpartition("failed: ")[2] if "failed: " in line else line
+    return printable(line.rpartition("failed: ")[2] if "failed: " in line else line)
 
 
 class _Bridge:

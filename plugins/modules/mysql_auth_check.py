@@ -110,9 +110,11 @@ notes:
   - Without O(database.type), it is V(mysql). The Secret of O(database.password_secret) is read for the check.
   - No connection to the Kubernetes API is made where nothing has to be asked of it. That is so with O(via=direct), a host
     outside the cluster, O(database.password), certificates given in full, and O(required_plugin) other than V(auto).
+    A host of two parts may be a Service's, C(<service>.<namespace>), so the cluster is asked for one.
   - A verdict holds for the account that the server has matched with the address that the connection came from. Through a
     port-forward that is the database's own loopback address, and a registry's pod may be matched with another account.
-    Then the finding advises V(relay).
+    Then a finding about the account is a warning that advises V(relay), and so is one about the way to the server with
+    V(direct).
 seealso:
   - module: opendatahub.model_registry.model_registry
 requirements:

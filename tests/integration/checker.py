@@ -36,16 +36,23 @@ def checked(bed: Testbed, registries: Iterable[Object], user: str = "registry-ad
 def main() -> None:
     """Check as the command line says."""
     from ansible_collections.kubernetes.core.plugins.module_utils.k8s.client import get_api_client
+    from ansible_collections.opendatahub.model_registry.plugins.module_utils import _check
     from ansible_collections.opendatahub.model_registry.plugins.module_utils._check import Check, Outcome, Place, check
     from ansible_collections.opendatahub.model_registry.plugins.module_utils._cluster import Cluster
     from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.candidate import database_of
+    from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.relays import Relay
+    from ansible_collections.opendatahub.model_registry.plugins.module_utils._path import direct
 
     cluster = Cluster(get_api_client(kubeconfig=os.environ["K8S_AUTH_KUBECONFIG"]))
     place = Place(lambda: cluster, sys.argv[1])
+    # This program's address is one of those that the pods have, so what it sees is what a relay would see.
+    _check.relay = lambda _cluster, _namespace, wanted, _warn: direct(wanted.host, wanted.port)  # type: ignore[attr-defined]
     for line in sys.stdin:
         registry = json.loads(line)
         outcome = Outcome()
-        wanted = Check(database_of(registry["spec"]), None, "direct", "any", 10, None)
+        wanted = Check(
+            database_of(registry["spec"]), None, "relay", "any", 10, lambda host, port: Relay("", (), host, port, 0)
+        )
         check(wanted, place, outcome, lambda _secret: None)
         name = registry["metadata"]["name"]
         print(json.dumps({"name": name, "findings": outcome.findings, "facts": outcome.facts}), flush=True)

@@ -177,6 +177,52 @@ def test_nobody_behind_the_service(bed: Testbed, registries: Registries) -> None
     assert codes(played.result) == {"host_no_endpoints"}
 
 
+def severities(result: Result) -> dict[str, str]:
+    return {finding["code"]: finding["severity"] for finding in result["findings"]}
+
+
+def test_what_is_proven_on_which_path(bed: Testbed, registries: Registries) -> None:
+    """A wrong password, and an account that is another one for loopback: only a relay sees what the pods will see."""
+    registries.make_database("proven")
+    registries.sql(
+        "DROP USER IF EXISTS 'proven'@'127.0.0.1'",
+        "CREATE USER 'proven'@'127.0.0.1' IDENTIFIED BY 'proven-password'",
+        "GRANT SELECT ON proven.* TO 'proven'@'127.0.0.1'",
+    )
+    address = bed.address("mysql-80", NAMESPACE)
+    wrong = {**database("proven"), "password": "another"}
+    played = play(
+        bed,
+        checking(database={**wrong, "host": address}),
+        checking(database=wrong),
+        checking(database=wrong, **RELAY),
+        checking(database=database("proven")),
+        checking(database=database("proven"), **RELAY),
+        checking(database=database("proven", host="mysql.internal.example.invalid")),
+        user="admin",
+    )
+    registries.sql("DROP USER 'proven'@'127.0.0.1'")
+    direct, forward, relay, other, own, private = played.results
+    assert [severities(one).get("access_denied") for one in (direct, forward, relay)] == [
+        "warning",
+        "warning",
+        "blocker",
+    ]
+    assert not direct["failed"] and not forward["failed"] and relay["failed"]
+    assert severities(other) == {"account_host": "warning", "plaintext": "warning", "privileges": "warning"}
+    assert severities(own) == {"plaintext": "warning"}
+    assert severities(private) == {"host_unresolved": "warning"} and "via: relay" in private["findings"][0]["remedy"]
+
+
+def test_a_service_in_two_parts(bed: Testbed, registries: Registries) -> None:
+    """<service>.<namespace> is the Service where there is one, and a name of DNS otherwise."""
+    registries.make_database("short")
+    short = [database("short", host=host) for host in (f"mysql-80.{NAMESPACE}", f"mysql-99.{NAMESPACE}")]
+    there, none = play(bed, *(checking(database=one) for one in short), user="admin").results
+    assert not there["failed"] and there["via"]["path"] == "port_forward" and there["facts"]
+    assert none["via"]["path"] == "direct" and severities(none) == {"host_unresolved": "warning"}
+
+
 def test_missing_rights_are_named_together(bed: Testbed) -> None:
     """Whoever may not look into the database's namespace is told so, and what is needed; asked for by name it is an error."""
     tasks = [checking(database=database("any"), via=via) for via in ("auto", "port_forward")]

@@ -101,6 +101,7 @@ CASES: list[tuple[MysqlFacts, dict[str, Any], dict[str, str]]] = [
     (account(matched="u@10.%"), {"path": "relay"}, {}),
     (failed(1045), {}, {"access_denied": "blocker"}),
     (failed(1045), {"path": "port_forward"}, {"access_denied": "warning"}),
+    (failed(1045), {"path": "direct"}, {"access_denied": "warning"}),
     (failed(1045), {"required_plugin": "native"}, {"access_denied": "blocker", "plugin_unproven": "info"}),
     (failed(1130), {}, {"host_denied": "blocker"}),
     (failed(1130), {"path": "direct"}, {"host_denied": "warning"}),
@@ -159,6 +160,39 @@ CASES: list[tuple[MysqlFacts, dict[str, Any], dict[str, str]]] = [
 @pytest.mark.parametrize(("facts", "subject", "expected"), CASES)
 def test_findings(facts: MysqlFacts, subject: dict[str, Any], expected: dict[str, str]) -> None:
     assert found(facts, **subject) == expected
+
+
+ROUTE = {"unresolved": "host_unresolved", "refused": "port_closed", "timeout": "silent", "network": "reset"}
+
+
+@pytest.mark.parametrize("reason", ROUTE)
+def test_what_is_seen_from_elsewhere_is_no_blocker(reason: str) -> None:
+    """Private DNS, a firewall: the cluster may have another way. A port-forward ends at the database as its pods do."""
+    facts, code = failed(reason=reason, stage="connect"), ROUTE[reason]
+    for path, severity in (("direct", "warning"), ("port_forward", "blocker"), ("relay", "blocker")):
+        (told,) = judge(facts, replace(SUBJECT, path=path))
+        assert (told.code, told.severity) == (code, severity)
+        assert ("via: relay" in told.remedy) is (severity == "warning")
+
+
+@pytest.mark.parametrize("path", ["direct", "port_forward"])
+def test_another_account_than_that_of_the_pods_is_no_blocker(path: str) -> None:
+    """What is wrong with u@localhost need not be wrong with u@%, and what is wrong with the server is for both."""
+    here = account(matched="u@localhost", plugin="auth_socket")
+    both = replace(here, schema=Schema(True, "latin1"), grants=grants("GRANT SELECT ON `models`.* TO `u`@`localhost`"))
+    assert found(both, path=path) == {
+        "account_host": "warning",
+        "charset": "blocker",
+        "plugin_unknown": "warning",
+        "privileges": "warning",
+    }
+    denied = replace(failed(1044, "database"), account=here.account)
+    assert found(denied, path=path)["database_denied"] == "warning"
+    assert found(replace(denied, account=GOOD.account), path=path)["database_denied"] == "blocker"
+    for code, name in ((3118, "account_locked"), (1862, "account_expired"), (1226, "account_connections")):
+        assert found(failed(code), path=path) == {name: "warning"}
+    assert found(failed(1049, "database"), path=path) == {"database_missing": "blocker"}
+    assert found(failed(1129), path=path) == {"host_blocked": "warning"}
 
 
 def test_every_code_is_shown_here() -> None:

@@ -22,7 +22,12 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.p
     judge,
 )
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._credentials import Credentials
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._postgres import asked_of, gather
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._postgres import (
+    asked_of,
+    gather,
+    read,
+    words_of,
+)
 
 ASKED = Asked("pg.example.com", "fraud", 'fr"aud', "verify-full")
 GOOD = PostgresFacts("", 160003, "fraud", "UTF8", "public", True, False, True, 50, None)
@@ -53,18 +58,18 @@ DATABASE = Database(type="postgres", host="pg", port=5432, name="fraud", usernam
     ],
 )
 def test_findings(facts: dict[str, object], expected: list[str]) -> None:
-    found = judge(replace(GOOD, **facts), ASKED)  # type: ignore[arg-type]  # values of a table
+    found = judge(replace(GOOD, **facts), ASKED, "relay")  # type: ignore[arg-type]  # values of a table
     assert [f"{finding.severity} {finding.code}" for finding in found] == expected
     assert all(finding.what and finding.why and finding.remedy for finding in found)
 
 
 def test_unverified_encryption() -> None:
-    (found,) = judge(GOOD, replace(ASKED, mode="require"))
+    (found,) = judge(GOOD, replace(ASKED, mode="require"), "relay")
     assert found.code == "unverified"
 
 
 def test_names_are_quoted_in_statements() -> None:
-    (found,) = judge(PostgresFacts(refusal='database "fraud" does not exist'), ASKED)
+    (found,) = judge(PostgresFacts(refusal='database "fraud" does not exist'), ASKED, "relay")
     assert '"fr""aud"' in found.remedy
 
 
@@ -109,7 +114,7 @@ def test_something_else_answers(greeting: bytes) -> None:
         return near
 
     facts = gather(other, DATABASE, Credentials(b"canary"), 2)
-    assert facts.refusal and judge(facts, ASKED)[0].severity == "blocker"
+    assert facts.refusal and judge(facts, ASKED, "relay")[0].severity == "blocker"
 
 
 def test_path_that_cannot_be_opened() -> None:
@@ -117,3 +122,58 @@ def test_path_that_cannot_be_opened() -> None:
         raise ConnectionRefusedError(111, "Connection refused")
 
     assert "refused" in gather(refused, DATABASE, Credentials(b"x"), 2).refusal
+
+
+@pytest.mark.parametrize(
+    ("words", "path", "expected"),
+    [
+        ("no pg_hba.conf entry", "direct", "warning host_denied"),
+        ("no pg_hba.conf entry", "port_forward", "warning host_denied"),
+        ("connection refused", "direct", "warning unreachable"),
+        ("connection refused", "port_forward", "blocker unreachable"),
+        ("password authentication failed", "direct", "blocker access_denied"),
+    ],
+)
+def test_what_depends_on_the_address_of_the_check(words: str, path: str, expected: str) -> None:
+    (found,) = judge(PostgresFacts(refusal=words), ASKED, path)
+    assert f"{found.severity} {found.code}" == expected
+    assert ("via: relay" in found.remedy) is (found.severity == "warning")
+
+
+class FakeConnection:
+    """Gives these rows, one after the other, whatever is asked."""
+
+    def __init__(self, *rows: tuple[object, ...] | None) -> None:
+        self._rows = list(rows)
+
+    def execute(self, _statement: str) -> FakeConnection:
+        return self
+
+    def fetchone(self) -> tuple[object, ...] | None:
+        return self._rows.pop(0) if self._rows else None
+
+
+ROW = (160003, "o\x1b[2Jdd", "UTF8", "pub\x1blic", True, False, True, 50)
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ([ROW, (False,)], ""),
+        ([None], "no answer to what was asked"),
+        ([ROW[:3]], "no answer to what was asked"),
+        ([(b"x", *ROW[1:]), (False,)], "no answer to what was asked"),
+        ([ROW, None], "no answer to what was asked"),
+        ([ROW, (True,), ("\u00b2",)], "no answer to what was asked"),
+    ],
+)
+def test_odd_answers(rows: list[tuple[object, ...] | None], words: str) -> None:
+    """Whatever a server answers that has let one in: facts that can be shown, or why there are none."""
+    facts = read(FakeConnection(*rows))
+    assert words in facts.refusal and bool(words) == bool(facts.refusal)
+    assert "\x1b" not in repr(facts.account + facts.schema + facts.refusal)
+
+
+def test_a_refusal_is_escaped() -> None:
+    assert "\x1b" not in words_of(Exception("connection failed: FATAL: \x1b[2J" + "x" * 5000))
+    assert len(words_of(Exception("x" * 5000))) < 400

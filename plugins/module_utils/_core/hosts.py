@@ -26,6 +26,7 @@ __all__ = [
     "choose_path",
     "host_of",
     "reach",
+    "service_of",
     "wrong_form",
 ]
 
@@ -55,7 +56,7 @@ class Host:
     @property
     def dialled(self) -> str:
         """What resolves, or is an address, for somebody who is no pod of the registries namespace."""
-        if self.kind == SERVICE and "." not in self.given:
+        if self.kind == SERVICE and "svc" not in _labels(self.given):
             return self.right_form
         return self.given.strip("[]")
 
@@ -116,6 +117,17 @@ def host_of(given: str, namespace: str) -> Host:
         place = labels.index("svc", 2)
         return Host(given, SERVICE, labels[place - 2], labels[place - 1], ".".join(labels[: place - 2]))
     return Host(given, EXTERNAL)
+
+
+def service_of(given: str) -> Host | None:
+    """What ``<service>.<namespace>`` means, which a pod's resolver completes, too, where there is such a Service.
+
+    None for other forms. Where there is no such Service it is a name of DNS, as db.corp is.
+    """
+    labels = _labels(given)
+    if _address(given) is not None or len(labels) != 2 or not all(labels):
+        return None
+    return Host(given, SERVICE, labels[0], labels[1])
 
 
 def wrong_form(given: str) -> Trouble | None:

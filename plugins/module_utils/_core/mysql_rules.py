@@ -5,11 +5,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Callable
 
-from .hosts import DIRECT, PORT_FORWARD, RELAY
+from .hosts import DIRECT, RELAY
 from .mysql_facts import ALL, Failure, MysqlFacts, privileges_on, version_of
 from .requirement import NATIVE
 
@@ -72,6 +72,24 @@ CODES = {
 """Each code with its meaning in a sentence."""
 
 
+OF_ROUTE = ("host_unresolved", "port_closed", "reset", "silent")
+"""What another machine's DNS, firewall or place in the network may cause."""
+OF_CLIENT = ("host_blocked", "host_denied")
+"""What is so for the address that the check came from."""
+OF_ACCOUNT = (
+    "access_denied",
+    "account_connections",
+    "account_expired",
+    "account_locked",
+    "database_denied",
+    "plugin_missing",
+    "plugin_native",
+    "plugin_unknown",
+    "privileges",
+)
+"""What is so for the account that the server has matched with that address."""
+
+
 @dataclass(frozen=True)
 class Subject:
     """What was checked, and how."""
@@ -103,9 +121,28 @@ class Told:
 def judge(facts: MysqlFacts, subject: Subject) -> tuple[Told, ...]:
     """All findings, the most severe first."""
     rules = _FAILED if facts.failure else ()
-    found = [told for rule in (*rules, *_RULES) for told in rule(facts, subject)]
+    found = [_weighed(told, facts, subject) for rule in (*rules, *_RULES) for told in rule(facts, subject)]
     order = ("blocker", "warning", "info")
     return tuple(sorted(found, key=lambda told: (order.index(told.severity), told.code)))
+
+
+def _weighed(told: Told, facts: MysqlFacts, subject: Subject) -> Told:
+    """A blocker only where it is proven for the registry's pods, too: they come from other addresses than this check.
+
+    A relay comes from where they come from. A port-forward ends at the database itself, as their connections do, but
+    the server sees its own loopback address. An account for all addresses is the one that they get as well.
+    """
+    doubt = ""
+    if told.code in OF_ROUTE and subject.path == DIRECT:
+        doubt = "this was seen from here, and the cluster may have another way there"
+    elif told.code in OF_CLIENT:
+        doubt = "the registry's pods come from other addresses than this check"
+    elif told.code in OF_ACCOUNT and facts.account.matched.rpartition("@")[2] != "%":
+        doubt = "the registry's pods come from other addresses, for which the server may have another account"
+    if told.severity != "blocker" or subject.path == RELAY or not doubt:
+        return told
+    why, remedy = f"{told.why}; {doubt}", f"Check with via: relay. {told.remedy}"
+    return replace(told, severity="warning", why=why, remedy=remedy)
 
 
 def account_name(facts: MysqlFacts, subject: Subject) -> str:
@@ -155,18 +192,12 @@ def _denied(facts: MysqlFacts, subject: Subject, words: str) -> Told:
     if not subject.encrypted:
         remedy += " An account that was made with REQUIRE SSL is refused in the same words: give database.tls for it."
     why = f"error 1045: {words}. Whether its plugin is the right one is not known before it is let in"
-    if subject.path == PORT_FORWARD:
-        why += ". Through a port-forward the server sees its own loopback address, and an account for the pods' addresses alone is refused in the same words"
-        return Told("access_denied", "warning", _account(subject), why, f"Check with via: relay. {remedy}")
     return Told("access_denied", "blocker", _account(subject), why, remedy)
 
 
 def _host_denied(facts: MysqlFacts, subject: Subject, words: str) -> Told:
     remedy = f"Make the account for the pods' addresses: CREATE USER {account_name(facts, subject)} IDENTIFIED BY '<password>';"
-    if subject.path == RELAY:
-        return Told("host_denied", "blocker", _account(subject), f"error 1130: {words}", remedy)
-    why = f"error 1130: {words}. The registry's pods come from other addresses than this check"
-    return Told("host_denied", "warning", _account(subject), why, f"Check with via: relay. {remedy}")
+    return Told("host_denied", "blocker", _account(subject), f"error 1130: {words}", remedy)
 
 
 def _no_database(facts: MysqlFacts, subject: Subject, words: str) -> Told:
@@ -288,9 +319,6 @@ def _broken(facts: MysqlFacts, subject: Subject) -> Iterator[Told]:
         yield Told(code, "blocker", what, why, remedy)
         return
     code, remedy = _NETWORK.get(failure.reason, _NETWORK["network"])
-    is_elsewhere = failure.stage == "connect" and subject.path == DIRECT
-    if is_elsewhere:
-        remedy += " Where only the cluster reaches it, check with via: relay."
     yield Told(code, "blocker", what, f"{failure.stage}: {why}", remedy)
 
 

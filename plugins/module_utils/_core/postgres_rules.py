@@ -5,9 +5,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from .hosts import Trouble
+from .hosts import DIRECT, RELAY, Trouble
 
 __all__ = ["Asked", "PostgresFacts", "judge"]
 
@@ -68,10 +68,13 @@ class PostgresFacts:
     """Of schema_migrations, where a migration has died half-way."""
 
 
-def judge(facts: PostgresFacts, asked: Asked) -> list[Trouble]:
-    """The findings."""
+def judge(facts: PostgresFacts, asked: Asked, path: str) -> list[Trouble]:
+    """The findings. What the address that the check came from may have caused is a blocker from where the pods are only."""
     if facts.refusal:
-        return [_refused(facts.refusal, asked)]
+        found = _refused(facts.refusal, asked)
+        is_proven = path == RELAY or not (found.code == "host_denied" or (found.code, path) == ("unreachable", DIRECT))
+        remedy = f"Check with via: relay. {found.remedy}"
+        return [found if is_proven else replace(found, severity="warning", remedy=remedy)]
     return [finding for check in _CHECKS for finding in check(facts, asked)]
 
 
