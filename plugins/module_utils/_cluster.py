@@ -35,7 +35,7 @@ except ImportError:
 else:
     MISSING = None
 
-__all__ = ["MISSING", "Cluster", "connected"]
+__all__ = ["MISSING", "Cluster", "Listed", "connected"]
 
 CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 30.0
@@ -50,6 +50,8 @@ FIELD_MANAGER = "opendatahub.model_registry"
 """How the API server names this collection in managedFields."""
 
 Query = tuple[tuple[str, str], ...]
+Listed = tuple[list[Object], str]
+"""Objects of a kind, and the resourceVersion of their list."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,7 @@ class Cluster:
 
     def list(
         self, kind: str, namespace: str | None = None, label_selector: str = "", field_selector: str = ""
-    ) -> tuple[list[Object], str]:
+    ) -> Listed:
         """The objects of a kind in a namespace, or in all where it is None, and the resourceVersion of the list.
 
         Raises Missing where the cluster has no such kind.
@@ -180,19 +182,20 @@ class Cluster:
         finally:
             response.close()
 
-    def log(
-        self, namespace: str, pod: str, container: str, previous: bool = False, limit_bytes: int = LOG_BYTES
-    ) -> str:
-        """The last of what a container, or its run before the last restart, has written. Empty where nothing is kept."""
+    def log(self, namespace: str, pod: str, container: str, previous: bool = False) -> str:
+        """The last of what a container, or its run before the last restart, has written. Empty where nothing is kept.
+
+        The server's limitBytes would keep the first bytes of those lines, and the last words are what is looked for.
+        """
         query = _query(container=container, previous="true" if previous else "", tailLines="200")
         operation = Operation("get", "Pod", namespace, pod, subresource="log")
         path = f"{self._path('Pod', namespace)}/{pod}/log"
         try:
-            text = self._data(_Request(operation, "GET", path, (*query, ("limitBytes", str(limit_bytes)))))
+            text = self._data(_Request(operation, "GET", path, query))
         except (Rejected, Missing):
             # The container has not started, or never did before.
             return ""
-        return text.decode(errors="replace")
+        return text[-LOG_BYTES:].decode(errors="replace")
 
     def review(self, kind: str, namespace: str | None, spec: Object) -> Answer:
         """Whether an access review of that kind (LocalSubjectAccessReview and the like) allows what ``spec`` says."""
@@ -356,7 +359,8 @@ def _not_sent(error: Exception) -> bool:
 
 
 def _lost(operation: Operation, error: Exception) -> OutcomeUnknown:
-    why = f"the connection broke before the API server had answered ({error})"
+    # The error's own text can quote what was sent.
+    why = f"the connection broke before the API server had answered ({type(error).__name__})"
     return OutcomeUnknown(str(operation), why, "Run the task again: it looks first at what has been stored.")
 
 

@@ -5,12 +5,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import TypeVar
 
-from ._cluster import Cluster
+from ._cluster import Cluster, Listed
 from ._core.errors import AlreadyThere, Conflict, NotReady, OutcomeUnknown
 from ._core.export import described
 from ._core.model import Object, Registry
@@ -18,15 +18,17 @@ from ._core.patch import applied
 from ._core.plan import Change, Observed, Plan, plan_present
 from ._core.removal import Confirmed, Dependents, Removal, plan_absent
 from ._core.status import DELETING, GONE, READY, WAITING, Verdict
-from ._execute import Record, execute
+from ._execute import Done, Record, execute
 from ._observe import observe_dependents, observe_for_absent, observe_for_present
-from ._wait import wait_until_gone, wait_until_ready
+from ._wait import Hooks, wait_until_gone, wait_until_ready
 
 __all__ = ["Outcome", "Run", "ensure_absent", "ensure_present"]
 
 Seen = TypeVar("Seen")
 ROUNDS = 4
-"""How often is observed and planned again, at most."""
+"""How often is observed and planned, at most."""
+PAUSE = 0.2
+"""Seconds before the second round; twice as long before each further one."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,8 @@ class Run:
     check_mode: bool
     timeout: float | None
     """Seconds to wait until all is ready or gone; None does not wait."""
+    listed: Listed | None = None
+    """The registries of the namespace, where they were listed just now to find it."""
 
     @property
     def waits(self) -> bool:
@@ -63,30 +67,35 @@ class Outcome:
 
 def ensure_present(run: Run, registry: Registry, outcome: Outcome) -> None:
     """Create the registry or edit it, and wait until it is ready."""
-    cluster = run.cluster
+    cluster, deadline = run.cluster, run.deadline()
 
-    def plan() -> tuple[Plan, Observed]:
-        observed = observe_for_present(cluster, run.namespace, [registry])
-        return plan_present(registry, observed, _now()), observed
+    def plan(listed: Listed | None) -> tuple[Plan, Observed]:
+        observed = observe_for_present(cluster, run.namespace, [registry], listed)
+        made = plan_present(registry, observed, _now())
+        return made if run.timeout is not None else Plan(made.changes), observed
 
-    made, observed = _converge(run, plan, outcome.record)
-    outcome.registry = _as_stored(run, registry.name, observed, outcome.record)
-    settling = made.settling if run.timeout is not None else ()
-    if run.waits:
-        verdicts = wait_until_ready(cluster, run.namespace, [registry.name], run.deadline())
-        _expect(READY, verdicts, run, outcome)
-    execute(cluster, [_still_as(change, outcome.record) for change in settling], outcome.record, run.check_mode)
+    def wait(observed: Observed) -> None:
+        outcome.registry = _as_stored(run, registry.name, observed, outcome.record)
+        if run.waits:
+            known = None if outcome.record.done else (list(observed.registries.values()), observed.revision)
+            hooks = Hooks(registries=known)
+            _expect(READY, wait_until_ready(cluster, run.namespace, [registry.name], deadline, hooks), run, outcome)
+
+    _converge(run, plan, wait, outcome.record)
     if run.waits and outcome.record.done:
         found = cluster.get("ModelRegistry", run.namespace, registry.name)
         outcome.registry = described(found) if found else None
 
 
 def ensure_absent(run: Run, name: str, confirmed: Confirmed, outcome: Outcome) -> None:
-    """Delete the registry, wait until it is gone, and delete what was made for it alone."""
-    cluster = run.cluster
+    """Delete the registry, wait until it is gone, and delete what was made for it alone.
 
-    def plan() -> tuple[Plan, Removal]:
-        observed, dependents = observe_for_absent(cluster, run.namespace, name), Dependents()
+    Without waiting, the rest stays as long as the registry does, whose finalizers may need it.
+    """
+    cluster, deadline = run.cluster, run.deadline()
+
+    def plan(listed: Listed | None) -> tuple[Plan, Removal]:
+        observed, dependents = observe_for_absent(cluster, run.namespace, name, listed), Dependents()
         registry = observed.registries.get(name)
         if registry is not None:
             dependents, outcome.warnings = observe_dependents(cluster, name)
@@ -94,39 +103,62 @@ def ensure_absent(run: Run, name: str, confirmed: Confirmed, outcome: Outcome) -
         removal = plan_absent(name, observed, dependents, confirmed)
         if registry is not None:
             outcome.kept, outcome.lost = removal.kept, removal.lost
-        return removal.plan, removal
+        if registry is None or run.timeout is not None:
+            return removal.plan, removal
+        outcome.warnings += _left(removal.plan.settling)
+        return Plan(removal.plan.changes), removal
 
-    made = _converge(run, plan, outcome.record)[0]
-    if run.waits and outcome.registry:
-        verdicts = wait_until_gone(cluster, run.namespace, [name], run.deadline())
-        _expect(GONE, verdicts, run, outcome)
-    execute(cluster, made.settling, outcome.record, run.check_mode)
+    def wait(_removal: Removal) -> None:
+        if run.waits and outcome.registry:
+            _expect(GONE, wait_until_gone(cluster, run.namespace, [name], deadline), run, outcome)
+
+    _converge(run, plan, wait, outcome.record)
 
 
-def _converge(run: Run, make_plan: Callable[[], tuple[Plan, Seen]], record: Record) -> tuple[Plan, Seen]:
-    """Plan and execute until nobody else comes in between; gives the last plan and what it was made of.
+def _left(changes: Sequence[Change]) -> list[str]:
+    """What is said of deletions that nobody waits for."""
+    if not changes:
+        return []
+    names = ", ".join(f"{change.kind} {change.name}" for change in changes)
+    return [f"Left until the registry is gone: {names}. Run the task again then, and they are deleted, too."]
+
+
+def _converge(
+    run: Run,
+    make_plan: Callable[[Listed | None], tuple[Plan, Seen]],
+    wait: Callable[[Seen], None],
+    record: Record,
+) -> None:
+    """Plan, execute, wait and settle, until nobody else comes in between.
 
     A lost answer and a change by somebody else are the same here: looking again tells what is left to do.
     """
-    for tries_left in reversed(range(ROUNDS)):
-        plan, seen = make_plan()
-        record.settle(plan)
+    listed, settling = run.listed, False
+    for turn in range(ROUNDS):
+        plan, seen = make_plan(listed)
+        record.settle(plan.settling if settling else plan.changes)
+        listed, settling = None, False
         if run.check_mode:
             record.done.clear()
+        begun = len(record.done)
         try:
             execute(run.cluster, plan.changes, record, run.check_mode)
+            wait(seen)
+            settling, made = True, record.done[begun:]
+            execute(run.cluster, [_still_as(change, made) for change in plan.settling], record, run.check_mode)
         except (AlreadyThere, Conflict, OutcomeUnknown):
-            if not tries_left:
+            if turn == ROUNDS - 1:
                 raise
+            # Whoever was faster may be about to write once more.
+            time.sleep(PAUSE * 2**turn)
         else:
-            return plan, seen
-    raise AssertionError("the last round returns or raises")
+            return
 
 
 def _expect(state: str, verdicts: Mapping[str, Verdict], run: Run, outcome: Outcome) -> None:
     """Raise NotReady for the first registry that is not in the state, with its reason."""
     for name, verdict in verdicts.items():
-        outcome.warnings.extend(verdict.notes)
+        outcome.warnings.extend(note for note in verdict.notes if note not in outcome.warnings)
         if verdict.state != state:
             late = f"not {state} after {run.timeout:g} s: " if verdict.state in (WAITING, DELETING) else ""
             source = f" ({verdict.source})" if verdict.source else ""
@@ -146,12 +178,13 @@ def _as_stored(run: Run, name: str, observed: Observed, record: Record) -> Objec
     return described(existing) if existing else None
 
 
-def _still_as(change: Change, record: Record) -> Change:
-    """The change with the condition that the object is as this run has left it."""
-    version = record.version(change.key)
+def _still_as(change: Change, made: Sequence[Done]) -> Change:
+    """The change with the condition that the object is as this round has left it."""
+    answers = [done.answer for done in made if done.change.key == change.key and done.answer]
     # The operator writes a registry's status again and again.
-    if version is None or change.kind == "ModelRegistry":
+    if not answers or change.kind == "ModelRegistry":
         return change
+    version = answers[-1]["metadata"].get("resourceVersion")
     return replace(change, body=applied(change.body, {"metadata": {"resourceVersion": version}}))
 
 

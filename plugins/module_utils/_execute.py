@@ -12,7 +12,7 @@ from itertools import groupby
 from ._cluster import Cluster
 from ._core.errors import Missing, OutcomeUnknown, RegistryError
 from ._core.model import Object
-from ._core.plan import Change, Key, Plan, layer
+from ._core.plan import Change, layer
 
 __all__ = ["Done", "Record", "execute"]
 
@@ -39,16 +39,11 @@ class Record:
     unsure: list[Change] = field(default_factory=list)
     """Changes whose answer was lost."""
 
-    def settle(self, plan: Plan) -> None:
+    def settle(self, changes: Iterable[Change]) -> None:
         """Count those of the lost changes as made that a plan made afterwards has no more."""
-        open_still = {change.key for change in plan.changes}
+        open_still = {change.key for change in changes}
         self.done.extend(Done(change) for change in self.unsure if change.key not in open_still)
         self.unsure.clear()
-
-    def version(self, key: Key) -> str | None:
-        """The resourceVersion of an object after its last change in this run."""
-        answers = [done.answer for done in self.done if done.change.key == key and done.answer]
-        return answers[-1]["metadata"].get("resourceVersion") if answers else None
 
 
 def execute(cluster: Cluster, changes: Iterable[Change], record: Record, dry_run: bool) -> None:

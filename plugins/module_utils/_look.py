@@ -16,7 +16,7 @@ from ._core.errors import Forbidden, Missing
 from ._core.export import ca_object, described, password_ref
 from ._core.findings import Authority, Inventory, find, tls_facts
 from ._core.model import Grant, Object
-from ._core.plan import RESTART_PENDING, Key
+from ._core.plan import Key, restart_due, restart_mark
 from ._core.rollout import newest_pods
 from ._core.status import Verdict
 from ._evidence import KINDS, Clock, Investigation, Snapshot
@@ -69,7 +69,7 @@ def _inventory(cluster: Cluster, namespace: str, snapshot: Snapshot, names: list
     objects: dict[Key, Object] = {}
     for kind, items in related.items():
         objects.update({(kind, namespace, item["metadata"]["name"]): item for item in items or ()})
-    pending = {one for one in names if _restart_pending(registries[one], objects)}
+    pending = {one for one in names if _restart_pending(registries[one], objects, snapshot.of("Deployment", one))}
     return Inventory(
         registries=registries,
         objects=objects,
@@ -157,10 +157,10 @@ def _named(kind: str, registries: Iterable[Object]) -> set[str]:
     return names
 
 
-def _restart_pending(registry: Object, objects: dict[Key, Object]) -> bool:
+def _restart_pending(registry: Object, objects: dict[Key, Object], deployment: Object | None) -> bool:
     ref = password_ref(registry.get("spec") or {})
     secret = objects.get(("Secret", registry["metadata"]["namespace"], ref.name)) if ref else None
-    return bool(secret and (secret["metadata"].get("annotations") or {}).get(RESTART_PENDING))
+    return secret is not None and restart_due(restart_mark(secret), deployment)
 
 
 def _authorities(registry: Object, objects: dict[Key, Object]) -> tuple[Authority, ...]:

@@ -5,17 +5,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
-from ._cluster import Cluster
+from ._cluster import Cluster, Listed
 from ._core.errors import Forbidden, Missing, RegistryError
 from ._core.export import ca_object, password_ref
 from ._core.manifests import PROXIES
 from ._core.model import Object, Registry
 from ._core.names import SHARED_CA, ca_config_map, password_secret, users_group
-from ._core.plan import UNUSED_SECRET, Key, Observed
+from ._core.plan import UNUSED_SECRET, Key, Observed, reaches_pods
 from ._core.removal import REGISTRY_LABEL, Dependents
 
 __all__ = [
+    "Place",
+    "find_place",
     "observe_dependents",
     "observe_for_absent",
     "observe_for_present",
@@ -29,23 +33,51 @@ WELL_KNOWN = ("rhoai-model-registries", "odh-model-registries")
 """The registries namespaces of OpenShift AI and of Open Data Hub, where nobody has chosen another."""
 
 
+@dataclass(frozen=True)
+class Place:
+    """The registries namespace, and how it was found."""
+
+    namespace: str
+    listed: Listed | None = None
+    """Its registries, where they were listed to find it."""
+    warnings: tuple[str, ...] = ()
+
+
+def find_place(cluster: Cluster, given: str | None) -> Place:
+    """The namespace where registries live: given, else what the platform says, else a well-known one that is there."""
+    namespace = given if given is not None else platform_namespace(cluster)
+    if namespace is not None:
+        return Place(namespace)
+    visible = {}
+    for name in WELL_KNOWN:
+        try:
+            visible[name] = cluster.list("ModelRegistry", name)
+        except Forbidden:
+            continue
+        if visible[name][0]:
+            return _guessed(name, visible[name])
+    if len(visible) > 1:
+        # Who may list registries anywhere sees none in namespaces that do not exist.
+        visible = {name: listed for name, listed in visible.items() if cluster.get("Namespace", None, name)}
+    if len(visible) == 1:
+        return _guessed(*visible.popitem())
+    which = " and ".join(visible or WELL_KNOWN)
+    why = (
+        f"both {which} are there"
+        if visible
+        else f"neither the platform's settings nor {which} can be seen by this user"
+    )
+    raise RegistryError("namespace", why, "Give namespace.")
+
+
 def registries_namespace(cluster: Cluster, given: str | None) -> str:
-    """The namespace where registries live: given, else what the platform says, else the well-known one that is there."""
-    if given is not None:
-        return given
-    said = platform_namespace(cluster)
-    if said is not None:
-        return said
-    there = [name for name in WELL_KNOWN if _exists(cluster, name)]
-    if len(there) != 1:
-        which = " and ".join(there or WELL_KNOWN)
-        why = (
-            f"both {which} are there"
-            if there
-            else f"neither the platform's settings nor {which} can be seen by this user"
-        )
-        raise RegistryError("namespace", why, "Give namespace.")
-    return there[0]
+    """The name of the place alone."""
+    return find_place(cluster, given).namespace
+
+
+def _guessed(namespace: str, listed: Listed) -> Place:
+    why = f"Registries are taken to live in {namespace}: this user may not see what the platform says (AIHub, DataScienceCluster)."
+    return Place(namespace, listed, (f"{why} Give namespace to be sure.",))
 
 
 def platform_namespace(cluster: Cluster) -> str | None:
@@ -76,43 +108,40 @@ def _said_by_cluster(cluster: Cluster) -> str | None:
     return None
 
 
-def _exists(cluster: Cluster, namespace: str) -> bool:
-    """Whether the namespace is there, or, for a user who may not see namespaces, whether registries in it may be seen."""
-    try:
-        return cluster.get("Namespace", None, namespace) is not None
-    except Forbidden:
-        pass
-    try:
-        cluster.list("ModelRegistry", namespace)
-    except Forbidden:
-        return False
-    return True
-
-
-def observe_for_present(cluster: Cluster, namespace: str, registries: Sequence[Registry]) -> Observed:
-    """What has to be known before registries are created or edited."""
-    found = _registries(cluster, namespace)
-    wanted: set[tuple[str, str]] = set()
-    for registry in registries:
-        wanted.update(_stores(registry, found.get(registry.name)))
+def observe_for_present(
+    cluster: Cluster, namespace: str, registries: Sequence[Registry], listed: Listed | None = None
+) -> Observed:
+    """What has to be known before registries are created or edited. listed: where they have been listed just now."""
+    items, revision = listed or cluster.list("ModelRegistry", namespace)
+    found = _by_name(items)
+    wanted = {store for registry in registries for store in _stores(registry, found.get(registry.name))}
+    marked = {store for registry in registries for store in _marked(registry.name, found.get(registry.name))}
     objects = _objects(cluster, namespace, wanted)
+    for kind in ("ConfigMap", "Secret"):
+        # Who may not read them can still edit the rest. A mark of others is for them, and model_registry_info shows it.
+        with suppress(Forbidden):
+            objects.update(_objects(cluster, namespace, {store for store in marked - wanted if store[0] == kind}))
     has_new = any(registry.name not in found for registry in registries)
-    return Observed(namespace, cluster.version(), found, objects, _proxies(cluster) if has_new else frozenset())
+    proxies = _proxies(cluster) if has_new else frozenset()
+    observed = Observed(namespace, cluster.version(), found, objects, proxies, revision)
+    restarting = {("Deployment", registry.name) for registry in registries if reaches_pods(registry, observed)}
+    return replace(observed, objects={**objects, **_objects(cluster, namespace, restarting)})
 
 
-def observe_for_absent(cluster: Cluster, namespace: str, name: str) -> Observed:
+def observe_for_absent(cluster: Cluster, namespace: str, name: str, listed: Listed | None = None) -> Observed:
     """What has to be known before a registry is deleted.
 
     All Secrets are listed: one that the dashboard has made can't be found by its name once the registry is gone.
     """
-    found = _registries(cluster, namespace)
+    items, revision = listed or cluster.list("ModelRegistry", namespace)
+    found = _by_name(items)
     spec = found.get(name, {}).get("spec") or {}
     ref, ca = password_ref(spec), ca_object(spec)
     wanted = {("Secret", password_secret(name)), ("ConfigMap", ca_config_map(name)), *({ca} if ca else ())}
     if ref:
         wanted.add(("Secret", ref.name))
     objects = _objects(cluster, namespace, wanted, listed=("Secret", "RoleBinding"))
-    return Observed(namespace, cluster.version(), found, objects)
+    return Observed(namespace, cluster.version(), found, objects, revision=revision)
 
 
 def observe_dependents(cluster: Cluster, name: str) -> tuple[Dependents, list[str]]:
@@ -137,8 +166,8 @@ def observe_dependents(cluster: Cluster, name: str) -> tuple[Dependents, list[st
     return Dependents(services, members), warnings
 
 
-def _registries(cluster: Cluster, namespace: str) -> dict[str, Object]:
-    return {item["metadata"]["name"]: item for item in cluster.list("ModelRegistry", namespace)[0]}
+def _by_name(items: Iterable[Object]) -> dict[str, Object]:
+    return {item["metadata"]["name"]: item for item in items}
 
 
 def _stores(registry: Registry, existing: Object | None) -> Iterable[tuple[str, str]]:
@@ -161,8 +190,20 @@ def _stores(registry: Registry, existing: Object | None) -> Iterable[tuple[str, 
         yield "ConfigMap", ca_config_map(registry.name)
         if ca_object((existing or {}).get("spec") or {}) == ("ConfigMap", SHARED_CA):
             yield "ConfigMap", SHARED_CA
-    if existing and (has_pem or database.password is not None):
-        yield "Deployment", registry.name
+
+
+def _marked(name: str, existing: Object | None) -> Iterable[tuple[str, str]]:
+    """The objects, by kind and name, in which a run that was cut may have left word that pods are to be restarted.
+
+    Those are its own alone, and the dashboard's: nobody's own Secret is read for that.
+    """
+    spec = (existing or {}).get("spec") or {}
+    used = password_ref(spec)
+    if used and used.name.startswith(f"{name}-db-"):
+        yield "Secret", used.name
+    authority = ca_object(spec)
+    if authority in (("ConfigMap", ca_config_map(name)), ("ConfigMap", SHARED_CA)):
+        yield authority
 
 
 def _objects(

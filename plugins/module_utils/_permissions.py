@@ -160,7 +160,7 @@ def _settle_in(run: Run, demand: Demand, outcome: Permissions, scene: _Scene, sl
     problem: RegistryError = Conflict(f"permissions of {demand.wish.registry}", why, "Run the task again.")
     for turn in range(ROUNDS):
         plan = _plan(demand, scene)
-        outcome.record.settle(plan)
+        outcome.record.settle(plan.changes)
         if run.check_mode:
             _rehearse(run, plan, scene, outcome)
             return scene

@@ -5,12 +5,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from http.client import HTTPException
 from types import TracebackType
 
-from ._cluster import Cluster
+from ._cluster import Cluster, Listed
 from ._core.errors import Forbidden, Missing, RegistryError, Unauthorized, Unreachable
 from ._core.model import Object
 from ._core.status import FAILED, GONE, WAITING, Evidence, Verdict, judge
@@ -37,6 +37,8 @@ class Hooks:
     clock: Clock = field(default_factory=Clock)
     report: Callable[[str, Verdict], None] = lambda _name, _verdict: None
     """Called with a registry's name whenever its state or the reason for it is another one."""
+    registries: Listed | None = None
+    """The registries, where they have been listed just now and nothing was changed since."""
 
 
 def wait_until_ready(
@@ -54,7 +56,8 @@ def wait_until_ready(
     def judge_all(snapshot: Snapshot, open_ones: Iterable[str]) -> dict[str, Verdict]:
         return {name: doubt.of(name, verdict) for name, verdict in investigation.judge(snapshot, open_ones).items()}
 
-    with _Mirror(cluster, namespace, KINDS) as mirror:
+    known = {"ModelRegistry": hooks.registries} if hooks.registries else {}
+    with _Mirror(cluster, namespace, KINDS, known) as mirror:
         return _wait(mirror, _Vigil(names, deadline, hooks), judge_all, lambda verdict: verdict.settled)
 
 
@@ -144,8 +147,11 @@ class _Doubt:
 class _Mirror:
     """The objects of some kinds in a namespace as they are now, kept up by a thread with a watch for each kind."""
 
-    def __init__(self, cluster: Cluster, namespace: str, kinds: Iterable[str]) -> None:
+    def __init__(
+        self, cluster: Cluster, namespace: str, kinds: Iterable[str], known: Mapping[str, Listed] | None = None
+    ) -> None:
         self._cluster = cluster
+        self._known = dict(known or {})
         self._namespace = namespace
         self._kinds = tuple(kinds)
         self._objects: dict[str, dict[str, Object]] = {}
@@ -214,7 +220,8 @@ class _Mirror:
             self._end.wait(PAUSE)
 
     def _follow_once(self, kind: str) -> None:
-        items, version = self._cluster.list(kind, self._namespace)
+        known = kind in self._known
+        items, version = self._known.pop(kind) if known else self._cluster.list(kind, self._namespace)
         with self._lock:
             self._objects[kind] = {item["metadata"]["name"]: item for item in items}
             self._troubles.pop(kind, None)

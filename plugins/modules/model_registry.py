@@ -46,6 +46,8 @@ options:
       - V(present) creates the registry, or edits it.
       - V(absent) deletes it, and with it the Secret, the ConfigMap and the permissions that were made for it alone. The
         database and what is in it stay, unless the operator runs the database itself.
+      - With V(absent) and O(wait=false), the registry's deletion is only asked for. The rest stays as long as the registry is
+        there, and is named in a warning; a further run deletes it once the registry is gone.
     type: str
     choices: [present, absent]
     default: present
@@ -185,7 +187,7 @@ from ..module_utils._core.removal import Confirmed
 from ..module_utils._core.report import change_entry, diffs
 from ..module_utils._engine import Outcome, Run, ensure_absent, ensure_present
 from ..module_utils._module import Connect, Result, run_module
-from ..module_utils._observe import registries_namespace
+from ..module_utils._observe import find_place
 
 
 def main() -> None:
@@ -207,10 +209,12 @@ def work(module: AnsibleModule, connect: Connect, result: Result) -> None:
     params = module.params
     wanted = registry_from(params, datetime.now(timezone.utc))
     cluster = connect()
-    outcome = Outcome()
+    outcome, notes = Outcome(), list[str]()
     try:
         timeout = params["wait_timeout"] if params["wait"] else None
-        run = Run(cluster, registries_namespace(cluster, params["namespace"]), module.check_mode, timeout)
+        place = find_place(cluster, params["namespace"])
+        notes += place.warnings
+        run = Run(cluster, place.namespace, module.check_mode, timeout, place.listed)
         if params["state"] == "present":
             ensure_present(run, wanted, outcome)
         else:
@@ -223,7 +227,7 @@ def work(module: AnsibleModule, connect: Connect, result: Result) -> None:
             changed=bool(made),
             changes=[change_entry(done.change, done.validated) for done in made],
             diff=diffs(done.change for done in made),
-            warnings=outcome.warnings,
+            warnings=[*notes, *outcome.warnings],
         )
         if outcome.registry:
             result["registry"] = outcome.registry

@@ -236,7 +236,7 @@ from ..module_utils._argspec import authentication
 from ..module_utils._cluster import Cluster
 from ..module_utils._look import look
 from ..module_utils._module import Result, run_module
-from ..module_utils._observe import registries_namespace
+from ..module_utils._observe import find_place
 
 
 def main() -> None:
@@ -249,9 +249,9 @@ def main() -> None:
 
 def work(module: AnsibleModule, cluster: Cluster, result: Result) -> None:
     """Look, and fill the result."""
-    namespace = registries_namespace(cluster, module.params["namespace"])
-    registries, warnings = look(cluster, namespace, module.params["name"], module.params["access"])
-    result.update(namespace=namespace, registries=registries, warnings=warnings)
+    place = find_place(cluster, module.params["namespace"])
+    registries, warnings = look(cluster, place.namespace, module.params["name"], module.params["access"])
+    result.update(namespace=place.namespace, registries=registries, warnings=[*place.warnings, *warnings])
 
 
 if __name__ == "__main__":

@@ -239,7 +239,7 @@ from ..module_utils._core.report import change_entry, diffs
 from ..module_utils._core.subjects import check_names, grants_from
 from ..module_utils._engine import Run
 from ..module_utils._module import Connect, Result, run_module
-from ..module_utils._observe import registries_namespace
+from ..module_utils._observe import find_place
 from ..module_utils._permissions import Demand, Permissions, ensure_permissions
 
 
@@ -268,7 +268,9 @@ def work(module: AnsibleModule, connect: Connect, result: Result) -> None:
     outcome = Permissions()
     try:
         timeout = params["wait_timeout"] if params["wait"] else None
-        run = Run(cluster, registries_namespace(cluster, params["namespace"]), module.check_mode, timeout)
+        place = find_place(cluster, params["namespace"])
+        outcome.warnings += place.warnings
+        run = Run(cluster, place.namespace, module.check_mode, timeout)
         ensure_permissions(run, demand, outcome)
     finally:
         made = outcome.record.done

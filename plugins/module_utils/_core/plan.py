@@ -28,6 +28,7 @@ __all__ = [
     "layer",
     "patch_of",
     "plan_present",
+    "reaches_pods",
     "restart_due",
     "restart_mark",
 ]
@@ -98,6 +99,8 @@ class Observed:
     """Other objects, as far as they were looked at and exist."""
     proxies: frozenset[str] = frozenset()
     """The keys of PROXIES that the API version has; only asked for where a registry is new."""
+    revision: str = ""
+    """The resourceVersion of the list of registries."""
 
     def find(self, kind: str, name: str) -> Object | None:
         """An object of the namespace."""
@@ -169,6 +172,12 @@ def deletion_of(item: Object, namespace: str) -> Change:
         expected["resourceVersion"] = meta["resourceVersion"]
     before = {key: value for key, value in item.items() if key in ("spec", "data", "roleRef", "subjects")}
     return Change(item["kind"], namespace, meta["name"], "delete", {"preconditions": expected}, before)
+
+
+def reaches_pods(registry: Registry, observed: Observed) -> bool:
+    """Whether what running pods have read has changed, or is about to: then their Deployment has to be looked at."""
+    there = registry.name in observed.registries
+    return there and bool(_pending(registry.name, observed, _with_stores(registry, observed)[1]))
 
 
 def restart_due(mark: str | None, deployment: Object | None) -> bool:
@@ -407,9 +416,13 @@ def _restart(name: str, observed: Observed, marks: Iterable[str], now: str) -> C
 
 
 def _settled(observed: Observed, key: Key) -> Change:
-    body = {"metadata": {"annotations": {RESTART_PENDING: None}}}
-    current = observed.objects.get(key) or {}
-    return Change(*key, "patch", body, restricted(current, body), {})
+    """The mark is taken off, unless the object is not as it was looked at: then another change may be pending."""
+    body: Object = {"metadata": {"annotations": {RESTART_PENDING: None}}}
+    current = observed.objects.get(key)
+    before = restricted(current or {}, body)
+    if current is not None:
+        body["metadata"]["resourceVersion"] = current["metadata"]["resourceVersion"]
+    return Change(*key, "patch", body, before, {})
 
 
 def _not_ours(kind: str, name: str, step: str) -> Refused:
