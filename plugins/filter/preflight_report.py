@@ -20,7 +20,7 @@ author:
 description:
   - Takes the registered results of M(opendatahub.model_registry.model_registry_preflight) and
     M(opendatahub.model_registry.mysql_auth_check), and gives their findings as one list and as a table.
-  - A check that has failed without a finding becomes the finding C(not_checked).
+  - A check that has failed for another reason than its findings adds the finding C(not_checked).
 positional: _input, fail_on
 options:
   _input:
@@ -60,23 +60,22 @@ def preflight_report(results: Iterable[Mapping[str, Any]], fail_on: str = "block
 
 
 def _findings(result: Mapping[str, Any]) -> list[dict[str, str]]:
-    if "findings" in result and (result["findings"] or "msg" not in result):
-        return list(result["findings"])
-    if "msg" not in result or result.get("skipped"):
-        return []
-    remedy = "Mend that, or look at the database by hand."
-    return [
-        {
-            "code": "not_checked",
-            "severity": "warning",
-            "what": "database",
-            "why": f"it was not checked: {result['msg']}",
-            "remedy": remedy,
-            "rule": "What cannot be seen is not judged",
-            "checked_as": "",
-            "path": "",
-        }
-    ]
+    found = list(result.get("findings") or ())
+    words = "" if result.get("skipped") else str(result.get("msg") or "")
+    # A check that fails because of its findings names them in its message.
+    if not words or any(f"[{finding['code']}]" in words for finding in found):
+        return found
+    lost = {
+        "code": "not_checked",
+        "severity": "warning",
+        "what": "database",
+        "why": f"it was not checked to the end: {words}",
+        "remedy": "Mend that, or look at the database by hand.",
+        "rule": "What cannot be seen is not judged",
+        "checked_as": "",
+        "path": "",
+    }
+    return [*found, lost]
 
 
 class FilterModule:

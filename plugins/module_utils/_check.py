@@ -31,7 +31,7 @@ from ._core.model import Database, Object
 from ._core.relays import Relay
 from ._core.requirement import Requirement
 from ._credentials import Credentials, read_credentials, references
-from ._examine import examine
+from ._examine import examine, missing, want
 from ._observe import registries_namespace
 from ._path import Path, direct, port_forward, relay
 from ._requirement import find_requirement
@@ -147,6 +147,7 @@ def check(wanted: Check, place: Place, outcome: Outcome, conceal: Callable[[str]
     if outcome.of("blocker"):
         # Without the credentials or the right host, an answer would be about something else.
         return
+    want(database)
     with _path(wanted, database, place, outcome) as path:
         if path is not None:
             facts, findings = examine(database, credentials, path, requirement, (outcome.via["path"], wanted.timeout))
@@ -190,14 +191,20 @@ def _path(wanted: Check, database: Database, place: Place, outcome: Outcome) -> 
     with contextlib.ExitStack() as stack:
         path = None
         try:
-            if wanted.via == PORT_FORWARD:
+            if wanted.via in (PORT_FORWARD, RELAY):
+                # A relay is reached by a port-forward: before its pod is made, it has to be known that this can be.
                 place.cluster.check_port_forward()
             host, seen = _look(database, wanted.via, place)
             outcome.add(*seen.troubles)
             if not seen.troubles:
                 chosen, why = choose_path(wanted.via, host, seen)
                 outcome.via = {"path": chosen, "why": why}
-                path = stack.enter_context(_open(chosen, wanted, (host, seen, int(database.port or 0)), place, outcome))
+                lacks = missing(database)
+                if lacks is not None:
+                    outcome.add(lacks)
+                else:
+                    target = (host, seen, int(database.port or 0))
+                    path = stack.enter_context(_open(chosen, wanted, target, place, outcome))
         except InvalidInput:
             raise
         except Forbidden as error:

@@ -230,16 +230,17 @@ class Cluster:
         default = chosen or paths.cafile or paths.capath or ""
         return ApiConnection(configuration.host, bool(configuration.verify_ssl), given, str(default))
 
-    def port_forward(self, namespace: str, pod: str, port: int) -> Forward:
-        """One connection to a port of a pod, to be closed by the caller.
+    def port_forward(self, namespace: str, pod: str, port: int, timeout: float | None = None) -> Forward:
+        """One connection to a port of a pod, to be closed by the caller. timeout: seconds, no more than FORWARD_TIMEOUT.
 
         Whether anybody listens there, Forward.refusal() says. Raises Refused for a user who impersonates another.
         """
         self.check_port_forward()
         operation = Operation("get", "Pod", namespace, pod, subresource="portforward")
         path = f"{self._path('Pod', namespace)}/{pod}/portforward?ports={port}"
+        limit = FORWARD_TIMEOUT if timeout is None else min(timeout, FORWARD_TIMEOUT)
         try:
-            return Forward(within(FORWARD_TIMEOUT, lambda: open_websocket(self._client.client.configuration, path)))
+            return Forward(within(limit, lambda: open_websocket(self._client.client.configuration, path)))
         except ApiException as error:
             raise _refused(operation, error) from None
         except OSError as error:

@@ -21,22 +21,31 @@ from ._credentials import Credentials
 from ._mysql import MISSING, Target, gather
 from ._path import Path
 
-__all__ = ["examine"]
+__all__ = ["examine", "missing", "want"]
+
+
+def want(database: Database) -> None:
+    """Raise RegistryError where what asks a MySQL server is not installed here."""
+    if database.type == "mysql" and MISSING is not None:
+        why = "it is not installed for the Python that runs this module"
+        raise RegistryError("PyMySQL", why, "Install PyMySQL[rsa].")
+
+
+def missing(database: Database) -> Trouble | None:
+    """The finding where a PostgreSQL server cannot be asked: what does that is not installed here."""
+    if database.type == "mysql" or _postgres.MISSING is None:
+        return None
+    what = f"database {database.name} on {database.host}"
+    why = "it was not checked: psycopg is not installed for the Python that runs this module"
+    return Trouble("not_checked", "info", what, why, "Install psycopg[binary].", "What cannot be seen is not judged")
 
 
 def examine(
     database: Database, credentials: Credentials, path: Path, requirement: Requirement, how: tuple[str, int]
 ) -> tuple[Object, list[Object]]:
-    """Facts and findings, as a result has them. how: the path's name, and the seconds that it may take.
-
-    Raises RegistryError where what is needed for asking is not installed here.
-    """
+    """Facts and findings, as a result has them. how: the path's name, and the seconds that it may take."""
     if database.type != "mysql":
         return _examine_postgres(database, credentials, path, how)
-    if MISSING is not None:
-        raise RegistryError(
-            "PyMySQL", "it is not installed for the Python that runs this module", "Install PyMySQL[rsa]."
-        )
     target = _target(database, credentials)
     facts = gather(path.open_socket, target, how[1])
     subject = Subject(
@@ -79,13 +88,6 @@ def _shown(told: Any, matched: str, path: str) -> Object:
 def _examine_postgres(
     database: Database, credentials: Credentials, path: Path, how: tuple[str, int]
 ) -> tuple[Object, list[Object]]:
-    if _postgres.MISSING is not None:
-        what = f"database {database.name} on {database.host}"
-        why = "it was not checked: psycopg is not installed for the Python that runs this module"
-        trouble = Trouble(
-            "not_checked", "info", what, why, "Install psycopg[binary].", "What cannot be seen is not judged"
-        )
-        return {}, [_shown(trouble, "", how[0])]
     facts = _postgres.gather(path.open_socket, database, credentials, how[1])
     troubles = postgres_rules.judge(facts, _postgres.asked_of(database), how[0])
     found = [_shown(told, facts.account, how[0]) for told in troubles]

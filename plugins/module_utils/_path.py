@@ -77,13 +77,17 @@ def port_forward(cluster: Cluster, target: PodPort) -> Iterator[Path]:
     """Through the API server to a pod, where the connection comes from the pod itself. Raises what stands against it."""
     made: list[Forward] = []
 
-    def connect() -> Forward:
-        made.append(cluster.port_forward(target.namespace, target.pod, target.port))
+    def connect(timeout: float | None = None) -> Forward:
+        made.append(cluster.port_forward(target.namespace, target.pod, target.port, timeout))
         return made[-1]
 
     def open_socket(timeout: float) -> socket.socket:
-        forward = waiting.pop() if waiting else connect()
-        words = forward.refusal(min(timeout, GRACE))
+        deadline = time.monotonic() + timeout
+        try:
+            forward = waiting.pop() if waiting else connect(timeout)
+        except RegistryError as error:
+            raise ConnectionError(str(error)) from None
+        words = forward.refusal(max(0.0, min(deadline - time.monotonic(), GRACE)))
         if words:
             forward.close()
             raise ConnectionRefusedError(words) if "refused" in words else ConnectionError(words)

@@ -46,7 +46,7 @@ def main() -> None:
     cluster = Cluster(get_api_client(kubeconfig=os.environ["K8S_AUTH_KUBECONFIG"]))
     place = Place(lambda: cluster, sys.argv[1])
     # This program's address is one of those that the pods have, so what it sees is what a relay would see.
-    _check.relay = lambda _cluster, _namespace, wanted, _warn: direct(wanted.host, wanted.port)  # type: ignore[attr-defined]
+    _check.relay = lambda _cluster, _namespace, wanted, _warn: direct(wanted.host, wanted.port)  # type: ignore[assignment, attr-defined]
     for line in sys.stdin:
         registry = json.loads(line)
         outcome = Outcome()

@@ -96,6 +96,8 @@ CASES: list[tuple[MysqlFacts, dict[str, Any], dict[str, str]]] = [
     (GOOD, {"encrypted": False, "verified": False}, {"plaintext": "warning"}),
     (GOOD, {"required_plugin": "native"}, {"plugin_native": "blocker"}),
     (account(plugin="mysql_native_password"), {"required_plugin": "native"}, {}),
+    (account(plugin=""), {"required_plugin": "native"}, {"plugin_unproven": "info"}),
+    (account(plugin=""), {}, {}),
     (account(plugin="auth_socket"), {}, {"plugin_unknown": "blocker"}),
     (account(matched="u@localhost"), {"path": "port_forward"}, {"account_host": "warning"}),
     (account(matched="u@10.%"), {"path": "relay"}, {}),

@@ -176,9 +176,11 @@ class FakeCluster:
         self.jobs: dict[str, Any] = {}
         self.deleted: list[str] = []
         self.fakes: list[FakeWebSocket] = []
+        self.timeouts: list[float | None] = []
         self.said: tuple[tuple[int, bytes], ...] = ((0, b"greeting"),)
 
-    def port_forward(self, *_target: Any) -> Forward:
+    def port_forward(self, *target: Any) -> Forward:
+        self.timeouts.append(target[-1])
         self._may("forward")
         through, fake = forward(*self.said)
         self.fakes.append(fake)
@@ -223,6 +225,17 @@ def test_port_forward_opens_anew_for_each_connection() -> None:
             first, second = path.open_socket(5), path.open_socket(5)
             assert first is not second and len(fake.fakes) == 2
         fake.fakes.clear()
+
+
+def test_port_forward_keeps_to_the_time_that_is_left() -> None:
+    fake = FakeCluster()
+    with _path.port_forward(cluster(fake), POD) as path:
+        path.open_socket(5)
+        path.open_socket(0.2)
+        fake.refused["forward"] = Unreachable("Pod mysql-0", "no answer within 0 s", "Look.")
+        with pytest.raises(ConnectionError, match="no answer within 0 s"):
+            path.open_socket(0.1)
+    assert fake.timeouts == [None, 0.2, 0.1]
 
 
 @pytest.mark.parametrize(
@@ -319,4 +332,9 @@ def test_the_job_ends_without_anybody() -> None:
     job = relay_job("name", Relay("image", ["relay", "{listen}", "{host}:{port}", "{other}"], "fd00::7", 3307, 60))
     (container,) = job["spec"]["template"]["spec"]["containers"]
     assert container["command"] == ["relay", "13306", "[fd00::7]:3307", "{other}"]
+    assert job["spec"]["template"]["spec"]["securityContext"] == {
+        "runAsNonRoot": True,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+    assert container["securityContext"] == {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
     assert (job["spec"]["activeDeadlineSeconds"], job["spec"]["ttlSecondsAfterFinished"]) == (180, 0)

@@ -74,6 +74,9 @@ GOING: Object = {"metadata": {"name": "fraud", "deletionTimestamp": "2026-01-01T
 WEBHOOK = Unreachable("x", "Internal error occurred: failed calling webhook: connection refused", "Check.")
 TAKEN = Rejected("x", "admission webhook denied: registry named fraud already exists in namespace b", "Correct it.")
 
+NO_CLASS = Rejected("x", "admission webhook denied: no policy of kind Quota not found for fraud", "Ask.")
+EXCEEDED = Rejected("x", "exceeded quota: fraud has used 3 of 3 already", "Ask.")
+
 
 def ca(text: str | RegistryError, verified: bool = True) -> Source:
     return Source("ConfigMap", "ca", "ca.crt", "database.tls", text, True, verified)
@@ -126,6 +129,23 @@ CASES: list[tuple[str, Object, list[str]]] = [
     ("edit what is there", {"job": "update", "registry": THERE}, []),
     ("edit what is unseen", {"job": "update", "registry": FORBIDDEN}, []),
     ("another refusal", {"probe": Probe(True, Rejected("x", "quota exceeded", "s"))}, ["blocker dry_run_refused"]),
+    ("refused: something is not found", {"probe": Probe(True, NO_CLASS)}, ["blocker dry_run_refused"]),
+    ("refused: something is exceeded already", {"probe": Probe(True, EXCEEDED)}, ["blocker dry_run_refused"]),
+    (
+        "another name is taken",
+        {"probe": Probe(True, Rejected("x", "secret other already exists", "s"))},
+        ["blocker dry_run_refused"],
+    ),
+    (
+        "quota, and the operator without pods",
+        {"operators": [operator(0)], "probe": Probe(True, EXCEEDED)},
+        ["blocker operator_down", "blocker dry_run_refused"],
+    ),
+    (
+        "refused, and taken elsewhere",
+        {"elsewhere": ("b",), "probe": Probe(True, EXCEEDED)},
+        ["blocker name_taken", "blocker dry_run_refused"],
+    ),
     ("a right is missing", {"probe": Probe(True, FORBIDDEN)}, []),
     ("bad name", {"name": "9", "invalid": (InvalidInput("name", "w", "s"),)}, ["blocker name_invalid"]),
     ("bad option", {"invalid": (InvalidInput("database.host", "w", "s"),)}, ["blocker option_invalid"]),
@@ -247,10 +267,17 @@ def test_what_fails() -> None:
 def test_report_of_several_checks() -> None:
     """Both lists in one; a check that failed without findings is one, and one that was skipped is none."""
     cluster = {"findings": [shown("info", "a")]}
-    report = preflight_report([cluster, {"findings": [shown("blocker", "b")], "msg": "failed"}])
+    report = preflight_report(
+        [cluster, {"findings": [shown("blocker", "b")], "msg": "cannot use it: [b] it: is wrong"}]
+    )
     assert [finding["code"] for finding in report["findings"]] == ["b", "a"]
     assert [finding["code"] for finding in report["failing"]] == ["b"] and "b" in report["message"]
     assert preflight_report([cluster, {"skipped": True, "msg": "skipped"}])["findings"] == cluster["findings"]
+    both = preflight_report(
+        [{"findings": [shown("warning", "plaintext")], "msg": "Unexpected KeyError at _mysql.py:1"}]
+    )
+    assert [finding["code"] for finding in both["findings"]] == ["plaintext", "not_checked"]
+    assert "KeyError" in both["findings"][1]["why"]
     (lost, _) = preflight_report([cluster, {"findings": [], "msg": "no PyMySQL"}])["findings"]
     assert lost["code"] == "not_checked" and "no PyMySQL" in lost["why"]
     assert preflight_report([cluster])["message"] == ""

@@ -329,6 +329,11 @@ def _plugin(facts: MysqlFacts, subject: Subject) -> Iterator[Told]:
             why = "nobody has logged in, and only then a server shows the account's plugin"
             yield Told("plugin_unproven", "info", _account(subject), why, "Mend the login first.", PRODUCT)
         return
+    if needs_native and not plugin:
+        why = f"the server has not told it, and ML Metadata, which this release runs, knows {NATIVE_PLUGIN} alone"
+        remedy = f"Look it up as the server's administrator: SHOW CREATE USER {account_name(facts, subject)};"
+        yield Told("plugin_unproven", "info", _account(subject), why, remedy, PRODUCT)
+        return
     if needs_native and plugin != NATIVE_PLUGIN:
         why = f"its plugin is {plugin}, and ML Metadata, which this release runs, knows {NATIVE_PLUGIN} alone"
         remedy = _set_plugin(NATIVE_PLUGIN, facts, subject)

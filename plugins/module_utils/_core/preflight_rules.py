@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -207,11 +208,26 @@ def _api_group(seen: Observed) -> Iterator[Finding]:
         yield Finding("crd_version_unknown", "blocker", f"API group {GROUP}", why, step, PRODUCT)
 
 
+def _refusal(seen: Observed) -> str:
+    """What the API server's refusal of the dry run is about, as the code of a finding; empty where there is none."""
+    refused, name = seen.probe.refused, re.escape(seen.name or "")
+    if refused is None or isinstance(refused, Forbidden):
+        return ""
+    about = {
+        "operator_down": "failed calling webhook",
+        "namespace_missing": f'namespaces "{re.escape(str(seen.namespace))}" not found',
+        "namespace_terminating": f"namespace {re.escape(str(seen.namespace))} is being terminated|it is being terminated",
+        "name_taken": rf"\b{name}\b.* already (exists|taken|in use)" if name and seen.job == "create" else "$^",
+    }
+    words = str(refused.why)
+    return next((code for code, said in about.items() if re.search(said, words, re.IGNORECASE)), "dry_run_refused")
+
+
 def _operator(seen: Observed) -> Iterator[Finding]:
-    what, words = f"Deployment {OPERATOR}", str(seen.probe.refused.why) if seen.probe.refused else ""
-    if "failed calling webhook" in words:
+    what = f"Deployment {OPERATOR}"
+    if seen.probe.refused and _refusal(seen) == "operator_down":
         step = "Look at the operator's pods and their log; an administrator of the platform restarts it."
-        yield Finding("operator_down", "blocker", "model registry operator", words, step, PRODUCT)
+        yield Finding("operator_down", "blocker", "model registry operator", seen.probe.refused.why, step, PRODUCT)
     elif isinstance(seen.operators, RegistryError) or not seen.operators:
         limit = isinstance(seen.operators, RegistryError)
         why = "the user may not see Deployments of all namespaces" if limit else "no Deployment of that name is there"
@@ -239,12 +255,11 @@ def _namespace(seen: Observed) -> Iterator[Finding]:
             PRODUCT,
         )
         return
-    what, words = f"Namespace {seen.namespace}", str(seen.probe.refused.why) if seen.probe.refused else ""
-    item = seen.namespace_object
-    if f'namespaces "{seen.namespace}" not found' in words or item is None:
+    what, item, refusal = f"Namespace {seen.namespace}", seen.namespace_object, _refusal(seen)
+    if refusal == "namespace_missing" or item is None:
         step = "Correct namespace, or enable the model registry component, which makes it."
         yield Finding("namespace_missing", "blocker", what, "it does not exist", step, PRODUCT)
-    elif "is being terminated" in words or (isinstance(item, dict) and item["metadata"].get("deletionTimestamp")):
+    elif refusal == "namespace_terminating" or (isinstance(item, dict) and item["metadata"].get("deletionTimestamp")):
         step = "Wait until it is gone, and have the component make it anew."
         yield Finding(
             "namespace_terminating", "blocker", what, "it is being deleted, and takes no new objects", step, PRODUCT
@@ -296,10 +311,9 @@ def _name(seen: Observed) -> Iterator[Finding]:
 
 def _name_free(seen: Observed, what: str) -> Iterator[Finding]:
     rule = "model registry operator: a name is unique in the whole cluster"
-    words = str(seen.probe.refused.why) if seen.probe.refused else ""
     taken = seen.elsewhere if isinstance(seen.elsewhere, tuple) else ()
-    if taken or "already" in words.lower():
-        why = f"namespace {', '.join(taken)} has a registry of that name" if taken else words
+    if taken or (seen.probe.refused and _refusal(seen) == "name_taken"):
+        why = f"namespace {', '.join(taken)} has a registry of that name" if taken else str(seen.probe.refused.why)
         yield Finding(
             "name_taken", "blocker", what, f"{why}; a name is unique in the whole cluster", "Choose another name.", rule
         )
@@ -316,10 +330,8 @@ def _name_free(seen: Observed, what: str) -> Iterator[Finding]:
 def _rejected(seen: Observed) -> Iterator[Finding]:
     """What the API server says against the dry run and no other finding is about."""
     refused = seen.probe.refused
-    known = ("failed calling webhook", "not found", "is being terminated", "already")
-    if refused is None or isinstance(refused, Forbidden) or any(word in str(refused.why).lower() for word in known):
-        return
-    yield Finding("dry_run_refused", "blocker", refused.what, refused.why, refused.next_step, "API server, dry run")
+    if refused is not None and _refusal(seen) == "dry_run_refused":
+        yield Finding("dry_run_refused", "blocker", refused.what, refused.why, refused.next_step, "API server, dry run")
 
 
 def _sources(seen: Observed) -> Iterator[Finding]:

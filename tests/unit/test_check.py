@@ -1,0 +1,84 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a check finds out before it makes anything in the cluster."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pytest
+from ansible_collections.opendatahub.model_registry.plugins.module_utils import _examine, _postgres
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._check import Check, Outcome, Place, check
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._cluster import Cluster
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.errors import (
+    Forbidden,
+    Refused,
+    RegistryError,
+    Unreachable,
+)
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.model import Database
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.relays import SOCAT, Relay
+
+HOST = "db.example.invalid"
+
+
+class FakeCluster:
+    """Has these objects, lets nobody write, and refuses port-forwards where it is told to."""
+
+    def __init__(self, *, impersonates: bool = False, **objects: Any) -> None:
+        self.impersonates, self.objects = impersonates, objects
+
+    def check_port_forward(self) -> None:
+        if self.impersonates:
+            raise Refused("port-forward", "the client library drops impersonation there", "Leave it out.")
+
+    def get(self, kind: str, _namespace: str, _name: str) -> Any:
+        found = self.objects.get(kind)
+        if isinstance(found, RegistryError):
+            raise found
+        return found
+
+    def write(self, *_change: Any, **_how: Any) -> None:
+        pytest.fail("something was made in the cluster")
+
+
+def checked(fake: FakeCluster, via: str, **database: Any) -> Outcome:
+    given = Database(**{"type": "mysql", "host": HOST, "name": "d", "username": "u", "password": "p", **database})
+    wanted = Check(given, None, via, "any", 1, lambda host, port: Relay("image", SOCAT, host, port, 1))
+    outcome = Outcome()
+    check(wanted, Place(lambda: cast("Cluster", fake), "registries"), outcome, lambda _secret: None)
+    return outcome
+
+
+@pytest.mark.parametrize("via", ["relay", "port_forward"])
+def test_impersonation_is_refused_before_a_relay_is_made(via: str) -> None:
+    with pytest.raises(Refused):
+        checked(FakeCluster(impersonates=True), via)
+
+
+def test_a_missing_library_is_told_before_a_relay_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PyMySQL is needed; without psycopg a PostgreSQL database is not checked, and all else is said."""
+    monkeypatch.setattr(_examine, "MISSING", "no PyMySQL")
+    monkeypatch.setattr(_postgres, "MISSING", "no psycopg")
+    with pytest.raises(RegistryError, match="PyMySQL"):
+        checked(FakeCluster(), "relay")
+    (found,) = checked(FakeCluster(), "relay", type="postgres").findings
+    assert (found["code"], found["severity"]) == ("not_checked", "info") and "psycopg" in found["why"]
+
+
+SERVICE = {"spec": {"type": "ClusterIP", "clusterIP": "10.96.0.9", "ports": [{"port": 3306}]}}
+
+
+@pytest.mark.parametrize(
+    ("seen", "expected"),
+    [
+        ({"Service": SERVICE}, ["host_no_endpoints"]),
+        ({}, ["host_unresolved"]),
+        ({"Service": Forbidden("Service", "no", "rule")}, ["host_unresolved"]),
+        ({"Service": Unreachable("Service", "no answer", "look")}, ["host_unresolved"]),
+    ],
+)
+def test_a_host_of_two_parts(seen: Any, expected: list[str]) -> None:
+    """It is the Service's where one is seen, and a name of DNS otherwise."""
+    outcome = checked(FakeCluster(**seen), "auto", host="mysql.invalid")
+    assert [found["code"] for found in outcome.findings] == expected
