@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: The opendatahub.model_registry authors
 // SPDX-License-Identifier: GPL-3.0-or-later
 
-// One binary that holds every program of the testbed; the name that it is called by, or else its first
-// argument, picks the program.
+// One binary that holds every program of the testbed; its first argument picks the program, or else the name
+// that it is called by, which is how it stands in images.
 // The Kubernetes control plane, etcd and the registry server are the real ones.
 package main
 
@@ -53,17 +53,17 @@ var table = map[string]func(){
 }
 
 func main() {
-	// In an image the binary stands under the names of the programs that it holds.
-	if run, ok := table[filepath.Base(os.Args[0])]; ok {
-		run()
-		return
-	}
 	if len(os.Args) > 1 {
 		if run, ok := table[os.Args[1]]; ok {
 			os.Args = os.Args[1:]
 			run()
 			return
 		}
+	}
+	// Later than the argument: a program of the testbed that starts itself anew as another one is called by its own name.
+	if run, ok := table[filepath.Base(os.Args[0])]; ok {
+		run()
+		return
 	}
 	names := make([]string, 0, len(table))
 	for name := range table {
