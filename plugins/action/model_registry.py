@@ -13,20 +13,28 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 __all__ = ["ActionModule"]
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no annotations
-    """For all modules of the collection: meta/runtime.yml directs them here."""
+    """For all modules of the collection: each has an action plugin of its name, which is this class."""
+
+    _supports_async = True
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Run the module, and give its result."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         with self._arguments(self._task.args) as arguments:
             result.update(
-                self._execute_module(module_name=self._task.action, module_args=arguments, task_vars=task_vars)
+                self._execute_module(
+                    module_name=self._task.action,
+                    module_args=arguments,
+                    task_vars=task_vars,
+                    wrap_async=bool(self._task.async_val),
+                )
             )
         return result
 
@@ -40,6 +48,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no ann
         found = [self._find_needle("files", path) for path in kubeconfig.split(os.pathsep)]
         files = [self._loader.get_real_file(path, decrypt=True) for path in found]
         try:
+            if self._task.async_val and files != found:
+                why = "a kubeconfig that is encrypted with Ansible Vault is decrypted only for as long as the task runs here"
+                raise AnsibleActionFail(f"async: {why}. Leave async out, or give host and api_key.")
             yield {**given, "kubeconfig": os.pathsep.join(files)}
         finally:
             for file in files:

@@ -28,6 +28,12 @@ attributes:
       - When run twice in a row outside check mode, with the same arguments, the second invocation indicates no change.
     details:
       - A second run sends no write request.
+  async:
+    support: partial
+    description:
+      - Supports being used with the C(async) keyword.
+    details:
+      - Not with a O(kubeconfig) that is encrypted with Ansible Vault, and not in check mode, as with all modules.
   platform:
     support: full
     platforms: kubernetes
@@ -53,6 +59,12 @@ attributes:
     support: full
     description:
       - When run twice in a row outside check mode, with the same arguments, the second invocation indicates no change.
+  async:
+    support: partial
+    description:
+      - Supports being used with the C(async) keyword.
+    details:
+      - Not with a O(kubeconfig) that is encrypted with Ansible Vault, and not in check mode, as with all modules.
   platform:
     support: full
     platforms: kubernetes
