@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 import trustme
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._cluster import LOG_BYTES
 from plays import Servers, Start
 from registries import Registries
 from test_registry import FAILURES, Failure
@@ -19,7 +21,7 @@ from testbed.api import Object
 from testbed.bed import Testbed
 from testbed.databases import NAMESPACE as DATABASES
 from testbed.databases import connect_mysql, database, service_name
-from waiter import Told, waiter
+from waiter import COLLECTIONS, Told, waiter
 
 BOUND = 10.0
 """Seconds from the first appearance of a failure's words to its report."""
@@ -341,3 +343,28 @@ def test_tls(bed: Testbed, registries: Registries, servers: Servers) -> None:
             print(f"mariadb-10.11  {name:16}  {reason:20}  {seconds:5.1f} s  {told['message'][:100]}")
             assert seconds < BOUND, told
     assert time.time() - found["tls-works"]["at"] < 60 and answers(registries, "tls-works")
+
+
+LAST_OF_LOG = """
+import sys
+from ansible_collections.kubernetes.core.plugins.module_utils.k8s.client import get_api_client
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._cluster import Cluster
+sys.stdout.write(Cluster(get_api_client()).log(*sys.argv[1:]))
+"""
+
+
+def test_the_last_words_of_long_lines(bed: Testbed, registries: Registries) -> None:
+    """A server that writes long lines has its last ones read to the end."""
+    script = 'i=0; while [ $i -lt 300 ]; do printf "%01000d\\n" $i; i=$((i+1)); done; echo Error 1045; sleep 1000'
+    container = {"name": "main", "image": "testbed/shell", "command": ["sh", "-c", script]}
+    meta = {"name": "talkative", "namespace": registries.namespace}
+    spec = {"terminationGracePeriodSeconds": 0, "containers": [container]}
+    registries.api.create({"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec})
+    try:
+        bed.until("written", lambda: "Error 1045" in registries.api.log(registries.namespace, "talkative", "main"))
+        command = [sys.executable, "-c", LAST_OF_LOG, registries.namespace, "talkative", "main"]
+        environment = ["env", f"PYTHONPATH={COLLECTIONS}"]
+        text = bed.run([*environment, *command], user="registry-admin", capture_output=True, check=True).stdout
+    finally:
+        registries.api.delete("v1", "Pod", "talkative", registries.namespace)
+    assert text.endswith("299\nError 1045\n") and len(text) == LOG_BYTES

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._cluster import TRIES, Cluster
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._cluster import LOG_BYTES, TRIES, Cluster
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.errors import (
     AlreadyThere,
     Conflict,
@@ -205,3 +205,19 @@ def test_refusals(error: ApiException, kind: type[RegistryError], words: str) ->
     assert type(caught.value) is kind
     assert str(caught.value).startswith("ConfigMap c in namespace ns: ")
     assert words in str(caught.value)
+
+
+def test_a_lost_answer_quotes_nothing() -> None:
+    """The client's errors can have in them what was sent."""
+    door, _, _ = cluster(ProtocolError("Connection broken: canary"))
+    with pytest.raises(OutcomeUnknown, match=r"\(ProtocolError\)") as caught:
+        door.write(change(), dry_run=False)
+    assert "canary" not in str(caught.value)
+
+
+def test_the_last_words_of_a_log_are_kept() -> None:
+    """The server's limit would keep the first bytes of its last lines."""
+    door, fake, _ = cluster("x" * 100_000 + " Error 1045")
+    text = door.log("ns", "pod", "rest-container")
+    assert text.endswith('Error 1045"') and len(text) == LOG_BYTES
+    assert dict(fake.asked[0][2]["query_params"]) == {"container": "rest-container", "tailLines": "200"}
