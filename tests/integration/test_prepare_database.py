@@ -9,6 +9,7 @@ import re
 import sys
 from pathlib import Path
 
+import pymysql
 import pytest
 from plays import ROOT
 from testbed.bed import Testbed
@@ -36,6 +37,7 @@ def prepare(bed: Testbed, monkeypatch: pytest.MonkeyPatch, answers: dict[str, st
     ("service", "plugin"),
     [
         ("mysql-80", "caching_sha2_password"),
+        ("mysql-9", "caching_sha2_password"),
         ("mysql-57", "mysql_native_password"),
         ("mariadb-1011", "mysql_native_password"),
     ],
@@ -65,11 +67,48 @@ def test_prepared_once(bed: Testbed, monkeypatch: pytest.MonkeyPatch, service: s
         cursor.execute("SHOW GRANTS FOR 'prepared'@'%'")
         usage, grant = sorted((row[0] for row in cursor.fetchall()), key=lambda text: "USAGE" not in text)
         assert usage.startswith("GRANT USAGE ON *.*") and "GRANT OPTION" not in grant
+        assert " ON `pre\\_pared`.* TO " in grant, "an underscore alone would stand for any character"
         assert set(grant[len("GRANT ") : grant.index(" ON ")].split(", ")) == NEEDED
     with connect_mysql(bed, service, "prepared", PASSWORD, database=name):
         pass
     output, changed = prepare(bed, monkeypatch, answers)
     assert changed == 0, output
+
+
+@pytest.mark.parametrize("service", ["mysql-80", "mariadb-1011"])
+def test_an_account_that_is_there_is_altered(bed: Testbed, monkeypatch: pytest.MonkeyPatch, service: str) -> None:
+    """It gets the password, the plugin and TLS, keeps what it had been granted, and a second run changes nothing."""
+    plugin = "mysql_native_password"
+    by = {"mysql-80": "IDENTIFIED WITH sha256_password BY 'old'", "mariadb-1011": "IDENTIFIED BY 'old'"}[service]
+    with connect_mysql(bed, service) as root, root.cursor() as cursor:
+        for statement in (
+            "DROP DATABASE IF EXISTS prealtered",
+            "DROP USER IF EXISTS 'prealtered'@'%'",
+            f"CREATE USER 'prealtered'@'%' {by}",
+            "GRANT SELECT ON prealtered_other.* TO 'prealtered'@'%'",
+        ):
+            cursor.execute(statement)
+        answers = {
+            "database_host": bed.address(service, NAMESPACE),
+            "database_name": "prealtered",
+            "database_username": "prealtered",
+            "database_plugin": plugin,
+            "database_require_tls": "true",
+        }
+        output, changed = prepare(bed, monkeypatch, answers)
+        assert changed == 2, output
+        cursor.execute("SELECT plugin, ssl_type FROM mysql.user WHERE user = 'prealtered' AND host = '%'")
+        assert cursor.fetchone() == (plugin, "ANY")
+        cursor.execute("SHOW GRANTS FOR 'prealtered'@'%'")
+        grants = " ".join(row[0] for row in cursor.fetchall())
+        assert "prealtered_other" in grants and "ON `prealtered`.*" in grants
+        with pytest.raises(pymysql.err.OperationalError, match="Access denied"):
+            # The password is right, and the connection is not encrypted.
+            connect_mysql(bed, service, "prealtered", PASSWORD, ssl_disabled=True)
+        cursor.execute("ALTER USER 'prealtered'@'%' REQUIRE NONE")
+        connect_mysql(bed, service, "prealtered", PASSWORD).close()
+        output, changed = prepare(bed, monkeypatch, {**answers, "database_require_tls": ""})
+        assert changed == 0, output
 
 
 def test_other_character_set_is_left_alone(bed: Testbed, monkeypatch: pytest.MonkeyPatch) -> None:
