@@ -1,32 +1,69 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs tasks on a testbed as a user would, and tells what they have asked of the API server."""
+"""Runs tasks, playbooks and programs on a testbed as a user would, and tells what they have asked of the API server."""
 
 from __future__ import annotations
 
 import json
+import re
+import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
+from registries import Registries
 from testbed.bed import Testbed
 from testbed_fixtures import Servers, Start
 
-__all__ = ["MODULE", "Played", "Servers", "Start", "play", "task"]
+__all__ = [
+    "HOST",
+    "INFO",
+    "MODULE",
+    "PERMISSIONS",
+    "ROOT",
+    "Answers",
+    "Book",
+    "Played",
+    "Servers",
+    "Start",
+    "book",
+    "mysql",
+    "play",
+    "program",
+    "store",
+    "succeeded",
+    "task",
+]
 
 MODULE = "opendatahub.model_registry.model_registry"
+INFO = "opendatahub.model_registry.model_registry_info"
+PERMISSIONS = "opendatahub.model_registry.model_registry_permissions"
+HOST = "mysql-80.databases.svc.cluster.local"
+"""The database server that is always there."""
 ROOT = Path(__file__).resolve().parents[2]
+COLLECTIONS = ROOT / ".venv" / "collections"
+RUNNER = Path(sys.executable).with_name("ansible-playbook")
 WRITES = ("create", "update", "patch", "delete", "deletecollection")
+CLIENT = "OpenAPI-Generator/"
+"""How the Kubernetes client for Python begins to name itself to the API server: nothing else of the tests uses it."""
 Result = dict[str, Any]
+Answers = dict[str, Any]
 
 
 def task(module: str = MODULE, **options: Any) -> Result:
     """A task; check_mode may be among the options."""
     keywords: Result = {name: options.pop(name) for name in ("check_mode", "diff") if name in options}
     return {"name": f"{module} {options.get('name', '')}", module: options, **keywords}
+
+
+def mysql(name: str, **more: Any) -> Result:
+    """Options of a registry on the database of its own name, as Registries.make_database() makes it, without password."""
+    return {"name": name, "database": {"type": "mysql", "host": HOST, "name": name, "username": name, **more}}
 
 
 @dataclass
@@ -58,10 +95,35 @@ class Played:
         ]
 
 
+@dataclass
+class Book(Played):
+    """What a playbook of the collection has come to."""
+
+    succeeded: bool = True
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The recap: ok, changed, failed, …"""
+        recap = self.output.rpartition("PLAY RECAP")[2]
+        return {name: int(number) for name, number in re.findall(r"(\w+)=(\d+)", recap)}
+
+    @property
+    def said(self) -> list[Answers]:
+        """The messages of the roles, in order."""
+        found = re.findall(r"^ok: \[localhost\] => (\{.*?^\})", self.output, re.MULTILINE | re.DOTALL)
+        return [json.loads(text)["msg"] for text in found]
+
+
+def succeeded(played: Played) -> Played:
+    """The play, if none of its tasks has failed."""
+    assert not any(result.get("failed") for result in played.results), played.output
+    return played
+
+
 def play(bed: Testbed, *tasks: Result, user: str = "registry-admin", options: tuple[str, ...] = ()) -> Played:
     """Run the tasks in one play inside the testbed. A task that fails does not keep the next ones from running."""
     with tempfile.TemporaryDirectory() as folder:
-        answers, book = Path(folder, "answers.json"), Path(folder, "play.yml")
+        answers, file = Path(folder, "answers.json"), Path(folder, "play.yml")
         steps = [{**one, "register": f"result_{i}", "ignore_errors": True} for i, one in enumerate(tasks)]
         names = ", ".join(f"result_{i}" for i in range(len(tasks)))
         keep = {
@@ -69,19 +131,70 @@ def play(bed: Testbed, *tasks: Result, user: str = "registry-admin", options: tu
             "check_mode": False,
             "no_log": True,
         }
-        book.write_text(
+        file.write_text(
             yaml.safe_dump([{"hosts": "localhost", "gather_facts": False, "tasks": [*steps, keep]}], sort_keys=False)
         )
-        before = len(bed.audit())
-        command = [
-            "env",
-            f"ANSIBLE_COLLECTIONS_PATH={ROOT / '.venv' / 'collections'}",
-            "ANSIBLE_NOCOLOR=1",
-            str(Path(sys.executable).with_name("ansible-playbook")),
-            *options,
-            str(book),
-        ]
-        done = bed.run(command, user=user, capture_output=True, check=False)
+        done, requests = _run(bed, user, [*options, str(file)], {})
         assert answers.exists(), done.stdout + done.stderr
-        requests = [one for one in bed.audit()[before:] if one["user"]["username"] == user]
         return Played(json.loads(answers.read_text()), done.stdout + done.stderr, requests)
+
+
+def book(
+    bed: Testbed,
+    name: str,
+    answers: Answers | Path,
+    *options: str,
+    user: str = "registry-admin",
+    environment: Mapping[str, str] | None = None,
+) -> Book:
+    """Run a playbook of the collection inside the testbed, with answers as a survey gives them, or a file of them."""
+    with tempfile.TemporaryDirectory() as folder:
+        survey = answers if isinstance(answers, Path) else Path(folder, "answers.json")
+        if not isinstance(answers, Path):
+            survey.write_text(json.dumps(answers))
+        command = [f"opendatahub.model_registry.{name}", "--extra-vars", f"@{survey}", *options]
+        done, requests = _run(bed, user, command, environment or {})
+        return Book([], done.stdout + done.stderr, requests, done.returncode == 0)
+
+
+def program(
+    bed: Testbed, file: str, *arguments: str, user: str = "registry-admin", paths: tuple[Path, ...] = ()
+) -> subprocess.CompletedProcess[str]:
+    """Run a Python program of this folder inside the testbed, with the collections (and more) on its path."""
+    path = ":".join(map(str, (COLLECTIONS, *paths)))
+    command = [sys.executable, str(Path(__file__).with_name(file)), *arguments]
+    return bed.run(["env", f"PYTHONPATH={path}", *command], user=user, capture_output=True, check=False)
+
+
+def store(registries: Registries, kind: str, name: str, data: Mapping[str, str]) -> None:
+    """A Secret or ConfigMap of the user's own, in the registries namespace."""
+    meta = {"name": name, "namespace": registries.namespace}
+    field = "stringData" if kind == "Secret" else "data"
+    registries.api.apply({"apiVersion": "v1", "kind": kind, "metadata": meta, field: dict(data)})
+
+
+def _run(
+    bed: Testbed, user: str, arguments: list[str], environment: Mapping[str, str]
+) -> tuple[subprocess.CompletedProcess[str], list[Result]]:
+    """ansible-playbook's end, and what the user has asked of the API server meanwhile."""
+    expect_login(bed.layout.state, user)
+    settings = {"ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS), "ANSIBLE_NOCOLOR": "1"}
+    before = len(bed.audit())
+    done = subprocess.run(
+        bed.command([str(RUNNER), *arguments]),
+        env={**bed.environment(user), **settings, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    asked = bed.audit()[before:]
+    others = {one["user"]["username"] for one in asked if one.get("userAgent", "").startswith(CLIENT)} - {user}
+    assert not others, f"the modules were to act as {user}, and were {others}"
+    return done, [one for one in asked if one["user"]["username"] == user]
+
+
+@cache
+def expect_login(state: Path, user: str) -> None:
+    """Raise AssertionError where the API server takes the user's kubeconfig for another's; asked once for each."""
+    found = Testbed(state).api(user).whoami()
+    assert found == user, f"the kubeconfig of {user} logs in as {found}"

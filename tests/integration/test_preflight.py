@@ -86,7 +86,7 @@ def test_rights_of_nobody(bed: Testbed, registries: Registries) -> None:
     (found,) = [one for one in result["findings"] if one["severity"] == "blocker"]
     assert found["code"] == "rights_missing"
     for rule in (
-        "resources: [modelregistries], verbs: [list, watch, create]",
+        "resources: [modelregistries], verbs: [list, watch, get, create]",
         "resources: [secrets], verbs: [get, create, patch]",
     ):
         assert rule in found["remedy"]

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A program that waits inside a testbed, and what a test sees of it: which verdict came when.
 
-Run as `python waiter.py NAMESPACE SECONDS`, it reads names of registries from a line of its standard input, waits until
-they are ready ("gone" instead of names' first word: until they are gone), and writes a line of JSON for each change.
+Run as `python waiter.py NAMESPACE SECONDS USER`, it makes sure that it is that user, reads names of registries from a line
+of its standard input, waits until they are ready ("gone" instead of names' first word: until they are gone), and writes a
+line of JSON for each change.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ class Waiter:
 @contextmanager
 def waiter(bed: Testbed, user: str = "registry-admin", seconds: float = 60) -> Iterator[Waiter]:
     """A waiting program that has loaded all that it needs before it is asked to wait."""
-    command = bed.command([sys.executable, __file__, bed.flavour.registries_namespace, str(seconds)])
+    command = bed.command([sys.executable, __file__, bed.flavour.registries_namespace, str(seconds), user])
     environment = {**bed.environment(user), "PYTHONPATH": str(COLLECTIONS)}
     pipe = subprocess.PIPE
     with subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, text=True) as process:
@@ -80,9 +81,11 @@ def main() -> None:
         wait_until_gone,
         wait_until_ready,
     )
+    from identity import expect_user
 
-    namespace, seconds = sys.argv[1:]
+    namespace, seconds, user = sys.argv[1:]
     cluster = Cluster(get_api_client(kubeconfig=os.environ["K8S_AUTH_KUBECONFIG"]))
+    expect_user(cluster, user)
 
     def tell(name: str, verdict: Verdict) -> None:
         print(json.dumps({"name": name, "at": time.time(), **asdict(verdict)}), flush=True)

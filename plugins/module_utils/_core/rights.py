@@ -49,6 +49,7 @@ def rights_for(job: str, name: str | None, database: Database | None) -> list[Ri
     registry = name or ""
     found = [Right(GROUP, "modelregistries", "list", "see which registries there are")]
     if job == "grant":
+        found.append(Right(GROUP, "modelregistries", "get", "see whether the registry is there", name=registry))
         return [*found, *_granting(registry)]
     found.append(Right(GROUP, "modelregistries", "watch", "wait until the registry is ready, or gone"))
     if job == "teardown":
@@ -57,6 +58,7 @@ def rights_for(job: str, name: str | None, database: Database | None) -> list[Ri
             found += [Right("", resource, verb, "take away what was made for the registry alone") for verb in verbs]
         binding = "take away permissions on the registry"
         return [*found, *(Right(RBAC_GROUP, "rolebindings", verb, binding) for verb in ("list", "delete"))]
+    found.append(Right(GROUP, "modelregistries", "get", "say what has become of the registry", name=registry))
     if job == "create":
         found.append(Right(GROUP, "modelregistries", "create", "create the registry"))
     found.append(Right(GROUP, "modelregistries", "patch", "edit the registry", job == "update", registry))

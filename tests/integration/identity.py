@@ -1,0 +1,18 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Programs that tests start ask the API server whom it takes them for, before they do anything else.
+
+A test of rights that runs as somebody else proves nothing, and nobody would see it.
+"""
+
+from __future__ import annotations
+
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._cluster import Cluster
+
+__all__ = ["expect_user"]
+
+
+def expect_user(cluster: Cluster, user: str) -> None:
+    """Raise AssertionError where the API server takes this process for another than ``user``."""
+    found = cluster.about_self("SelfSubjectReview", {})["userInfo"].get("username")
+    assert found == user, f"this process is to act as {user}, and is {found}"
