@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A program that checks many databases inside a testbed, without Ansible's own seconds for each.
 
-Run as `python checker.py NAMESPACE`, it reads ModelRegistry objects, one a line as JSON, from its standard input. For each
-it writes a line of JSON: the findings about the registry's database, and the facts.
+Run as `python checker.py NAMESPACE USER`, it makes sure that it is that user, and reads ModelRegistry objects, one a line
+as JSON, from its standard input. For each it writes a line of JSON: the findings about the registry's database, and the
+facts.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ __all__ = ["checked"]
 
 def checked(bed: Testbed, registries: Iterable[Object], user: str = "registry-admin") -> dict[str, Any]:
     """What the check says of each registry's database, by the registry's name. The registries need not exist."""
-    command = bed.command([sys.executable, __file__, bed.flavour.registries_namespace])
+    command = bed.command([sys.executable, __file__, bed.flavour.registries_namespace, user])
     environment = {**bed.environment(user), "PYTHONPATH": str(COLLECTIONS)}
     lines = "".join(json.dumps(body) + "\n" for body in registries)
     done = subprocess.run(command, env=environment, input=lines, capture_output=True, text=True, check=False)
@@ -42,9 +43,12 @@ def main() -> None:
     from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.candidate import database_of
     from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.relays import Relay
     from ansible_collections.opendatahub.model_registry.plugins.module_utils._path import direct
+    from identity import expect_user
 
+    namespace, user = sys.argv[1:]
     cluster = Cluster(get_api_client(kubeconfig=os.environ["K8S_AUTH_KUBECONFIG"]))
-    place = Place(lambda: cluster, sys.argv[1])
+    expect_user(cluster, user)
+    place = Place(lambda: cluster, namespace)
     # This program's address is one of those that the pods have, so what it sees is what a relay would see.
     _check.relay = lambda _cluster, _namespace, wanted, _warn: direct(wanted.host, wanted.port)  # type: ignore[assignment, attr-defined]
     for line in sys.stdin:
