@@ -15,8 +15,9 @@ from ._core.candidate import verifies
 from ._core.errors import RegistryError
 from ._core.hosts import Trouble
 from ._core.model import Database, Object, Tls
-from ._core.mysql_rules import Subject, judge
+from ._core.mysql_rules import judge
 from ._core.requirement import Requirement
+from ._core.told import Subject
 from ._credentials import Credentials
 from ._mysql import MISSING, Target, gather
 from ._path import Path

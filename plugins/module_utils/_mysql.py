@@ -28,11 +28,11 @@ from ._core.mysql_facts import (
     Schema,
     Server,
     Tls,
+    grants_of,
     kind_of,
     number,
     own_version,
     printable,
-    read_grant,
 )
 
 try:
@@ -332,15 +332,8 @@ def _server(ask: _Asker, version: str) -> Server:
 
 def _grants(ask: _Asker) -> Grants:
     """For the current account, with the privileges of the roles that are active (MySQL's documentation, SHOW GRANTS)."""
-    statements = [_text(statement) for (statement,) in ask.maybe("SHOW GRANTS", 1)]
-    if not statements or len(statements) == MOST_ROWS:
-        return Grants()
-    has_roles = any(text.startswith("GRANT ") and " ON " not in text for text in statements)
-    return Grants(tuple(grant for grant in map(read_grant, statements) if grant is not None), has_roles)
-
-
-def _text(value: object) -> str:
-    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+    statements = [str(statement) for (statement,) in ask.maybe("SHOW GRANTS", 1)]
+    return grants_of(statements) if 0 < len(statements) < MOST_ROWS else Grants()
 
 
 def _schema(ask: _Asker, connection: Any, database: str, deadline: float) -> Schema:

@@ -19,7 +19,8 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.m
     MysqlFacts,
     privileges_on,
 )
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.mysql_rules import Subject, Told, judge
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.mysql_rules import judge
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.told import Subject, Told
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._mysql import Target, gather
 from plays import Servers
 from registries import Registries

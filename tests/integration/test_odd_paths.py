@@ -76,6 +76,29 @@ check(Check(given, None, "relay", "any", 300, relay), Place(lambda: connected({}
 """A check that takes long, to be killed."""
 
 
+SIXTH = """
+import json, socket, sys, threading
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.hosts import host_of
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._mysql import Target, gather
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._path import direct
+address, name = sys.argv[1:]
+listener = socket.create_server(("::1", 0), family=socket.AF_INET6)
+def pump(source, target):
+    while data := source.recv(65536):
+        target.sendall(data)
+    target.shutdown(socket.SHUT_WR)
+def serve():
+    near, far = listener.accept()[0], socket.create_connection((address, 3306))
+    for pair in ((near, far), (far, near)):
+        threading.Thread(target=pump, args=pair, daemon=True).start()
+threading.Thread(target=serve, daemon=True).start()
+with direct(host_of("[::1]", "").dialled, listener.getsockname()[1]) as path:
+    facts = gather(path.open_socket, Target(name, name, "::1", f"{name}-password".encode()), 10)
+print(json.dumps([facts.account.matched, facts.schema.charset, repr(facts.failure)]))
+"""
+"""A check over IPv6, which a server of the testbed has none of: what listens there passes on to it."""
+
+
 @pytest.fixture(scope="module")
 def odd(bed: Testbed) -> Iterator[dict[str, Any]]:
     with subprocess.Popen(bed.command([sys.executable, "-c", ODD]), stdout=subprocess.PIPE, text=True) as servers:
@@ -129,13 +152,22 @@ def test_a_server_without_a_connection_left(bed: Testbed, registries: Registries
     assert blockers(result) == ["too_many_connections"] and "error 1040" in result["findings"][0]["why"]
 
 
+def test_ipv6(bed: Testbed, registries: Registries) -> None:
+    registries.make_database("sixth")
+    command = bed.command([sys.executable, "-c", SIXTH, bed.address("mysql-80", NAMESPACE), "sixth"])
+    environment = {**bed.environment("admin"), "PYTHONPATH": str(COLLECTIONS)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == ["sixth@%", "utf8mb4", "None"]
+
+
 def test_relays_that_fail_are_removed(bed: Testbed, registries: Registries) -> None:
     """An image that is not there, and a database that nobody reaches; the namespace admits restricted pods alone."""
     api = registries.api
     namespace = api.get("v1", "Namespace", registries.namespace)
     assert namespace is not None
     before = namespace["metadata"].get("labels") or {}
-    bare = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": registries.namespace}}
+    bare: Result = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": registries.namespace}}
     registries.make_database("restricted")
     address = bed.address("mysql-80", NAMESPACE)
     api.apply({**bare, "metadata": {**bare["metadata"], "labels": {**before, **RESTRICTED}}})

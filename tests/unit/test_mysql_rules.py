@@ -19,25 +19,23 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.m
     Schema,
     Server,
     Tls,
+    grants_of,
     printable,
     privileges_on,
-    read_grant,
     version_of,
 )
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.mysql_rules import (
     CODES,
     NEEDED,
-    Subject,
     judge,
 )
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.told import Subject
 
 NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
 
 def grants(*statements: str) -> Grants:
-    """As they are kept of what SHOW GRANTS has shown."""
-    read = tuple(grant for grant in map(read_grant, statements) if grant is not None)
-    return Grants(read, any(" ON " not in statement for statement in statements))
+    return grants_of(statements)
 
 
 SUBJECT = Subject("u", "models", "db.example.com", True, True, "any", "relay", NOW)

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -19,12 +19,12 @@ __all__ = [
     "Schema",
     "Server",
     "Tls",
+    "grants_of",
     "kind_of",
     "number",
     "own_version",
     "printable",
     "privileges_on",
-    "read_grant",
     "version_of",
 ]
 
@@ -185,7 +185,14 @@ _SCOPE = re.compile(rf"({_NAME})\.\* (?:TO|FROM) ({_NAME}(?:@{_NAME})?)", re.DOT
 """Each quote in it is read in one way only: so a text that does not fit is given up in linear time."""
 
 
-def read_grant(statement: str) -> Grant | None:
+def grants_of(statements: Iterable[str]) -> Grants:
+    """What the statements of SHOW GRANTS say. The grant of a role is on nothing."""
+    told = list(statements)
+    has_roles = any(text.startswith("GRANT ") and " ON " not in text for text in told)
+    return Grants(tuple(grant for grant in map(_read, told) if grant is not None), has_roles)
+
+
+def _read(statement: str) -> Grant | None:
     """What a statement of SHOW GRANTS says of databases; None for what is about something else, as roles and tables are."""
     verb, _, rest = statement.partition(" ")
     listed, _, scope = rest.partition(" ON ")

@@ -5,15 +5,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Callable
 
-from .hosts import DIRECT, RELAY
+from .hosts import RELAY
 from .mysql_facts import ALL, Failure, MysqlFacts, privileges_on, version_of
 from .requirement import NATIVE
+from .told import Subject, Told, weighed
 
-__all__ = ["CODES", "NEEDED", "Subject", "Told", "judge"]
+__all__ = ["CODES", "NEEDED", "judge"]
 
 NEEDED = ("CREATE", "ALTER", "DROP", "INDEX", "REFERENCES", "SELECT", "INSERT", "UPDATE", "DELETE")
 """The privileges that a registry's migrations and its work may use."""
@@ -25,7 +25,6 @@ KNOWN_PLUGINS = (NATIVE_PLUGIN, "caching_sha2_password", "sha256_password", "cli
 FEW_CONNECTIONS = 5
 EXPIRES_SOON = timedelta(days=30)
 CLOCK_SKEW = timedelta(minutes=1)
-MYSQL = "MySQL documentation"
 PRODUCT = "product documentation, managing model registries"
 SERVER = "the registry server's own migrations"
 
@@ -72,77 +71,12 @@ CODES = {
 """Each code with its meaning in a sentence."""
 
 
-OF_ROUTE = ("host_unresolved", "port_closed", "reset", "silent")
-"""What another machine's DNS, firewall or place in the network may cause."""
-OF_CLIENT = ("host_blocked", "host_denied")
-"""What is so for the address that the check came from."""
-OF_ACCOUNT = (
-    "access_denied",
-    "account_connections",
-    "account_expired",
-    "account_locked",
-    "database_denied",
-    "plugin_missing",
-    "plugin_native",
-    "plugin_unknown",
-    "privileges",
-)
-"""What is so for the account that the server has matched with that address."""
-
-
-@dataclass(frozen=True)
-class Subject:
-    """What was checked, and how."""
-
-    username: str
-    database: str
-    host: str
-    encrypted: bool
-    verified: bool
-    required_plugin: str
-    """native or any."""
-    path: str
-    now: datetime
-
-
-@dataclass(frozen=True)
-class Told:
-    """A finding, before it is said who was checked on which path."""
-
-    code: str
-    severity: str
-    """blocker, warning or info."""
-    what: str
-    why: str
-    remedy: str
-    rule: str = MYSQL
-
-
 def judge(facts: MysqlFacts, subject: Subject) -> tuple[Told, ...]:
     """All findings, the most severe first."""
     rules = _FAILED if facts.failure else ()
-    found = [_weighed(told, facts, subject) for rule in (*rules, *_RULES) for told in rule(facts, subject)]
+    found = [weighed(told, facts, subject) for rule in (*rules, *_RULES) for told in rule(facts, subject)]
     order = ("blocker", "warning", "info")
     return tuple(sorted(found, key=lambda told: (order.index(told.severity), told.code)))
-
-
-def _weighed(told: Told, facts: MysqlFacts, subject: Subject) -> Told:
-    """A blocker only where it is proven for the registry's pods, too: they come from other addresses than this check.
-
-    A relay comes from where they come from. A port-forward ends at the database itself, as their connections do, but
-    the server sees its own loopback address. An account for all addresses is the one that they get as well.
-    """
-    doubt = ""
-    if told.code in OF_ROUTE and subject.path == DIRECT:
-        doubt = "this was seen from here, and the cluster may have another way there"
-    elif told.code in OF_CLIENT:
-        doubt = "the registry's pods come from other addresses than this check"
-    elif told.code in OF_ACCOUNT and facts.account.matched.rpartition("@")[2] != "%":
-        doubt = "the registry's pods come from other addresses, for which the server may have another account"
-    if told.severity != "blocker" or subject.path == RELAY or not doubt:
-        return told
-    why, remedy = f"{told.why}; {doubt}", f"Check with via: relay. {told.remedy}"
-    return replace(told, severity="warning", why=why, remedy=remedy)
 
 
 def account_name(facts: MysqlFacts, subject: Subject) -> str:

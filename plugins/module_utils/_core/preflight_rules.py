@@ -312,8 +312,9 @@ def _name(seen: Observed) -> Iterator[Finding]:
 def _name_free(seen: Observed, what: str) -> Iterator[Finding]:
     rule = "model registry operator: a name is unique in the whole cluster"
     taken = seen.elsewhere if isinstance(seen.elsewhere, tuple) else ()
-    if taken or (seen.probe.refused and _refusal(seen) == "name_taken"):
-        why = f"namespace {', '.join(taken)} has a registry of that name" if taken else str(seen.probe.refused.why)
+    words = str(seen.probe.refused.why) if seen.probe.refused and _refusal(seen) == "name_taken" else ""
+    if taken or words:
+        why = f"namespace {', '.join(taken)} has a registry of that name" if taken else words
         yield Finding(
             "name_taken", "blocker", what, f"{why}; a name is unique in the whole cluster", "Choose another name.", rule
         )

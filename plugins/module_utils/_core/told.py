@@ -1,0 +1,78 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A finding about a MySQL database, and what is proven by it for the registry's pods."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from .hosts import DIRECT, RELAY
+from .mysql_facts import MysqlFacts
+
+__all__ = ["MYSQL", "Subject", "Told", "weighed"]
+
+MYSQL = "MySQL documentation"
+OF_ROUTE = ("host_unresolved", "port_closed", "reset", "silent")
+"""What another machine's DNS, firewall or place in the network may cause."""
+OF_CLIENT = ("host_blocked", "host_denied")
+"""What is so for the address that the check came from."""
+OF_ACCOUNT = (
+    "access_denied",
+    "account_connections",
+    "account_expired",
+    "account_locked",
+    "database_denied",
+    "plugin_missing",
+    "plugin_native",
+    "plugin_unknown",
+    "privileges",
+)
+"""What is so for the account that the server has matched with that address."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What was checked, and how."""
+
+    username: str
+    database: str
+    host: str
+    encrypted: bool
+    verified: bool
+    required_plugin: str
+    """native or any."""
+    path: str
+    now: datetime
+
+
+@dataclass(frozen=True)
+class Told:
+    """A finding, before it is said who was checked on which path."""
+
+    code: str
+    severity: str
+    """blocker, warning or info."""
+    what: str
+    why: str
+    remedy: str
+    rule: str = MYSQL
+
+
+def weighed(told: Told, facts: MysqlFacts, subject: Subject) -> Told:
+    """A blocker only where it is proven for the registry's pods, too: they come from other addresses than this check.
+
+    A relay comes from where they come from. A port-forward ends at the database itself, as their connections do, but
+    the server sees its own loopback address. An account for all addresses is the one that they get as well.
+    """
+    doubt = ""
+    if told.code in OF_ROUTE and subject.path == DIRECT:
+        doubt = "this was seen from here, and the cluster may have another way there"
+    elif told.code in OF_CLIENT:
+        doubt = "the registry's pods come from other addresses than this check"
+    elif told.code in OF_ACCOUNT and facts.account.matched.rpartition("@")[2] != "%":
+        doubt = "the registry's pods come from other addresses, for which the server may have another account"
+    if told.severity != "blocker" or subject.path == RELAY or not doubt:
+        return told
+    why, remedy = f"{told.why}; {doubt}", f"Check with via: relay. {told.remedy}"
+    return replace(told, severity="warning", why=why, remedy=remedy)

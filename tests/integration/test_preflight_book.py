@@ -1,0 +1,106 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The preflight as a playbook: all is shown, and where something stands against a registry, nothing of it is stored."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from plays import book, play, task
+from registries import Registries
+from testbed.api import ApiError
+from testbed.bed import Testbed
+
+PREFLIGHT = "opendatahub.model_registry.model_registry_preflight"
+HOOKS = ("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration")
+
+
+def answers(name: str, **more: str) -> dict[str, str]:
+    """As a survey gives them."""
+    return {
+        "registry_name": name,
+        "database_type": "mysql",
+        "database_host": "mysql-80.databases.svc.cluster.local",
+        "database_name": name,
+        "database_username": name,
+        **more,
+    }
+
+
+def secret(name: str) -> dict[str, str]:
+    return {"MODEL_REGISTRY_DATABASE_PASSWORD": f"{name}-password"}
+
+
+def stored(writes: list[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
+    """All writes but the connections of port-forwards."""
+    return [write for write in writes if not write[1].startswith("pods")]
+
+
+@pytest.mark.parametrize(("charset", "code"), [("utf8mb4", ""), ("latin1", "charset")])
+def test_the_playbook_shows_all(bed: Testbed, registries: Registries, charset: str, code: str) -> None:
+    """A warning is shown and stands against nothing; a blocker is shown with it, and fails the playbook."""
+    registries.make_database("booked", charset=charset)
+    done = book(bed, "preflight", answers("booked"), user="admin", environment=secret("booked"))
+    assert done.succeeded is not bool(code), done.output
+    table = " ".join(done.said[0])
+    assert "plaintext" in table and ("BLOCKER  charset" in table) is bool(code)
+    assert not code or "The preflight found charset." in done.output
+    assert not stored(done.writes) and "booked-password" not in done.output
+
+
+@pytest.mark.parametrize("via", ["port_forward", "direct"])
+def test_create_stores_nothing_where_it_cannot_work(bed: Testbed, registries: Registries, via: str) -> None:
+    """The path is an answer like the others: what is found on it stops the playbook before anything is stored."""
+    registries.make_database("stopped", charset="latin1")
+    host = {"database_host": bed.address("mysql-80", "databases")} if via == "direct" else {}
+    given = answers("stopped", database_via=via, **host)
+    done = book(bed, "create", given, user="admin", environment=secret("stopped"))
+    assert not done.succeeded and "The preflight found charset." in done.output, done.output
+    assert not stored(done.writes)
+    assert registries.get("stopped") is None
+    assert registries.api.get("v1", "Secret", "stopped-db-password", registries.namespace) is None
+
+
+def test_a_name_that_another_namespace_has(bed: Testbed, registries: Registries) -> None:
+    """Seen by whoever may look, and told by the operator's webhook to everybody else."""
+    api = registries.api
+    (hook,) = api.list(*HOOKS)
+    meta = {"name": hook["metadata"]["name"], "labels": hook["metadata"].get("labels", {})}
+    restored: dict[str, Any] = {
+        "apiVersion": HOOKS[0],
+        "kind": HOOKS[1],
+        "metadata": meta,
+        "webhooks": hook["webhooks"],
+    }
+    place = "elsewhere"
+    body = registries.body("taken")
+    api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": place}})
+    # The webhook refuses other namespaces: a registry there is one from before it was on.
+    api.delete(*HOOKS, hook["metadata"]["name"])
+    try:
+        bed.until(
+            "a registry elsewhere",
+            lambda: _made(registries, {**body, "metadata": {"name": "taken", "namespace": place}}),
+        )
+    finally:
+        api.apply(restored)
+    try:
+        for user in ("registry-admin", "admin"):
+            bed.until("the webhook", lambda user=user: _codes(bed, user) == ["name_taken"])  # type: ignore[misc]
+    finally:
+        api.delete(registries.version, "ModelRegistry", "taken", place)
+
+
+def _made(registries: Registries, body: dict[str, Any]) -> bool:
+    """The API server forgets a webhook in a moment only."""
+    try:
+        registries.api.create(body)
+    except ApiError as error:
+        return "already exists" in str(error)
+    return True
+
+
+def _codes(bed: Testbed, user: str) -> list[str]:
+    found = play(bed, task(PREFLIGHT, name="taken", fail_on="never"), user=user).result["findings"]
+    return [one["code"] for one in found if one["severity"] == "blocker"]
