@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Runs the permissions' engine inside a testbed: any wish from any start, and two runs at once, on a real API server.
 
-Arguments: how many examples of each, and the namespace, where registry demo is and nobody else grants anything on it.
+Arguments: how many examples of each, the namespace, where registry demo is and nobody else grants anything on it, and the
+user that it must be.
 """
 
 from __future__ import annotations
@@ -27,9 +28,10 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._permis
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._reviews import settled_answers
 from hypothesis import HealthCheck, settings
 from hypothesis import given as for_all
+from identity import expect_user
 from wishes import SOME, WISHES, any_bindings
 
-EXAMPLES, NAMESPACE = int(sys.argv[1]), sys.argv[2]
+EXAMPLES, NAMESPACE, USER = int(sys.argv[1]), sys.argv[2], sys.argv[3]
 MINE = ("registry-user-demo", "registry-user-other")
 SETTINGS = settings(
     max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck), derandomize=True
@@ -104,6 +106,7 @@ def two_at_once(wanted: list[Object], first: Wish, second: Wish) -> None:
 
 
 if __name__ == "__main__":
+    expect_user(CLUSTER, USER)
     for test in (any_wish, two_at_once):
         started = time.monotonic()
         test()
