@@ -50,6 +50,9 @@ def cached(name: str, key: str, make: Callable[[Path, Say], None], say: Say) -> 
     root.mkdir(parents=True, exist_ok=True)
     done = root / f"{name}-{key}"
     with locked(root / f".{name}.lock", lambda: say(f"{name}: another run is making it, waiting")):
+        # Nobody else makes it now, so what is there has been left by a run that was cut off.
+        for unfinished in root.glob(f".{name}-" + "?" * 8):
+            shutil.rmtree(unfinished, ignore_errors=True)
         if not done.is_dir():
             work = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=root))
             try:
@@ -65,7 +68,7 @@ def cached(name: str, key: str, make: Callable[[Path, Say], None], say: Say) -> 
 
 
 def _sweep(root: Path, name: str, keep: Path, days: int = 30) -> None:
-    for old in (*root.glob(f"{name}-" + "?" * 12), *root.glob(f".{name}-*")):
+    for old in root.glob(f"{name}-" + "?" * 12):
         if old != keep and old.is_dir() and old.stat().st_mtime < time.time() - days * 86400:
             shutil.rmtree(old, ignore_errors=True)
 

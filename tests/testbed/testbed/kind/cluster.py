@@ -193,9 +193,11 @@ class Cluster:
             "KIND_EXPERIMENTAL_DOCKER_NETWORK": self.name,
         }
         log = self.layout.log("kind")
+        # It ends with this process, also with one that is killed, and does not meet the next run.
+        bound = ["setpriv", "--pdeathsig=KILL", "--"] if shutil.which("setpriv") else []
         with log.open("ab") as output:
             done = subprocess.run(
-                [program, *arguments],
+                [*bound, program, *arguments],
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,

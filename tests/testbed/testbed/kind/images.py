@@ -20,6 +20,7 @@ from testbed.servers import SERVERS
 
 __all__ = [
     "DATABASES",
+    "IMAGES",
     "OPERATOR_IMAGE",
     "Entry",
     "Folder",
@@ -68,6 +69,20 @@ class Image:
     path: str = "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
+_PROGRAMS = ("programs",)
+IMAGES = (
+    Image(("opendatahub/model-registry:v0.3.0",), _PROGRAMS, ("/model-registry",), NOBODY),
+    Image(("opendatahub/kube-rbac-proxy:v0.19.1",), _PROGRAMS, ("/usr/local/bin/kube-rbac-proxy",), NOBODY),
+    Image((OPERATOR_IMAGE,), _PROGRAMS, ("/operator",), NOBODY),
+    Image((RELAY_IMAGE,), _PROGRAMS, ("/relay",), NOBODY),
+    *(
+        Image((SERVERS[name].image,), ("programs", name), ("/testbed", "mysql", f"--home=/opt/{name}"))
+        for name in DATABASES
+    ),
+)
+"""All are made of the testbed's one binary; the names are those that the operator writes (see operator/names.go)."""
+
+
 def write_archive(to: Path, layers: Mapping[str, Mapping[str, Entry]], images: Sequence[Image]) -> None:
     """Write images to one file; layers that they share are in it once. The same content gives the same bytes."""
     scratch = {name: to.with_name(f"{to.name}.{name}") for name in layers}
@@ -113,25 +128,10 @@ def testbed_images(say: Say) -> Path:
     def make(into: Path, say: Say) -> None:
         say("packing the images of registry server, operator and databases")
         layers = {name: _server(name, home) for name, home in homes.items()}
-        write_archive(into / "images.tar", {"programs": _programs(binary), **layers}, _images())
+        write_archive(into / "images.tar", {"programs": _programs(binary), **layers}, IMAGES)
 
     key = fingerprint([TESTBED.fingerprint(), *prints.values(), Path(__file__)])
     return cached("kind-images", key, make, say) / "images.tar"
-
-
-def _images() -> list[Image]:
-    """The names are those that the operator writes into Deployments (see operator/names.go)."""
-    programs = ("programs",)
-    return [
-        Image(("opendatahub/model-registry:v0.3.0",), programs, ("/model-registry",), NOBODY),
-        Image(("opendatahub/kube-rbac-proxy:v0.19.1",), programs, ("/usr/local/bin/kube-rbac-proxy",), NOBODY),
-        Image((OPERATOR_IMAGE,), programs, ("/operator",), NOBODY),
-        Image((RELAY_IMAGE,), programs, ("/relay",), NOBODY),
-        *(
-            Image((SERVERS[name].image,), ("programs", name), ("/testbed", "mysql", f"--home=/opt/{name}"))
-            for name in DATABASES
-        ),
-    ]
 
 
 def _programs(binary: Path) -> dict[str, Entry]:

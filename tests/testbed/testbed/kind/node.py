@@ -277,7 +277,9 @@ def _commit(engine: Engine, name: str, root: Path, archive: Path) -> None:
         engine.docker("import", "--change=ENV container=docker", "-", base, stdin=packed.stdout)
     # The image keeps the signal that stops systemd.
     options = ("--network=none", "--stop-signal=SIGRTMIN+3", "--security-opt=seccomp=unconfined", "--entrypoint=sleep")
-    builder = engine.docker("run", "--detach", *options, base, "infinity")
+    builder = f"{name.replace('/', '-').partition(':')[0]}-builder"
+    engine.docker("rm", "--force", "--volumes", builder, check=False)  # of a build that was cut off
+    engine.docker("run", "--detach", f"--name={builder}", *options, base, "infinity")
     try:
         engine.docker("exec", "--detach", builder, "containerd")
         _until(lambda: engine.docker("exec", builder, "ctr", "version", check=False))
