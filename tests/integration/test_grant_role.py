@@ -4,15 +4,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from plays import ROOT
+from plays import Answers, Book, book
 from registries import Registries
-from test_roles import RUNNER, Answers, Book
 from testbed.bed import Testbed
 
 Run = Callable[..., Book]
@@ -21,22 +19,13 @@ EMPTY = ("users", "groups", "projects", "service_accounts", "members", "state", 
 
 
 @pytest.fixture
-def run(bed: Testbed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(bed: Testbed) -> Run:
     """Runs a playbook of the collection as somebody."""
 
     def run_playbook(name: str, answers: Answers | Path, *options: str, user: str, fails: bool = False) -> Book:
-        monkeypatch.setenv("ANSIBLE_COLLECTIONS_PATH", str(ROOT / ".venv" / "collections"))
-        monkeypatch.setenv("ANSIBLE_NOCOLOR", "1")
-        survey = answers if isinstance(answers, Path) else tmp_path / "answers.json"
-        if not isinstance(answers, Path):
-            survey.write_text(json.dumps(answers))
-        before = len(bed.audit())
-        command = [str(RUNNER), f"opendatahub.model_registry.{name}", "--extra-vars", f"@{survey}", *options]
-        done = bed.run(command, user=user, capture_output=True, check=False)
-        asked = [one for one in bed.audit()[before:] if one["user"]["username"] == user]
-        book = Book([], done.stdout + done.stderr, asked, done.returncode == 0)
-        assert book.succeeded is not fails, book.output
-        return book
+        done = book(bed, name, answers, *options, user=user)
+        assert done.succeeded is not fails, done.output
+        return done
 
     return run_playbook
 

@@ -6,64 +6,30 @@ from __future__ import annotations
 
 import base64
 import json
-import re
-import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
 import trustme
-from plays import ROOT, Played
+from plays import Answers, Book, book
 from registries import Registries
 from testbed.bed import Testbed
 
-Answers = dict[str, Any]
-Run = Callable[..., "Book"]
+Run = Callable[..., Book]
 CANARY = "canary-Zx81-{{ no }}-'\"#%é"
 """A password with all that YAML, Jinja and shells stumble over."""
-RUNNER = Path(sys.executable).with_name("ansible-playbook")
-
-
-@dataclass
-class Book(Played):
-    """What a playbook has come to."""
-
-    succeeded: bool = True
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """The recap: ok, changed, failed, …"""
-        recap = self.output.rpartition("PLAY RECAP")[2]
-        return {name: int(number) for name, number in re.findall(r"(\w+)=(\d+)", recap)}
-
-    @property
-    def said(self) -> list[Answers]:
-        """The messages of the roles, in order."""
-        found = re.findall(r"^ok: \[localhost\] => (\{.*?^\})", self.output, re.MULTILINE | re.DOTALL)
-        return [json.loads(text)["msg"] for text in found]
 
 
 @pytest.fixture
-def run(bed: Testbed, registries: Registries, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
+def run(bed: Testbed, registries: Registries) -> Iterator[Run]:
     """Runs a playbook of the collection, with secrets in the environment. What a test leaves is deleted after it."""
     created: set[str] = set()
 
     def run_playbook(name: str, answers: Answers, *options: str, password: str = "", fails: bool = False) -> Book:
-        monkeypatch.setenv("MODEL_REGISTRY_DATABASE_PASSWORD", password)
-        monkeypatch.setenv("ANSIBLE_COLLECTIONS_PATH", str(ROOT / ".venv" / "collections"))
-        monkeypatch.setenv("ANSIBLE_NOCOLOR", "1")
         created.update({answers["registry_name"]} if name == "create" else ())
-        survey = tmp_path / "answers.json"
-        survey.write_text(json.dumps(answers))
-        before = len(bed.audit())
-        command = [str(RUNNER), f"opendatahub.model_registry.{name}", "--extra-vars", f"@{survey}", *options]
-        done = bed.run(command, user="registry-admin", capture_output=True, check=False)
-        asked = [one for one in bed.audit()[before:] if one["user"]["username"] == "registry-admin"]
-        book = Book([], done.stdout + done.stderr, asked, done.returncode == 0)
-        assert book.succeeded is not fails, book.output
-        return book
+        done = book(bed, name, answers, *options, environment={"MODEL_REGISTRY_DATABASE_PASSWORD": password})
+        assert done.succeeded is not fails, done.output
+        return done
 
     yield run_playbook
     for name in created:

@@ -8,18 +8,9 @@ import time
 from typing import Any
 
 import pytest
-from plays import Played, play, task
+from plays import INFO, mysql, play, succeeded, task
 from registries import Registries
 from testbed.bed import Testbed
-
-INFO = "opendatahub.model_registry.model_registry_info"
-HOST = "mysql-80.databases.svc.cluster.local"
-
-
-def succeeded(played: Played) -> Played:
-    """The play, if none of its tasks has failed."""
-    assert not any(result.get("failed") for result in played.results), played.output
-    return played
 
 
 def findings(bed: Testbed, name: str) -> dict[str, dict[str, str]]:
@@ -45,11 +36,6 @@ def test_a_secret_that_was_changed_after_the_pods_had_started(bed: Testbed, regi
     found = findings(bed, name)["secret_newer"]
     assert (found["severity"], found["what"]) == ("warning", f"Secret {name}-db")
     assert f"kubectl rollout restart deployment/{name}" in found["remedy"] and "canary" not in str(found)
-
-
-def mysql(name: str, **more: Any) -> dict[str, Any]:
-    """Options of a registry on the database of its own name."""
-    return {"name": name, "database": {"type": "mysql", "host": HOST, "name": name, "username": name, **more}}
 
 
 def test_the_own_secret_goes_when_another_one_takes_its_place(bed: Testbed, registries: Registries) -> None:
