@@ -8,7 +8,9 @@ package operator
 import (
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 )
 
 const (
@@ -106,6 +108,29 @@ func dropDefaultImage(spec map[string]any) {
 		unstructured.RemoveNestedField(spec, "rest", "image")
 		unstructured.RemoveNestedField(spec, "rest", "resources")
 	}
+}
+
+// canonicalResources writes amounts as the real webhook does, which decodes the object into typed
+// structs and encodes it again: 1024Mi becomes 1Gi, 0.5 becomes 500m, the number 1 a string.
+func canonicalResources(spec map[string]any) error {
+	for _, server := range []string{"rest", "grpc"} {
+		given, found, _ := unstructured.NestedMap(spec, server, "resources")
+		if !found {
+			continue
+		}
+		typed := &corev1.ResourceRequirements{}
+		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(given, typed); err != nil {
+			return err
+		}
+		canonical, err := runtime.DefaultUnstructuredConverter.ToUnstructured(typed)
+		if err != nil {
+			return err
+		}
+		if err := unstructured.SetNestedMap(spec, canonical, server, "resources"); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // repository is the image's name without its tag.

@@ -128,3 +128,19 @@ func TestValidateUnique(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestCanonicalResources(t *testing.T) {
+	for before, after := range map[string]string{
+		`{"rest":{}}`: `{"rest":{}}`,
+		`{"rest":{"resources":{"requests":{"cpu":"0.5","memory":"1024Mi"},"limits":{"cpu":1,"memory":"1.5Gi"}}}}`: `{"rest":{"resources":{"limits":{"cpu":"1","memory":"1536Mi"},"requests":{"cpu":"500m","memory":"1Gi"}}}}`,
+		`{"grpc":{"resources":{"limits":{"cpu":"1000m"}}}}`:                                                       `{"grpc":{"resources":{"limits":{"cpu":"1"}}}}`,
+	} {
+		spec := parse(t, before)
+		if err := canonicalResources(spec); err != nil {
+			t.Fatal(err)
+		}
+		if got := print(t, spec); got != after {
+			t.Errorf("%s\n got %s\nwant %s", before, got, after)
+		}
+	}
+}

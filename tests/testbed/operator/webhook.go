@@ -30,6 +30,9 @@ func (r rules) mutate(_ context.Context, request admission.Request) admission.Re
 	spec := specOf(object)
 	known, _, _ := unstructured.NestedString(object.Object, "status", "specDefaults")
 	r.applyDefaults(spec, request.Kind.Version, known)
+	if err := canonicalResources(spec); err != nil {
+		return admission.Errored(http.StatusBadRequest, err)
+	}
 	object.Object["spec"] = spec
 	changed, err := json.Marshal(object.Object)
 	if err != nil {
