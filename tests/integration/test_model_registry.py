@@ -6,16 +6,20 @@ from __future__ import annotations
 
 import base64
 import copy
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 import trustme
-from plays import Played, Servers, Start, play, task
+from plays import Played, Servers, play, task
 from registries import Registries
 from testbed.bed import Testbed
 from testbed.databases import NAMESPACE
 
 Options = dict[str, Any]
+INFO = "opendatahub.model_registry.model_registry_info"
 
 
 def mysql(name: str, **more: Any) -> Options:
@@ -65,12 +69,16 @@ def test_life(bed: Testbed, registries: Registries) -> None:
     ]
     assert registries.rest("life", "GET", "/readyz/health")[0] == 200
 
-    again = succeeded(play(bed, task(**wanted, namespace=registries.namespace)))
-    assert not again.result["changed"] and not again.writes
-    asked = [request["requestURI"].split("?")[0] for request in again.requests]
-    # What kubernetes.core's client asks for by itself, where its cache has nothing on this cluster.
-    asked = [path for path in asked if path not in ("/version", "/apis")]
-    assert len(asked) <= 8 and asked.count("/apis/modelregistry.opendatahub.io") == 1, asked
+    for namespace, most, warned in (({"namespace": registries.namespace}, 6, 0), ({}, 8, 1)):
+        again = succeeded(play(bed, task(**wanted, **namespace)))
+        assert not again.result["changed"] and not again.writes
+        assert len(again.result.get("warnings", [])) == warned, again.result["warnings"]
+        asked = [request["requestURI"].split("?")[0] for request in again.requests]
+        assert len(asked) <= most, asked
+        # Neither a list of groups, nor of a group's kinds, nor a schema.
+        objects = {"namespaces", "aihubs", "datascienceclusters"}
+        discovery = [path for path in asked if not objects & set(path.split("/"))]
+        assert discovery == ["/apis/modelregistry.opendatahub.io"], asked
 
     before = registries.get("life")
     edit: Options = {"name": "life", "description": "after"}
@@ -135,7 +143,7 @@ def test_rotation(bed: Testbed, registries: Registries) -> None:
 
 
 def test_rotation_that_was_cut_is_finished(bed: Testbed, registries: Registries) -> None:
-    """A run that ends after its first write leaves a mark, by which the next run restarts the pods."""
+    """A run that ends after its first write leaves a mark, by which the next run, whatever for, restarts the pods."""
     registries.make_database("cut")
     succeeded(play(bed, task(**mysql("cut"))))
     first = registries.pod("cut")["metadata"]["name"]
@@ -147,18 +155,46 @@ def test_rotation_that_was_cut_is_finished(bed: Testbed, registries: Registries)
             "metadata": {
                 "name": "cut-db-password",
                 "namespace": registries.namespace,
-                "annotations": {"ansible.opendatahub.io/restart-pending": "2126-01-01T00:00:00Z"},
+                "annotations": {"ansible.opendatahub.io/restart-pending": "never"},
             },
             "stringData": {"database-password": "another one"},
         }
     )
-    finished = succeeded(play(bed, task(name="cut", database={"password": "another one"})))
+    (pending,) = succeeded(play(bed, task(INFO, name="cut"))).result["registries"]
+    assert pending["status"]["reason"] == "restart_pending"
+    finished = succeeded(play(bed, task(name="cut", description="edited")))
     assert keys(finished.result["changes"]) == [
+        ("patch", "ModelRegistry", "cut"),
         ("restart", "Deployment", "cut"),
         ("patch", "Secret", "cut-db-password"),
     ]
     assert registries.pod("cut")["metadata"]["name"] != first
+    again = succeeded(play(bed, task(name="cut", description="edited")))
+    assert not again.writes and not again.result["changed"]
     absent(bed, "cut")
+
+
+def test_deletion_that_nobody_waits_for(bed: Testbed, registries: Registries) -> None:
+    """What was made for the registry stays as long as a finalizer holds the registry, and goes with a later run."""
+    registries.make_database("held")
+    succeeded(play(bed, task(**mysql("held"), wait=False)))
+    body = {"apiVersion": registries.version, "kind": "ModelRegistry", "metadata": {"namespace": registries.namespace}}
+    body["metadata"].update(name="held", finalizers=["example.com/hold", "modelregistry.opendatahub.io/finalizer"])
+    registries.api.patch(body)
+    leave: Options = {"name": "held", "state": "absent", "wait": False}
+    predicted = succeeded(play(bed, task(**leave, check_mode=True)))
+    left = succeeded(play(bed, task(**leave)))
+    assert left.result["changes"] == predicted.result["changes"]
+    assert keys(left.result["changes"]) == [("delete", "ModelRegistry", "held")]
+    assert any("Left until the registry is gone: Secret held-db-password." in text for text in left.result["warnings"])
+    again = succeeded(play(bed, task(**leave)))
+    assert not again.writes and secret(registries, "held-db-password")
+    body["metadata"]["finalizers"] = []
+    registries.api.patch(body)
+    bed.until("it is gone", lambda: registries.get("held") is None)
+    gone = succeeded(play(bed, task(**leave)))
+    assert keys(gone.result["changes"]) == [("delete", "Secret", "held-db-password")]
+    assert secret(registries, "held-db-password") is None
 
 
 AUTHORITY = trustme.CA()
@@ -284,6 +320,41 @@ def test_adoption(bed: Testbed, registries: Registries) -> None:
     assert registries.api.get("v1", "ConfigMap", "adopted-db-credential", registries.namespace)
 
 
+@pytest.mark.parametrize("config_map", ["db-credential", "taken-db-credential"], ids=["2.19", "later"])
+@pytest.mark.usefixtures("tls_server")
+def test_adoption_of_an_authority(bed: Testbed, registries: Registries, config_map: str) -> None:
+    """A new one goes where the dashboard has uploaded the old one, and the pods are restarted; nothing is doubled."""
+    registries.make_database("taken", service="mariadb-tls")
+    registries.make_secret("taken")
+    store(registries, "ConfigMap", config_map, {"ca.crt": PEM})
+    source = {"name": config_map, "key": "ca.crt"}
+    tls = {"sslRootCertificateConfigMap": source, "verifyServerCert": True}
+    registries.create(registries.body("taken", service="mariadb-tls", **tls))
+    registries.available("taken")
+
+    def names(kind: str) -> set[str]:
+        return {one["metadata"]["name"] for one in registries.api.list("v1", kind, registries.namespace)}
+
+    before, there = registries.get("taken"), names("ConfigMap")
+    renewed = PEM + trustme.CA().cert_pem.bytes().decode()
+    edited = succeeded(play(bed, task(name="taken", database={"tls": {"ca_pem": renewed}})))
+    assert edited.writes == [
+        ("patch", "configmaps", config_map),
+        ("patch", "deployments", "taken"),
+        ("patch", "configmaps", config_map),
+    ]
+    assert (registries.api.get("v1", "ConfigMap", config_map, registries.namespace) or {})["data"] == {
+        "ca.crt": renewed
+    }
+    assert names("ConfigMap") == there
+    after = registries.get("taken")
+    assert before and after and after["spec"] == before["spec"]
+    again = succeeded(play(bed, task(name="taken", database={"tls": {"ca_pem": renewed}})))
+    assert not again.writes and not again.result["changed"]
+    absent(bed, "taken")
+    registries.api.delete("v1", "ConfigMap", "db-credential", registries.namespace)
+
+
 def test_shared_and_foreign_objects_stay(bed: Testbed, registries: Registries) -> None:
     """A Secret of the user's is used as it is; one that has our name and is not ours is not overwritten."""
     registries.make_database("foreign")
@@ -305,75 +376,23 @@ def test_shared_and_foreign_objects_stay(bed: Testbed, registries: Registries) -
     assert secret(registries, "foreign-db") and secret(registries, "foreign-db-password")
 
 
-ROLE = "model-registry-admin"
-EDIT: Options = {"name": "rights", "description": "edited", "database": {"password": "another one"}}
-DELETE: Options = {"name": "rights", "state": "absent"}
-
-
-@pytest.mark.parametrize(
-    ("verb", "resource", "options"),
-    [
-        ("list", "modelregistries", mysql("new")),
-        ("create", "modelregistries", mysql("new")),
-        ("get", "secrets", mysql("new")),
-        ("create", "secrets", mysql("new")),
-        ("patch", "modelregistries", EDIT),
-        ("patch", "secrets", EDIT),
-        ("get", "deployments", EDIT),
-        ("patch", "deployments", EDIT),
-        ("delete", "modelregistries", DELETE),
-        ("delete", "secrets", DELETE),
-        ("list", "rolebindings", DELETE),
-    ],
-)
-def test_missing_right(bed: Testbed, registries: Registries, verb: str, resource: str, options: Options) -> None:
-    """The error names verb, resource and namespace in the server's words, and the rule to add; nothing is written."""
-    if registries.get("rights") is None:
-        registries.make_database("rights")
-        succeeded(play(bed, task(**mysql("rights"))))
-    role = registries.api.get("rbac.authorization.k8s.io/v1", "Role", ROLE, registries.namespace)
-    assert role
-    less = copy.deepcopy(role)
-    for rule in less["rules"]:
-        if resource in rule["resources"]:
-            rule["verbs"] = [one for one in rule["verbs"] if one != verb] or ["watch"]
-    try:
-        registries.api.patch(less)
-        refused = play(bed, task(**options, namespace=registries.namespace), options=("--check",))
-    finally:
-        del role["metadata"]["resourceVersion"]
-        registries.api.patch(role)
-    assert refused.result["failed"], refused.output
-    group = {"secrets": "", "deployments": "apps", "rolebindings": "rbac.authorization.k8s.io"}
-    rule = f'{{apiGroups: ["{group.get(resource, "modelregistry.opendatahub.io")}"], resources: [{resource}], verbs: [{verb}]}}'
-    message = refused.result["msg"]
-    assert f'cannot {verb} resource "{resource}"' in message
-    assert f"The user needs this rule in a Role in namespace {registries.namespace}: {rule}." in message
-    # The log does not show that a deletion was a dry run: its body says so.
-    assert {verb for verb, _, _ in refused.writes} <= {"delete"}
-    assert registries.get("rights") and secret(registries, "rights-db-password")
-
-
-FLAVOURS = {"2.19": "istio", "transition": "oauth", "plain": "none"}
-
-
-@pytest.mark.parametrize("flavour", FLAVOURS)
-def test_other_releases(start: Start, flavour: str) -> None:
-    """Each release's API version and proxy; nothing that its API or operator adds counts as drift."""
-    with start(flavour=flavour) as bed:
-        registries = Registries(bed)
-        registries.make_database("release", native=True)
-        # The testbed has no image of the OAuth proxy: such a registry is stored there and never ready.
-        wait = FLAVOURS[flavour] != "oauth"
-        wanted: Options = {**mysql("release"), "display_name": "Release", "wait": wait}
-        edit: Options = {"name": "release", "description": "edited", "wait": wait}
-        created, again, edited = succeeded(play(bed, task(**wanted), task(**wanted), task(**edit))).results
-        assert created["changed"] and not again["changed"]
-        assert created["registry"]["auth_proxy"] == FLAVOURS[flavour]
-        assert [change["fields"] for change in edited["changes"]] == [["metadata.annotations.openshift.io/description"]]
-        assert not wait or registries.rest("release", "GET", "/readyz/health")[0] == 200
-        absent(bed, "release")
-        assert registries.get("release") is None
+def test_async(bed: Testbed, registries: Registries, tmp_path: Path) -> None:
+    """A task can be left running, and asked for; not with a kubeconfig that is only decrypted for a moment."""
+    registries.make_database("later")
+    left = play(bed, {**task(**mysql("later")), "async": 120, "poll": 2})
+    assert succeeded(left).result["changed"] and left.result["registry"]["name"] == "later"
+    assert registries.rest("later", "GET", "/readyz/health")[0] == 200
+    clear = bed.environment("registry-admin")["K8S_AUTH_KUBECONFIG"]
+    vaulted, password = tmp_path / "kubeconfig", tmp_path / "password"
+    password.write_text("vault-password")
+    vault = [str(Path(sys.executable).with_name("ansible-vault")), "encrypt", "--vault-password-file", str(password)]
+    subprocess.run([*vault, "--output", str(vaulted), clear], check=True, capture_output=True)
+    unchanged = task(name="later", kubeconfig=str(vaulted))
+    options = ("--vault-password-file", str(password))
+    works, refused = play(bed, unchanged, {**unchanged, "async": 120, "poll": 2}, options=options).results
+    assert not works["failed"] and not works["changed"]
+    assert refused["failed"] and "async: a kubeconfig that is encrypted with Ansible Vault" in refused["msg"]
+    absent(bed, "later")
 
 
 def test_users_of_its_models_keep_a_registry(bed: Testbed, registries: Registries) -> None:
