@@ -14,6 +14,7 @@ options:
     description:
       - The registries namespace, the one namespace where registries live.
       - By default it is asked of the platform, from the AIHub object or the DataScienceCluster. Where the user may see
-        neither, it is that of V(rhoai-model-registries) and V(odh-model-registries) which exists.
+        neither, it is that of V(rhoai-model-registries) and V(odh-model-registries) in which registries can be seen, and a
+        warning says so.
     type: str
 """

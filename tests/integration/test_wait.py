@@ -353,6 +353,11 @@ sys.stdout.write(Cluster(get_api_client()).log(*sys.argv[1:]))
 """
 
 
+def _phase(registries: Registries, pod: str) -> str:
+    found = registries.api.get("v1", "Pod", pod, registries.namespace) or {}
+    return str(found.get("status", {}).get("phase"))
+
+
 def test_the_last_words_of_long_lines(bed: Testbed, registries: Registries) -> None:
     """A server that writes long lines has its last ones read to the end."""
     script = 'i=0; while [ $i -lt 300 ]; do printf "%01000d\\n" $i; i=$((i+1)); done; echo Error 1045; sleep 1000'
@@ -361,7 +366,9 @@ def test_the_last_words_of_long_lines(bed: Testbed, registries: Registries) -> N
     spec = {"terminationGracePeriodSeconds": 0, "containers": [container]}
     registries.api.create({"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec})
     try:
-        bed.until("written", lambda: "Error 1045" in registries.api.log(registries.namespace, "talkative", "main"))
+        where = (registries.namespace, "talkative")
+        bed.until("running", lambda: _phase(registries, "talkative") == "Running")
+        bed.until("written", lambda: "Error 1045" in registries.api.log(*where, "main"))
         command = [sys.executable, "-c", LAST_OF_LOG, registries.namespace, "talkative", "main"]
         environment = ["env", f"PYTHONPATH={COLLECTIONS}"]
         text = bed.run([*environment, *command], user="registry-admin", capture_output=True, check=True).stdout

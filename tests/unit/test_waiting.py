@@ -152,6 +152,17 @@ def test_ready_at_once_takes_one_list_of_each_kind() -> None:
     }
 
 
+def test_registries_that_were_listed_just_now_are_not_listed_again() -> None:
+    cluster = FakeCluster("good", "wrong")
+    cluster.logs[pod_of("wrong")] = WRONG_PASSWORD
+    known = cluster.list("ModelRegistry", NAMESPACE)
+    cluster.asked.clear()
+    hooks = _wait.Hooks(registries=known)
+    found = _wait.wait_until_ready(cast("Cluster", cluster), NAMESPACE, ["good", "wrong"], time.monotonic() + 5, hooks)
+    assert {name: verdict.state for name, verdict in found.items()} == {"good": "ready", "wrong": "failed"}
+    assert cluster.asked["list ModelRegistry"] == 0 and cluster.asked["list Pod"] == 1
+
+
 def test_each_registry_ends_by_itself() -> None:
     cluster = FakeCluster("good", "wrong", "missing-secret")
     cluster.logs[pod_of("wrong")] = WRONG_PASSWORD
