@@ -1,8 +1,9 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs the engine inside a testbed and ends it by SIGKILL after its n-th write.
+"""Runs the engine inside a testbed, many times at once, and ends some of the runs by SIGKILL after their n-th write.
 
-Arguments: n, the namespace, and the module's options as JSON.
+As a program, it takes the namespace and the user that it must be as arguments, and reads the runs as JSON from standard
+input. Each is a process of its own, forked when everything is loaded already. It writes how they have ended, as JSON.
 """
 
 from __future__ import annotations
@@ -10,53 +11,160 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
+from functools import partial
+from pathlib import Path
 from typing import Any
 
-from ansible_collections.kubernetes.core.plugins.module_utils.k8s.client import get_api_client
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._argspec import database, registry
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._cluster import Cluster
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.model import Object
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.params import registry_from
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.plan import Change
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.removal import Confirmed
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._engine import (
-    Outcome,
-    Run,
-    ensure_absent,
-    ensure_present,
-)
+from testbed.bed import Testbed
+
+__all__ = ["Ended", "Wanted", "run_all"]
+
+COLLECTIONS = Path(__file__).resolve().parents[2] / ".venv" / "collections"
+Tell = Callable[[str], object]
+"""Takes a line from a run."""
+AT_ONCE = 9
+"""With many more, a machine of two cores is so busy that the operator counts as one that does not run."""
+SECONDS = 180.0
+"""Until a registry must be ready or gone, with many at once."""
 
 
-class CutCluster(Cluster):
-    """The API server, up to a certain write, which is stored."""
+@dataclass(frozen=True)
+class Wanted:
+    """A run."""
 
-    def __init__(self, client: Any, writes: int) -> None:
-        super().__init__(client)
-        self._left = writes
+    options: dict[str, Any]
+    """Of the module model_registry."""
+    cut: int = 0
+    """After which write it is killed; 0 lets it come to its end."""
+    kubeconfig: str | None = None
+    """By which it reaches the API server, where that is not the user's own way."""
 
-    def write(self, change: Change, dry_run: bool) -> Object:
-        answer = super().write(change, dry_run)
-        self._left -= 1
-        if self._left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return answer
+
+@dataclass
+class Ended:
+    """How it has ended."""
+
+    status: int
+    """Of the process: 0, or the negative number of the signal that has ended it."""
+    writes: list[str] = field(default_factory=list)
+    """Action and kind of each write that was stored, in order."""
+    error: str = ""
+
+
+def run_all(bed: Testbed, runs: Iterable[Wanted], user: str = "registry-admin") -> list[Ended]:
+    """All of them at the same time."""
+    done = subprocess.run(
+        bed.command([sys.executable, __file__, bed.flavour.registries_namespace, user]),
+        env={**bed.environment(user), "PYTHONPATH": str(COLLECTIONS)},
+        input=json.dumps([asdict(run) for run in runs]),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return [Ended(**one) for one in json.loads(done.stdout)]
+
+
+def _apart(work: Callable[[Tell], None]) -> tuple[int, int]:
+    """Do it in a process of its own, which is given how to tell a line; gives its number, and where its lines come."""
+    ours, theirs = os.pipe()
+    pid = os.fork()
+    if pid:
+        os.close(theirs)
+        return pid, ours
+    status = 1
+    try:
+        os.close(ours)
+        work(lambda line: os.write(theirs, f"{line}\n".encode()))
+        status = 0
+    except BaseException:
+        os.write(theirs, f"error {json.dumps(traceback.format_exc())}\n".encode())
+    finally:
+        os._exit(status)
+
+
+def _end(process: tuple[int, int]) -> Ended:
+    pid, lines = process
+    with os.fdopen(lines) as source:
+        told = source.read().splitlines()
+    ended = Ended(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+    for line in told:
+        if line.startswith("error "):
+            ended.error = json.loads(line.removeprefix("error "))
+        else:
+            ended.writes.append(line)
+    return ended
+
+
+def _filled(given: dict[str, Any], spec: dict[str, Any]) -> dict[str, Any]:
+    """The options as a module has them: those that are not given are there, too."""
+    filled = {name: given.get(name, one.get("default")) for name, one in spec.items()}
+    for name, one in spec.items():
+        if "options" in one and filled[name] is not None:
+            filled[name] = _filled(filled[name], one["options"])
+    return filled
 
 
 def main() -> None:
-    """Exit status 0 when it had no such write."""
-    writes, namespace, text = sys.argv[1:]
-    given = json.loads(text)
-    options = {**dict.fromkeys(registry()), **given}
-    if options["database"]:
-        options["database"] = {**dict.fromkeys(database()), **options["database"]}
-    run = Run(CutCluster(get_api_client(), int(writes)), namespace, check_mode=False, timeout=60)
-    wanted = registry_from(options, datetime.now(timezone.utc))
-    if given.get("state") == "absent":
-        ensure_absent(run, wanted.name, Confirmed(), Outcome())
-    else:
-        ensure_present(run, wanted, Outcome())
+    """Run what standard input says."""
+    from ansible_collections.kubernetes.core.plugins.module_utils.k8s.client import get_api_client
+    from ansible_collections.opendatahub.model_registry.plugins.module_utils._argspec import registry
+    from ansible_collections.opendatahub.model_registry.plugins.module_utils._cluster import Cluster
+    from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.model import Object
+    from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.params import registry_from
+    from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.plan import Change
+    from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.removal import Confirmed
+    from ansible_collections.opendatahub.model_registry.plugins.module_utils._engine import (
+        Outcome,
+        Run,
+        ensure_absent,
+        ensure_present,
+    )
+    from identity import expect_user
+
+    class CutCluster(Cluster):
+        """The API server, up to a certain write, which is stored."""
+
+        def __init__(self, kubeconfig: str | None, cut: int, tell: Tell) -> None:
+            super().__init__(get_api_client(**({"kubeconfig": kubeconfig} if kubeconfig else {})))
+            self._left, self._tell, self._lock = cut, tell, threading.Lock()
+
+        def write(self, change: Change, dry_run: bool) -> Object:
+            answer = super().write(change, dry_run)
+            with self._lock:
+                self._tell(f"{change.action} {change.kind}")
+                self._left -= 1
+                if self._left == 0:
+                    os.kill(os.getpid(), signal.SIGKILL)
+            return answer
+
+    namespace, user = sys.argv[1:]
+
+    def run(one: Wanted, tell: Tell) -> None:
+        options = _filled(one.options, registry())
+        place = Run(CutCluster(one.kubeconfig, one.cut, tell), namespace, check_mode=False, timeout=SECONDS)
+        wanted = registry_from(options, datetime.now(timezone.utc))
+        if one.options.get("state") == "absent":
+            ensure_absent(place, wanted.name, Confirmed(), Outcome())
+        else:
+            ensure_present(place, wanted, Outcome())
+
+    # In a process of its own, too: what a client learns of itself stays with its process.
+    identity = _end(_apart(lambda tell: expect_user(CutCluster(None, 0, tell), user)))
+    assert identity.status == 0, identity.error
+    wanted = [Wanted(**one) for one in json.load(sys.stdin)]
+    ended: list[Ended] = []
+    for begin in range(0, len(wanted), AT_ONCE):
+        started = [_apart(partial(run, one)) for one in wanted[begin : begin + AT_ONCE]]
+        ended += map(_end, started)
+    print(json.dumps([asdict(one) for one in ended]))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ import subprocess
 import sys
 from base64 import b64encode
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.client import HTTPSConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -84,6 +84,7 @@ class _Proxy(ThreadingHTTPServer):
 
 class _Request(BaseHTTPRequestHandler):
     server: _Proxy
+    protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -98,12 +99,16 @@ class _Request(BaseHTTPRequestHandler):
                 return
         self.send_response_only(answer.status, answer.reason)
         for name, value in answer.getheaders():
-            if name.lower() not in ("transfer-encoding", "connection"):
+            if name.lower() not in ("transfer-encoding", "content-length", "connection"):
                 self.send_header(name, value)
+        # As the API server sends a watch: without chunks, the client would wait for the end of all.
+        self.send_header("Transfer-Encoding", "chunked")
         self.send_header("Connection", "close")
         self.end_headers()
-        while chunk := answer.read1():
-            self.wfile.write(chunk)
+        with suppress(OSError):  # a client that has seen enough of a watch hangs up
+            while chunk := answer.read1():
+                self.wfile.write(b"%x\r\n%s\r\n" % (len(chunk), chunk))
+            self.wfile.write(b"0\r\n\r\n")
 
     do_POST = do_PATCH = do_DELETE = do_GET  # noqa: N815
 

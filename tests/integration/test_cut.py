@@ -1,81 +1,251 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A run that is cut after any one of its writes is finished by the next: the same final state, nothing doubled."""
+"""A run that is cut after any one of its writes is finished by the next: the same final state, nothing doubled.
+
+The database server takes TLS, so that an uploaded certificate authority is among what is written. How many writes there
+are to be cut after, a run without a cut says. All runs of a job are made at the same time, on registries of their own.
+"""
 
 from __future__ import annotations
 
+import base64
 import json
-import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from plays import ROOT, play, task
+import trustme
+from cut import Ended, Wanted, run_all
+from plays import mysql
 from registries import Registries
 from resetter import resetting
 from testbed.bed import Testbed
+from testbed_fixtures import Servers
 
 Options = dict[str, Any]
-HOST = "mysql-80.databases.svc.cluster.local"
-DATABASE = {"type": "mysql", "host": HOST, "name": "cutrun", "username": "cutrun", "password": "cutrun-password"}
-CREATE: Options = {"name": "cutrun", "display_name": "Cut", "database": DATABASE}
-EDIT: Options = {"name": "cutrun", "description": "edited"}
-ROTATE: Options = {"name": "cutrun", "database": {"password": "another one"}}
-DELETE: Options = {"name": "cutrun", "state": "absent"}
-WRITES = {"create": (CREATE, 2), "edit": (EDIT, 1), "rotate": (ROTATE, 3), "delete": (DELETE, 2)}
+SERVER = "mariadb-cut"
+HOST = f"{SERVER}.databases.svc.cluster.local"
+AUTHORITY = trustme.CA()
+PEM = AUTHORITY.cert_pem.bytes().decode()
+RENEWED = PEM + trustme.CA().cert_pem.bytes().decode()
+RBAC = "rbac.authorization.k8s.io"
+NEW_PASSWORD = "another one"
+RESTARTED = "kubectl.kubernetes.io/restartedAt"
 
 
-def state(registries: Registries) -> Options:
-    """All that is left of a registry's own, without what time and chance write."""
-    registry = registries.get("cutrun")
-    secrets = registries.api.list("v1", "Secret", registries.namespace)
-    return {
-        "spec": registry and registry["spec"],
-        "annotations": registry and registry["metadata"].get("annotations"),
-        "secrets": {
-            secret["metadata"]["name"]: (secret["data"], secret["metadata"].get("annotations"))
-            for secret in secrets
-            if secret["metadata"]["name"].startswith("cutrun-db")
+@pytest.fixture(scope="module", autouse=True)
+def server(servers: Servers) -> None:
+    """A MariaDB that offers TLS with a certificate of AUTHORITY."""
+    leaf = AUTHORITY.issue_cert(HOST)
+    files = {"tls.crt": leaf.cert_chain_pems[0].bytes(), "tls.key": leaf.private_key_pem.bytes()}
+    options = ["--ssl-cert=/etc/testbed/tls.crt", "--ssl-key=/etc/testbed/tls.key"]
+    servers("mariadb-10.11", name=SERVER, options=options, files=files)
+
+
+def creation(name: str) -> Options:
+    options = mysql(name, host=HOST, password=f"{name}-password", tls={"ca_pem": PEM})
+    return {**options, "display_name": "Cut"}
+
+
+def deletion(name: str) -> Options:
+    return {"name": name, "state": "absent"}
+
+
+def new_password(registries: Registries, name: str) -> None:
+    """As the database's administrator does before the registry is told."""
+    registries.sql(f"ALTER USER '{name}'@'%' IDENTIFIED BY '{NEW_PASSWORD}'", service=SERVER)
+
+
+def own_secret(registries: Registries, name: str) -> None:
+    """A Secret of the user's."""
+    registries.make_secret(name)
+
+
+def grants(registries: Registries, name: str) -> None:
+    """One as the dashboard makes it, which goes with the registry, and one made by hand, which the run has to delete."""
+    registry = registries.get(name)
+    assert registry
+    owner = {"apiVersion": registry["apiVersion"], "kind": registry["kind"], "name": name}
+    for binding, owners in (
+        (f"{name}-dashboard", [{**owner, "uid": registry["metadata"]["uid"]}]),
+        (f"{name}-by-hand", []),
+    ):
+        meta = {"name": binding, "namespace": registries.namespace, "ownerReferences": owners}
+        ref = {"apiGroup": RBAC, "kind": "Role", "name": f"registry-user-{name}"}
+        people = [{"apiGroup": RBAC, "kind": "User", "name": user} for user in ("ann", "bob")]
+        body = {"apiVersion": f"{RBAC}/v1", "kind": "RoleBinding", "metadata": meta}
+        registries.api.create({**body, "roleRef": ref, "subjects": people})
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is done to a registry, and which writes that takes."""
+
+    options: Callable[[str], Options]
+    writes: list[str]
+    arrange: Callable[[Registries, str], None] | None = None
+    """What somebody else does beforehand."""
+    created: bool = True
+    """Whether the registry is there beforehand."""
+
+
+JOBS = {
+    "create": Job(creation, ["create ConfigMap", "create Secret", "create ModelRegistry"], created=False),
+    "edit": Job(lambda name: {"name": name, "description": "edited"}, ["patch ModelRegistry"]),
+    "rotate": Job(
+        lambda name: {"name": name, "database": {"password": NEW_PASSWORD}},
+        ["patch Secret", "restart Deployment", "patch Secret"],
+        new_password,
+    ),
+    "both": Job(
+        lambda name: {"name": name, "description": "edited", "database": {"password": NEW_PASSWORD}},
+        ["patch Secret", "patch ModelRegistry", "restart Deployment", "patch Secret"],
+        new_password,
+    ),
+    "renew": Job(
+        lambda name: {"name": name, "database": {"tls": {"ca_pem": RENEWED}}},
+        ["patch ConfigMap", "restart Deployment", "patch ConfigMap"],
+    ),
+    "move": Job(
+        lambda name: {
+            "name": name,
+            "database": {"password_secret": {"name": f"{name}-db", "key": "database-password"}},
         },
+        ["patch ModelRegistry", "delete Secret", "patch ModelRegistry"],
+        own_secret,
+    ),
+    "delete": Job(
+        deletion,
+        ["delete ModelRegistry", "delete ConfigMap", "delete RoleBinding", "delete Secret"],
+        grants,
+    ),
+}
+
+
+@pytest.fixture
+def prepare(registries: Registries) -> Iterator[Callable[[Job, list[str]], None]]:
+    """Makes registries from which a job starts, and removes them after the test."""
+    made: list[str] = []
+
+    def prepare_registries(job: Job, names: list[str]) -> None:
+        made.extend(names)
+        for name in names:
+            registries.make_database(name, service=SERVER)
+        if job.created:
+            good(run_all(registries.bed, [Wanted(creation(name)) for name in names]))
+        for name in names:
+            if job.arrange:
+                job.arrange(registries, name)
+
+    yield prepare_registries
+    good(run_all(registries.bed, [Wanted(deletion(name)) for name in made]))
+    for name in made:
+        registries.api.delete("v1", "Secret", f"{name}-db", registries.namespace)
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_cut(
+    bed: Testbed, registries: Registries, tmp_path: Path, prepare: Callable[[Job, list[str]], None], job: str
+) -> None:
+    """After each write by SIGKILL, and by a reset of the connection before its answer; then the same run again."""
+    what, whole = JOBS[job], f"cut-{job}-whole"
+    numbers = range(1, len(what.writes) + 1)
+    killed, reset = ([f"cut-{job}-{way}{number}" for number in numbers] for way in ("kill", "reset"))
+    prepare(what, [whole, *killed, *reset])
+    before = {name: pods(registries, name) for name in (whole, *killed, *reset)}
+    (uncut,) = good(run_all(bed, [Wanted(what.options(whole))]))
+    # Those of one layer are made at the same time. There is no write after the last, so none is left out below.
+    assert sorted(uncut.writes) == sorted(what.writes)
+
+    with ExitStack() as stack:
+        proxies = [stack.enter_context(resetting(bed, folder(tmp_path, number), number)) for number in numbers]
+        runs = [Wanted(what.options(name), cut=number) for name, number in zip(killed, numbers, strict=True)]
+        for name, proxy in zip(reset, proxies, strict=True):
+            runs.append(Wanted(what.options(name), kubeconfig=str(proxy.kubeconfig)))
+        ended = run_all(bed, runs)
+        lost = [proxy.reset() for proxy in proxies]
+    assert [one.status for one in ended[: len(killed)]] == [-9] * len(killed), ended
+    assert [len(one) for one in lost] == [1] * len(reset), (lost, ended)
+
+    finished = good(run_all(bed, [Wanted(what.options(name)) for name in (*killed, *reset)]))
+    assert not good(run_all(bed, [Wanted(what.options(whole))]))[0].writes
+    expected = settled(registries, whole, before[whole])
+    for name, one in zip((*killed, *reset), finished, strict=True):
+        assert settled(registries, name, before[name]) == expected, (name, one)
+
+
+def good(ended: list[Ended]) -> list[Ended]:
+    """The runs, if all of them have come to a good end."""
+    assert not any(one.status for one in ended), [one for one in ended if one.status]
+    return ended
+
+
+def folder(parent: Path, number: int) -> Path:
+    made = parent / str(number)
+    made.mkdir()
+    return made
+
+
+def pods(registries: Registries, name: str) -> set[str]:
+    """Which pods a registry has."""
+    return {pod["metadata"]["uid"] for pod in registries.pods(name)}
+
+
+def settled(registries: Registries, name: str, before: set[str]) -> Options:
+    """The state once the pods and the objects that the cluster collects are gone."""
+    bed = registries.bed
+    bed.until(f"{name}: old pods are gone", lambda: len(registries.pods(name)) == bool(registries.get(name)))
+    if registries.get(name) is None:
+        bed.until(f"{name}: all is collected", lambda: not any(state(registries, name, before).values()))
+    return state(registries, name, before)
+
+
+def state(registries: Registries, name: str, before: set[str]) -> Options:
+    """All that is left of a registry, under a name that is the same for all, without what time and chance write.
+
+    before: the pods that it had; a run that has to restart it leaves another.
+    """
+    registry, deployment = registries.get(name), listed(registries, "apps/v1", "Deployment", name)
+    found = {
+        "registry": registry and {"spec": registry["spec"], "annotations": registry["metadata"].get("annotations")},
+        "secrets": {one["metadata"]["name"]: stored(one) for one in listed(registries, "v1", "Secret", name)},
+        "config maps": {one["metadata"]["name"]: stored(one) for one in listed(registries, "v1", "ConfigMap", name)},
+        "bindings": {
+            one["metadata"]["name"]: [one["roleRef"], one["subjects"], one["metadata"].get("labels")]
+            for one in registries.api.list(f"{RBAC}/v1", "RoleBinding", registries.namespace)
+            if one["roleRef"]["name"] == f"registry-user-{name}"
+        },
+        "templates": [without_time(one["spec"]["template"]) for one in deployment],
+        "ready": [one["status"].get("availableReplicas") for one in deployment],
+        "new pods": len(pods(registries, name) - before),
     }
+    text = json.dumps(found).replace(name, "NAME").replace(registry["metadata"]["uid"] if registry else name, "UID")
+    common: Options = json.loads(text)
+    return common
 
 
-def prepare(bed: Testbed, registries: Registries, job: str) -> None:
-    """The state from which the job starts."""
-    play(bed, task(**DELETE))
-    registries.make_database("cutrun")
-    if job != "create":
-        assert not play(bed, task(**CREATE)).result["failed"]
-    if job == "rotate":
-        registries.sql("ALTER USER 'cutrun'@'%' IDENTIFIED BY 'another one'")
+def listed(registries: Registries, version: str, kind: str, name: str) -> list[Options]:
+    """The registry's own objects of a kind, by their names."""
+    items = registries.api.list(version, kind, registries.namespace)
+    return [one for one in items if f"{one['metadata']['name']}-".startswith(f"{name}-")]
 
 
-@pytest.mark.parametrize(("job", "write"), [(job, n + 1) for job, (_, count) in WRITES.items() for n in range(count)])
-def test_cut(bed: Testbed, registries: Registries, tmp_path: Path, job: str, write: int) -> None:
-    options = WRITES[job][0]
-    prepare(bed, registries, job)
-    assert not play(bed, task(**options)).result["failed"]
-    expected = state(registries)
-    for cut in (killed, reset):
-        prepare(bed, registries, job)
-        cut(bed, registries, options, write, tmp_path)
-        finished = play(bed, task(**options))
-        assert not finished.result["failed"], finished.output
-        assert state(registries) == expected, cut.__name__
+def stored(item: Options) -> Options:
+    """What a Secret or ConfigMap holds, in clear."""
+    data = item.get("data") or {}
+    if "type" in item:
+        data = {key: base64.b64decode(value).decode() for key, value in data.items()}
+    # The certificate of the operator's proxy, each with a key of its own.
+    data = {key: key if key in ("tls.crt", "tls.key") else value for key, value in data.items()}
+    meta = item["metadata"]
+    return {"data": data, "labels": meta.get("labels"), "annotations": meta.get("annotations")}
 
 
-def killed(bed: Testbed, registries: Registries, options: Options, write: int, _folder: Path) -> None:
-    """SIGKILL after a write has been stored."""
-    program = str(Path(__file__).with_name("cut.py"))
-    command = [sys.executable, program, str(write), registries.namespace, json.dumps(options)]
-    path = f"PYTHONPATH={ROOT / '.venv' / 'collections'}"
-    done = bed.run(["env", path, *command], user="registry-admin", capture_output=True, check=False)
-    assert done.returncode == -9, done.stderr
-
-
-def reset(bed: Testbed, _registries: Registries, options: Options, write: int, folder: Path) -> None:
-    """The connection ends by RST after a write has been stored, before its answer comes."""
-    with resetting(bed, folder, write) as proxy:
-        played = play(bed, task(**options, kubeconfig=str(proxy.kubeconfig)))
-        told = proxy.reset()
-    assert len(told) == 1, (told, played.output)
+def without_time(template: Options) -> Options:
+    """A pod template; that its pods were restarted counts, and not when."""
+    meta = template["metadata"]
+    annotations = {key: key == RESTARTED or value for key, value in (meta.get("annotations") or {}).items()}
+    return {**template, "metadata": {**meta, "annotations": annotations}}
