@@ -178,8 +178,9 @@ def test_deletion_that_nobody_waits_for(bed: Testbed, registries: Registries) ->
     """What was made for the registry stays as long as a finalizer holds the registry, and goes with a later run."""
     registries.make_database("held")
     succeeded(play(bed, task(**mysql("held"), wait=False)))
-    body = {"apiVersion": registries.version, "kind": "ModelRegistry", "metadata": {"namespace": registries.namespace}}
-    body["metadata"].update(name="held", finalizers=["example.com/hold", "modelregistry.opendatahub.io/finalizer"])
+    held = ["example.com/hold", "modelregistry.opendatahub.io/finalizer"]
+    meta: Options = {"name": "held", "namespace": registries.namespace, "finalizers": held}
+    body: Options = {"apiVersion": registries.version, "kind": "ModelRegistry", "metadata": meta}
     registries.api.patch(body)
     leave: Options = {"name": "held", "state": "absent", "wait": False}
     predicted = succeeded(play(bed, task(**leave, check_mode=True)))
@@ -189,7 +190,7 @@ def test_deletion_that_nobody_waits_for(bed: Testbed, registries: Registries) ->
     assert any("Left until the registry is gone: Secret held-db-password." in text for text in left.result["warnings"])
     again = succeeded(play(bed, task(**leave)))
     assert not again.writes and secret(registries, "held-db-password")
-    body["metadata"]["finalizers"] = []
+    meta["finalizers"] = []
     registries.api.patch(body)
     bed.until("it is gone", lambda: registries.get("held") is None)
     gone = succeeded(play(bed, task(**leave)))

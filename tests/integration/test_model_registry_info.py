@@ -236,7 +236,8 @@ def test_who_can_use_a_registry(bed: Testbed, registries: Registries, others: Ot
         "members": ["alice", "bob"],
     }
 
-    listed = play(bed, task(INFO, name="info-who"), task(INFO, name="info-who", access="none"))
+    here = {"name": "info-who", "namespace": registries.namespace}
+    listed = play(bed, task(INFO, **here), task(INFO, **here, access="none"))
     ((less,), (nothing,)) = (result["registries"] for result in listed.results)
     unseen = {"User alice: info-who-users", "User bob: info-who-users", "User info-viewer: info-viewers"}
     assert set(lines(found)) - set(lines(less)) == unseen and less["permissions"]["members"] is None

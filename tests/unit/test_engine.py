@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 from ansible_collections.opendatahub.model_registry.plugins.module_utils import _engine
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._cluster import Cluster
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._cluster import Cluster, Listed
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.errors import (
     Conflict,
     Forbidden,
@@ -28,6 +28,7 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._observ
 from fake_permissions import NAMESPACE, FakeCluster
 
 Object = dict[str, Any]
+Writes = list[tuple[str, str, str]]
 PENDING = "ansible.opendatahub.io/restart-pending"
 RESTARTED = "kubectl.kubernetes.io/restartedAt"
 ROTATED = Registry("demo", database=Database(password="new"))
@@ -54,11 +55,11 @@ class EngineCluster(FakeCluster):
         self._refuse(("get", kind))
         return super().get(kind, namespace, name)
 
-    def list(self, kind: str, namespace: str | None = None, **_query: str) -> tuple[list[Object], str]:
+    def list(self, kind: str, _namespace: str | None = None, **_query: str) -> Listed:
         self._refuse(("list", kind))
-        self._refuse((kind, str(namespace)))
-        items, revision = super().list(kind, namespace)
-        return [item for item in items if namespace in (None, item["metadata"].get("namespace", namespace))], revision
+        self._refuse((kind, str(_namespace)))
+        items, revision = super().list(kind, _namespace)
+        return [item for item in items if _namespace in (None, item["metadata"].get("namespace", _namespace))], revision
 
     def write(self, change: Change, dry_run: bool) -> Object:
         turn = self.writes.count((change.action, change.kind, change.name)) + 1
@@ -70,7 +71,7 @@ class EngineCluster(FakeCluster):
         return answer
 
     @property
-    def writes(self) -> list[tuple[str, str, str]]:
+    def writes(self) -> Writes:
         return [request for request in self.requests if request[0] in ("create", "patch", "delete", "restart")]
 
     def _refuse(self, what: tuple[str, str]) -> None:
@@ -127,7 +128,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     for wait, state in (("wait_until_ready", READY), ("wait_until_gone", GONE)):
         verdict = {"demo": Verdict(state, state, "")}
         monkeypatch.setattr(_engine, wait, lambda *_, verdict=verdict: verdict)
-    monkeypatch.setattr(_engine.time, "sleep", found.append)
+    monkeypatch.setattr("time.sleep", found.append)
     return found
 
 
