@@ -9,7 +9,10 @@ import ssl
 import time
 import traceback
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from email.utils import parsedate_to_datetime
 from typing import Any, Callable
 from urllib.parse import quote
 
@@ -79,6 +82,8 @@ class Cluster:
         self._client = client.client
         self._sleep = sleep
         self._served: tuple[str, ...] | None = None
+        self.ahead: timedelta | None = None
+        """How far the API server's clock is ahead of this machine's, by the Date of its answers; None before the first."""
         # urllib3 would repeat GET and DELETE by itself, without a word, and never POST and PATCH.
         self._client.client.rest_client.pool_manager.connection_pool_kw["retries"] = False
 
@@ -294,7 +299,14 @@ class Cluster:
         if not request.stream:
             # Until the whole answer is read, its connection is not free for the next request. It is kept as .data.
             response.read(cache_content=True)
+        self._learn_time(response.headers.get("Date"))
         return response
+
+    def _learn_time(self, date: str | None) -> None:
+        """Keep what is known of the server's clock. A Date has whole seconds: the largest difference is the nearest."""
+        with suppress(TypeError, ValueError):
+            ahead = parsedate_to_datetime(date or "") - datetime.now(timezone.utc)
+            self.ahead = ahead if self.ahead is None else max(self.ahead, ahead)
 
 
 def connected(authentication: Mapping[str, Any]) -> Cluster:

@@ -93,14 +93,16 @@ class Investigation:
         return {name: judge(self._evidence(snapshot, name, stuck[name], logs)) for name in names}
 
     def now(self) -> datetime:
-        """The cluster's time: what its newest timestamp says, plus what has gone by here since.
+        """The cluster's time: what its answers say, or its newest timestamp and what has gone by here since.
 
-        It is never ahead of the cluster's clock by more than this machine's may be, so that no patience is cut short.
+        Where neither is known, it is not ahead of the cluster's clock unless this machine's is by more than is believed:
+        no patience is cut short.
         """
         learnt = (
             datetime.fromtimestamp(self._offset + self._clock.monotonic(), timezone.utc) if self._offset > 0 else None
         )
-        here = self._clock.wall() - LARGEST_SKEW
+        ahead = self._cluster.ahead
+        here = self._clock.wall() + (-LARGEST_SKEW if ahead is None else ahead)
         return max(learnt, here) if learnt else here
 
     def _learn_time(self, snapshot: Snapshot) -> None:

@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timedelta, timezone
+from email.utils import format_datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -39,8 +41,9 @@ SECRET = {
 class FakeResponse:
     """An answer that has to be read before its connection is free."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, date: str = "") -> None:
         self._unread = data
+        self.headers = {"Date": date} if date else {}
         self.data: bytes | None = None
 
     def read(self, cache_content: bool) -> bytes:
@@ -62,7 +65,7 @@ class FakeClient:
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
-        return FakeResponse(json.dumps(answer).encode())
+        return answer if isinstance(answer, FakeResponse) else FakeResponse(json.dumps(answer).encode())
 
 
 def refused(status: int, message: str = "no", reason: str = "", retry_after: str | None = None) -> ApiException:
@@ -221,3 +224,16 @@ def test_the_last_words_of_a_log_are_kept() -> None:
     text = door.log("ns", "pod", "rest-container")
     assert text.endswith('Error 1045"') and len(text) == LOG_BYTES
     assert dict(fake.asked[0][2]["query_params"]) == {"container": "rest-container", "tailLines": "200"}
+
+
+def test_the_servers_clock_is_learnt_from_its_answers() -> None:
+    """The largest difference counts, since a Date has no fractions; what is no date tells nothing."""
+    now = datetime.now(timezone.utc)
+    dates = [format_datetime(now + timedelta(seconds=seconds), usegmt=True) for seconds in (90, 100, 95)]
+    door, _, _ = cluster(*(FakeResponse(b"{}", date) for date in ("soon", *dates)))
+    door.get("Pod", "ns", "p")
+    assert door.ahead is None
+    for _ in dates:
+        door.get("Pod", "ns", "p")
+    assert door.ahead is not None
+    assert timedelta(seconds=95) < door.ahead <= timedelta(seconds=100)

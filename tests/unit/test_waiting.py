@@ -11,6 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -49,6 +50,7 @@ class FakeCluster:
         self.logs: dict[str, str] = {}
         self.previous_logs: dict[str, str] = {}
         self.refused: dict[str, RegistryError] = {}
+        self.ahead: timedelta | None = None
         """By verb and kind, such as "list Pod"."""
         self.asked: Counter[str] = Counter()
         self.watches: dict[str, queue.Queue[Any]] = {}
