@@ -13,12 +13,17 @@ export ANSIBLE_COLLECTIONS_PATH := $(VENV)/collections
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-unit test-testbed test-integration test-molecule test-matrix lint sanity build testbed-up testbed-down clean
+.PHONY: help venv demo test test-unit test-testbed test-integration test-molecule test-kind test-matrix lint sanity build \
+        testbed-up testbed-down docker-engine docker-engine-stop molecule-there clean
+
+# Each stands for a role, and default for a registry's whole life. They run on one cluster.
+SCENARIOS := default create update grant preflight teardown
+MOLECULE_TEST = molecule test $(SCENARIOS:%=--scenario-name %)
 
 help: ## Show this list
 	@echo 'opendatahub.model_registry: model registries of OpenShift AI and Open Data Hub'
 	@echo
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo 'Every target makes the virtual environment that it needs. docs/contributing.md says more.'
 
@@ -29,8 +34,8 @@ venv: ## Make .venv, unless it is up to date (PYTHON=... chooses the interpreter
 demo: venv ## Show a registry's life on a real API server, in a few minutes
 	@$(PYTHON3) tests/demo/demo.py
 
-test: venv ## Run every check and test but test-integration and test-matrix, which take long
-	@$(PYTHON3) tests/tools/stages.py lint test-unit sanity test-molecule test-testbed
+test: venv ## Run every check and test, but test-kind and test-matrix
+	@$(PYTHON3) tests/tools/stages.py lint test-unit sanity test-testbed test-integration test-molecule
 
 test-unit: venv ## Run the unit tests
 	@$(PYTHON3) -m pytest tests/unit
@@ -38,12 +43,18 @@ test-unit: venv ## Run the unit tests
 test-testbed: venv ## Run the testbed's own tests: real servers, no containers
 	@$(PYTHON3) -m pytest tests/testbed/tests
 
-test-integration: venv ## Run modules and roles against real servers (about an hour)
-	@$(PYTHON3) -m pytest tests/integration
+test-integration: venv ## Run modules, roles and playbooks against real servers
+	@$(PYTHON3) -m pytest tests/integration --numprocesses 3 --dist loadfile
 
-test-molecule: venv ## Run the Molecule scenario on a testbed
+test-molecule: venv molecule-there ## Run the Molecule scenarios on a testbed
+	@$(MOLECULE_TEST)
+
+test-kind: venv molecule-there ## Run the Molecule scenarios, and those that need real pods, on a kind cluster
+	@molecule test --scenario-name kind
+	@MODEL_REGISTRY_TESTBED=kind $(MOLECULE_TEST)
+
+molecule-there:
 	@command -v molecule >/dev/null || { echo 'Molecule needs Python 3.11 or newer: make clean, then make venv PYTHON=...' >&2; exit 1; }
-	@molecule test -s default
 
 test-matrix: venv ## Run the tests on every ansible-core (MATRIX_CORES='2.16 2.21' and MATRIX_TESTS=... choose)
 	@$(PYTHON3) tests/tools/matrix.py
@@ -66,6 +77,12 @@ testbed-up: venv ## Start a testbed and leave it running
 
 testbed-down: venv ## Stop it
 	@testbed down
+
+docker-engine: venv ## Install and start a Docker engine of the project's own (Debian, root)
+	@testbed kind engine
+
+docker-engine-stop: venv ## Stop it, with all that runs on it
+	@testbed kind engine --stop
 
 clean: ## Remove what was made in the repository; the user's cache stays
 	rm -rf .venv .ansible .mypy_cache .pytest_cache .ruff_cache dist tests/output
