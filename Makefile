@@ -34,8 +34,8 @@ venv: ## Make .venv, unless it is up to date (PYTHON=... chooses the interpreter
 demo: venv ## Show a registry's life on a real API server, in a few minutes
 	@$(PYTHON3) tests/demo/demo.py
 
-test: venv ## Run every check and test, but test-kind and test-matrix
-	@$(PYTHON3) tests/tools/stages.py lint test-unit sanity test-testbed test-integration test-molecule
+test: venv ## Run every check and test, but test-integration, test-kind and test-matrix, which take long
+	@$(PYTHON3) tests/tools/stages.py lint test-unit sanity test-molecule test-testbed
 
 test-unit: venv ## Run the unit tests
 	@$(PYTHON3) -m pytest tests/unit
@@ -43,7 +43,7 @@ test-unit: venv ## Run the unit tests
 test-testbed: venv ## Run the testbed's own tests: real servers, no containers
 	@$(PYTHON3) -m pytest tests/testbed/tests
 
-test-integration: venv ## Run modules, roles and playbooks against real servers
+test-integration: venv ## Run modules, roles and playbooks against real servers (half an hour)
 	@$(PYTHON3) -m pytest tests/integration --numprocesses 3 --dist loadfile
 
 test-molecule: venv molecule-there ## Run the Molecule scenarios on a testbed
