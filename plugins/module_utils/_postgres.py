@@ -119,10 +119,11 @@ def _dirty(connection: Any) -> int | None:
 
 
 def _count(value: object) -> int:
-    found = number(str(value).lstrip("-"))
+    text = str(value)
+    found, sign = number(text.lstrip("-")), -1 if text.startswith("-") else 1
     if found is None:
         raise ValueError(value)
-    return -found if str(value).startswith("-") else found
+    return sign * found
 
 
 def _files(folder: File, credentials: Credentials) -> dict[str, str]:

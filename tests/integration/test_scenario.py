@@ -18,7 +18,7 @@ from testbed.databases import ROOT_PASSWORD
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "molecule"
 """The scenario's registry, and its database and account."""
-BEFORE = ("prepare", "converge", "side_effect")
+BEFORE = ("prepare", "converge", "side-effect")
 SEEN = "It says so, in the database's words"
 
 
@@ -45,7 +45,7 @@ def database_gone(registries: Registries) -> None:
 @pytest.mark.parametrize(
     ("steps", "fault", "red"),
     [
-        (("prepare",), None, "Ask the collection until the new pod has been turned away by the database"),
+        (("prepare",), None, SEEN),
         (BEFORE, grant_missing, SEEN),
         (BEFORE, password_stale, "Create the registry"),
         (BEFORE, not_ready, SEEN),

@@ -194,8 +194,8 @@ def grants_of(statements: Iterable[str]) -> Grants:
 
 def _read(statement: str) -> Grant | None:
     """What a statement of SHOW GRANTS says of databases; None for what is about something else, as roles and tables are."""
-    verb, _, rest = statement.partition(" ")
-    listed, _, scope = rest.partition(" ON ")
+    verb, _blank, rest = statement.partition(" ")
+    listed, _on, scope = rest.partition(" ON ")
     found = _SCOPE.match(scope)
     if verb not in ("GRANT", "REVOKE") or found is None:
         return None
