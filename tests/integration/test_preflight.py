@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import trustme
-from plays import Played, play, task
+from plays import Played, Servers, play, task
 from registries import Registries
 from testbed.bed import Testbed
 from testbed.databases import NAMESPACE, ROOT_PASSWORD
@@ -128,9 +128,9 @@ def test_operator_is_down(bed: Testbed) -> None:
         bed.start("operator")
 
 
-def test_postgres(bed: Testbed) -> None:
+def test_postgres(bed: Testbed, servers: Servers) -> None:
     """The same shape of findings, on a real server: login, database, encoding, rights on the schema."""
-    host = bed.address("postgres-16", NAMESPACE)
+    host = bed.address(servers("postgres-16"), NAMESPACE)
     bed.run([sys.executable, "-c", MAKE, host, ROOT_PASSWORD])
     base = {"type": "postgres", "host": host, "username": "looked", "password": "canary-preflight"}
     names = ("looked_latin", "looked_none")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pymysql
 import pytest
-from plays import ROOT
+from plays import ROOT, Servers
 from testbed.bed import Testbed
 from testbed.databases import NAMESPACE, ROOT_PASSWORD, connect_mysql
 
@@ -34,17 +34,19 @@ def prepare(bed: Testbed, monkeypatch: pytest.MonkeyPatch, answers: dict[str, st
 
 
 @pytest.mark.parametrize(
-    ("service", "plugin"),
+    ("server", "plugin"),
     [
-        ("mysql-80", "caching_sha2_password"),
+        ("mysql-8.0", "caching_sha2_password"),
         ("mysql-9", "caching_sha2_password"),
-        ("mysql-57", "mysql_native_password"),
-        ("mariadb-1011", "mysql_native_password"),
+        ("mysql-5.7", "mysql_native_password"),
+        ("mariadb-10.11", "mysql_native_password"),
     ],
 )
-def test_prepared_once(bed: Testbed, monkeypatch: pytest.MonkeyPatch, service: str, plugin: str) -> None:
+def test_prepared_once(
+    bed: Testbed, servers: Servers, monkeypatch: pytest.MonkeyPatch, server: str, plugin: str
+) -> None:
     """Check mode stores nothing; a run makes what a registry needs and no more; a second one changes nothing."""
-    name = "pre_pared"
+    name, service = "pre_pared", servers(server)
     answers = {"database_host": bed.address(service, NAMESPACE), "database_name": name, "database_username": "prepared"}
     with connect_mysql(bed, service) as root, root.cursor() as cursor:
         # A testbed that goes on after the tests has them already.
@@ -75,11 +77,15 @@ def test_prepared_once(bed: Testbed, monkeypatch: pytest.MonkeyPatch, service: s
     assert changed == 0, output
 
 
-@pytest.mark.parametrize("service", ["mysql-80", "mariadb-1011"])
-def test_an_account_that_is_there_is_altered(bed: Testbed, monkeypatch: pytest.MonkeyPatch, service: str) -> None:
+@pytest.mark.parametrize(
+    ("server", "by"),
+    [("mysql-8.0", "IDENTIFIED WITH sha256_password BY 'old'"), ("mariadb-10.11", "IDENTIFIED BY 'old'")],
+)
+def test_an_account_that_is_there_is_altered(
+    bed: Testbed, servers: Servers, monkeypatch: pytest.MonkeyPatch, server: str, by: str
+) -> None:
     """It gets the password, the plugin and TLS, keeps what it had been granted, and a second run changes nothing."""
-    plugin = "mysql_native_password"
-    by = {"mysql-80": "IDENTIFIED WITH sha256_password BY 'old'", "mariadb-1011": "IDENTIFIED BY 'old'"}[service]
+    plugin, service = "mysql_native_password", servers(server)
     with connect_mysql(bed, service) as root, root.cursor() as cursor:
         for statement in (
             "DROP DATABASE IF EXISTS prealtered",

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from registries import Registries
-from testbed.bed import Testbed
+from testbed.bed import Testbed, TestbedError
 from testbed.databases import NAMESPACE, database, service_name
 
 __all__ = ["Servers", "Start"]
@@ -66,8 +66,16 @@ def servers(bed: Testbed) -> Servers:
 
 
 def _ready(bed: Testbed, name: str) -> bool:
-    deployment = bed.api().get("apps/v1", "Deployment", name, NAMESPACE) or {}
-    return bool(deployment.get("status", {}).get("availableReplicas"))
+    """Whether the server as it was asked for last serves, not one that it takes the place of."""
+    deployment = bed.api().get("apps/v1", "Deployment", name, NAMESPACE)
+    status = deployment["status"] if deployment else {}
+    is_new = deployment is not None and status.get("observedGeneration") == deployment["metadata"]["generation"]
+    if not is_new or not status.get("updatedReplicas") == status.get("availableReplicas") == 1:
+        return False
+    try:
+        return bool(bed.address(name, NAMESPACE))
+    except TestbedError:
+        return False
 
 
 @pytest.fixture
