@@ -28,19 +28,6 @@ attributes:
       - When run twice in a row outside check mode, with the same arguments, the second invocation indicates no change.
     details:
       - A second run sends no write request.
-  async:
-    support: partial
-    description:
-      - Supports being used with the C(async) keyword.
-    details:
-      - Not with a O(kubeconfig) that is encrypted with Ansible Vault, and not in check mode, as with all modules.
-  platform:
-    support: full
-    platforms: kubernetes
-    description:
-      - Target platforms of the module.
-    details:
-      - It runs where the Kubernetes API can be reached, mostly on the controller.
 """
 
     INFO = r"""
@@ -59,6 +46,10 @@ attributes:
     support: full
     description:
       - When run twice in a row outside check mode, with the same arguments, the second invocation indicates no change.
+"""
+
+    COMMON = r"""
+attributes:
   async:
     support: partial
     description:
@@ -72,10 +63,6 @@ attributes:
       - Target platforms of the module.
     details:
       - It runs where the Kubernetes API can be reached, mostly on the controller.
-"""
-
-    ACTIONGROUP = r"""
-attributes:
   action_group:
     support: full
     membership: [opendatahub.model_registry.all]

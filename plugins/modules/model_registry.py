@@ -21,7 +21,7 @@ description:
 extends_documentation_fragment:
   - kubernetes.core.k8s_auth_options
   - opendatahub.model_registry.attributes
-  - opendatahub.model_registry.attributes.actiongroup
+  - opendatahub.model_registry.attributes.common
   - opendatahub.model_registry.database
   - opendatahub.model_registry.namespace
   - opendatahub.model_registry.wait

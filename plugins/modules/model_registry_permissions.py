@@ -23,7 +23,7 @@ description:
 extends_documentation_fragment:
   - kubernetes.core.k8s_auth_options
   - opendatahub.model_registry.attributes
-  - opendatahub.model_registry.attributes.actiongroup
+  - opendatahub.model_registry.attributes.common
   - opendatahub.model_registry.namespace
 options:
   registry:

@@ -21,31 +21,14 @@ description:
   - Fails where a blocker is found, see O(fail_on).
 extends_documentation_fragment:
   - kubernetes.core.k8s_auth_options
-  - opendatahub.model_registry.attributes.actiongroup
+  - opendatahub.model_registry.attributes.info
+  - opendatahub.model_registry.attributes.common
   - opendatahub.model_registry.namespace
   - opendatahub.model_registry.database
 attributes:
   check_mode:
-    support: full
-    description:
-      - Can run in C(check_mode) and return changed status prediction without modifying target.
     details:
       - It changes nothing in either mode. No relay is made in check mode, so O(via=relay) checks nothing there and says so.
-  diff_mode:
-    support: N/A
-    description:
-      - Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
-  idempotent:
-    support: full
-    description:
-      - When run twice in a row outside check mode, with the same arguments, the second invocation indicates no change.
-  platform:
-    support: full
-    platforms: kubernetes
-    description:
-      - Target platforms of the module.
-    details:
-      - It runs where the Kubernetes API can be reached, mostly on the controller.
 options:
   registry:
     description:
