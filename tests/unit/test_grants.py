@@ -326,6 +326,16 @@ def test_adopt_folds_them() -> None:
     assert len(outcome.warnings) == 1
 
 
+def test_adopt_keeps_a_subject_once() -> None:
+    """Also where it is there twice in its own binding, beside another one that stays."""
+    cluster = cluster_with(binding(binding_name("demo", BOB), ANN, BOB, BOB))
+    ensure(cluster, Wish("demo", frozenset({BOB}), "present", adopt=True))
+    (left,) = read_bindings(cluster.bindings(), "demo")
+    assert left.grants == (ANN, BOB)
+    ensure(cluster, Wish("demo", frozenset({BOB}), "present", adopt=True))
+    assert len(cluster.writes) == 1
+
+
 def test_others_in_a_grants_own_binding_stay() -> None:
     """Whoever has added a subject to it by hand meant it; the dashboard does not list it then."""
     cluster = cluster_with(binding(binding_name("demo", ANN), ANN, BOB))

@@ -255,7 +255,8 @@ def _repair(binding: Binding, wanted: Object, namespace: str, others: frozenset[
     kept = [one for one in binding.body.get("subjects") or () if grant_of(one) in others]
     if kept:
         stay = others | {grant_of(subject)}
-        kept = [one for one in binding.body["subjects"] if grant_of(one) in stay]
+        # Each once, also where it has been named twice.
+        kept = list({grant_of(one): one for one in binding.body["subjects"] if grant_of(one) in stay}.values())
     missing = [] if grant_of(subject) in map(grant_of, kept) else [subject]
     change = patch_of(binding.body, {"metadata": meta, "subjects": [*kept, *missing]}, namespace)
     return [change] if change else []
