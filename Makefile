@@ -44,7 +44,8 @@ test-testbed: venv ## Run the testbed's own tests: real servers, no containers
 	@$(PYTHON3) -m pytest tests/testbed/tests
 
 test-integration: venv ## Run modules, roles and playbooks against real servers (half an hour)
-	@$(PYTHON3) -m pytest tests/integration --numprocesses 3 --dist loadfile
+	@$(PYTHON3) -m pytest tests/integration -m 'not timed' --numprocesses 3 --dist loadfile
+	@$(PYTHON3) -m pytest tests/integration -m timed
 
 test-molecule: venv molecule-there ## Run the Molecule scenarios on a testbed
 	@$(MOLECULE_TEST)

@@ -157,6 +157,7 @@ SLOW: dict[str, tuple[Options, str]] = {
 }
 
 
+@pytest.mark.timed
 def test_failures_at_a_kubelets_own_pace(start: Start) -> None:
     """With the probes of a real cluster, each failure ends its task within 10 s of the first appearance of its words."""
     with start(time_factor=1) as bed:

@@ -35,22 +35,13 @@ class Waiter:
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
 
-    def begin(self, *names: str) -> None:
-        """Let it wait for these from now on."""
-        assert self._process.stdin
+    def wait_for(self, *names: str) -> Iterator[Told]:
+        """Let it wait for these from now on; what it tells, as it tells it, until all have come to an end."""
+        assert self._process.stdin and self._process.stdout
         self._process.stdin.write(" ".join(names) + "\n")
         self._process.stdin.flush()
-
-    def told(self) -> Iterator[Told]:
-        """What it tells, as it tells it, until all have come to an end."""
-        assert self._process.stdout
         for line in self._process.stdout:
             yield json.loads(line)
-
-    def wait_for(self, *names: str) -> Iterator[Told]:
-        """Both."""
-        self.begin(*names)
-        return self.told()
 
     def last(self, *names: str) -> dict[str, Told]:
         """Let it wait for these; gives the last that it tells of each."""
