@@ -13,12 +13,15 @@ export ANSIBLE_COLLECTIONS_PATH := $(VENV)/collections
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-unit test-testbed test-integration test-molecule test-kind test-matrix lint sanity build \
-        testbed-up testbed-down docker-engine docker-engine-stop molecule-there clean
+.PHONY: help venv demo test ci test-unit test-testbed test-integration test-molecule test-kind test-matrix lint sanity build \
+        testbed-up testbed-down kind-build docker-engine docker-engine-stop clean
 
-# Each stands for a role, and default for a registry's whole life. They run on one cluster.
-SCENARIOS := default create update grant preflight teardown
-MOLECULE_TEST = molecule test $(SCENARIOS:%=--scenario-name %)
+# Each stands for a role, default for a registry's whole life, and faults for what turns default red. They run on one
+# cluster, whose files are here: what a run that was cut off has left goes before the next begins.
+SCENARIOS := default create update grant preflight teardown faults
+test-molecule: export MOLECULE_EPHEMERAL_DIRECTORY := $(CURDIR)/tests/output/molecule
+test-kind: export MOLECULE_EPHEMERAL_DIRECTORY := $(CURDIR)/tests/output/kind
+MOLECULE_TEST = $(PYTHON3) tests/tools/remains.py $(MOLECULE_EPHEMERAL_DIRECTORY) molecule test
 
 help: ## Show this list
 	@echo 'opendatahub.model_registry: model registries of OpenShift AI and Open Data Hub'
@@ -34,8 +37,11 @@ venv: ## Make .venv, unless it is up to date (PYTHON=... chooses the interpreter
 demo: venv ## Show a registry's life on a real API server, in a few minutes
 	@$(PYTHON3) tests/demo/demo.py
 
-test: venv ## Run every check and test, but test-integration, test-kind and test-matrix, which take long
-	@$(PYTHON3) tests/tools/stages.py lint test-unit sanity test-molecule test-testbed
+test: venv ## Run every check and test, but test-kind and test-matrix
+	@$(PYTHON3) tests/tools/stages.py lint test-unit sanity test-molecule test-testbed test-integration
+
+ci: venv ## Run what CI runs: test, and test-kind on a Docker engine that is started where none answers
+	@$(PYTHON3) tests/tools/stages.py test docker-engine kind-build test-kind
 
 test-unit: venv ## Run the unit tests
 	@$(PYTHON3) -m pytest tests/unit
@@ -47,15 +53,25 @@ test-integration: venv ## Run modules, roles and playbooks against real servers 
 	@$(PYTHON3) -m pytest tests/integration -m 'not timed' --numprocesses 3 --dist loadfile
 	@$(PYTHON3) -m pytest tests/integration -m timed
 
-test-molecule: venv molecule-there ## Run the Molecule scenarios on a testbed
-	@$(MOLECULE_TEST)
+test-molecule: venv ## Run the Molecule scenarios on a testbed
+	@$(FRESH)
+	@$(MOLECULE_TEST) $(SCENARIOS:%=--scenario-name %)
 
-test-kind: venv molecule-there ## Run the Molecule scenarios, and those that need real pods, on a kind cluster
-	@molecule test --scenario-name kind
-	@MODEL_REGISTRY_TESTBED=kind $(MOLECULE_TEST)
+test-kind: venv ## Run the Molecule scenarios, and those that need real pods, on a kind cluster
+	@$(FRESH)
+	@$(MOLECULE_TEST) --scenario-name kind
+	@MODEL_REGISTRY_TESTBED=kind $(MOLECULE_TEST) $(SCENARIOS:%=--scenario-name %)
 
-molecule-there:
-	@command -v molecule >/dev/null || { echo 'Molecule needs Python 3.11 or newer: make clean, then make venv PYTHON=...' >&2; exit 1; }
+define FRESH
+command -v molecule >/dev/null || { echo 'Molecule needs Python 3.11 or newer: make clean, then make venv PYTHON=...' >&2; exit 1; }; \
+cd $(MOLECULE_EPHEMERAL_DIRECTORY) 2>/dev/null || exit 0; \
+if [ -d testbed ]; then testbed --state testbed down; fi; \
+if [ -d kind ]; then testbed --state kind kind down; fi; \
+rm -rf $(MOLECULE_EPHEMERAL_DIRECTORY)
+endef
+
+kind-build: venv ## Build what a kind cluster is made of, where it is not in the user's cache
+	@testbed kind build
 
 test-matrix: venv ## Run the tests on every ansible-core (MATRIX_CORES='2.16 2.21' and MATRIX_TESTS=... choose)
 	@$(PYTHON3) tests/tools/matrix.py

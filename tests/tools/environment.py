@@ -67,6 +67,7 @@ OLDEST, NEWEST = 10, 14
 """The minor versions of Python 3 that tests/requirements.txt can be installed on."""
 
 PROBE = "import sys; print('%d.%d.%d' % sys.version_info[:3], sys.executable, flush=True); import ensurepip, venv"
+SITE_PACKAGES = "import sysconfig; print(sysconfig.get_paths()['purelib'])"
 PYTHON_WANTED = f"""\
 No usable Python: one of 3.{OLDEST} to 3.{NEWEST} with the venv module is needed.
   Debian, Ubuntu:  apt install python3 python3-venv
@@ -256,6 +257,9 @@ def add_collections(python: Path) -> None:
     own = COLLECTIONS / "opendatahub" / "model_registry"
     own.parent.mkdir()
     own.symlink_to(ROOT, target_is_directory=True)
+    # Ansible looks for collections where Python looks for packages, so whatever is started from .venv finds these.
+    packages = subprocess.run([python, "-c", SITE_PACKAGES], capture_output=True, text=True, check=True).stdout.strip()
+    Path(packages, "collections.pth").write_text(f"{COLLECTIONS.parent}\n")
     print(f"  collections: kubernetes.core {version}, opendatahub.model_registry as a link")
 
 

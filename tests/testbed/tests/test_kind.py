@@ -112,6 +112,25 @@ def test_a_directory_of_somebody_elses_is_left_alone(tmp_path: Path, monkeypatch
     assert (tmp_path / "mine").exists() and "no Docker engine answers" in said[0]
 
 
+def test_a_deletion_that_was_cut_off_is_finished_by_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What says whose a state directory is goes last."""
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
+    state = tmp_path / "state"
+    (state / "logs").mkdir(parents=True)
+    (state / "kind.json").write_text(json.dumps({"name": "mine", "engine": None}))
+
+    def cut_off(_path: Path) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("testbed.kind.cluster.shutil.rmtree", cut_off)
+        with pytest.raises(KeyboardInterrupt):
+            Cluster(state).down(print)
+    assert Cluster(state).name == "mine"
+    Cluster(state).down(print)
+    assert not state.exists()
+
+
 @pytest.mark.parametrize("module", ["kind", "small"])
 def test_vet(module: str) -> None:
     result = go("vet", "./...", source=SOURCE.parent / "kind" / "programs" / module)

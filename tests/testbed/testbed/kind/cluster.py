@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ import trustme
 import yaml
 
 from testbed.api import Api, ApiError, Object
-from testbed.cache import Say
+from testbed.cache import Say, locked
 from testbed.certificates import login, write_kubeconfig, write_private
 from testbed.databases import NAMESPACE as DATABASES_NAMESPACE
 from testbed.databases import database, service_name
@@ -79,9 +80,14 @@ class Cluster:
         Raises ClusterError, EngineError, BuildError, TimeoutError; then nothing is left but the logs, beside the state.
         """
         engine = find()
-        say(f"Docker engine: {engine.host or os.environ.get('DOCKER_HOST') or 'of this machine'}")
+        say(f"Docker engine: {engine.place}")
         program = kind(say)
         supply = choose(images, engine, say)
+        self.layout.state.parent.mkdir(parents=True, exist_ok=True)
+        with locked(self._lock, lambda: say(f"another run is at work on {self.name}, waiting")):
+            self._make(engine, program, supply, say)
+
+    def _make(self, engine: Engine, program: Path, supply: Supply, say: Say) -> None:
         self._claim(engine)
         _delete(engine, self.name)
         try:
@@ -113,7 +119,7 @@ class Cluster:
         else:
             _delete(engine, self.name)
         if self._file.exists():
-            shutil.rmtree(self.layout.state)
+            self._remove()
             say(f"{self.name} is deleted")
 
     def status(self) -> Object:
@@ -138,12 +144,32 @@ class Cluster:
     def _file(self) -> Path:
         return self.layout.state / "kind.json"
 
+    @property
+    def _lock(self) -> Path:
+        """Beside the state directory, which comes and goes."""
+        return self.layout.state.with_name(f".{self.layout.state.name}.lock")
+
     def _settings(self) -> dict[str, Any]:
         try:
             found: dict[str, Any] = json.loads(self._file.read_text())
         except FileNotFoundError:
             return {}
         return found
+
+    def _write(self, settings: dict[str, Any]) -> None:
+        """Whole or not at all: a run can be cut off."""
+        unfinished = self._file.with_suffix(".unfinished")
+        unfinished.write_text(json.dumps(settings))
+        unfinished.replace(self._file)
+
+    def _remove(self) -> None:
+        """Remove the state directory, what says whose it is last."""
+        for path in self.layout.state.iterdir():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            elif path != self._file:
+                path.unlink()
+        shutil.rmtree(self.layout.state)
 
     def _claim(self, engine: Engine) -> None:
         """Take the state directory, and delete what an earlier cluster has left in it."""
@@ -152,10 +178,11 @@ class Cluster:
             raise ClusterError(f"{state} is not empty and no kind cluster's: choose another --state")
         if (earlier := self._settings()) and earlier["name"] != self.name:
             _delete(engine, earlier["name"])
-        shutil.rmtree(state, ignore_errors=True)
+        if state.exists():
+            self._remove()
         state.mkdir(parents=True, mode=0o700)
         # From here on, whoever finds the directory knows what to delete.
-        self._file.write_text(json.dumps({"name": self.name, "engine": engine.host}))
+        self._write({"name": self.name, "engine": engine.host})
 
     def _settle(self, engine: Engine, supply: Supply) -> None:
         """Write what the cluster is made of, for whoever uses it."""
@@ -171,7 +198,7 @@ class Cluster:
             "relay_command": supply.relay_command,
             "shell_image": supply.shell,
         }
-        self._file.write_text(json.dumps(settings))
+        self._write(settings)
         for folder in (self.layout.logs, self.layout.certificates, self.layout.kubeconfig("admin").parent):
             folder.mkdir(mode=0o700)
         shutil.copy(MANIFESTS / "audit-policy.yaml", self.layout.state)
@@ -301,7 +328,9 @@ class Cluster:
         if self.layout.logs.is_dir():
             kept = self.layout.state.with_name(self.layout.state.name + ".failed")
             shutil.rmtree(kept, ignore_errors=True)
-            shutil.copytree(self.layout.logs, kept)
+            # The audit log is root's, who may be somebody else.
+            with suppress(shutil.Error):
+                shutil.copytree(self.layout.logs, kept)
         self.down(lambda _: None)
 
 

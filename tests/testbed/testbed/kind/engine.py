@@ -55,9 +55,9 @@ class Engine:
         return {**os.environ, **({"DOCKER_HOST": self.host} if self.host else {})}
 
     @property
-    def is_own(self) -> bool:
-        """Whether it is the project's."""
-        return self.host == _address()
+    def place(self) -> str:
+        """Where it is, for people."""
+        return self.host or os.environ.get("DOCKER_HOST") or "the one of this machine"
 
     def docker(self, *arguments: str, stdin: IO[bytes] | None = None, check: bool = True) -> str:
         """Run the docker command and give its standard output. Raises EngineError with what it wrote."""
@@ -96,10 +96,15 @@ def find() -> Engine:
 
 
 def start(say: Say) -> Engine:
-    """The project's own engine, installed and started where it is not. Root of a Debian machine only."""
-    _require_root()
-    _install(say)
-    return _run(say)
+    """The engine that answers here, else the project's own, installed and started. Root of a Debian machine only."""
+    try:
+        engine = find()
+    except EngineError:
+        _require_root()
+        _install(say)
+        return _run(say)
+    say(f"a Docker engine answers already: {engine.place}")
+    return engine
 
 
 def stop(say: Say) -> None:
@@ -153,9 +158,11 @@ def _install(say: Say) -> None:
     if shutil.which("apt-get") is None:
         raise EngineError(f"this needs Debian: install {', '.join(wanted)} by hand")
     say(f"installing {', '.join(wanted)}")
-    # At "run level 1" a package's own service is installed and not started.
+    # At "run level 1" a package's own service is installed and not started, where that is not systemd's to decide.
     quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
-    install = ["apt-get", "install", "--quiet", "--quiet", "--yes", "--no-install-recommends", *wanted]
+    # Nothing that is there is removed for it: it may be Docker's own packages.
+    options = ["--quiet", "--quiet", "--yes", "--no-remove", "--no-install-recommends"]
+    install = ["apt-get", "install", *options, *wanted]
     # What an installation that was cut off has left is finished first.
     for command in (["dpkg", "--configure", "--pending"], ["apt-get", "update", "--quiet", "--quiet"], install):
         done = subprocess.run(command, env=quiet, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
@@ -175,6 +182,9 @@ def _run(say: Say) -> Engine:
         folder.mkdir(exist_ok=True)
         if _process() is None:
             _bridge()
+            # Of an engine that was killed: the numbers can be those of other processes today.
+            for stale in (folder / "pid", folder / "run" / "containerd" / "containerd.pid"):
+                stale.unlink(missing_ok=True)
             _launch(folder, go_build(SMALL, say) / "runc-fit")
         while reason := _refusal(engine):
             if time.monotonic() - started > STARTING:

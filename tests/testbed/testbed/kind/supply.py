@@ -93,7 +93,8 @@ def _obstacle(engine: Engine) -> str | None:
     """Why released images cannot be used; None where all of them are at hand or in a registry's reach."""
     supply = released()
     assert supply.operator is not None
-    for image in (supply.node, supply.operator["image"], *supply.databases.values()):
+    theirs = (supply.operator["image"], *supply.operator["environment"].values())
+    for image in (supply.node, *theirs, *supply.databases.values(), supply.relay, supply.shell):
         if engine.has_image(image):
             continue
         try:

@@ -1,0 +1,71 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run a command, and fail where it has left anything of a cluster behind: `remains.py FOLDER COMMAND ...`.
+
+What counts are the containers, volumes and networks of the Docker engine, network devices and mounts, processes that name
+the folder, and what lies in the folder itself, but for the notes that Molecule keeps there.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from testbed.kind.engine import Engine, EngineError, find
+
+__all__ = ["remains"]
+
+NOTES = ("inventory", "ansible.cfg", "molecule.yml", "state.yml")
+"""Molecule's own files, and none of a cluster's."""
+LISTS = (("container", "ls", "--all"), ("volume", "ls"), ("network", "ls"))
+
+
+def remains(folder: Path, engine: Engine | None) -> set[str]:
+    """All that a cluster consists of, as one line each."""
+    return {*_of_engine(engine), *_of_machine(), *_processes(folder), *_files(folder)}
+
+
+def _of_engine(engine: Engine | None) -> Iterator[str]:
+    for what in LISTS if engine else ():
+        assert engine is not None
+        yield from (f"{what[0]} {one}" for one in engine.docker(*what, "--quiet").split())
+
+
+def _of_machine() -> Iterator[str]:
+    yield from (f"network device {path.name}" for path in Path("/sys/class/net").iterdir())
+    yield from (f"mount {line.split()[4]}" for line in Path("/proc/self/mountinfo").read_text().splitlines())
+
+
+def _processes(folder: Path) -> Iterator[str]:
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().decode(errors="replace").split("\0")
+        except OSError:  # it has ended just now
+            continue
+        if str(folder) in " ".join(words) and Path(__file__).name not in " ".join(words):
+            yield f"process {path.parent.name}: {' '.join(words)[:200]}"
+
+
+def _files(folder: Path) -> Iterator[str]:
+    if folder.is_dir():
+        yield from (f"file {path}" for path in folder.iterdir() if path.name not in NOTES)
+
+
+def main() -> int:
+    """The command's exit status, or 1 where something is left."""
+    folder, command = Path(sys.argv[1]).absolute(), sys.argv[2:]
+    try:
+        engine = find()
+    except EngineError:
+        engine = None
+    before = remains(folder, engine)
+    status = subprocess.run(command, check=False).returncode
+    left = sorted(remains(folder, engine) - before)
+    print(f"left behind: {len(left)}", *left, sep="\n  ", flush=True)
+    return status or min(len(left), 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
