@@ -6,11 +6,11 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ._cluster import Cluster
-from ._core.access import sources, why_not, why_still
+from ._core.access import Answer
 from ._core.errors import (
     AlreadyThere,
     Conflict,
@@ -26,11 +26,12 @@ from ._core.grants import Wish, entries, given, plan_grants, predicted, read_bin
 from ._core.members import members_of, no_groups, plan_members, wanted_members
 from ._core.model import Grant, Object
 from ._core.names import user_role, users_group
-from ._core.plan import Plan
+from ._core.plan import Change, layer
+from ._core.proof import bystanders, expected_access, not_effective, undone
 from ._engine import Run
 from ._execute import Done, Record, execute
 from ._existence import CLUSTER_ROLE, check_existence
-from ._reviews import Sleep, settled_answers
+from ._reviews import LATER, SOON, Sleep, answers, settled_answers
 
 __all__ = ["Demand", "Permissions", "ensure_permissions"]
 
@@ -38,8 +39,6 @@ ROUNDS = 12
 """How often is observed and planned, at most, while others change the same permissions."""
 POLL = 0.5
 """Seconds between two looks for what the operator is about to make."""
-SHOWN = 5
-"""How many refuted grants an error names, at most."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,12 @@ class Permissions:
     members: list[str] | None = None
     before: frozenset[Grant] = frozenset()
     """What was granted when the run began."""
+    seen: frozenset[Grant] = frozenset()
+    """All that was granted at any of the run's looks."""
+    seen_members: frozenset[str] = frozenset()
     after: frozenset[Grant] = frozenset()
+    others: dict[Grant, Answer] | None = None
+    """Who else has access by other roles; None where it was not asked."""
     verified: bool = False
     warnings: list[str] = field(default_factory=list)
 
@@ -96,25 +100,32 @@ class _Patience:
 
 def ensure_permissions(run: Run, demand: Demand, outcome: Permissions, sleep: Sleep = time.sleep) -> None:
     """Make the permissions as demanded, and prove it."""
-    scene = _observe(run, demand)
-    name, done = demand.wish.registry, outcome.record.done
-    outcome.before = given(read_bindings(scene.bindings, name))
+    patience = _Patience(run, run.deadline(), sleep)
+    scene = _observe(run, demand, outcome)
+    outcome.before = outcome.seen
     _check_names(run.cluster, demand, scene, outcome)
-    scene = _settle_in(run, demand, outcome, scene, sleep)
-    changes = [one.change for one in done] if run.check_mode else []
-    bindings = read_bindings(predicted(scene.bindings, changes), name)
+    scene = _settle_in(demand, outcome, scene, patience)
+    name = demand.wish.registry
+    changes = [one.change for one in outcome.record.done] if run.check_mode else []
+    outcome.warnings += remarks(name, read_bindings(predicted(scene.bindings, changes), name))
+    _report(demand, outcome, scene, changes)
+    if demand.members is not None and run.check_mode:
+        outcome.members = wanted_members(members_of(scene.group), demand.members, demand.wish.state)
+    if demand.verify and not run.check_mode:
+        _prove(demand, outcome, scene, patience)
+
+
+def _report(demand: Demand, outcome: Permissions, scene: _Scene, changes: Iterable[Change] = ()) -> None:
+    """Enter what is there, and would be after the changes, in the outcome."""
+    bindings = read_bindings(predicted(scene.bindings, changes), demand.wish.registry)
     outcome.after = given(bindings)
     outcome.grants = [{**entry, "verified": False} for entry in entries(bindings)]
-    outcome.warnings += remarks(name, bindings)
     if demand.members is not None:
-        now = members_of(scene.group)
-        outcome.members = wanted_members(now, demand.members, demand.wish.state) if run.check_mode else now
-    if demand.verify and not run.check_mode:
-        _prove(run, demand, outcome, sleep)
+        outcome.members = members_of(scene.group)
 
 
-def _observe(run: Run, demand: Demand) -> _Scene:
-    """What is there. Raises Missing and Refused where the demand has no ground."""
+def _observe(run: Run, demand: Demand, outcome: Permissions) -> _Scene:
+    """What is there, which the outcome takes note of. Raises Missing and Refused where the demand has no ground."""
     name, cluster = demand.wish.registry, run.cluster
     registry = cluster.get("ModelRegistry", run.namespace, name)
     if demand.adds and registry is None and not run.check_mode:
@@ -126,6 +137,8 @@ def _observe(run: Run, demand: Demand) -> _Scene:
         raise Refused(f"ModelRegistry {name}", f"it is being deleted since {since}", step)
     bindings = cluster.list("RoleBinding", run.namespace)[0]
     group = None if demand.members is None else _group(cluster, users_group(name), bool(demand.members))
+    outcome.seen |= given(read_bindings(bindings, name))
+    outcome.seen_members |= set(members_of(group))
     return _Scene(run.namespace, registry, bindings, group)
 
 
@@ -149,26 +162,25 @@ def _check_names(cluster: Cluster, demand: Demand, scene: _Scene, outcome: Permi
     outcome.warnings += check_existence(cluster, demand.wish.grants - known, members, demand.must_exist)
 
 
-def _settle_in(run: Run, demand: Demand, outcome: Permissions, scene: _Scene, sleep: Sleep) -> _Scene:
-    """Write until a look finds all as demanded, and give what was seen then.
+def _settle_in(demand: Demand, outcome: Permissions, scene: _Scene, patience: _Patience) -> _Scene:
+    """Write until a look finds all as demanded, and give what was seen then. What takes away is written last.
 
     Two runs at once see each other's writes in that last look. The one that finishes later thereby ends as if it had
     begun when the other had finished. Where they undo each other's work, random pauses let one of them finish.
     """
-    patience = _Patience(run, run.deadline(), sleep)
-    why = "others kept changing them at the same time"
+    run, why = patience.run, "others kept changing them at the same time"
     problem: RegistryError = Conflict(f"permissions of {demand.wish.registry}", why, "Run the task again.")
     for turn in range(ROUNDS):
-        plan = _plan(demand, scene)
-        outcome.record.settle(plan.changes)
+        giving, taking = _plan(demand, scene)
+        outcome.record.settle([*giving, *taking])
         if run.check_mode:
-            _rehearse(run, plan, scene, outcome)
+            _rehearse(run, [giving, taking], scene, outcome)
             return scene
         lacks_group = _lacks_group(demand, scene)
-        if not plan.changes and not lacks_group:
+        if not giving and not taking and not lacks_group:
             return scene
         try:
-            execute(run.cluster, plan.changes, outcome.record, dry_run=False)
+            _write(run.cluster, giving or taking, outcome.record)
         except (AlreadyThere, Conflict, OutcomeUnknown) as error:
             problem = error
         except Missing as error:
@@ -176,17 +188,27 @@ def _settle_in(run: Run, demand: Demand, outcome: Permissions, scene: _Scene, sl
             _wait_for("Role", user_role(demand.wish.registry), patience)
         if lacks_group:
             _wait_for("Group", users_group(demand.wish.registry), patience)
-        sleep(random.uniform(0, 0.05 * 2 ** min(turn - 1, 4)) if turn else 0)  # noqa: S311
-        scene = _observe(run, demand)
+        patience.sleep(random.uniform(0, 0.05 * 2 ** min(turn - 1, 4)) if turn else 0)  # noqa: S311
+        scene = _observe(run, demand, outcome)
     raise problem
 
 
-def _plan(demand: Demand, scene: _Scene) -> Plan:
-    changes = plan_grants(demand.wish, scene.namespace, scene.registry, scene.bindings)
+def _plan(demand: Demand, scene: _Scene) -> tuple[list[Change], list[Change]]:
+    """What gives access, and what takes it away afterwards."""
+    giving, taking = plan_grants(demand.wish, scene.namespace, scene.registry, scene.bindings)
     if scene.group is not None and demand.members is not None:
         change = plan_members(scene.group, demand.members, demand.wish.state)
-        changes += [change] if change else []
-    return Plan(tuple(changes))
+        if change:
+            removes = set(members_of(scene.group)) - set(change.body["users"])
+            (taking if removes else giving).append(change)
+    return giving, taking
+
+
+def _write(cluster: Cluster, changes: Sequence[Change], record: Record) -> None:
+    """Make the changes, the first one alone: where the Role is not there yet, all others would be refused as it is."""
+    ordered = sorted(changes, key=layer)
+    execute(cluster, ordered[:1], record, dry_run=False)
+    execute(cluster, ordered[1:], record, dry_run=False)
 
 
 def _lacks_group(demand: Demand, scene: _Scene) -> bool:
@@ -194,21 +216,22 @@ def _lacks_group(demand: Demand, scene: _Scene) -> bool:
     return bool(demand.adds and demand.members and scene.group is None)
 
 
-def _rehearse(run: Run, plan: Plan, scene: _Scene, outcome: Permissions) -> None:
+def _rehearse(run: Run, steps: Sequence[list[Change]], scene: _Scene, outcome: Permissions) -> None:
     """Have the server check the changes, where what they build upon is there already."""
-    record = outcome.record
-    if scene.registry is None and plan.changes:
+    record, changes = outcome.record, [change for step in steps for change in step]
+    if scene.registry is None and changes:
         outcome.warnings.append(
             "There is no such registry. In check mode it is assumed that an earlier task would have created it."
         )
-        record.done.extend(Done(change, validated=False) for change in plan.changes)
+        record.done.extend(Done(change, validated=False) for change in changes)
         return
     try:
-        execute(run.cluster, plan.changes, record, dry_run=True)
+        for step in steps:
+            execute(run.cluster, step, record, dry_run=True)
     except Missing as error:
         outcome.warnings.append(f"Not all could be checked. {error}")
         asked = [done.change for done in record.done]
-        record.done.extend(Done(change, validated=False) for change in plan.changes if change not in asked)
+        record.done.extend(Done(change, validated=False) for change in changes if change not in asked)
 
 
 def _wait_for(kind: str, name: str, patience: _Patience) -> None:
@@ -222,44 +245,56 @@ def _wait_for(kind: str, name: str, patience: _Patience) -> None:
         patience.sleep(POLL)
 
 
-def _prove(run: Run, demand: Demand, outcome: Permissions, sleep: Sleep) -> None:
-    """Ask the API server about every grant that was demanded or taken away. Raises NotEffective."""
-    expected = _expected(demand, outcome)
-    name, cluster = demand.wish.registry, run.cluster
-    found = settled_answers(cluster, run.namespace, name, expected, sleep)
-    proven = {grant for grant, answer in found.items() if answer.allowed == expected[grant]}
+def _prove(demand: Demand, outcome: Permissions, scene: _Scene, patience: _Patience) -> None:
+    """Ask the API server about all whom expected_access() names. Raises NotEffective."""
+    left = outcome.seen_members - set(outcome.members or ())
+    expected = expected_access(demand.wish, demand.members, outcome.seen - outcome.after, left)
+    run, name = patience.run, demand.wish.registry
+    found: dict[Grant, Answer] = {}
+    refuted = expected
+    for pauses in (SOON, LATER):
+        found.update(settled_answers(run.cluster, run.namespace, name, refuted, (pauses, patience.sleep)))
+        refuted = {grant: expected[grant] for grant, answer in found.items() if answer.allowed != expected[grant]}
+        if not refuted:
+            break
+        _look_again(demand, outcome, scene, refuted, patience)
     for entry in outcome.grants:
         grant = Grant(entry["kind"], entry.get("namespace", ""), entry["name"])
-        entry["verified"] = grant in proven and expected[grant]
-    refuted = [grant for grant in sorted(found) if grant not in proven]
+        entry["verified"] = expected.get(grant, False) and grant not in refuted
     if refuted:
-        denied = any(expected[grant] for grant in refuted)
-        role = cluster.get("Role", run.namespace, user_role(name)) if denied else None
-        texts = [
-            why_not(grant, name, found[grant], role) if expected[grant] else why_still(grant, found[grant])
-            for grant in refuted[:SHOWN]
-        ]
-        raise _refuted(name, texts, len(refuted) - len(texts), denied)
+        role = run.cluster.get("Role", run.namespace, user_role(name)) if any(refuted.values()) else None
+        raise not_effective(name, refuted, found, role)
     outcome.verified = True
+    if demand.wish.state == "exact":
+        asked = answers(run.cluster, run.namespace, name, bystanders(name, scene.bindings, expected))
+        outcome.others = {grant: answer for grant, answer in asked.items() if answer.allowed}
 
 
-def _expected(demand: Demand, outcome: Permissions) -> dict[Grant, bool]:
-    """Whom to ask about, and whether they are to have access."""
-    wish = demand.wish
-    if wish.state == "absent":
-        return dict.fromkeys(wish.grants, False)
-    wanted = set(wish.grants)
-    if demand.members:
-        wanted.add(Grant("Group", "", users_group(wish.registry)))
-    removed = outcome.before - outcome.after if wish.state == "exact" else frozenset()
-    # Who loses a grant, and has access by another one that was wished, is meant to have it.
-    gone = {grant for grant in removed if not sources(grant) & wanted}
-    return {**dict.fromkeys(gone, False), **dict.fromkeys(wanted, True)}
+def _look_again(
+    demand: Demand, outcome: Permissions, then: _Scene, refuted: Mapping[Grant, bool], patience: _Patience
+) -> None:
+    """Whether answers are not as expected since others have changed something, or since the Role is not there yet.
+
+    Raises NotEffective for the first. Waits for the second: an administrator of the cluster may grant a Role that is not
+    there. Raises NotReady then.
+    """
+    name = demand.wish.registry
+    scene = _observe(patience.run, demand, outcome)
+    texts = undone(refuted, _standing(demand, then), _standing(demand, scene))
+    if texts:
+        _report(demand, outcome, scene)
+        why = f"somebody else has changed them meanwhile: {', '.join(texts)}"
+        raise NotEffective(f"permissions of {name}", why, "Run the task again where they are to be as it says.")
+    if any(refuted.values()):
+        _wait_for("Role", user_role(name), patience)
 
 
-def _refuted(registry: str, texts: Iterable[str], more: int, denied: bool) -> NotEffective:
-    why = ". ".join([*texts, *([f"And {more} more"] if more > 0 else [])])
-    step = "Take that away, too, or set verify to false where it is meant."
-    if denied:
-        step = "Have the cluster's administrator look at the Role and at what else decides on access."
-    return NotEffective(f"permissions of {registry}", why, step)
+def _standing(demand: Demand, scene: _Scene) -> set[Grant]:
+    """All that is granted: also to members, and to the Group where it has all members who are named."""
+    name, members = demand.wish.registry, set(members_of(scene.group))
+    complete = members.issuperset(demand.members or ())
+    return {
+        *given(read_bindings(scene.bindings, name)),
+        *(Grant("User", "", member) for member in members),
+        *((Grant("Group", "", users_group(name)),) if complete else ()),
+    }

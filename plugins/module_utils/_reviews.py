@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from ._cluster import Cluster
@@ -14,10 +14,12 @@ from ._core.errors import Forbidden
 from ._core.model import Grant
 from ._execute import AT_ONCE
 
-__all__ = ["Sleep", "answers", "settled_answers"]
+__all__ = ["LATER", "SOON", "Sleep", "answers", "settled_answers"]
 
-PAUSES = (0.1, 0.1, 0.2, 0.3, 0.5, 0.8, 1.0, 1.5, 2.0, 3.0)
-"""Seconds, about ten in all: the API server's authorizer learns of new bindings by a watch, a moment after the write."""
+SOON = (0.1, 0.1, 0.2, 0.3)
+"""Seconds between two reviews: the API server's authorizer learns of new bindings by a watch, a moment after the write."""
+LATER = (0.5, 0.8, 1.0, 1.5, 2.0, 3.0)
+"""The same, where it takes longer than it should: about ten seconds in all."""
 KINDS = ("LocalSubjectAccessReview", "SubjectAccessReview")
 """The first is asked in the registries namespace, with a right of that namespace; the second with one of the cluster."""
 Sleep = Callable[[float], None]
@@ -46,14 +48,21 @@ def answers(cluster: Cluster, namespace: str, registry: str, grants: Collection[
 
 
 def settled_answers(
-    cluster: Cluster, namespace: str, registry: str, expected: Mapping[Grant, bool], sleep: Sleep = time.sleep
+    cluster: Cluster,
+    namespace: str,
+    registry: str,
+    expected: Mapping[Grant, bool],
+    pauses: tuple[Iterable[float], Sleep] = ((*SOON, *LATER), time.sleep),
 ) -> dict[Grant, Answer]:
-    """What the API server says of each, asked again for about ten seconds where it is not as expected."""
+    """What the API server says of each, asked again after each pause where it is not as expected.
+
+    pauses: in seconds, and what makes them.
+    """
     found = answers(cluster, namespace, registry, expected.keys())
-    for pause in PAUSES:
+    for pause in pauses[0]:
         unsettled = [grant for grant, answer in found.items() if answer.allowed != expected[grant]]
         if not unsettled:
             break
-        sleep(pause)
+        pauses[1](pause)
         found.update(answers(cluster, namespace, registry, unsettled))
     return found

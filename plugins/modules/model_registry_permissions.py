@@ -15,10 +15,12 @@ author:
 description:
   - Lets users, groups, the service accounts of projects, and single service accounts use a model registry of OpenShift AI
     or Open Data Hub, or takes that away, and asks the API server whether it has the effect.
-  - Each permission is the RoleBinding that the dashboard would make, and the dashboard lists it. Permissions that were
-    granted with the dashboard are recognized by what they say, and kept.
-  - RoleBindings to the role of the registry that the dashboard does not list, and permissions that are there more than once,
-    are reported as warnings. O(adopt) and O(state=exact) put one RoleBinding that the dashboard lists in their place.
+  - Each permission is the RoleBinding that the dashboard would make, and the dashboard lists it, but for those of single
+    service accounts, for which it has no list. Permissions that were granted with the dashboard are recognized by what they
+    say, and kept.
+  - RoleBindings to the role of the registry that are not as the dashboard makes them, and permissions that are there more
+    than once, are reported as warnings. O(adopt) and O(state=exact) put one RoleBinding as the dashboard makes it in their
+    place.
   - RoleBindings to other roles are never changed, though some may give access, too.
 extends_documentation_fragment:
   - kubernetes.core.k8s_auth_options
@@ -34,12 +36,15 @@ options:
   users:
     description:
       - Names of users, exactly as they log in.
+      - Names are taken as they are, whatever is in them. Refused are those that nobody means, which begin or end with white
+        space or have control characters, line breaks or invisible characters in them, such as zero-width spaces and marks
+        for the direction of text. The joiners U+200C and U+200D are letters of some scripts, and are let through.
     type: list
     elements: str
   groups:
     description:
-      - Names of groups, exactly as the cluster or its identity provider has them. V(system:authenticated) is everybody who
-        can log in.
+      - Names of groups, exactly as the cluster or its identity provider has them, with the same rules as for O(users).
+        V(system:authenticated) is everybody who can log in.
     type: list
     elements: str
   projects:
@@ -85,19 +90,26 @@ options:
     default: present
   adopt:
     description:
-      - Whether those who are named get access by one RoleBinding each that the dashboard lists, and by no other one. They are
-        taken out of RoleBindings that the dashboard does not list, and of those that say the same again. Nobody loses access
-        by it.
+      - Whether those who are named get access by one RoleBinding each, as the dashboard makes it, and by no other one. They
+        are taken out of RoleBindings for several subjects or without the dashboard's labels, and of those that say the same
+        again. Nobody loses access by it, not for a moment.
+      - Where somebody has added others to the RoleBinding that this module has made for one, they stay in it, and the
+        dashboard does not list it, until they are named, too.
       - O(state=exact) always does so.
     type: bool
     default: false
   verify:
     description:
-      - Whether to ask the API server, by a LocalSubjectAccessReview for each of those who are named and who have lost access,
-        whether they may use the registry now, and to fail with the reason where that does not follow.
-      - The one whom a permission was taken from can still have access by another way, such as V(system:authenticated) or a
-        role in the namespace. Only what Kubernetes itself knows counts, not the groups in which an identity provider puts a
-        user.
+      - Whether to ask the API server, by a LocalSubjectAccessReview for each, whether they may use the registry now, and to
+        fail with the reason where that is not as wished.
+      - With V(present), all that are named must be allowed to.
+      - With V(absent), all that are named must not, whether they had a permission or not. They may by another way, such as
+        V(system:authenticated) or another role in the namespace.
+      - With V(exact), all that are named must be allowed to, and all who have lost access in this run must not. Who else may
+        by other roles in the namespace is no error, and is returned in RV(others) each time.
+      - O(members) who are to have access are proven by their Group, that it may and that they are in it, since reviews know no
+        memberships. Those who are to have none are asked about as users.
+      - Only what Kubernetes itself knows counts, not the groups in which an identity provider puts a user.
       - A project stands the test by its service account C(default).
       - In check mode nothing is verified, since nothing is changed.
     type: bool
@@ -112,6 +124,7 @@ options:
   wait:
     description:
       - Whether to wait for the role and the Group of a registry that has only just been created. The operator makes them.
+      - An administrator of the cluster can grant a role that is not there, so that only O(verify) waits for it.
     type: bool
     default: true
   wait_timeout:
@@ -186,6 +199,11 @@ grants:
       returned: always
       sample: [dashboard-permissions-0b5f1c8d27a94e36c1f0]
     dashboard: {description: Whether the dashboard lists it., type: bool, returned: always}
+    hidden:
+      description: Why the dashboard does not list it. It has no list for service accounts.
+      type: str
+      returned: where it does not
+      sample: the dashboard lists no single service accounts
     verified:
       description: Whether an access review of this run has confirmed it. Only those named by the task are asked about.
       type: bool
@@ -196,7 +214,9 @@ granted:
   type: list
   elements: dict
 revoked:
-  description: Who had access through the role of the registry before and has none now, each with C(kind), C(name), C(namespace).
+  description:
+    - Who had access through the role of the registry before or meanwhile, and has none now, each with C(kind), C(name),
+      C(namespace).
   returned: success, and where the proof fails
   type: list
   elements: dict
@@ -205,8 +225,19 @@ members:
   returned: where O(members) is given
   type: list
   elements: str
+others:
+  description:
+    - Who else may use the registry, each with C(kind), C(name), C(namespace), by the RoleBindings of the namespace to other
+      roles than those of registries. V(exact) takes nothing from them.
+    - Rights that hold in all namespaces (ClusterRoleBindings) are seen only where these RoleBindings name their subjects.
+  returned: where O(verify) has succeeded with O(state=exact)
+  type: list
+  elements: dict
+  contains:
+    why: {description: The API server's words., type: str, returned: always}
 verified:
-  description: Whether access reviews have confirmed all that was asked for.
+  description:
+    - Whether access reviews have confirmed all that O(verify) asks about. It says nothing of RV(others).
   returned: always
   type: bool
 changes:
@@ -280,12 +311,17 @@ def work(module: AnsibleModule, connect: Connect, result: Result) -> None:
             diff=diffs(done.change for done in made),
             grants=outcome.grants,
             granted=listed(outcome.after - outcome.before),
-            revoked=listed(outcome.before - outcome.after),
+            revoked=listed(outcome.seen - outcome.after),
             verified=outcome.verified,
             warnings=outcome.warnings,
         )
         if outcome.members is not None:
             result["members"] = outcome.members
+        if outcome.others is not None:
+            others = sorted(outcome.others)
+            result["others"] = [
+                {**who, "why": outcome.others[grant].reason} for grant, who in zip(others, listed(others))
+            ]
 
 
 def demanded(params: Result) -> Demand:

@@ -49,6 +49,8 @@ class FakeCluster:
         self.requests: list[tuple[str, str, str]] = []
         """Verb, kind and name of each."""
         self.served = {"User", "Group", "Namespace"}
+        self.as_admin = False
+        """Whether the user administers the cluster: such a one may grant a Role that is not there."""
         self._revisions = itertools.count(1)
         self._lock = threading.Lock()
         for item in objects:
@@ -114,7 +116,8 @@ class FakeCluster:
     def _create(self, change: Change) -> Object:
         if (change.kind, change.name) in self.objects:
             raise AlreadyThere(change.name, "it exists", "")
-        if change.kind == "RoleBinding" and ("Role", change.body["roleRef"]["name"]) not in self.objects:
+        role_is_there = self.as_admin or ("Role", change.body.get("roleRef", {}).get("name")) in self.objects
+        if change.kind == "RoleBinding" and not role_is_there:
             raise Missing(change.name, "role not found", "")
         return {**change.body, "kind": change.kind}
 

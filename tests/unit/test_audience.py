@@ -62,7 +62,7 @@ def test_each_kind_of_subject() -> None:
     assert lines(around) == [
         ("Group team", "RoleBinding b2", True),
         ("Project shop", "RoleBinding b1", True),
-        ("ServiceAccount shop/runner", "RoleBinding b0", True),
+        ("ServiceAccount shop/runner", "RoleBinding b0", False),
         ("User ann", "RoleBinding b3", True),
     ]
 

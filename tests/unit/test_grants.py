@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import copy
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -18,6 +18,8 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.a
 )
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.answers import Operation, refusal
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.errors import (
+    AlreadyThere,
+    Conflict,
     Forbidden,
     InvalidInput,
     Missing,
@@ -53,7 +55,22 @@ from fake_permissions import NAMESPACE, OWNER, FakeCluster, Turns, role
 from hypothesis import given as for_all
 from hypothesis import settings
 from hypothesis import strategies as st
-from wishes import ANN, BOB, EVE, EVERYBODY, LABELS, PROJECT, RUNNER, SOME, STATES, TEAM, WISHES, any_bindings, binding
+from wishes import (
+    ANN,
+    BOB,
+    EVE,
+    EVERYBODY,
+    LABELS,
+    PROJECT,
+    RUNNER,
+    SOME,
+    STATES,
+    TEAM,
+    WISHES,
+    any_bindings,
+    binding,
+    blocked,
+)
 
 Object = dict[str, Any]
 
@@ -73,17 +90,6 @@ def ensure(cluster: Any, wish: Wish, **more: Any) -> Permissions:
 
 def granted(cluster: FakeCluster) -> frozenset[Grant]:
     return given(read_bindings(cluster.bindings(), "demo"))
-
-
-def blocked(bindings: Iterable[Object], wish: Wish) -> bool:
-    """Whether the name of a wished grant is taken by what is not the registry's."""
-    names = {binding_name("demo", grant) for grant in wish.grants}
-    return any(
-        one["metadata"]["name"] in names
-        and one["roleRef"]["name"] != "registry-user-demo"
-        and not LABELS.items() <= one["metadata"]["labels"].items()
-        for one in bindings
-    )
 
 
 @settings(max_examples=400, deadline=None)
@@ -106,14 +112,14 @@ def test_any_wish_from_any_start(bindings: list[Object], wish: Wish) -> None:
     else:
         assert goal == wish.grants
     found = read_bindings(cluster.bindings(), "demo")
-    listed = [one.grants[0] for one in found if one.listed and one.grants]
+    listed = [one.grants[0] for one in found if one.proper and one.grants]
     # Somebody has added others to a RoleBinding with a wished grant's name.
-    odd = {one.name for one in found if one.grants and not one.listed}
+    odd = {one.name for one in found if one.grants and not one.proper}
     bent = {grant for grant in wish.grants if binding_name("demo", grant) in odd}
     if wish.state != "absent":
         assert wish.grants - bent <= set(listed) and (not bent or wish.state == "present")
     if wish.state == "exact":
-        assert sorted(listed) == sorted(goal) and all(one.listed for one in found if one.grants)
+        assert sorted(listed) == sorted(goal) and all(one.proper for one in found if one.grants)
     if wish.state == "present" and wish.adopt:
         assert all(sum(one.grants.count(grant) for one in found) == 1 for grant in wish.grants)
     mine = {binding_name("demo", grant) for grant in SOME}
@@ -126,6 +132,33 @@ def test_any_wish_from_any_start(bindings: list[Object], wish: Wish) -> None:
 
 def is_own(one: Object) -> bool:
     return bool(one["roleRef"]["name"] == "registry-user-demo")
+
+
+class Watched(FakeCluster):
+    """Notes after each write what is granted."""
+
+    def __init__(self, *objects: Object) -> None:
+        super().__init__(*objects)
+        self.history: list[frozenset[Grant]] = []
+
+    def store(self, item: Object) -> Object:
+        stored = super().store(item)
+        if hasattr(self, "history"):
+            self.history.append(granted(self))
+        return stored
+
+
+@settings(max_examples=200, deadline=None)
+@for_all(any_bindings(), WISHES)
+def test_nobody_loses_access_in_between(bindings: list[Object], wish: Wish) -> None:
+    """Whoever has access and is to keep it has it after each single write."""
+    cluster = Watched(OWNER, role(), role("other"), *bindings)
+    stays = granted(cluster) & target(wish, read_bindings(cluster.bindings(), "demo"))
+    try:
+        ensure(cluster, wish, verify=False)
+    except Refused:
+        return
+    assert all(stays <= seen for seen in cluster.history)
 
 
 @settings(max_examples=200, deadline=None)
@@ -173,8 +206,8 @@ def test_two_runs_at_once(bindings: list[Object], first: Wish, second: Wish, ord
 
 
 def times_shown(cluster: FakeCluster) -> Counter[Grant]:
-    """How often the dashboard lists each grant."""
-    return Counter(one.grants[0] for one in read_bindings(cluster.bindings(), "demo") if one.listed and one.grants)
+    """How many proper RoleBindings each grant has."""
+    return Counter(one.grants[0] for one in read_bindings(cluster.bindings(), "demo") if one.proper and one.grants)
 
 
 def test_what_a_grant_looks_like() -> None:
@@ -191,8 +224,10 @@ def test_what_a_grant_looks_like() -> None:
     assert other["subjects"] == [{"kind": "ServiceAccount", "namespace": "fraud", "name": "runner"}]
     assert [(one["kind"], one["dashboard"], one["verified"]) for one in outcome.grants] == [
         ("Project", True, True),
-        ("ServiceAccount", True, True),
+        ("ServiceAccount", False, True),
     ]
+    assert outcome.grants[1]["hidden"] == "the dashboard lists no single service accounts"
+    assert not remarks("demo", read_bindings(cluster.bindings(), "demo")), "nothing could show it"
     assert outcome.verified and outcome.before == frozenset() and outcome.after == {PROJECT, RUNNER}
 
 
@@ -235,6 +270,8 @@ STRANGE = (
     "x" * 253,
     "y" * 2000,
     "Zoë 張",
+    "نامه\u200cای",
+    "👩\u200d🔬 😀",
     '"; delete',
     "../../secrets",
     "${HOME} {{ lookup }} \\",
@@ -264,6 +301,10 @@ def test_names_are_granted_as_they_are(name: str) -> None:
         ({"groups": ["a\nb"]}, "groups", "control character"),
         ({"groups": ["a\x00b"]}, "groups", "control character"),
         ({"users": ["a\udcffb"]}, "users", "half a character"),
+        ({"users": ["a\u2028b"]}, "users", "a line break"),
+        ({"users": ["ann\u200b"]}, "users", "cannot be seen: U+200B"),
+        ({"groups": ["\ufeffteam"]}, "groups", "cannot be seen: U+FEFF"),
+        ({"groups": ["a\u202eb\u2066c\u00ad"]}, "groups", "cannot be seen: U+00AD, U+202E, U+2066"),
         ({"users": ["{'name': 'ann'}"]}, "users", "a name is wanted"),
         ({"users": ["*"]}, "users", "system:authenticated"),
         ({"projects": ["Fraud"]}, "projects", "lowercase"),
@@ -296,6 +337,33 @@ def test_a_drifted_grant_takes_one_write() -> None:
     outcome = ensure(cluster, wish)
     assert keys(outcome) == [("patch", name)]
     assert cluster.objects["RoleBinding", name]["metadata"]["labels"] == LABELS
+
+
+def test_a_former_registrys_grants_are_owned_anew() -> None:
+    """The cluster is about to delete them with the one that was deleted; the dashboard's, too, where they are wished."""
+    mine, dashboards, other = (
+        binding(binding_name("demo", ANN), ANN),
+        binding("dashboard-permissions-b", BOB),
+        binding("x", EVE),
+    )
+    for one in (mine, dashboards, other):
+        one["metadata"]["ownerReferences"][0]["uid"] = "former"
+    keeper = {"apiVersion": "v1", "kind": "ConfigMap", "name": "keeper", "uid": "k"}
+    dashboards["metadata"]["ownerReferences"].append(keeper)
+    cluster = cluster_with(mine, dashboards, other)
+    wish = Wish("demo", frozenset({ANN, BOB}))
+    outcome = ensure(cluster, wish)
+    assert keys(outcome) == [("patch", binding_name("demo", ANN)), ("patch", "dashboard-permissions-b")]
+    owners = {
+        name: one["metadata"]["ownerReferences"] for (_, name), one in cluster.objects.items() if "subjects" in one
+    }
+    assert [one["uid"] for one in owners[binding_name("demo", ANN)]] == ["owner"]
+    assert [one["uid"] for one in owners["dashboard-permissions-b"]] == ["k", "owner"]
+    assert [one["uid"] for one in owners["x"]] == ["former"], "nobody has wished for it"
+    assert not ensure(cluster, wish).record.done
+    without = binding("dashboard-permissions-c", EVE)
+    del without["metadata"]["ownerReferences"]
+    assert not ensure(cluster_with(without), Wish("demo", frozenset({EVE}))).record.done, "those without an owner stay"
 
 
 HIDDEN = binding("team-access", ANN, BOB, component=None)
@@ -391,16 +459,18 @@ def test_a_wrong_role_is_replaced_where_the_name_is_the_grants() -> None:
 
 def test_entries() -> None:
     found = read_bindings([HIDDEN, TWICE, binding("z", RUNNER)], "demo")
+    several = "it has 2 subjects instead of one and no label component=model-registry"
     assert entries(found) == [
         {
             "kind": "ServiceAccount",
             "name": "runner",
             "namespace": "fraud",
             "bindings": ["z"],
-            "dashboard": True,
+            "dashboard": False,
+            "hidden": "the dashboard lists no single service accounts",
         },
-        {"kind": "User", "name": "ann", "bindings": ["team-access"], "dashboard": False},
-        {"kind": "User", "name": "bob", "bindings": ["team-access"], "dashboard": False},
+        {"kind": "User", "name": "ann", "bindings": ["team-access"], "dashboard": False, "hidden": several},
+        {"kind": "User", "name": "bob", "bindings": ["team-access"], "dashboard": False, "hidden": several},
         {"kind": "User", "name": "eve", "bindings": ["dashboard-permissions-00000000"], "dashboard": True},
     ]
 
@@ -436,6 +506,107 @@ def test_proof_that_access_follows() -> None:
         )
     assert "resources: [services], resourceNames: [demo], verbs: [get]" in str(no.value)
     assert outcome.record.done and not outcome.verified and not outcome.grants[0]["verified"]
+
+
+def elsewhere(*grants: Grant) -> list[Object]:
+    """A RoleBinding to another role of the namespace that lets its subjects use the registry, and that role."""
+    wide = role("x")
+    wide["metadata"]["name"] = "wide"
+    wide["rules"][0]["resourceNames"] = ["demo"]
+    return [wide, {**binding("wide", *grants), "roleRef": {"kind": "Role", "name": "wide"}}]
+
+
+def test_who_else_may_is_said_each_time() -> None:
+    """exact takes only what the registry's role gives. Who has lost that and still may is an error; then he is one of others."""
+    cluster = cluster_with(binding("a", ANN), *elsewhere(ANN, BOB), binding("c", EVE, registry="other"))
+    with pytest.raises(NotEffective, match='User ann still may use it: RBAC: allowed by RoleBinding "wide/ns"'):
+        ensure(cluster, Wish("demo", frozenset(), "exact"))
+    for _ in range(2):
+        outcome = ensure(cluster, Wish("demo", frozenset({TEAM}), "exact"))
+        assert outcome.verified and set(outcome.others or ()) == {ANN, BOB}
+    assert ("review", "LocalSubjectAccessReview", "eve") not in cluster.requests, (
+        "other registries' are not asked about"
+    )
+    assert ensure(cluster, Wish("demo", frozenset({EVERYBODY}), "exact")).others == {}, "all are meant"
+    assert ensure(cluster, Wish("demo", frozenset())).others is None
+    for _ in range(2):
+        with pytest.raises(NotEffective, match="User ann still may"):
+            ensure(cluster, Wish("demo", frozenset({ANN}), "absent"))
+
+
+class Rival(FakeCluster):
+    """Has somebody else act before the first access review."""
+
+    def __init__(self, act: Callable[[FakeCluster], object], *objects: Object) -> None:
+        super().__init__(*objects)
+        self._act = act
+        self.slept = 0.0
+
+    def review(self, kind: str, namespace: str | None, spec: Object) -> Answer:
+        act, self._act = self._act, lambda _: None
+        act(self)
+        return super().review(kind, namespace, spec)
+
+    def sleep(self, seconds: float) -> None:
+        self.slept += seconds
+
+
+def proven_against(cluster: Rival, wish: Wish, **more: Any) -> Permissions:
+    outcome = Permissions()
+    with pytest.raises(NotEffective, match=r"somebody else has changed them meanwhile.*Run the task again") as error:
+        ensure_permissions(Run(cluster, NAMESPACE, False, 5), Demand(wish, **more), outcome, cluster.sleep)  # type: ignore[arg-type]
+    assert cluster.slept < 1 and not outcome.verified
+    outcome.warnings.append(str(error.value))
+    return outcome
+
+
+def test_what_another_run_has_undone_is_said() -> None:
+    """Soon, and instead of a word about the Role."""
+    wish, ann = frozenset({ANN, BOB}), binding_name("demo", ANN)
+    rival = Rival(lambda cluster: cluster.objects.pop(("RoleBinding", ann)), OWNER, role())
+    outcome = proven_against(rival, Wish("demo", wish))
+    assert "meanwhile: the grant of User ann has been taken away." in outcome.warnings[-1]
+    assert [one["name"] for one in outcome.grants] == ["bob"] and outcome.after == {BOB}
+    for state in ("absent", "exact"):
+        rival = Rival(lambda cluster: cluster.store(binding("b", ANN)), OWNER, role(), binding("a", ANN))
+        named = wish if state == "absent" else frozenset({BOB})
+        assert "User ann has been granted again" in proven_against(rival, Wish("demo", named, state)).warnings[-1]
+
+
+def test_a_member_that_another_run_has_removed() -> None:
+    """Whoever was asked about as a user and is in the Group again."""
+    body = group("ann")
+    rival = Rival(lambda cluster: cluster.store(body), OWNER, role(), operators(), group("ann"), *elsewhere(ANN))
+    outcome = proven_against(rival, Wish("demo", frozenset(), "absent"), members=("ann",))
+    assert "User ann has been granted again" in outcome.warnings[-1] and outcome.members == ["ann"]
+
+
+@pytest.mark.parametrize("order", ["AAABBBAB", "ABABABAB", "AAABBBBBAA"])
+def test_both_make_the_same(order: str) -> None:
+    """The second one is told that it is there, or has changed since (409), looks again, and finds all done."""
+    cluster = FakeCluster(OWNER, role(), operators(), group("eve"))
+    told: list[str] = []
+
+    class Told(Turns):
+        def ask(self, run: str, method: str, *arguments: Any) -> Any:
+            try:
+                return super().ask(run, method, *arguments)
+            except (AlreadyThere, Conflict) as error:
+                told.append(type(error).__name__)
+                raise
+
+    wishes = {"A": {"ann", "eve"}, "B": {"bob", "eve"}}
+    errors = Told(cluster, order).run(
+        **{
+            name: lambda seen, people=people: ensure(
+                seen, Wish("demo", frozenset({EVE})), members=tuple(sorted(people)), verify=False
+            )
+            for name, people in wishes.items()
+        }
+    )
+    assert not errors and told
+    assert granted(cluster) == {EVE} and len(cluster.bindings()) == 2
+    assert sorted(cluster.objects["Group", "demo-users"]["users"]) == ["ann", "bob", "eve"]
 
 
 @pytest.mark.parametrize(
@@ -498,6 +669,45 @@ def test_the_role_is_waited_for() -> None:
         ensure_permissions(run, demand, Permissions(), sleep=lambda _: None)
 
 
+def test_an_administrator_of_the_cluster_waits_for_the_role_too() -> None:
+    """The API server lets him grant one that is not there, so that only the proof tells."""
+    cluster = FakeCluster(OWNER)
+    cluster.as_admin = True
+    slept: list[float] = []
+
+    def operator_is_slow(seconds: float) -> None:
+        slept.append(seconds)
+        if sum(slept) > 20:
+            cluster.store(role())
+
+    outcome = Permissions()
+    run = Run(cluster, NAMESPACE, False, 60)  # type: ignore[arg-type]  # a fake
+    ensure_permissions(run, Demand(Wish("demo", frozenset({ANN}))), outcome, sleep=operator_is_slow)
+    assert outcome.verified and 20 < sum(slept) < 22 and len(cluster.writes) == 1
+    cluster = FakeCluster(OWNER)
+    cluster.as_admin = True
+    with pytest.raises(NotReady, match="Role registry-user-demo: it is not there after 0.1 s"):
+        ensure_permissions(
+            Run(cluster, NAMESPACE, False, 0.1),  # type: ignore[arg-type]  # a fake
+            Demand(Wish("demo", frozenset({ANN}))),
+            outcome,
+            sleep=lambda _: None,
+        )
+
+
+def test_one_is_tried_before_all() -> None:
+    """Where the Role is not there yet, hundreds of refusals would say no more."""
+    cluster = FakeCluster(OWNER)
+    run = Run(cluster, NAMESPACE, False, 30)  # type: ignore[arg-type]  # a fake
+    people = frozenset(Grant("User", "", f"user-{number}") for number in range(50))
+
+    def operator_works(_: float) -> None:
+        cluster.store(role())
+
+    ensure_permissions(run, Demand(Wish("demo", people)), Permissions(), sleep=operator_works)
+    assert len(cluster.writes) == 1 + 50 and granted(cluster) == people
+
+
 def test_check_mode_before_the_role_and_the_registry_are_there() -> None:
     for cluster, warning in ((FakeCluster(OWNER), "Not all could be checked"), (FakeCluster(), "no such registry")):
         outcome = ensure(cluster, Wish("demo", frozenset({ANN})), check_mode=True)
@@ -548,6 +758,27 @@ def test_members_are_proven_by_their_group() -> None:
     cluster = FakeCluster(OWNER, role(), group())
     with pytest.raises(NotEffective, match="Group demo-users may not use it"):
         ensure(cluster, Wish("demo", frozenset()), members=("ann",))
+
+
+@pytest.mark.parametrize(("state", "named"), [("absent", ("ann", "bob")), ("exact", ("eve",))])
+def test_those_who_are_members_no_more_are_asked_about(state: str, named: tuple[str, ...]) -> None:
+    """As users: that the Group lets its members in is no matter then."""
+    wish, start = Wish("demo", frozenset(), state), (OWNER, role(), operators(), group("ann", "bob"))
+    cluster = FakeCluster(*start)
+    assert ensure(cluster, wish, members=named).verified
+    asked = {user for verb, _, user in cluster.requests if verb == "review"}
+    assert asked >= {"ann", "bob"}
+    with pytest.raises(NotEffective, match='User ann still may use it: RBAC: allowed by RoleBinding "wide/ns"'):
+        ensure(FakeCluster(*start, *elsewhere(ANN)), wish, members=named)
+
+
+def test_a_member_with_a_grant() -> None:
+    """Out of the Group, she still may, by what was not asked to go; with exact she is meant to have it."""
+    start = (OWNER, role(), operators(), group("ann"), binding("a", ANN))
+    with pytest.raises(NotEffective, match='User ann still may use it: RBAC: allowed by RoleBinding "a/ns"'):
+        ensure(FakeCluster(*start), Wish("demo", frozenset(), "absent"), members=("ann",))
+    assert ensure(FakeCluster(*start), Wish("demo", frozenset({ANN}), "exact"), members=()).verified
+    assert ensure(FakeCluster(*start), Wish("demo", frozenset(), "exact"), members=("ann",)).verified
 
 
 def test_no_groups_on_this_cluster() -> None:

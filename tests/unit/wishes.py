@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.grants import (
@@ -30,6 +31,7 @@ __all__ = [
     "WISHES",
     "any_bindings",
     "binding",
+    "blocked",
 ]
 
 Object = dict[str, Any]
@@ -50,6 +52,17 @@ def binding(name: str, *grants: Grant, registry: str = "demo", **labels: Any) ->
     wanted["metadata"]["labels"] = {key: value for key, value in kept.items() if value is not None}
     wanted["subjects"] = [subject_of(grant) for grant in grants]
     return wanted
+
+
+def blocked(bindings: Iterable[Object], wish: Wish) -> bool:
+    """Whether the name of a wished grant is taken by what is not the registry's, so that the wish is refused."""
+    names = {binding_name("demo", grant) for grant in wish.grants}
+    return any(
+        one["metadata"]["name"] in names
+        and one["roleRef"]["name"] != "registry-user-demo"
+        and not LABELS.items() <= one["metadata"]["labels"].items()
+        for one in bindings
+    )
 
 
 GRANTS = st.sets(st.sampled_from(SOME)).map(frozenset)

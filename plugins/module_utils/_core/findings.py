@@ -229,8 +229,8 @@ def _bindings(name: str, _registry: Object, inventory: Inventory) -> Iterator[Fi
     items = (item for key, item in inventory.objects.items() if key[0] == "RoleBinding")
     bindings = read_bindings(items, name)
     for binding in bindings:
-        if binding.hidden:
-            why = f"it grants access to the registry, and the dashboard does not list it: {binding.hidden}"
+        if binding.amiss:
+            why = f"it grants access to the registry, and the dashboard does not list it: {binding.amiss}"
             remedy = "Name its subjects in model_registry_permissions with adopt, or keep it in mind."
             yield Finding("hidden_grant", "note", f"RoleBinding {binding.name}", why, remedy)
     for entry in entries(bindings):

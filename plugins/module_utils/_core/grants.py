@@ -35,6 +35,9 @@ PREFIX = "dashboard-permissions-"
 """With which the dashboard begins the names of its grants."""
 PROJECT_LABEL = "opendatahub.io/rb-project-subject"
 """Label by which the dashboard tells projects from other groups."""
+SECTIONS = ("User", "Group")
+"""Kinds of subjects that the dashboard's pages list. A service account gets access all the same."""
+NO_SECTION = "the dashboard lists no single service accounts"
 SHOWN = 10
 """How many RoleBindings a text names, at most."""
 
@@ -46,10 +49,12 @@ class Binding:
     name: str
     grants: tuple[Grant, ...]
     """Of its subjects, in their order, but for the operator's own subject."""
+    proper: bool
+    """Whether it is as the dashboard makes them: with its labels, and for one subject."""
     listed: bool
-    """Whether the dashboard shows it."""
-    hidden: str
-    """Why the dashboard does not show it; empty where it does, and for the operator's own."""
+    """Whether the dashboard shows it: it is proper, and not for a single service account."""
+    amiss: str
+    """Why it is not proper; empty where it is, and for the operator's own."""
     by_operator: bool
     """Whether it is the one that the operator makes for OpenShift's Group <registry>-users."""
     body: Object = field(repr=False, compare=False)
@@ -64,7 +69,7 @@ class Wish:
     state: str = "present"
     """present: these and what is there. absent: what is there without these. exact: these and no others."""
     adopt: bool = False
-    """Whether each of these gets one RoleBinding that the dashboard lists, and no other one; exact always does so."""
+    """Whether each of these gets one proper RoleBinding, and no other one; exact always does so."""
 
 
 def read_bindings(bindings: Iterable[Object], registry: str) -> list[Binding]:
@@ -119,7 +124,7 @@ def target(wish: Wish, bindings: Iterable[Binding]) -> frozenset[Grant]:
 
 
 def entries(bindings: Iterable[Binding]) -> list[Object]:
-    """The grants as results list them: to whom, through which RoleBindings, and whether the dashboard shows one of them."""
+    """The grants as results list them: to whom, through which RoleBindings, and whether the dashboard shows one, or why not."""
     through: dict[Grant, list[Binding]] = {}
     for binding in bindings:
         for grant in dict.fromkeys(binding.grants):
@@ -130,16 +135,22 @@ def entries(bindings: Iterable[Binding]) -> list[Object]:
             "name": grant.name,
             **({"namespace": grant.namespace} if grant.namespace else {}),
             "bindings": [binding.name for binding in found],
-            "dashboard": any(binding.listed for binding in found),
+            **_shown(found),
         }
         for grant, found in sorted(through.items())
     ]
 
 
+def _shown(bindings: list[Binding]) -> Object:
+    if any(binding.listed for binding in bindings):
+        return {"dashboard": True}
+    return {"dashboard": False, "hidden": "; ".join(binding.amiss or NO_SECTION for binding in bindings)}
+
+
 def remarks(registry: str, bindings: Iterable[Binding]) -> list[str]:
-    """What is unusual about the bindings: those that the dashboard does not list, and grants that are there twice."""
+    """What is unusual about the bindings: those that are not as the dashboard makes them, and grants that are there twice."""
     bindings = list(bindings)
-    texts = [f"RoleBinding {one.name} ({one.hidden})" for one in bindings if one.hidden and one.grants]
+    texts = [f"RoleBinding {one.name} ({one.amiss})" for one in bindings if one.amiss and one.grants]
     found = []
     if texts:
         found.append(f"Access to {registry} is granted where the dashboard does not show it: {_some(texts)}. {_REMEDY}")
@@ -150,38 +161,66 @@ def remarks(registry: str, bindings: Iterable[Binding]) -> list[str]:
     return found
 
 
-_REMEDY = (
-    "Name them in model_registry_permissions with adopt, and each gets one RoleBinding, which the dashboard lists."
-)
+_REMEDY = "Name them in model_registry_permissions with adopt, and each gets one RoleBinding as the dashboard makes it."
 
 
-def plan_grants(wish: Wish, namespace: str, owner: Object | None, bindings: Iterable[Object]) -> list[Change]:
-    """The changes after which the grants are as wished.
+def plan_grants(
+    wish: Wish, namespace: str, owner: Object | None, bindings: Iterable[Object]
+) -> tuple[list[Change], list[Change]]:
+    """The changes after which the grants are as wished: those that give, and then those that take away.
 
+    What is taken from one RoleBinding may have been given by another one before, so that nobody loses access in between.
     owner: the ModelRegistry, where it is there. bindings: all RoleBindings of the namespace. A grant of the wish gets a
-    RoleBinding that the dashboard lists; one that somebody else has made is kept for it. Raises Refused.
+    proper RoleBinding; one that somebody else has made is kept for it. Raises Refused.
     """
+    bindings = list(bindings)
+    lasting = target(wish, read_bindings(bindings, wish.registry))
+    giving = _giving(wish, namespace, owner, bindings, lasting)
+    return giving, _taking(wish, namespace, predicted(bindings, giving), lasting)
+
+
+def _giving(
+    wish: Wish, namespace: str, owner: Object | None, bindings: list[Object], lasting: frozenset[Grant]
+) -> list[Change]:
+    """A proper RoleBinding for each grant of the wish that has none, and an owner for those that would go with a former one."""
     everything = {binding["metadata"]["name"]: binding for binding in bindings}
-    own = {binding.name: binding for binding in read_bindings(everything.values(), wish.registry)}
-    lasting = target(wish, own.values())
+    own = {binding.name: binding for binding in read_bindings(bindings, wish.registry)}
     visible = wish.grants & lasting
-    single = visible if wish.adopt or wish.state == "exact" else frozenset()
     new = _new(wish.registry, visible, own)
-    homes = {**_homes(wish.registry, own, new.values()), **new}
     changes = []
     for grant, name in sorted(new.items()):
         wanted = wanted_binding(wish.registry, owner, grant)
         if name in own:
-            changes += _repair(own[name], wanted, namespace, lasting - visible)
+            changes += _repair(own[name], wanted, owner, namespace, lasting)
         else:
             changes += _create(wanted, namespace, name, everything.get(name))
+    homes = _homes(wish.registry, own, new.values())
+    for body in (own[name].body for name in sorted({homes[grant] for grant in visible - new.keys()})):
+        if owner and any(_is_former(one, owner) for one in body["metadata"].get("ownerReferences") or ()):
+            change = patch_of(body, {"metadata": {"ownerReferences": _owners(body, owner)}}, namespace)
+            changes += [change] if change else []
+    return changes
+
+
+def _taking(wish: Wish, namespace: str, bindings: list[Object], lasting: frozenset[Grant]) -> list[Change]:
+    """What goes, once all that is wished is given.
+
+    Others in the RoleBinding of a grant, whom nobody has wished for and who are not to lose access, stay there, though the
+    dashboard does not list it then: to move them to one of their own could give back what another run takes away just now.
+    """
+    own = {binding.name: binding for binding in read_bindings(bindings, wish.registry)}
+    visible = wish.grants & lasting
+    single = visible if wish.adopt or wish.state == "exact" else frozenset()
+    new = _new(wish.registry, visible, own)
+    cleaned = {name: grant for grant, name in new.items()}
+    homes = {**_homes(wish.registry, own, cleaned), **new}
 
     def stays(grant: Grant, name: str) -> bool:
+        if name in cleaned:
+            return grant == cleaned[name] or grant in lasting - visible
         return grant in lasting and (grant not in single or homes[grant] == name)
 
-    for name in sorted(own.keys() - set(new.values())):
-        changes += _reduce(own[name], namespace, stays)
-    return changes
+    return [change for name in sorted(own) for change in _reduce(own[name], namespace, stays, name in cleaned)]
 
 
 def predicted(bindings: Iterable[Object], changes: Iterable[Change]) -> list[Object]:
@@ -198,7 +237,7 @@ def predicted(bindings: Iterable[Object], changes: Iterable[Change]) -> list[Obj
 
 
 def _homes(registry: str, own: Mapping[str, Binding], taken: Iterable[str]) -> dict[Grant, str]:
-    """The RoleBinding that shows each grant on the dashboard, but for those that are taken for something else.
+    """The proper RoleBinding of each grant, but for those that are taken for something else.
 
     Where there are several, it is the one with the grant's own name, or else the first by name: any two runs choose the
     same.
@@ -206,7 +245,7 @@ def _homes(registry: str, own: Mapping[str, Binding], taken: Iterable[str]) -> d
     taken = set(taken)
     homes: dict[Grant, str] = {}
     for name in sorted(own.keys() - taken):
-        if own[name].listed:
+        if own[name].proper:
             for grant in own[name].grants:
                 if grant not in homes or name == binding_name(registry, grant):
                     homes[grant] = name
@@ -214,7 +253,7 @@ def _homes(registry: str, own: Mapping[str, Binding], taken: Iterable[str]) -> d
 
 
 def _new(registry: str, visible: Iterable[Grant], own: Mapping[str, Binding]) -> dict[Grant, str]:
-    """Those of the grants that have no listed RoleBinding, each with the name of the one that it gets.
+    """Those of the grants that have no proper RoleBinding, each with the name of the one that it gets.
 
     Where that is another one's, of which it is not the name, the other one needs a new one, too.
     """
@@ -239,34 +278,46 @@ def _create(wanted: Object, namespace: str, name: str, current: Object | None) -
     return [deletion_of(current, namespace), replace(creation, needs=(creation.key,))]
 
 
-def _repair(binding: Binding, wanted: Object, namespace: str, others: frozenset[Grant]) -> list[Change]:
-    """The change after which the RoleBinding is as wanted.
-
-    others: grants that nobody has wished for, and that are not to be lost. To move them to a RoleBinding of their own
-    could give back what another run takes away at the same time. So they stay, though the dashboard does not list it then.
-    """
+def _repair(
+    binding: Binding, wanted: Object, owner: Object | None, namespace: str, lasting: frozenset[Grant]
+) -> list[Change]:
+    """The change after which the RoleBinding also gives what is wanted, and is labelled and owned as it should be."""
     meta: Object = {"labels": wanted["metadata"]["labels"]}
-    references = binding.body["metadata"].get("ownerReferences") or []
-    known = {reference.get("uid") for reference in references}
-    new = [one for one in wanted["metadata"].get("ownerReferences", ()) if one["uid"] not in known]
-    if new:
-        meta["ownerReferences"] = [*references, *new]
+    if owner:
+        meta["ownerReferences"] = _owners(binding.body, owner)
     (subject,) = wanted["subjects"]
-    kept = [one for one in binding.body.get("subjects") or () if grant_of(one) in others]
-    if kept:
-        stay = others | {grant_of(subject)}
-        # Each once, also where it has been named twice.
-        kept = list({grant_of(one): one for one in binding.body["subjects"] if grant_of(one) in stay}.values())
+    subjects = binding.body.get("subjects") or []
+    kept = [one for one in subjects if grant_of(one) in lasting]
     missing = [] if grant_of(subject) in map(grant_of, kept) else [subject]
     change = patch_of(binding.body, {"metadata": meta, "subjects": [*kept, *missing]}, namespace)
     return [change] if change else []
 
 
-def _reduce(binding: Binding, namespace: str, stays: Callable[[Grant, str], bool]) -> list[Change]:
-    """The change by which a RoleBinding loses the subjects that do not stay; one that has none left goes."""
+def _is_former(reference: Object, owner: Object) -> bool:
+    """Whether an owner reference is to another registry of the same name, which is gone: with it, the object goes, too."""
+    meta = owner["metadata"]
+    named = (reference.get("kind"), reference.get("name")) == ("ModelRegistry", meta["name"])
+    return named and reference.get("uid") != meta["uid"]
+
+
+def _owners(binding: Object, owner: Object) -> list[Object]:
+    """The owner references as they should be: the registry is among them, and none before it of its name."""
+    references = binding["metadata"].get("ownerReferences") or ()
+    kept = [one for one in references if not _is_former(one, owner)]
+    known = any(one.get("uid") == owner["metadata"]["uid"] for one in kept)
+    return kept if known else [*kept, _reference(owner)]
+
+
+def _reduce(binding: Binding, namespace: str, stays: Callable[[Grant, str], bool], once: bool) -> list[Change]:
+    """The change by which a RoleBinding loses the subjects that do not stay; one that has none left goes.
+
+    once: whether those who stay are named once each.
+    """
     subjects = binding.body.get("subjects") or []
     losing = {grant for grant in binding.grants if not stays(grant, binding.name)}
     kept = [subject for subject in subjects if grant_of(subject) not in losing]
+    if once:
+        kept = list({grant_of(subject): subject for subject in kept}.values())
     if len(kept) == len(subjects):
         return []
     if not kept:
@@ -280,13 +331,13 @@ def _read(binding: Object, registry: str) -> Binding:
     name, group = str(binding["metadata"]["name"]), Grant("Group", "", users_group(registry))
     by_operator = name == users_group(registry) and is_owned(binding, registry)
     grants = tuple(grant for grant in subjects if not (by_operator and grant == group))
-    amiss = _labels_amiss(binding, registry)
     reasons = [
         *([f"{len(subjects)} subjects instead of one"] if len(subjects) != 1 else ()),
-        *(f"no label {label}" for label in amiss),
+        *(f"no label {label}" for label in _labels_amiss(binding, registry)),
     ]
-    hidden = f"it has {' and '.join(reasons)}" if reasons and (grants or not by_operator) else ""
-    return Binding(name, grants, not reasons, hidden, by_operator, binding)
+    amiss = f"it has {' and '.join(reasons)}" if reasons and (grants or not by_operator) else ""
+    listed = not reasons and binding["subjects"][0]["kind"] in SECTIONS
+    return Binding(name, grants, not reasons, listed, amiss, by_operator, binding)
 
 
 def _labels(registry: str) -> dict[str, str]:

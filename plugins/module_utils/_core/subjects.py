@@ -25,6 +25,10 @@ OBJECT_NAME = r"(?=.{1,253}\Z)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]
 """Names of service accounts (RFC 1123 subdomain)."""
 
 
+JOINERS = "\u200c\u200d"
+"""Characters without a width that words of some scripts are written with."""
+
+
 def grant_of(subject: Object) -> Grant:
     """Whom a subject of a RoleBinding stands for: a project and a service account have two ways to be written."""
     kind, name = str(subject.get("kind")), str(subject.get("name"))
@@ -87,8 +91,11 @@ def _mistake(name: str) -> str | None:
         return "is empty"
     if name != name.strip():
         return "has white space at its beginning or end"
-    if any(unicodedata.category(character) in ("Cc", "Cs") for character in name):
+    if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in name):
         return "has a line break, another control character or half a character in it"
+    unseen = sorted({character for character in name if unicodedata.category(character) == "Cf"} - set(JOINERS))
+    if unseen:
+        return f"has a character in it that cannot be seen: {', '.join(f'U+{ord(one):04X}' for one in unseen)}"
     if re.match(r"[\[{]['\"]", name):
         return "is a list or a mapping, and a name is wanted"
     if name == "*":
