@@ -10,15 +10,27 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from ansible_collections.kubernetes.core.plugins.module_utils.k8s.client import get_api_client
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._cluster import Cluster
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.access import sources
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.errors import Refused
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.errors import (
+    AlreadyThere,
+    Conflict,
+    Refused,
+    RegistryError,
+)
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.grants import Wish, given, read_bindings
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.model import Grant, Object
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.plan import creation_of, deletion_of
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.plan import (
+    Change,
+    creation_of,
+    deletion_of,
+)
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._engine import Run
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._permissions import (
     Demand,
@@ -26,10 +38,11 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._permis
     ensure_permissions,
 )
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._reviews import settled_answers
+from fake_permissions import OWNER, FakeCluster, role
 from hypothesis import HealthCheck, settings
 from hypothesis import given as for_all
 from identity import expect_user
-from wishes import SOME, WISHES, any_bindings
+from wishes import ANN, BOB, EVE, SOME, WISHES, any_bindings, binding, blocked
 
 EXAMPLES, NAMESPACE, USER = int(sys.argv[1]), sys.argv[2], sys.argv[3]
 MINE = ("registry-user-demo", "registry-user-other")
@@ -40,7 +53,7 @@ CLUSTER = Cluster(get_api_client())
 
 
 def bindings() -> list[Object]:
-    """All that can be about the registry."""
+    """All that can be about the registry, but for the operator's."""
     found = CLUSTER.list("RoleBinding", NAMESPACE)[0]
     return [one for one in found if one["roleRef"]["name"] in MINE and one["metadata"]["name"] != "demo-users"]
 
@@ -58,9 +71,9 @@ def place(wanted: list[Object]) -> None:
         CLUSTER.write(creation_of({**one, "metadata": meta}, NAMESPACE, one["metadata"]["name"]), dry_run=False)
 
 
-def ensure(wish: Wish) -> Permissions:
+def ensure(wish: Wish, cluster: Any = CLUSTER) -> Permissions:
     outcome = Permissions()
-    ensure_permissions(Run(CLUSTER, NAMESPACE, False, 30), Demand(wish, verify=False), outcome)
+    ensure_permissions(Run(cluster, NAMESPACE, False, 30), Demand(wish, verify=False), outcome)
     return outcome
 
 
@@ -78,6 +91,7 @@ def any_wish(wanted: list[Object], wish: Wish) -> None:
     try:
         ensure(wish)
     except Refused:
+        assert blocked(wanted, wish)
         return
     assert granted() == goal
     expected = {grant: bool(sources(grant) & goal) for grant in SOME}
@@ -89,25 +103,70 @@ def any_wish(wanted: list[Object], wish: Wish) -> None:
 @SETTINGS
 @for_all(any_bindings(), WISHES, WISHES)
 def two_at_once(wanted: list[Object], first: Wish, second: Wish) -> None:
-    """They end as if one had run after the other."""
+    """They end as if one had run after the other, and no grant has more RoleBindings of its own than it would have then."""
     place(wanted)
-    start = granted()
-    ends = [after(second, after(first, start)), after(first, after(second, start))]
     with ThreadPoolExecutor(2) as pool:
         runs = [pool.submit(ensure, wish) for wish in (first, second)]
         errors = [run.exception() for run in runs]
     if any(isinstance(error, Refused) for error in errors):
+        assert blocked(wanted, first) or blocked(wanted, second)
         return
     assert errors == [None, None]
-    assert granted() in ends
-    names = [one.grants[0] for one in read_bindings(bindings(), "demo") if one.listed and one.name.startswith("dash")]
-    own = [grant for grant in names if names.count(grant) > 1]
-    assert not own or wanted
+    ends = [in_turn(wanted, first, second), in_turn(wanted, second, first)]
+    assert granted() in [set(end) for end in ends]
+    assert all(count <= max(1, *(end[grant] for end in ends)) for grant, count in times_proper(bindings()).items())
+
+
+def in_turn(wanted: list[Object], *wishes: Wish) -> Counter[Grant]:
+    """All that is granted after one run and then the other, in memory, and how many RoleBindings of its own each has."""
+    cluster = FakeCluster(OWNER, role(), role("other"), *wanted)
+    for wish in wishes:
+        ensure(wish, cluster)
+    found = times_proper(cluster.bindings())
+    found.update(dict.fromkeys(given(read_bindings(cluster.bindings(), "demo")) - found.keys(), 0))
+    return found
+
+
+def times_proper(items: list[Object]) -> Counter[Grant]:
+    """How many RoleBindings of its own each grant has."""
+    return Counter(one.grants[0] for one in read_bindings(items, "demo") if one.proper and one.grants)
+
+
+class Overtaken(Cluster):
+    """Lets another run do all its work before its own first write, and notes what the API server then says (409)."""
+
+    def __init__(self, other: Callable[[], object]) -> None:
+        super().__init__(get_api_client())
+        self._other = other
+        self.told: list[type[RegistryError]] = []
+
+    def write(self, change: Change, dry_run: bool) -> Object:
+        other, self._other = self._other, lambda: None
+        other()
+        try:
+            return super().write(change, dry_run)
+        except (AlreadyThere, Conflict) as error:
+            self.told.append(type(error))
+            raise
+
+
+def overtaken() -> None:
+    """Whoever is told that it is there already, or has changed since, looks again and does what is left to do."""
+    wish = Wish("demo", frozenset({ANN}))
+    place([])
+    cluster = Overtaken(lambda: ensure(wish))
+    assert not ensure(wish, cluster).record.done and cluster.told == [AlreadyThere]
+    assert times_proper(bindings()) == {ANN: 1}
+    place([binding("team", ANN, BOB, EVE)])
+    cluster = Overtaken(lambda: ensure(Wish("demo", frozenset({BOB}), "absent")))
+    ensure(Wish("demo", frozenset({ANN}), "absent"), cluster)
+    assert cluster.told == [Conflict] and granted() == {EVE}
+    place([])
 
 
 if __name__ == "__main__":
     expect_user(CLUSTER, USER)
-    for test in (any_wish, two_at_once):
+    for test in (any_wish, two_at_once, overtaken):
         started = time.monotonic()
         test()
-        print(f"{test.__name__}: {EXAMPLES} examples in {time.monotonic() - started:.1f} s")
+        print(f"{test.__name__}: in {time.monotonic() - started:.1f} s")

@@ -26,6 +26,7 @@ __all__ = [
     "MODULE",
     "PERMISSIONS",
     "ROOT",
+    "RUNNER",
     "Answers",
     "Book",
     "Played",

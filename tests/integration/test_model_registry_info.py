@@ -213,7 +213,7 @@ def test_who_can_use_a_registry(bed: Testbed, registries: Registries, others: Ot
         "Group info-who-users: info-who-users",
         "Group system:authenticated: info-unlabelled",
         "*Project info: dashboard-permissions-infoprj1",
-        "*ServiceAccount data-sciencerunner: dashboard-permissions-infosa1",
+        "ServiceAccount data-sciencerunner: dashboard-permissions-infosa1",
         "User alice: info-who-users",
         "User bob: info-who-users",
         "User info-helper: info-helpers",
