@@ -138,15 +138,30 @@ def test_a_postgres_of_the_users(bed: Testbed, registries: Registries, servers: 
     statements = ("CREATE ROLE own LOGIN PASSWORD 'own-password'", "CREATE DATABASE own OWNER own")
     postgres(bed, service, "DROP DATABASE IF EXISTS own", "DROP ROLE IF EXISTS own", *statements)
     wanted = on(service, "own", type="postgres", tls={"enabled": False})
-    created, again = succeeded(play(bed, task(**wanted), task(**wanted))).results
-    assert created["changed"] and not again["changed"]
+    predicted, created, again = succeeded(
+        play(bed, task(**wanted, check_mode=True), task(**wanted), task(**wanted))
+    ).results
+    assert created["changes"] == predicted["changes"] and not again["changed"]
     works(registries, "own")
+    edits: list[Options] = [{"password": "canary@b"}, {"username": "o<n"}, {"tls": {"mode": "require", "verify": True}}]
+    refused = play(bed, *(task(name="own", database=edit) for edit in edits))
+    assert not refused.writes and "canary" not in refused.output
+    for result, option in zip(refused.results, ("password", "username", "tls.mode"), strict=True):
+        assert result["failed"] and result["msg"].startswith(f"database.{option}: "), result["msg"]
     postgres(bed, service, "ALTER ROLE own PASSWORD 'another.~one!'")
-    rotated = succeeded(play(bed, task(name="own", database={"password": "another.~one!"}, description="edited")))
-    assert rotated.result["changed"]
+    edit: Options = {
+        "name": "own",
+        "database": {"password": "another.~one!", "tls": {"mode": "prefer"}},
+        "description": "edited",
+    }
+    predicted, rotated = succeeded(play(bed, task(**edit, check_mode=True), task(**edit))).results
+    assert rotated["changes"] == predicted["changes"] and len(rotated["changes"]) == 4
     works(registries, "own")
-    gone = succeeded(play(bed, task(name="own", state="absent")))
-    assert gone.result["kept"][0]["name"] == f"own on {host(service)}:5432"
+    predicted, gone = succeeded(
+        play(bed, task(name="own", state="absent", check_mode=True), task(name="own", state="absent"))
+    ).results
+    assert gone["changes"] == predicted["changes"]
+    assert gone["kept"][0]["name"] == f"own on {host(service)}:5432"
     postgres(bed, service, "ALTER DATABASE own OWNER TO postgres")
 
 

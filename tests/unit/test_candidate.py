@@ -64,6 +64,17 @@ def test_a_postgres_registry() -> None:
     assert (found.type, found.host) == ("postgres", "192.0.2.1") and found.tls and found.tls.mode == "verify-full"
 
 
+def test_an_edit_is_checked_for_the_kind_of_database_that_is_there() -> None:
+    """What MySQL takes and PostgreSQL does not, and the other way round."""
+    spec = {"host": "pg", "database": "d", "username": "u", "passwordSecret": {"name": "s", "key": "k"}}
+    password, mode = Database(password="canary@"), Database(tls=Tls(mode="require"))
+    assert candidate(password, REGISTRY).password == "canary@"
+    assert candidate(mode, {"spec": {"postgres": spec}}).type == "postgres"
+    for given, registry in ((password, {"spec": {"postgres": spec}}), (mode, REGISTRY)):
+        with pytest.raises(InvalidInput, match=r"^database\.(password|tls\.mode): "):
+            candidate(given, registry)
+
+
 def test_a_generated_database_needs_nothing() -> None:
     assert candidate(None, {"spec": {"postgres": {"generateDeployment": True, "database": "x"}}}).generate
     away = candidate(GIVEN, {"spec": {"postgres": {"generateDeployment": True}}})

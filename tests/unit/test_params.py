@@ -117,7 +117,9 @@ BAD: list[tuple[Options, str, str]] = [
     (database({"ca_secret": {"name": "ca", "key": ""}}), "database.tls.ca_secret.key", "cannot be one"),
     (database({"enabled": False, "ca_config_map": REFERENCE}), "database.tls.enabled", "plain text"),
     (database({"enabled": False, "verify": True}), "database.tls.enabled", "plain text"),
-    (database({"mode": "require"}), "database.tls.mode", "for PostgreSQL"),
+    (database({"mode": "require"}), "database.tls.mode", "for PostgreSQL, and the database is MySQL"),
+    (database(name="x" * 65, type=None), "database.name", "64 is the most"),
+    (database(password="canary$(X)", type=None), "database.password", "variable to expand"),
     (database({"mode": "require", "verify": True}, type="postgres"), "database.tls.mode", "Give mode alone"),
 ]
 
@@ -146,6 +148,7 @@ def test_bad(given: Options, option: str, words: str) -> None:
         database(host="[fd00::1]"),
         database(host="mysql.databases.svc.cluster.local."),
         database(type="postgres", password="aZ0._~!$&'()*+,;=-"),
+        database({"mode": "require"}, type=None, password="a@b", generate=True),
         database({"ca_pem": GOOD_PEM}),
         database({"ca_pem": "a comment\n" + GOOD_PEM + GOOD_PEM}),
         database({"ca_pem": expired() + GOOD_PEM}),

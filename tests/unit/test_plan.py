@@ -323,6 +323,47 @@ def test_what_cannot_work(registry: Registry, found: tuple[Object, ...], words: 
         plan_present(registry, observed(*found), NOW)
 
 
+def on_postgres() -> Object:
+    """A registry whose database is of the other kind."""
+    registry = stored()
+    registry["spec"]["postgres"] = registry["spec"].pop("mysql")
+    return registry
+
+
+@pytest.mark.parametrize(
+    ("edit", "option", "words"),
+    [
+        *((Database(password=f"canary{one}"), "database.password", "into a URL") for one in '@:/?#% €"'),
+        (Database(username="a<b"), "database.username", "connection string"),
+        (Database(name="a|b"), "database.name", "connection string"),
+        (Database(name="x" * 64), "database.name", "63 is the most"),
+    ],
+)
+def test_an_edit_is_checked_by_the_rules_of_the_database_that_is_there(edit: Database, option: str, words: str) -> None:
+    """MySQL takes each of these; what PostgreSQL's URL cannot take is refused, although the edit names no type."""
+    assert plan_present(Registry("demo", database=edit), observed(stored(), secret()), NOW).changes
+    with pytest.raises(InvalidInput, match=words) as caught:
+        plan_present(Registry("demo", database=edit), observed(on_postgres(), secret()), NOW)
+    assert caught.value.what == option and "canary" not in str(caught.value)
+
+
+def test_options_of_the_other_kind_of_database_in_an_edit() -> None:
+    edit = Registry("demo", database=Database(tls=Tls(mode="require")))
+    (change,) = plan_present(edit, observed(on_postgres()), NOW).changes
+    assert change.body["spec"] == {"postgres": {"sslMode": "require"}}
+    for wrong, option in ((edit.database, "tls.mode"), (Database(generate=True), "generate")):
+        with pytest.raises(InvalidInput, match=f"^database.{option}: .*PostgreSQL"):
+            plan_present(Registry("demo", database=wrong), observed(stored()), NOW)
+
+
+def test_nothing_is_stored_for_a_registry_that_has_no_database() -> None:
+    """Its type cannot be guessed."""
+    bare = stored()
+    del bare["spec"]["mysql"]
+    with pytest.raises(InvalidInput, match=r"^database.type: the registry has no database yet"):
+        plan_present(Registry("demo", database=Database(password="canary")), observed(bare), NOW)
+
+
 def test_an_object_of_others_is_not_overwritten() -> None:
     with pytest.raises(Refused, match="Secret demo-db-password: it exists and is not marked as this registry's"):
         plan_present(Registry("demo", database=MYSQL), observed(secret(labels={}, annotations={})), NOW)

@@ -10,6 +10,7 @@ from typing import TypeVar
 from .errors import InvalidInput
 from .export import database_type, password_ref
 from .model import CaSource, Database, KeyRef, Object, Tls
+from .params import check_for_type
 
 __all__ = ["PORTS", "candidate", "database_of", "verifies"]
 
@@ -22,11 +23,13 @@ T = TypeVar("T", Database, Tls)
 def candidate(given: Database | None, registry: Object | None) -> Database:
     """The database to check: what is given counts, and for the rest, what the registry uses.
 
-    Raises InvalidInput where something is missing that a registry needs.
+    Raises InvalidInput where something is missing that a registry needs, or given that its kind of database cannot take.
     """
     known = database_of((registry or {}).get("spec") or {})
     found = _over(known, given or Database())
     found = replace(found, type=found.type or "mysql", tls=_tls(known.tls, (given or Database()).tls))
+    if given is not None:
+        check_for_type(replace(given, type=found.type))
     if given is not None and given.password is not None:
         found = replace(found, password_secret=None)
     if given is not None and given.host is not None:

@@ -15,7 +15,7 @@ from .model import CaSource, Database, KeyRef, Registry, Tls
 from .names import check_name, derive_name
 from .quantity import amount
 
-__all__ = ["database_from", "registry_from"]
+__all__ = ["check_for_type", "database_from", "registry_from"]
 
 Params = Mapping[str, Any]
 
@@ -90,21 +90,31 @@ def database_from(params: Params, now: datetime, option: str = "database") -> Da
         tls=None if params["tls"] is None else _tls(params["tls"], now, f"{option}.tls"),
         generate=params["generate"],
     )
-    _check_database(database, option)
+    _check_place(database, option)
+    check_for_type(database, option)
     return database
 
 
-def _check_database(database: Database, option: str) -> None:
-    if database.generate and database.type != "postgres":
-        why = "only a PostgreSQL server can be run by the operator"
-        raise InvalidInput(f"{option}.generate", why, f"Set {option}.type to postgres, or leave generate out.")
+def _check_place(database: Database, option: str) -> None:
     if database.host is not None and not re.fullmatch(HOST, database.host):
         why = f"{database.host[:80]!r} is no host name or address"
         step = "Give the bare name, such as mysql.databases.svc.cluster.local; the port has its own option."
         raise InvalidInput(f"{option}.host", why, step)
     if database.port is not None and not 1 <= database.port <= 65535:
         raise InvalidInput(f"{option}.port", f"{database.port} is no port", "Give a number from 1 to 65535.")
-    _check_in_url(f"{option}.name", database.name, LONGEST_DATABASE_NAME.get(database.type or "", 64), database.type)
+
+
+def check_for_type(database: Database, option: str = "database") -> None:
+    """Raise InvalidInput where values cannot be right for a database of that type.
+
+    Where the type is left out, it is that of a registry that exists: then only what holds for each type is checked here,
+    and the rest by another call, once the type is known.
+    """
+    if database.generate and database.type == "mysql":
+        why = "only a PostgreSQL server can be run by the operator"
+        raise InvalidInput(f"{option}.generate", why, f"Set {option}.type to postgres, or leave generate out.")
+    longest = LONGEST_DATABASE_NAME.get(database.type or "", max(LONGEST_DATABASE_NAME.values()))
+    _check_in_url(f"{option}.name", database.name, longest, database.type)
     _check_in_url(f"{option}.username", database.username, LONGEST_USERNAME, database.type)
     if database.password is not None:
         _check_password(f"{option}.password", database.password, database.type)
@@ -174,8 +184,8 @@ def _check_tls(tls: Tls, database_type: str | None, option: str) -> None:
     if tls.enabled is False and (tls.verify or any(value is not None for value in given)):
         why = "it is false, and certificates or verify are given with it"
         raise InvalidInput(f"{option}.enabled", why, "Leave enabled out, or give it alone to connect in plain text.")
-    if tls.mode is not None and database_type != "postgres":
-        why = "it is for PostgreSQL, and the database is none"
+    if tls.mode is not None and database_type == "mysql":
+        why = "it is for PostgreSQL, and the database is MySQL"
         raise InvalidInput(f"{option}.mode", why, "Use verify for MySQL, or set database.type to postgres.")
     if tls.mode is not None and tls.verify is not None:
         why = "verify says the same in other words"

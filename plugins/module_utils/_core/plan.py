@@ -12,6 +12,7 @@ from .export import ca_source, database_type, is_own_ca, is_own_secret, password
 from .manifests import CA_KEY, MARK, PASSWORD_KEY, PROXIES, check_spec, wanted_ca, wanted_registry, wanted_secret
 from .model import CaSource, KeyRef, Object, Registry
 from .names import SHARED_CA, ca_config_map, password_secret
+from .params import check_for_type
 from .patch import applied, merge_patch, present_fields, restricted
 from .quantity import in_stored_words
 
@@ -129,6 +130,7 @@ def plan_present(registry: Registry, observed: Observed, now: str) -> Plan:
     if existing is not None and existing["metadata"].get("deletionTimestamp"):
         why = f"it is being deleted since {existing['metadata']['deletionTimestamp']}"
         raise Refused(f"ModelRegistry {registry.name}", why, "Wait until it is gone, then run the task again.")
+    registry = _with_type(registry, observed)
     registry, stores = _with_stores(registry, observed)
     change = _registry_change(registry, observed)
     changes = (*stores, *((change,) if change else ()))
@@ -282,12 +284,9 @@ def _registry_change(registry: Registry, observed: Observed) -> Change | None:
         if "kube_rbac" not in observed.proxies:
             # Releases with ML Metadata need it.
             wanted["spec"]["grpc"] = {}
-        if registry.database is not None and registry.database.type is None:
-            raise InvalidInput("database.type", "a new registry needs it", "Give mysql or postgres.")
         check_spec(present_fields(wanted)["spec"])
         return creation_of(wanted, observed.namespace, registry.name)
     spec = existing.get("spec") or {}
-    registry = _with_type(registry, spec)
     if registry.resources is not None:
         stored = (spec.get("rest") or {}).get("resources") or {}
         registry = replace(registry, resources=in_stored_words(registry.resources, stored))
@@ -356,11 +355,18 @@ def _without_defaults(existing: Object) -> Object:
     return applied(existing, {"spec": {"mysql": {"verifyServerCert": None}}})
 
 
-def _with_type(registry: Registry, spec: Object) -> Registry:
-    """The registry with the type of the database that it has, where the user does not say it again."""
+def _with_type(registry: Registry, observed: Observed) -> Registry:
+    """The registry with the type of the database that it has, where the user does not say it again, and checked for it."""
     if registry.database is None or registry.database.type is not None:
         return registry
-    return replace(registry, database=replace(registry.database, type=database_type(spec)))
+    existing = observed.registries.get(registry.name)
+    found = database_type((existing or {}).get("spec") or {})
+    if found is None:
+        why = "a new registry needs it" if existing is None else "the registry has no database yet"
+        raise InvalidInput("database.type", why, "Give mysql or postgres.")
+    database = replace(registry.database, type=found)
+    check_for_type(database)
+    return replace(registry, database=database)
 
 
 def _new_proxy(registry: Registry, observed: Observed) -> str | None:
