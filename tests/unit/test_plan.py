@@ -19,6 +19,7 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.m
     Tls,
 )
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.params import registry_from
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.patch import applied
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.plan import Observed, layer, plan_present
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.redact import Sealed, seal, unsealed
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.removal import (
@@ -236,7 +237,11 @@ def secured(config_map: str, name: str = "demo") -> Object:
 
 
 def authority(name: str, **meta: Any) -> Object:
-    return {"kind": "ConfigMap", "metadata": {"name": name, "resourceVersion": "5", **meta}, "data": {"ca.crt": "old"}}
+    return {
+        "kind": "ConfigMap",
+        "metadata": {"name": name, "uid": "c", "resourceVersion": "5", **meta},
+        "data": {"ca.crt": "old"},
+    }
 
 
 @pytest.mark.parametrize("name", ["db-credential", "demo-db-credential"])
@@ -437,6 +442,29 @@ def test_a_shared_secret_stays() -> None:
     removal = plan_absent("demo", observed(stored(), other, secret()), Dependents(), Confirmed())
     assert not removal.plan.settling
     assert removal.kept[1] == {"kind": "Secret", "name": "demo-db-password", "reason": "used by other, too"}
+
+
+def test_the_dashboards_authority_is_marked_before_the_registry_goes() -> None:
+    """Cut afterwards, with no registry to name it, the next run still knows whose it is; nobody else's is touched."""
+    registry, name = secured("demo-db-credential"), "demo-db-credential"
+    plan = plan_absent("demo", observed(registry, authority(name)), Dependents(), Confirmed()).plan
+    assert [(change.action, change.kind) for change in sorted(plan.changes, key=layer)] == [
+        ("patch", "ConfigMap"),
+        ("delete", "ModelRegistry"),
+    ]
+    assert [(change.action, change.name) for change in plan.settling] == [("delete", name)]
+    marked_one = applied(authority(name), plan.changes[0].body)
+    left = plan_absent("demo", observed(marked_one), Dependents(), Confirmed()).plan
+    assert not left.changes and [change.name for change in left.settling] == [name]
+    other = secured(name, "other")
+    for found in (
+        [authority(name)],
+        [registry, other, authority(name)],
+        [registry, {**authority(name), "data": {"ca.crt": "PEM", "more": "PEM"}}],
+        [secured("elsewhere"), authority(name)],
+    ):
+        kept = plan_absent("demo", observed(*found), Dependents(), Confirmed()).plan
+        assert "ConfigMap" not in {change.kind for change in (*kept.changes, *kept.settling)}, found
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .manifests import DATABASES, DESCRIPTION, DISPLAY_NAME, MARK, PROXIES
+from .manifests import CA_KEY, DATABASES, DESCRIPTION, DISPLAY_NAME, MARK, PROXIES
 from .model import CaSource, KeyRef, Object
 from .names import ca_config_map
 from .params import CA_BUNDLE, CA_BUNDLE_KEYS
@@ -102,11 +102,14 @@ def is_own_secret(secret: Object, registry: str) -> bool:
 def is_own_ca(config_map: Object, registry: str, used: tuple[str, str] | None) -> bool:
     """Whether the ConfigMap holds the certificate authority uploaded for that registry alone.
 
-    The dashboard leaves no mark but the name, so that counts only where the registry uses it.
+    The dashboard leaves no mark but the name and the only key, so these count only where the registry uses it. A deletion
+    begins by marking it.
     """
     meta = config_map["metadata"]
-    marked = (meta.get("labels") or {}).get(MARK) == registry
-    return marked or (meta["name"] == ca_config_map(registry) and used == ("ConfigMap", meta["name"]))
+    if (meta.get("labels") or {}).get(MARK) == registry:
+        return True
+    uploaded = meta["name"] == ca_config_map(registry) and set(config_map.get("data") or ()) == {CA_KEY}
+    return uploaded and used == ("ConfigMap", meta["name"])
 
 
 def _database(spec: Object) -> Object | None:

@@ -10,9 +10,10 @@ from .errors import Refused
 from .export import ca_object, database_type, is_own_ca, is_own_secret, password_ref, uses
 from .grants import grants_access, is_owned
 from .kinds import GROUP
+from .manifests import MARK
 from .model import Object
 from .names import users_group
-from .plan import Observed, Plan, deletion_of
+from .plan import Change, Observed, Plan, deletion_of, patch_of
 
 __all__ = ["REGISTRY_LABEL", "Confirmed", "Dependents", "Removal", "plan_absent"]
 
@@ -28,6 +29,8 @@ class Dependents:
     """As namespace/name."""
     members: tuple[str, ...] = ()
     """Users in OpenShift's Group of the registry."""
+    warnings: tuple[str, ...] = ()
+    """What is to be said of both."""
 
 
 @dataclass(frozen=True)
@@ -58,19 +61,21 @@ def plan_absent(name: str, observed: Observed, dependents: Dependents, confirmed
     if registry is not None:
         _check(name, spec, dependents, confirmed)
     others = {other: found for other, found in observed.registries.items() if other != name}
-    gone, kept = [], []
+    claimed, gone, kept = [], [], []
     for key, item in sorted(observed.objects.items()):
         verdict = _verdict(name, spec, item, others)
         if verdict == "":
             gone.append(deletion_of(item, observed.namespace))
+            claimed.append(_claim(name, item, observed.namespace))
         elif verdict is not None:
             kept.append({"kind": key[0], "name": key[2], "reason": verdict})
     database = _database(spec)
     if database:
         kept.insert(0, database)
     deleting = registry is None or registry["metadata"].get("deletionTimestamp")
-    first = () if deleting or registry is None else (deletion_of(registry, observed.namespace),)
-    return Removal(Plan(first, tuple(gone)), tuple(kept), _lost(name, spec, dependents))
+    last = None if deleting or registry is None else deletion_of(registry, observed.namespace)
+    changes = tuple(change for change in (*claimed, last) if change is not None)
+    return Removal(Plan(changes, tuple(gone)), tuple(kept), _lost(name, spec, dependents))
 
 
 def _check(name: str, spec: Object, dependents: Dependents, confirmed: Confirmed) -> None:
@@ -95,6 +100,15 @@ def _verdict(name: str, spec: Object, item: Object, others: dict[str, Object]) -
         return "it was not made for this registry alone" if (kind, object_name) in {*used, ca} else None
     users = sorted(other for other, found in others.items() if uses(found.get("spec") or {}, kind, object_name))
     return f"used by {', '.join(users)}, too" if users else ""
+
+
+def _claim(name: str, item: Object, namespace: str) -> Change | None:
+    """The mark on an authority that the dashboard has uploaded: without it, nobody could tell whose it is any more, once
+    the registry is gone. A Secret that the dashboard has made tells by itself.
+    """
+    if item["kind"] != "ConfigMap":
+        return None
+    return patch_of(item, {"kind": "ConfigMap", "metadata": {"labels": {MARK: name}}}, namespace)
 
 
 def _grant_verdict(name: str, binding: Object) -> str | None:
