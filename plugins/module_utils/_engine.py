@@ -1,30 +1,29 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From what is wanted to a result: observe, plan, execute, wait; and again where somebody else was faster."""
+"""From what is wanted of registries to results: observe, plan, execute, wait; and again where somebody else was faster."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
-from typing import TypeVar
+from typing import Protocol
 
 from ._cluster import Cluster, Listed
-from ._core.errors import AlreadyThere, Conflict, NotReady, OutcomeUnknown
+from ._core.errors import AlreadyThere, Conflict, NotReady, OutcomeUnknown, RegistryError
 from ._core.export import described
 from ._core.model import Object, Registry
 from ._core.patch import applied
 from ._core.plan import Change, Observed, Plan, plan_present
-from ._core.removal import Confirmed, Dependents, Removal, plan_absent
+from ._core.removal import Confirmed, Dependents, plan_absent
 from ._core.status import DELETING, GONE, READY, WAITING, Verdict
-from ._execute import Done, Record, execute
-from ._observe import observe_dependents, observe_for_absent, observe_for_present
+from ._execute import Done, Record, execute_all
+from ._observe import observe_dependents, observe_for_absent, observe_for_present, observe_objects
 from ._wait import Hooks, wait_until_gone, wait_until_ready
 
-__all__ = ["Outcome", "Run", "ensure_absent", "ensure_present"]
+__all__ = ["Outcome", "Outcomes", "Run", "ensure_absent", "ensure_present"]
 
-Seen = TypeVar("Seen")
 ROUNDS = 4
 """How often is observed and planned, at most."""
 PAUSE = 0.2
@@ -55,7 +54,7 @@ class Run:
 
 @dataclass
 class Outcome:
-    """What a run has come to, as far as it got."""
+    """What a run has come to for one registry, as far as it got."""
 
     record: Record = field(default_factory=Record)
     registry: Object | None = None
@@ -63,56 +62,106 @@ class Outcome:
     kept: tuple[Object, ...] = ()
     lost: tuple[Object, ...] = ()
     warnings: list[str] = field(default_factory=list)
+    error: RegistryError | None = None
+    """Why the run has not come to its end for this registry; None where it has."""
 
 
-def ensure_present(run: Run, registry: Registry, outcome: Outcome) -> None:
-    """Create the registry or edit it, and wait until it is ready."""
-    cluster, deadline = run.cluster, run.deadline()
-
-    def plan(listed: Listed | None) -> tuple[Plan, Observed]:
-        observed = observe_for_present(cluster, run.namespace, [registry], listed)
-        made = plan_present(registry, observed, _now())
-        return made if run.timeout is not None else Plan(made.changes), observed
-
-    def wait(observed: Observed) -> None:
-        outcome.registry = _as_stored(run, registry.name, observed, outcome.record)
-        if run.waits:
-            known = None if outcome.record.done else (list(observed.registries.values()), observed.revision)
-            hooks = Hooks(registries=known)
-            _expect(READY, wait_until_ready(cluster, run.namespace, [registry.name], deadline, hooks), run, outcome)
-
-    _converge(run, plan, wait, outcome.record)
-    if run.waits and outcome.record.done:
-        found = cluster.get("ModelRegistry", run.namespace, registry.name)
-        outcome.registry = described(found) if found else None
+Outcomes = Mapping[str, Outcome]
+"""By the registry's name."""
 
 
-def ensure_absent(run: Run, name: str, confirmed: Confirmed, outcome: Outcome) -> None:
-    """Delete the registry, wait until it is gone, and delete what was made for it alone.
+def ensure_present(run: Run, registries: Sequence[Registry], outcomes: Outcomes) -> None:
+    """Create registries or edit them, and wait until they are ready. One that fails does not keep the others from that.
 
-    Without waiting, the rest stays as long as the registry does, whose finalizers may need it.
+    outcomes: filled as the run goes, errors included. Nothing is raised but what nobody has foreseen.
     """
-    cluster, deadline = run.cluster, run.deadline()
+    _converge(run, _Presence(run, registries, outcomes), outcomes)
 
-    def plan(listed: Listed | None) -> tuple[Plan, Removal]:
-        observed, dependents = observe_for_absent(cluster, run.namespace, name, listed), Dependents()
-        registry = observed.registries.get(name)
+
+def ensure_absent(run: Run, confirmed: Confirmed, outcomes: Outcomes) -> None:
+    """Delete the registries that the outcomes are of, wait until they are gone, and delete what was made for each alone.
+
+    Without waiting, the rest stays as long as the registry does, whose finalizers may need it. Errors: as above.
+    """
+    _converge(run, _Absence(run, confirmed, outcomes), outcomes)
+
+
+class _Job(Protocol):
+    """What is to become of registries: three steps of a round, each for those of the names."""
+
+    def observe(self, names: Sequence[str], listed: Listed | None) -> None:
+        """Look at what there is. listed: the registries, where they were listed just now."""
+
+    def plan(self, name: str) -> Plan:
+        """What to do about one registry."""
+
+    def wait(self, names: Sequence[str]) -> None:
+        """Wait for the effect of what was done, and enter in the outcomes where it has not come."""
+
+
+class _Presence:
+    """Registries are to be there as wanted."""
+
+    def __init__(self, run: Run, registries: Sequence[Registry], outcomes: Outcomes) -> None:
+        self._run, self._outcomes, self._deadline = run, outcomes, run.deadline()
+        self._wanted = {registry.name: registry for registry in registries}
+        self._observed = Observed(run.namespace, "", {}, {})
+
+    def observe(self, names: Sequence[str], listed: Listed | None) -> None:
+        wanted = [self._wanted[name] for name in names]
+        self._observed = observe_for_present(self._run.cluster, self._run.namespace, wanted, listed)
+
+    def plan(self, name: str) -> Plan:
+        made = plan_present(self._wanted[name], self._observed, _now())
+        return made if self._run.timeout is not None else Plan(made.changes)
+
+    def wait(self, names: Sequence[str]) -> None:
+        run, observed = self._run, self._observed
+        for name in names:
+            self._outcomes[name].registry = _as_stored(run, name, observed, self._outcomes[name].record)
+        if not run.waits or not names:
+            return
+        edited = [name for name in names if self._outcomes[name].record.done]
+        hooks = Hooks(registries=None if edited else (list(observed.registries.values()), observed.revision))
+        _expect(READY, wait_until_ready(run.cluster, run.namespace, names, self._deadline, hooks), run, self._outcomes)
+        ready = {("ModelRegistry", name) for name in edited if self._outcomes[name].error is None}
+        for (_, _, name), found in observe_objects(run.cluster, run.namespace, ready).items():
+            self._outcomes[name].registry = described(found)
+
+
+class _Absence:
+    """Registries are to be gone, with what was made for each alone."""
+
+    def __init__(self, run: Run, confirmed: Confirmed, outcomes: Outcomes) -> None:
+        self._run, self._confirmed, self._outcomes, self._deadline = run, confirmed, outcomes, run.deadline()
+        self._observed = Observed(run.namespace, "", {}, {})
+        self._dependents: Mapping[str, Dependents] = {}
+
+    def observe(self, names: Sequence[str], listed: Listed | None) -> None:
+        run = self._run
+        self._observed = observe_for_absent(run.cluster, run.namespace, names, listed)
+        there = [name for name in names if name in self._observed.registries]
+        self._dependents = observe_dependents(run.cluster, there)
+
+    def plan(self, name: str) -> Plan:
+        outcome, registry = self._outcomes[name], self._observed.registries.get(name)
+        dependents = self._dependents.get(name, Dependents())
         if registry is not None:
-            dependents, outcome.warnings = observe_dependents(cluster, name)
-            outcome.registry = described(registry)
-        removal = plan_absent(name, observed, dependents, confirmed)
-        if registry is not None:
-            outcome.kept, outcome.lost = removal.kept, removal.lost
-        if registry is None or run.timeout is not None:
-            return removal.plan, removal
+            outcome.registry, outcome.warnings = described(registry), list(dependents.warnings)
+        removal = plan_absent(name, self._observed, dependents, self._confirmed)
+        if registry is None:
+            return removal.plan
+        outcome.kept, outcome.lost = removal.kept, removal.lost
+        if self._run.timeout is not None:
+            return removal.plan
         outcome.warnings += _left(removal.plan.settling)
-        return Plan(removal.plan.changes), removal
+        return Plan(removal.plan.changes)
 
-    def wait(_removal: Removal) -> None:
-        if run.waits and outcome.registry:
-            _expect(GONE, wait_until_gone(cluster, run.namespace, [name], deadline), run, outcome)
-
-    _converge(run, plan, wait, outcome.record)
+    def wait(self, names: Sequence[str]) -> None:
+        run, going = self._run, [name for name in names if self._outcomes[name].registry]
+        if run.waits and going:
+            verdicts = wait_until_gone(run.cluster, run.namespace, going, self._deadline)
+            _expect(GONE, verdicts, run, self._outcomes)
 
 
 def _left(changes: Sequence[Change]) -> list[str]:
@@ -123,46 +172,78 @@ def _left(changes: Sequence[Change]) -> list[str]:
     return [f"Left until the registry is gone: {names}. Run the task again then, and they are deleted, too."]
 
 
-def _converge(
-    run: Run,
-    make_plan: Callable[[Listed | None], tuple[Plan, Seen]],
-    wait: Callable[[Seen], None],
-    record: Record,
-) -> None:
+def _converge(run: Run, job: _Job, outcomes: Outcomes) -> None:
     """Plan, execute, wait and settle, until nobody else comes in between.
 
     A lost answer and a change by somebody else are the same here: looking again tells what is left to do.
     """
-    listed, settling = run.listed, False
+    names, listed, settling = list(outcomes), run.listed, set[str]()
     for turn in range(ROUNDS):
-        plan, seen = make_plan(listed)
-        record.settle(plan.settling if settling else plan.changes)
-        listed, settling = None, False
-        if run.check_mode:
-            record.done.clear()
-        begun = len(record.done)
-        try:
-            execute(run.cluster, plan.changes, record, run.check_mode)
-            wait(seen)
-            settling, made = True, record.done[begun:]
-            execute(run.cluster, [_still_as(change, made) for change in plan.settling], record, run.check_mode)
-        except (AlreadyThere, Conflict, OutcomeUnknown):
-            if turn == ROUNDS - 1:
-                raise
-            # Whoever was faster may be about to write once more.
-            time.sleep(PAUSE * 2**turn)
-        else:
+        settling = _round(run, job, {name: outcomes[name] for name in names}, listed, settling)
+        names = [name for name in names if isinstance(outcomes[name].error, (AlreadyThere, Conflict, OutcomeUnknown))]
+        listed = None
+        if not names or turn == ROUNDS - 1:
             return
+        # Whoever was faster may be about to write once more.
+        time.sleep(PAUSE * 2**turn)
 
 
-def _expect(state: str, verdicts: Mapping[str, Verdict], run: Run, outcome: Outcome) -> None:
-    """Raise NotReady for the first registry that is not in the state, with its reason."""
+def _round(run: Run, job: _Job, outcomes: Outcomes, listed: Listed | None, settling: set[str]) -> set[str]:
+    """One round for all of them. settling: those that had come to settle in the round before; gives those of this one."""
+    try:
+        job.observe(list(outcomes), listed)
+        plans = _plans(job, outcomes)
+        for name, plan in plans.items():
+            record = outcomes[name].record
+            record.settle(plan.settling if name in settling else plan.changes)
+            if run.check_mode:
+                record.done.clear()
+        begun = {name: len(outcome.record.done) for name, outcome in outcomes.items()}
+        _execute(run, {name: plan.changes for name, plan in plans.items()}, outcomes)
+        job.wait(_sound(outcomes))
+    except RegistryError as error:
+        # Nobody's in particular.
+        for name in _sound(outcomes) or outcomes:
+            outcomes[name].error = error
+        return set()
+    sound = _sound(outcomes)
+    made = {name: outcomes[name].record.done[begun[name] :] for name in sound}
+    _execute(run, {name: [_still_as(one, made[name]) for one in plans[name].settling] for name in sound}, outcomes)
+    return set(sound)
+
+
+def _plans(job: _Job, outcomes: Outcomes) -> dict[str, Plan]:
+    """What is to be done about each; not for one about which nothing may be done."""
+    plans = {}
+    for name, outcome in outcomes.items():
+        outcome.error = None
+        try:
+            plans[name] = job.plan(name)
+        except RegistryError as error:
+            outcome.error = error
+    return plans
+
+
+def _execute(run: Run, changes: Mapping[str, Sequence[Change]], outcomes: Outcomes) -> None:
+    jobs = [(planned, outcomes[name].record) for name, planned in changes.items()]
+    for name, error in zip(changes, execute_all(run.cluster, jobs, run.check_mode)):
+        outcomes[name].error = error
+
+
+def _sound(outcomes: Outcomes) -> list[str]:
+    """Those that have come to no error."""
+    return [name for name, outcome in outcomes.items() if outcome.error is None]
+
+
+def _expect(state: str, verdicts: Mapping[str, Verdict], run: Run, outcomes: Outcomes) -> None:
+    """Enter the reason as error of each registry that is not in the state."""
     for name, verdict in verdicts.items():
+        outcome = outcomes[name]
         outcome.warnings.extend(note for note in verdict.notes if note not in outcome.warnings)
         if verdict.state != state:
             late = f"not {state} after {run.timeout:g} s: " if verdict.state in (WAITING, DELETING) else ""
             source = f" ({verdict.source})" if verdict.source else ""
-            raise NotReady(f"ModelRegistry {name}", f"{late}{verdict.message}{source}", verdict.next_step)
+            outcome.error = NotReady(f"ModelRegistry {name}", f"{late}{verdict.message}{source}", verdict.next_step)
 
 
 def _as_stored(run: Run, name: str, observed: Observed, record: Record) -> Object | None:

@@ -1,21 +1,23 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Makes changes: layer by layer, those of a layer at the same time."""
+"""Makes changes, for one registry or many: layer by layer, those of a layer at the same time."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import groupby
+from functools import partial
+from typing import TypeVar
 
 from ._cluster import Cluster
 from ._core.errors import Missing, OutcomeUnknown, RegistryError
 from ._core.model import Object
 from ._core.plan import Change, layer
 
-__all__ = ["Done", "Record", "execute"]
+__all__ = ["Done", "Record", "execute", "execute_all"]
 
+Result = TypeVar("Result")
 AT_ONCE = 8
 """Requests; the client's connection pool holds ten connections."""
 
@@ -51,38 +53,58 @@ def execute(cluster: Cluster, changes: Iterable[Change], record: Record, dry_run
 
     A layer is finished before the error is, and the next one is not begun.
     """
-    for group in groupby(sorted(changes, key=layer), key=layer):
-        errors = _layer(cluster, list(group[1]), record, dry_run)
-        if errors:
-            raise errors[0]
+    (error,) = execute_all(cluster, [(list(changes), record)], dry_run)
+    if error is not None:
+        raise error
 
 
-def _layer(cluster: Cluster, changes: Sequence[Change], record: Record, dry_run: bool) -> list[RegistryError]:
+def execute_all(
+    cluster: Cluster, jobs: Sequence[tuple[Sequence[Change], Record]], dry_run: bool
+) -> list[RegistryError | None]:
+    """The same for several jobs at once, each with a record of its own. Gives the first error of each, or None.
+
+    A job that fails does not keep the others from coming to their end.
+    """
+    errors: list[RegistryError | None] = [None] * len(jobs)
+    for rank in sorted({layer(change) for changes, _ in jobs for change in changes}):
+        pending = [
+            (place, change)
+            for place, (changes, _) in enumerate(jobs)
+            for change in changes
+            if errors[place] is None and layer(change) == rank
+        ]
+        begun = [len(record.done) for _, record in jobs]
+        results = _at_once([partial(_make, cluster, change, jobs[place][1], dry_run) for place, change in pending])
+        for (place, _), error in zip(pending, results):
+            errors[place] = errors[place] or error
+        # As planned, whatever the order of the answers: two runs and check mode say the same.
+        places = {change.key: place for place, (_, change) in enumerate(pending)}
+        for (_, record), first in zip(jobs, begun):
+            record.done[first:] = sorted(record.done[first:], key=lambda done: places[done.change.key])
+    return errors
+
+
+def _at_once(work: Sequence[Callable[[], Result]]) -> list[Result]:
+    if len(work) == 1:
+        return [work[0]()]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return list(pool.map(lambda one: one(), work))
+
+
+def _make(cluster: Cluster, change: Change, record: Record, dry_run: bool) -> RegistryError | None:
+    """Make one change and enter it in the record. Gives the error, if any; one that is gone needs no deletion."""
     pending = ("create", "delete") if dry_run else ()
     unmade = {done.change.key for done in record.done if done.change.action in pending}
-
-    def make(change: Change) -> RegistryError | None:
+    try:
         if unmade.intersection(change.needs):
             record.done.append(Done(change, validated=False))
-            return None
-        try:
+        else:
             record.done.append(Done(change, cluster.write(change, dry_run)))
-        except Missing as error:
-            return None if change.action == "delete" else error
-        except OutcomeUnknown as error:
-            record.unsure.append(change)
-            return error
-        except RegistryError as error:
-            return error
-        return None
-
-    first = len(record.done)
-    if len(changes) == 1:
-        results = [make(changes[0])]
-    else:
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            results = list(pool.map(make, changes))
-    # As planned, whatever the order of the answers: two runs and check mode say the same.
-    places = {change.key: place for place, change in enumerate(changes)}
-    record.done[first:] = sorted(record.done[first:], key=lambda done: places[done.change.key])
-    return [error for error in results if error is not None]
+    except Missing as error:
+        return None if change.action == "delete" else error
+    except OutcomeUnknown as error:
+        record.unsure.append(change)
+        return error
+    except RegistryError as error:
+        return error
+    return None

@@ -23,6 +23,7 @@ __all__ = [
     "observe_dependents",
     "observe_for_absent",
     "observe_for_present",
+    "observe_objects",
     "platform_namespace",
     "registries_namespace",
 ]
@@ -116,54 +117,82 @@ def observe_for_present(
     found = _by_name(items)
     wanted = {store for registry in registries for store in _stores(registry, found.get(registry.name))}
     marked = {store for registry in registries for store in _marked(registry.name, found.get(registry.name))}
-    objects = _objects(cluster, namespace, wanted)
+    objects = observe_objects(cluster, namespace, wanted)
+    # A list has brought more than was wanted.
+    unseen = marked - wanted - {(kind, name) for kind, _, name in objects}
     for kind in ("ConfigMap", "Secret"):
         # Who may not read them can still edit the rest. A mark of others is for them, and model_registry_info shows it.
         with suppress(Forbidden):
-            objects.update(_objects(cluster, namespace, {store for store in marked - wanted if store[0] == kind}))
+            objects.update(observe_objects(cluster, namespace, {store for store in unseen if store[0] == kind}))
     has_new = any(registry.name not in found for registry in registries)
     proxies = _proxies(cluster) if has_new else frozenset()
     observed = Observed(namespace, cluster.version(), found, objects, proxies, revision)
     restarting = {("Deployment", registry.name) for registry in registries if reaches_pods(registry, observed)}
-    return replace(observed, objects={**objects, **_objects(cluster, namespace, restarting)})
+    return replace(observed, objects={**objects, **observe_objects(cluster, namespace, restarting)})
 
 
-def observe_for_absent(cluster: Cluster, namespace: str, name: str, listed: Listed | None = None) -> Observed:
-    """What has to be known before a registry is deleted.
+def observe_for_absent(
+    cluster: Cluster, namespace: str, names: Sequence[str], listed: Listed | None = None
+) -> Observed:
+    """What has to be known before registries are deleted.
 
     All Secrets are listed: one that the dashboard has made can't be found by its name once the registry is gone.
     """
     items, revision = listed or cluster.list("ModelRegistry", namespace)
     found = _by_name(items)
-    spec = found.get(name, {}).get("spec") or {}
-    ref, ca = password_ref(spec), ca_object(spec)
-    wanted = {("Secret", password_secret(name)), ("ConfigMap", ca_config_map(name)), *({ca} if ca else ())}
-    if ref:
-        wanted.add(("Secret", ref.name))
-    objects = _objects(cluster, namespace, wanted, listed=("Secret", "RoleBinding"))
+    wanted = {store for name in names for store in _owned(name, found.get(name, {}).get("spec") or {})}
+    objects = observe_objects(cluster, namespace, wanted, listed=("Secret", "RoleBinding"))
     return Observed(namespace, cluster.version(), found, objects, revision=revision)
 
 
-def observe_dependents(cluster: Cluster, name: str) -> tuple[Dependents, list[str]]:
-    """What refers to a registry from elsewhere, and a warning for each thing that the user may not see."""
-    services: tuple[str, ...] = ()
-    members: tuple[str, ...] = ()
-    warnings = []
+def _owned(name: str, spec: Object) -> Iterable[tuple[str, str]]:
+    """The objects, by kind and name, that may have been made for a registry alone."""
+    ref, ca = password_ref(spec), ca_object(spec)
+    yield "Secret", password_secret(name)
+    yield "ConfigMap", ca_config_map(name)
+    if ca:
+        yield ca
+    if ref:
+        yield "Secret", ref.name
+
+
+def observe_dependents(cluster: Cluster, names: Sequence[str]) -> dict[str, Dependents]:
+    """What refers to each registry from elsewhere, with a warning for each thing that the user may not see."""
+    services, refused = _inference_services(cluster, names) if names else ({}, None)
+    found = {}
+    for name in names:
+        warnings = []
+        if refused:
+            warnings.append(f"It was not checked whether InferenceServices refer to {name}. {refused.next_step}")
+        members, said = _members(cluster, name)
+        found[name] = Dependents(tuple(sorted(services.get(name, ()))), members, (*warnings, *said))
+    return found
+
+
+def _inference_services(cluster: Cluster, names: Sequence[str]) -> tuple[dict[str, list[str]], Forbidden | None]:
+    """Those that refer to registries, as namespace/name, by the registry's name; and why they may not be seen."""
+    found: dict[str, list[str]] = {}
     try:
-        items = cluster.list("InferenceService", label_selector=f"{REGISTRY_LABEL}={name}")[0]
-        services = tuple(sorted(f"{item['metadata']['namespace']}/{item['metadata']['name']}" for item in items))
+        for item in cluster.list("InferenceService", label_selector=f"{REGISTRY_LABEL} in ({','.join(names)})")[0]:
+            meta = item["metadata"]
+            found.setdefault(meta["labels"][REGISTRY_LABEL], []).append(f"{meta['namespace']}/{meta['name']}")
     except Missing:
         pass
     except Forbidden as error:
-        warnings.append(f"It was not checked whether InferenceServices refer to {name}. {error.next_step}")
+        return {}, error
+    return found, None
+
+
+def _members(cluster: Cluster, name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Who is in the registry's Group, and a warning, where there is something to say."""
     try:
         group = cluster.get("Group", None, users_group(name)) or {}
-        members = tuple(group.get("users") or ())
-        if members:
-            warnings.append(f"The Group {users_group(name)} goes with the registry, and with it {', '.join(members)}.")
     except Forbidden as error:
-        warnings.append(f"It is not known who is in the Group {users_group(name)}, which goes too. {error.next_step}")
-    return Dependents(services, members), warnings
+        why = f"It is not known who is in the Group {users_group(name)}, which goes too. {error.next_step}"
+        return (), (why,)
+    members = tuple(group.get("users") or ())
+    why = f"The Group {users_group(name)} goes with the registry, and with it {', '.join(members)}."
+    return members, (why,) if members else ()
 
 
 def _by_name(items: Iterable[Object]) -> dict[str, Object]:
@@ -206,10 +235,10 @@ def _marked(name: str, existing: Object | None) -> Iterable[tuple[str, str]]:
         yield authority
 
 
-def _objects(
+def observe_objects(
     cluster: Cluster, namespace: str, wanted: Iterable[tuple[str, str]], listed: Iterable[str] = ()
 ) -> dict[Key, Object]:
-    """The wanted objects that exist, and all objects of the kinds to list."""
+    """The wanted objects, by kind and name, that exist, and all objects of the kinds to list."""
     names: dict[str, set[str]] = {kind: set() for kind in listed}
     for kind, name in wanted:
         names.setdefault(kind, set()).add(name)

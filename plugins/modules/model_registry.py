@@ -216,10 +216,13 @@ def work(module: AnsibleModule, connect: Connect, result: Result) -> None:
         notes += place.warnings
         run = Run(cluster, place.namespace, module.check_mode, timeout, place.listed)
         if params["state"] == "present":
-            ensure_present(run, wanted, outcome)
+            ensure_present(run, [wanted], {wanted.name: outcome})
         else:
             confirmed = Confirmed(params["force"], params["delete_generated_data"])
-            ensure_absent(run, wanted.name, confirmed, outcome)
+            ensure_absent(run, confirmed, {wanted.name: outcome})
+        if outcome.error is not None:
+            raise outcome.error
+        if params["state"] == "absent":
             result.update(kept=list(outcome.kept), lost=list(outcome.lost))
     finally:
         made = outcome.record.done

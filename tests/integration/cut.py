@@ -150,11 +150,13 @@ def main() -> None:
     def run(one: Wanted, tell: Tell) -> None:
         options = _filled(one.options, registry())
         place = Run(CutCluster(one.kubeconfig, one.cut, tell), namespace, check_mode=False, timeout=SECONDS)
-        wanted = registry_from(options, datetime.now(timezone.utc))
+        wanted, outcome = registry_from(options, datetime.now(timezone.utc)), Outcome()
         if one.options.get("state") == "absent":
-            ensure_absent(place, wanted.name, Confirmed(), Outcome())
+            ensure_absent(place, Confirmed(), {wanted.name: outcome})
         else:
-            ensure_present(place, wanted, Outcome())
+            ensure_present(place, [wanted], {wanted.name: outcome})
+        if outcome.error is not None:
+            raise outcome.error
 
     # In a process of its own, too: what a client learns of itself stays with its process.
     identity = _end(_apart(lambda tell: expect_user(CutCluster(None, 0, tell), user)))

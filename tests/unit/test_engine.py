@@ -29,6 +29,7 @@ from fake_permissions import NAMESPACE, FakeCluster
 
 Object = dict[str, Any]
 Writes = list[tuple[str, str, str]]
+Verdicts = dict[str, Verdict]
 PENDING = "ansible.opendatahub.io/restart-pending"
 RESTARTED = "kubectl.kubernetes.io/restartedAt"
 ROTATED = Registry("demo", database=Database(password="new"))
@@ -47,6 +48,8 @@ class EngineCluster(FakeCluster):
         """Writes that are stored, and whose answer is lost."""
         self.refused: dict[tuple[str, str], RegistryError] = {}
         """By verb and kind, or kind and namespace."""
+        self.failing: dict[tuple[str, str], RegistryError] = {}
+        """By kind and name, writes."""
 
     def version(self) -> str:
         return "v1beta1"
@@ -62,6 +65,8 @@ class EngineCluster(FakeCluster):
         return [item for item in items if _namespace in (None, item["metadata"].get("namespace", _namespace))], revision
 
     def write(self, change: Change, dry_run: bool) -> Object:
+        if error := self.failing.get((change.kind, change.name)):
+            raise error
         turn = self.writes.count((change.action, change.kind, change.name)) + 1
         place = (change.action, change.kind, turn)
         self.meanwhile.pop(place, lambda: None)()
@@ -121,26 +126,39 @@ def whole() -> EngineCluster:
     return EngineCluster(registry(), secret(), DEPLOYMENT)
 
 
+@pytest.fixture
+def verdicts() -> Verdicts:
+    """By name, what becomes of registries that do not become as they should."""
+    return {}
+
+
 @pytest.fixture(autouse=True)
-def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+def pauses(monkeypatch: pytest.MonkeyPatch, verdicts: Verdicts) -> list[float]:
     """Nothing is waited for; gives the pauses between rounds."""
     found = list[float]()
     for wait, state in (("wait_until_ready", READY), ("wait_until_gone", GONE)):
-        verdict = {"demo": Verdict(state, state, "")}
-        monkeypatch.setattr(_engine, wait, lambda *_, verdict=verdict: verdict)
+
+        def judged(_cluster: Cluster, _namespace: str, names: list[str], *_: Any, state: str = state) -> Verdicts:
+            return {name: verdicts.get(name, Verdict(state, state, "")) for name in names}
+
+        monkeypatch.setattr(_engine, wait, judged)
     monkeypatch.setattr("time.sleep", found.append)
     return found
 
 
 def present(cluster: EngineCluster, wanted: Registry, timeout: float | None = 5) -> Outcome:
     outcome = Outcome()
-    _engine.ensure_present(Run(cast("Cluster", cluster), NAMESPACE, False, timeout), wanted, outcome)
+    _engine.ensure_present(Run(cast("Cluster", cluster), NAMESPACE, False, timeout), [wanted], {wanted.name: outcome})
+    if outcome.error:
+        raise outcome.error
     return outcome
 
 
 def absent(cluster: EngineCluster, timeout: float | None = 5, check: bool = False) -> Outcome:
     outcome = Outcome()
-    _engine.ensure_absent(Run(cast("Cluster", cluster), NAMESPACE, check, timeout), "demo", Confirmed(), outcome)
+    _engine.ensure_absent(Run(cast("Cluster", cluster), NAMESPACE, check, timeout), Confirmed(), {"demo": outcome})
+    if outcome.error:
+        raise outcome.error
     return outcome
 
 
@@ -253,6 +271,127 @@ def test_a_deletion_whose_answer_is_lost(lost: tuple[str, str, int]) -> None:
     outcome = absent(cluster)
     assert made(outcome) == [("delete", "ModelRegistry"), ("delete", "Secret")]
     assert outcome.registry and [kept["kind"] for kept in outcome.kept] == ["Database"]
+
+
+MANY = [f"fleet{number}" for number in range(20)]
+
+
+def fleet() -> EngineCluster:
+    """Twenty registries, each with a Secret of its own and pods."""
+    objects = []
+    for name in MANY:
+        own = secret(f"{name}-db-password")
+        own["metadata"]["labels"] = {"ansible.opendatahub.io/registry": name}
+        deployment = {**DEPLOYMENT, "metadata": {"name": name}}
+        objects += [registry(name, f"{name}-db-password"), own, deployment]
+    return EngineCluster(*objects)
+
+
+def all_present(cluster: EngineCluster, *changed: Registry) -> dict[str, Outcome]:
+    """All of them as they are, but for some."""
+    wanted = {name: Registry(name, database=Database(password="old")) for name in MANY}
+    wanted |= {one.name: one for one in changed}
+    outcomes = {name: Outcome() for name in wanted}
+    run = Run(cast("Cluster", cluster), NAMESPACE, False, 5)
+    _engine.ensure_present(run, list(wanted.values()), outcomes)
+    return outcomes
+
+
+def all_absent(cluster: EngineCluster) -> dict[str, Outcome]:
+    outcomes = {name: Outcome() for name in MANY}
+    _engine.ensure_absent(Run(cast("Cluster", cluster), NAMESPACE, False, 5), Confirmed(), outcomes)
+    return outcomes
+
+
+SNAPSHOT = [("list", "ModelRegistry", ""), ("list", "Secret", "")]
+
+
+def test_many_with_nothing_to_do_take_as_many_requests_as_a_few() -> None:
+    cluster = fleet()
+    outcomes = all_present(cluster)
+    assert cluster.requests == SNAPSHOT
+    assert not any(outcome.error or outcome.record.done for outcome in outcomes.values())
+    assert {outcome.registry["name"] for outcome in outcomes.values() if outcome.registry} == set(MANY)
+
+
+def test_of_many_only_those_that_differ_take_further_requests() -> None:
+    """One is edited, and one rotated: its Deployment is looked at, and it is written three times."""
+    cluster = fleet()
+    edited, rotated = Registry("fleet3", description="edited"), Registry("fleet5", database=Database(password="new"))
+    outcomes = all_present(cluster, edited, rotated)
+    assert {name: made(outcome) for name, outcome in outcomes.items() if outcome.record.done} == {
+        "fleet3": [("patch", "ModelRegistry")],
+        "fleet5": AFTER_ROTATION,
+    }
+    assert sorted(cluster.requests) == sorted(
+        [
+            *SNAPSHOT,
+            ("get", "Deployment", "fleet5"),
+            ("patch", "ModelRegistry", "fleet3"),
+            ("patch", "Secret", "fleet5-db-password"),
+            ("restart", "Deployment", "fleet5"),
+            ("get", "ModelRegistry", "fleet3"),
+            ("get", "ModelRegistry", "fleet5"),
+            ("patch", "Secret", "fleet5-db-password"),
+        ]
+    )
+    whole_fleet = fleet()
+    rotations = [Registry(name, database=Database(password="new")) for name in MANY]
+    assert all(made(outcome) == AFTER_ROTATION for outcome in all_present(whole_fleet, *rotations).values())
+    assert [one for one in whole_fleet.requests if one[0] in ("get", "list")] == [
+        *SNAPSHOT,
+        ("list", "Deployment", ""),
+        ("list", "ModelRegistry", ""),
+    ]
+
+
+def test_one_that_fails_does_not_hide_the_others(verdicts: Verdicts) -> None:
+    """Refused when planned, when written, and when waited for: each with its own error; a lost answer costs one look."""
+    cluster = fleet()
+    verdicts["fleet2"] = Verdict("failed", "access_denied", "Error 1045", "Give the right password.")
+    cluster.edit("ModelRegistry", "fleet1", {"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}})
+    cluster.failing["Secret", "fleet4-db-password"] = Forbidden("Secret fleet4-db-password", "no", "rule")
+    cluster.lost.add(("patch", "Secret", 1))
+    rotations = [Registry(name, database=Database(password="new")) for name in ("fleet4", "fleet6")]
+    outcomes = all_present(cluster, *rotations, Registry("fleet2", description="edited"))
+    errors = {name: str(outcome.error) for name, outcome in outcomes.items() if outcome.error}
+    assert errors == {
+        "fleet1": "ModelRegistry fleet1: it is being deleted since 2026-01-01T00:00:00Z. "
+        "Wait until it is gone, then run the task again.",
+        "fleet2": "ModelRegistry fleet2: Error 1045. Give the right password.",
+        "fleet4": "Secret fleet4-db-password: no. rule.",
+    }
+    assert made(outcomes["fleet2"]) == [("patch", "ModelRegistry")] and not outcomes["fleet4"].record.done
+    assert made(outcomes["fleet6"]) == AFTER_ROTATION
+    looks = [one for one in cluster.requests if one == ("list", "ModelRegistry", "")]
+    assert len(looks) == 2, "the second round is for the one whose answer was lost"
+
+
+def test_many_deletions() -> None:
+    """With one snapshot, and one question about who refers to them; what cannot be deleted keeps nobody else."""
+    cluster = fleet()
+    labels = {"modelregistry.opendatahub.io/name": "fleet7"}
+    cluster.store({"kind": "InferenceService", "metadata": {"name": "m", "namespace": "p", "labels": labels}})
+    outcomes = all_absent(cluster)
+    assert [name for name, outcome in outcomes.items() if outcome.error] == ["fleet7"]
+    assert "p/m. Delete them first" in str(outcomes["fleet7"].error)
+    assert {name for kind, name in cluster.objects if kind == "ModelRegistry"} == {"fleet7"}
+    assert {name for kind, name in cluster.objects if kind == "Secret"} == {"fleet7-db-password"}
+    assert [one for one in cluster.requests if one[0] == "list"] == [
+        ("list", "ModelRegistry", ""),
+        ("list", "ConfigMap", ""),
+        ("list", "RoleBinding", ""),
+        ("list", "Secret", ""),
+        ("list", "InferenceService", ""),
+    ]
+    gone = {name: outcome for name, outcome in all_absent(cluster).items() if name != "fleet7"}
+    assert not any(outcome.record.done or outcome.error for outcome in gone.values())
+
+
+def test_where_nobody_can_be_looked_at_all_say_why() -> None:
+    cluster = fleet()
+    cluster.refused["list", "ModelRegistry"] = Forbidden("ModelRegistries", "no", "rule")
+    assert {str(outcome.error) for outcome in all_present(cluster).values()} == {"ModelRegistries: no. rule."}
 
 
 NO = Forbidden("it", "no", "rule")
