@@ -274,6 +274,9 @@ class Cluster:
                 return self._once(request)
             except ApiException as error:
                 pause = _pause(error, request.operation)
+                if pause is None and (asked := _asked_pause(error)) is not None:
+                    # Not repeated, but whoever looks again, and may then write again, does not come too early.
+                    self._sleep(asked)
                 if not tries_left or pause is None:
                     raise _refused(request.operation, error) from None
             except urllib3.exceptions.HTTPError as error:
@@ -353,8 +356,14 @@ def _pause(error: ApiException, operation: Operation) -> float | None:
     """
     if error.status != 429 and (operation.writes or error.status not in (503, 504)):
         return None
+    asked = _asked_pause(error)
+    return 1.0 if asked is None else asked
+
+
+def _asked_pause(error: ApiException) -> float | None:
+    """Seconds that the server asks to wait for, capped; None where it does not."""
     asked = str((error.headers or {}).get("Retry-After", ""))
-    return min(float(asked) if asked.isdigit() else 1.0, LONGEST_PAUSE)
+    return min(float(asked), LONGEST_PAUSE) if asked.isdigit() else None
 
 
 def _refused(operation: Operation, error: ApiException) -> RegistryError:

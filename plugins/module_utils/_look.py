@@ -14,9 +14,9 @@ from ._core.access import Answer
 from ._core.audience import Surroundings, audience, permissions, shown
 from ._core.errors import Forbidden, Missing
 from ._core.export import ca_object, described, password_ref
-from ._core.findings import Authority, Inventory, find, tls_facts
+from ._core.findings import Authority, Inventory, find, restarts_pending, tls_facts
 from ._core.model import Grant, Object
-from ._core.plan import Key, restart_due, restart_mark
+from ._core.plan import Key
 from ._core.rollout import newest_pods
 from ._core.status import Verdict
 from ._evidence import KINDS, Clock, Investigation, Snapshot
@@ -69,14 +69,14 @@ def _inventory(cluster: Cluster, namespace: str, snapshot: Snapshot, names: list
     objects: dict[Key, Object] = {}
     for kind, items in related.items():
         objects.update({(kind, namespace, item["metadata"]["name"]): item for item in items or ()})
-    pending = {one for one in names if _restart_pending(registries[one], objects, snapshot.of("Deployment", one))}
+    deployments = {one: found for one in names if (found := snapshot.of("Deployment", one))}
+    pending = {one for one in names if restarts_pending(registries[one], objects, deployments.get(one))}
     return Inventory(
         registries=registries,
         objects=objects,
         read=frozenset(kind for kind, items in related.items() if items is not None),
-        pods={
-            one: newest_pods(snapshot.of("Deployment", one) or {"metadata": {}}, snapshot.pods(one)) for one in names
-        },
+        pods={one: newest_pods(deployments.get(one) or {"metadata": {}}, snapshot.pods(one)) for one in names},
+        deployments=deployments,
         verdicts=Investigation(cluster, namespace, clock, pending).judge(snapshot, names),
         authorities={one: _authorities(registries[one], objects) for one in names},
         now=clock.wall(),
@@ -155,12 +155,6 @@ def _named(kind: str, registries: Iterable[Object]) -> set[str]:
         if source and source[0] == kind:
             names.add(source[1])
     return names
-
-
-def _restart_pending(registry: Object, objects: dict[Key, Object], deployment: Object | None) -> bool:
-    ref = password_ref(registry.get("spec") or {})
-    secret = objects.get(("Secret", registry["metadata"]["namespace"], ref.name)) if ref else None
-    return secret is not None and restart_due(restart_mark(secret), deployment)
 
 
 def _authorities(registry: Object, objects: dict[Key, Object]) -> tuple[Authority, ...]:

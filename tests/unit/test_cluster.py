@@ -156,6 +156,15 @@ def test_retry_after_is_capped(asked: str | None, pause: float) -> None:
     assert pauses == [pause]
 
 
+@pytest.mark.parametrize(("asked", "pause"), [("3", [3.0]), ("86400", [10.0]), (None, [])])
+def test_retry_after_is_obeyed_by_writes_that_are_not_repeated(asked: str | None, pause: list[float]) -> None:
+    """Whoever looks then at what was stored does so no earlier than the server asks for."""
+    door, fake, pauses = cluster(refused(503, retry_after=asked))
+    with pytest.raises(OutcomeUnknown):
+        door.write(change(), dry_run=False)
+    assert pauses == pause and len(fake.asked) == 1
+
+
 def test_a_dry_run_of_a_deletion_is_in_its_body() -> None:
     """With a body, the server ignores the query of a DELETE."""
     door, fake, _ = cluster(OBJECT)

@@ -42,6 +42,7 @@ class Scene:
     registry: Any = field(default_factory=lambda: copy.deepcopy(SAMPLES["good"]["registry"]))
     secret: Any = None
     ca: Any = None
+    deployment: Any = None
     role: bool = True
     bindings: list[Any] = field(default_factory=list)
     others: dict[str, Any] = field(default_factory=dict)
@@ -73,6 +74,7 @@ class Scene:
             pods={name: SAMPLES["good"]["pods"]},
             verdicts={name: self.verdict},
             authorities={name: self.authorities},
+            deployments={name: self.deployment} if self.deployment else {},
             now=NOW,
         )
 
@@ -118,6 +120,19 @@ def authority(days: int) -> tuple[Authority, ...]:
     return (Authority("CN=old", NOW - timedelta(days=900)), Authority("CN=ca", NOW + timedelta(days=days)))
 
 
+def cut(store: str, mark: str, *restarted: str | None) -> Callable[[Scene], None]:
+    """A run has ended after it had written a Secret or an authority. restarted: the last restart of the Deployment."""
+
+    def leave(scene: Scene) -> None:
+        meta = getattr(scene, store)["metadata"]
+        meta["annotations"] = {**meta.get("annotations", {}), "ansible.opendatahub.io/restart-pending": mark}
+        for time in restarted:
+            annotations = {"kubectl.kubernetes.io/restartedAt": time} if time else {}
+            scene.deployment = {"metadata": {}, "spec": {"template": {"metadata": {"annotations": annotations}}}}
+
+    return leave
+
+
 OTHER = {
     "metadata": {"name": "other"},
     "spec": {"mysql": {"passwordSecret": {"name": "good-db", "key": "database-password"}}},
@@ -141,11 +156,12 @@ CASES: list[tuple[str, Callable[[Scene], Any], list[tuple[str, str]]]] = [
         lambda s: s.secret["metadata"].update(creationTimestamp="2026-11-23T08:59:00Z"),
         [("secret_newer", "warning")],
     ),
-    (
-        "cut",
-        lambda s: s.secret["metadata"]["annotations"].update({"ansible.opendatahub.io/restart-pending": "2026"}),
-        [("restart_pending", "warning")],
-    ),
+    ("cut", cut("secret", "2026", "2026"), [("restart_pending", "warning")]),
+    ("cut, of a Deployment that was never restarted", cut("secret", "never", None), [("restart_pending", "warning")]),
+    ("cut at a renewal of the authority", cut("ca", "2026", "2026"), [("restart_pending", "warning")]),
+    ("cut, and restarted by somebody since", cut("secret", "2026", "2027"), []),
+    ("the same, of the authority", cut("ca", "never", "2027"), []),
+    ("cut before there was a Deployment", cut("secret", "never"), []),
     ("unverified", spec(verifyServerCert=False), [("unverified", "warning")]),
     ("plaintext", spec(sslRootCertificateConfigMap=None, verifyServerCert=None), [("plaintext", "warning")]),
     ("no CA", change("ca", None), [("ca_missing", "blocker")]),

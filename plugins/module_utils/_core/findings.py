@@ -13,11 +13,11 @@ from .export import ca_object, database_type, password_ref
 from .grants import entries, read_bindings
 from .model import Object
 from .names import check_name, user_role
-from .plan import RESTART_PENDING, Key
+from .plan import Key, restart_due, restart_mark
 from .rollout import condition, timestamp
 from .status import DELETING, READY, Verdict
 
-__all__ = ["Authority", "Finding", "Inventory", "find", "tls_facts"]
+__all__ = ["Authority", "Finding", "Inventory", "find", "restarts_pending", "tls_facts"]
 
 EXPIRES_SOON = timedelta(days=30)
 OUR_MANAGER = "opendatahub.model_registry"
@@ -45,6 +45,8 @@ class Inventory:
     verdicts: Mapping[str, Verdict]
     authorities: Mapping[str, tuple[Authority, ...]]
     """By registry; empty where the certificates cannot be read here."""
+    deployments: Mapping[str, Object] = field(default_factory=dict)
+    """By registry."""
     now: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
 
 
@@ -126,7 +128,7 @@ def _secret(name: str, registry: Object, inventory: Inventory) -> Iterator[Findi
         remedy = "Create it, or give database.password or another database.password_secret."
         yield Finding("secret_missing", "blocker", f"Secret {ref.name}", why, remedy)
         return
-    yield from _stale_password(name, secret, inventory)
+    yield from _newer_secret(name, secret, inventory)
 
 
 def _shared_secret(name: str, registry: Object, inventory: Inventory) -> Iterator[Finding]:
@@ -142,20 +144,35 @@ def _shared_secret(name: str, registry: Object, inventory: Inventory) -> Iterato
         yield Finding("shared_secret", "warning", f"Secret {ref.name}", why, remedy)
 
 
-def _stale_password(name: str, secret: Object, inventory: Inventory) -> Iterator[Finding]:
+def restarts_pending(
+    registry: Object, objects: Mapping[Key, Object], deployment: Object | None
+) -> list[tuple[str, str]]:
+    """Kind and name of each object that a run has changed without restarting the registry's pods, which read it."""
+    spec = registry.get("spec") or {}
+    ref, authority = password_ref(spec), ca_object(spec)
+    used = [("Secret", ref.name)] if ref else []
+    used += [authority] if authority and authority not in used else []
+    found = {one: objects.get((one[0], _namespace(registry), one[1])) for one in used}
+    return [one for one, item in found.items() if item and restart_due(restart_mark(item), deployment)]
+
+
+def _pending(name: str, registry: Object, inventory: Inventory) -> Iterator[Finding]:
+    for kind, store in restarts_pending(registry, inventory.objects, inventory.deployments.get(name)):
+        remedy = "Run the task that has changed it again: it restarts the pods."
+        why = "it was changed and the restart of the pods is not done"
+        yield Finding("restart_pending", "warning", f"{kind} {store}", why, remedy)
+
+
+def _newer_secret(name: str, secret: Object, inventory: Inventory) -> Iterator[Finding]:
     """Pods get the password as an environment variable, when their container starts."""
+    if restart_due(restart_mark(secret), inventory.deployments.get(name)):
+        return
     started = [_started(pod) for pod in inventory.pods.get(name, ())]
     changed = _data_changed(secret)
-    what = f"Secret {secret['metadata']['name']}"
-    if (secret["metadata"].get("annotations") or {}).get(RESTART_PENDING):
-        remedy = "Run the task that has changed the password again: it restarts the pods."
-        yield Finding(
-            "restart_pending", "warning", what, "it was changed and the restart of the pods is not done", remedy
-        )
-    elif changed and any(start and changed > start for start in started):
+    if changed and any(start and changed > start for start in started):
         why = f"it was changed at {changed:%Y-%m-%dT%H:%M:%SZ}, after the registry's pods had started"
         remedy = f"Restart them: kubectl rollout restart deployment/{name}."
-        yield Finding("secret_newer", "warning", what, why, remedy)
+        yield Finding("secret_newer", "warning", f"Secret {secret['metadata']['name']}", why, remedy)
 
 
 def _started(pod: Object) -> datetime | None:
@@ -246,4 +263,4 @@ def _namespace(registry: Object) -> str:
     return namespace
 
 
-_CHECKS = (_name, _database, _secret, _shared_secret, _transport, _authority, _status, _bindings)
+_CHECKS = (_name, _database, _secret, _pending, _shared_secret, _transport, _authority, _status, _bindings)

@@ -117,7 +117,7 @@ class Evidence:
     host_exists: bool | None = None
     """Whether the Service that the database's host names is there; None where it names none, or that is not known."""
     restart_pending: bool = False
-    """Whether the password was changed and the pods still have the old one."""
+    """Whether the password or the authority was changed and the pods still have the old one."""
     unreadable: Mapping[str, str] = field(default_factory=dict)
     """By kind (Deployment, Pod, log, …), the right that is missing, in words."""
 
@@ -438,8 +438,9 @@ def _waiting(evidence: Evidence) -> Iterator[Verdict]:
                 WAITING, "endpoints", f"Service {evidence.name} does not pass requests on to the newest pod alone yet."
             )
     if evidence.restart_pending:
-        step = "Run the task that changed the password again: it restarts the pods."
-        yield Verdict(WAITING, "restart_pending", "The password was changed and the pods still have the old one.", step)
+        step = "Run the task that changed it again: it restarts the pods."
+        why = "The password or the certificate authority was changed, and the pods still have the old one."
+        yield Verdict(WAITING, "restart_pending", why, step)
 
 
 def _ready(evidence: Evidence) -> Iterator[Verdict]:
