@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import subprocess
 import sys
 import tempfile
 import time
@@ -47,16 +48,21 @@ def sql(bed: Testbed, statement: str, *values: object) -> list[tuple[Any, ...]]:
         return list(cursor.fetchall())
 
 
-def play(bed: Testbed, playbook: str, answers: dict[str, str], *, password: str = "", fails: bool = False) -> None:
-    """Run a playbook inside the testbed, as an administrator of registries would; one that must fail, where ``fails``."""
+def play(bed: Testbed, playbook: str, answers: dict[str, str], *, password: str = "", fails: str = "") -> None:
+    """Run a playbook inside the testbed, as an administrator of registries would. fails: why one has to that must fail."""
     environment = {**bed.environment("registry-admin"), "MODEL_REGISTRY_DATABASE_PASSWORD": password, **QUIET}
     name = playbook if playbook.endswith(".yml") else f"opendatahub.model_registry.{playbook}"
     command = [str(Path(sys.executable).with_name("ansible-playbook")), name, "--extra-vars", json.dumps(answers)]
     print(f"    $ ansible-playbook {' '.join(command[1:])}", flush=True)
     command = bed.command(command)
-    failed = os.spawnvpe(os.P_WAIT, command[0], command, environment) != 0
-    if failed is not fails:
-        what = "failed" if failed else "did not fail"
+    said = []
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        for line in process.stdout or ():
+            print(line, end="", flush=True)
+            said.append(line)
+    failed = process.returncode != 0
+    if failed is not bool(fails) or fails not in " ".join("".join(said).split()):
+        what = f"did not fail with “{fails}”" if fails else "failed"
         raise SystemExit(f"✘ the playbook {playbook} {what}; what the parts wrote: {bed.layout.logs}")
 
 
@@ -121,7 +127,7 @@ def look(bed: Testbed) -> None:
     broken = {"registry_name": "broken", **database("fraud")}
     step(
         "A second registry, whose password is wrong: why it does not work, in MySQL's own words",
-        lambda: play(bed, "create", broken, password="wrong", fails=True),
+        lambda: play(bed, "create", broken, password="wrong", fails="Error 1045 (28000): Access denied for user"),
     )
     step("Both registries, as model_registry_info sees them", lambda: play(bed, str(HERE / "info.yml"), {}))
     step("The second one goes", lambda: play(bed, "teardown", {"registry_name": "broken", "confirm_name": "broken"}))
@@ -129,7 +135,7 @@ def look(bed: Testbed) -> None:
 
 def tear_down(bed: Testbed) -> None:
     """Delete the registry; its rows stay."""
-    step("A teardown that nobody has confirmed", lambda: play(bed, "teardown", NAMED, fails=True))
+    step("A teardown that nobody has confirmed", lambda: play(bed, "teardown", NAMED, fails="nothing was deleted"))
     step(
         "… and one with the name typed again",
         lambda: play(bed, "teardown", {**NAMED, "confirm_name": "fraud"}),

@@ -69,7 +69,7 @@ class Cell:
 
 
 CELLS = (
-    # kubernetes.core 6 asks for 24.2.0 or newer, and this collection for 31.0.0 or newer.
+    # kubernetes.core 6 and this collection take 24.2.0 or newer: here the oldest, one in between, and the newest.
     Cell("2.16", (10, 11, 12), kubernetes="24.2.0"),
     Cell("2.17", (12, 11, 10)),
     Cell("2.18", (11, 12, 13), kubernetes="31.0.0"),
