@@ -7,7 +7,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.finding import PAGE
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.table import failing, ordered, table
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.told import UNSEEN
 
 __all__ = ["FilterModule", "preflight_report"]
 
@@ -52,10 +54,14 @@ _value:
 
 def preflight_report(results: Iterable[Mapping[str, Any]], fail_on: str = "blocker") -> dict[str, Any]:
     """What the checks have found."""
-    findings = ordered([finding for result in results for finding in _findings(result)])
+    told: dict[tuple[str, str], dict[str, str]] = {}
+    for finding in (finding for result in results for finding in _findings(result)):
+        # Each check looks at the Secrets and certificates: what has been told is not told again.
+        told.setdefault((finding["code"], finding["what"]), finding)
+    findings = ordered(told.values())
     bad = failing(findings, fail_on)
     names = ", ".join(dict.fromkeys(finding["code"] for finding in bad))
-    message = f"The preflight found {names}. The table above says what to do about each; docs/findings.md says more."
+    message = f"The preflight found {names}. The table above says what to do about each; {PAGE} says more."
     return {"findings": findings, "table": table(findings), "failing": bad, "message": message if bad else ""}
 
 
@@ -71,7 +77,8 @@ def _findings(result: Mapping[str, Any]) -> list[dict[str, str]]:
         "what": "database",
         "why": f"it was not checked to the end: {words}",
         "remedy": "Mend that, or look at the database by hand.",
-        "rule": "What cannot be seen is not judged",
+        "rule": UNSEEN,
+        "page": f"{PAGE}#not_checked",
         "checked_as": "",
         "path": "",
     }

@@ -6,12 +6,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Callable
 
 from ._cluster import Cluster
 from ._core.candidate import candidate
 from ._core.errors import Forbidden, InvalidInput, Missing, RegistryError
+from ._core.finding import shown
 from ._core.hosts import (
     DIRECT,
     PORT_FORWARD,
@@ -30,6 +31,7 @@ from ._core.hosts import (
 from ._core.model import Database, Object
 from ._core.relays import Relay
 from ._core.requirement import Requirement
+from ._core.told import UNSEEN
 from ._credentials import Credentials, read_credentials, references
 from ._examine import examine, missing, want
 from ._observe import registries_namespace
@@ -38,7 +40,6 @@ from ._requirement import find_requirement
 
 __all__ = ["Check", "Outcome", "Place", "check"]
 
-UNSEEN = "What cannot be seen is not judged"
 SEVERITIES = ("blocker", "warning", "info")
 
 
@@ -72,8 +73,7 @@ class Outcome:
 
     def add(self, *troubles: Trouble) -> None:
         """Keep what was found wrong before the database itself was asked."""
-        path = self.via.get("path", "")
-        self.findings += [{**asdict(trouble), "checked_as": "", "path": path} for trouble in troubles]
+        self.findings += [shown(trouble, path=self.via.get("path", "")) for trouble in troubles]
 
     def of(self, *severities: str) -> list[Object]:
         """The findings of these severities, the most severe first."""
@@ -143,9 +143,8 @@ def check(wanted: Check, place: Place, outcome: Outcome, conceal: Callable[[str]
     outcome.requirement = {"plugin": requirement.plugin, "why": requirement.why}
     wrong = wrong_form(str(database.host))
     if wrong is not None:
+        # What answers to another host would be something else.
         outcome.add(wrong)
-    if outcome.of("blocker"):
-        # Without the credentials or the right host, an answer would be about something else.
         return
     want(database)
     with _path(wanted, database, place, outcome) as path:
@@ -153,6 +152,8 @@ def check(wanted: Check, place: Place, outcome: Outcome, conceal: Callable[[str]
             facts, findings = examine(database, credentials, path, requirement, (outcome.via["path"], wanted.timeout))
             outcome.facts = facts
             outcome.findings += findings
+    if credentials.lacks:
+        outcome.add(_without_login(database, credentials))
 
 
 def _registry(name: str | None, place: Place) -> Object | None:
@@ -294,6 +295,12 @@ def _rights(database: Database, error: Forbidden, place: Place) -> Forbidden:
     )
     step = f"For a port-forward, the user needs these rules in a Role in namespace {host.namespace}: {rules}."
     return Forbidden(error.what, error.why, step)
+
+
+def _without_login(database: Database, credentials: Credentials) -> Trouble:
+    what = f"account {database.username} and database {database.name}"
+    why = f"they were not checked, the way to the server was: {' and '.join(credentials.lacks)} could not be read"
+    return Trouble("not_checked", "warning", what, why, "Mend that, then check again.", UNSEEN)
 
 
 def _unchecked(database: Database, error: RegistryError) -> Trouble:

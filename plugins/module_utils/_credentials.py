@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Callable
 
+from ._core.errors import Forbidden
 from ._core.hosts import Trouble
 from ._core.model import Database, KeyRef, Object
 from ._core.redact import Sealed
@@ -29,7 +30,9 @@ class Credentials:
     client_certificate: str | None = field(default=None, repr=False)
     client_key: str | None = field(default=None, repr=False)
     troubles: tuple[Trouble, ...] = ()
-    """What is not there."""
+    """What is wrong with them."""
+    lacks: tuple[str, ...] = ()
+    """The objects without which nobody can log in as the registry will: they are not there, or may not be read."""
 
 
 def references(database: Database) -> dict[str, tuple[str, KeyRef]]:
@@ -46,13 +49,20 @@ def references(database: Database) -> dict[str, tuple[str, KeyRef]]:
 def read_credentials(read: Read, database: Database, conceal: Callable[[str], None]) -> Credentials:
     """The credentials, with what is missing. conceal: told of each secret that has been read, to hide it in all output.
 
-    Raises what reading raises.
+    Raises what reading raises, but for a right that is missing.
     """
     values: dict[str, bytes] = {}
     troubles: list[Trouble] = []
+    lacks: list[str] = []
     for name, (kind, ref) in references(database).items():
-        value = _value(read(kind, ref.name), ref.key)
+        try:
+            value = _value(read(kind, ref.name), ref.key)
+        except Forbidden as error:
+            lacks.append(f"{kind} {ref.name}")
+            troubles.append(_unread(kind, ref, error, name))
+            continue
         if isinstance(value, str):
+            lacks.append(f"{kind} {ref.name}")
             troubles.append(_missing(kind, ref, value, name))
             continue
         values[name] = value
@@ -65,7 +75,7 @@ def read_credentials(read: Read, database: Database, conceal: Callable[[str], No
     if tls is not None and tls.ca_pem is not None:
         texts["ca_pem"] = tls.ca_pem
     troubles += _line_break(values.get("password", b""), database)
-    return Credentials(values.get("password", b""), **texts, troubles=tuple(troubles))
+    return Credentials(values.get("password", b""), **texts, troubles=tuple(troubles), lacks=tuple(lacks))
 
 
 def _value(item: Object | None, key: str) -> bytes | str:
@@ -90,8 +100,14 @@ def _missing(kind: str, ref: KeyRef, why: str, name: str) -> Trouble:
     }[name]
     code = "ca_missing" if name == "ca_pem" else "secret_missing"
     return Trouble(
-        code, "blocker", f"{kind} {ref.name}", why, f"Create it in the registries namespace, or correct {option}."
+        code, "blocker", f"{kind} {ref.name}", why, f"Create it in the registries namespace, or correct {option}.", RULE
     )
+
+
+def _unread(kind: str, ref: KeyRef, error: Forbidden, name: str) -> Trouble:
+    code = "ca_unchecked" if name == "ca_pem" else "secret_unchecked"
+    why = f"it was not checked whether it has the key {ref.key}: the user may not read it"
+    return Trouble(code, "info", f"{kind} {ref.name}", why, error.next_step, RULE)
 
 
 def _line_break(password: bytes, database: Database) -> Iterator[Trouble]:

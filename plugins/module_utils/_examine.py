@@ -13,11 +13,13 @@ from . import _postgres
 from ._core import postgres_rules
 from ._core.candidate import verifies
 from ._core.errors import RegistryError
+from ._core.finding import shown
 from ._core.hosts import Trouble
 from ._core.model import Database, Object, Tls
+from ._core.mysql_facts import printable
 from ._core.mysql_rules import judge
 from ._core.requirement import Requirement
-from ._core.told import Subject
+from ._core.told import UNSEEN, Subject
 from ._credentials import Credentials
 from ._mysql import MISSING, Target, gather
 from ._path import Path
@@ -38,7 +40,7 @@ def missing(database: Database) -> Trouble | None:
         return None
     what = f"database {database.name} on {database.host}"
     why = "it was not checked: psycopg is not installed for the Python that runs this module"
-    return Trouble("not_checked", "info", what, why, "Install psycopg[binary].", "What cannot be seen is not judged")
+    return Trouble("not_checked", "info", what, why, "Install psycopg[binary].", UNSEEN)
 
 
 def examine(
@@ -54,13 +56,13 @@ def examine(
         target.database,
         target.server_name,
         target.encrypted,
-        target.verified,
+        verifies(database.tls or Tls()),
         requirement.plugin,
         how[0],
         datetime.now(timezone.utc),
     )
-    found = [_shown(told, facts.account.matched, how[0]) for told in judge(facts, subject)]
-    words = path.words() if facts.failure else ""
+    found = [shown(told, facts.account.matched, how[0]) for told in judge(facts, subject)]
+    words = printable(path.words()) if facts.failure else ""
     if words and found:
         found[0]["why"] += f"; the relay says: {words}"
     return _plain(facts), found
@@ -68,30 +70,33 @@ def examine(
 
 def _target(database: Database, credentials: Credentials) -> Target:
     tls = database.tls or Tls()
-    verified = verifies(tls)
+    # Without the authority, nothing can be verified; nobody logs in then.
+    verified = verifies(tls) and not (tls.ca and credentials.ca_pem is None)
     return Target(
         username=str(database.username),
         database=str(database.name),
         server_name=str(database.host).strip("[]"),
         password=credentials.password,
-        encrypted=bool(verified or credentials.ca_pem or credentials.client_certificate),
+        encrypted=bool(verifies(tls) or tls.ca or credentials.ca_pem or credentials.client_certificate),
         verified=verified,
         ca_pem=credentials.ca_pem,
         client_certificate=credentials.client_certificate,
         client_key=credentials.client_key,
+        logs_in=not credentials.lacks,
     )
-
-
-def _shown(told: Any, matched: str, path: str) -> Object:
-    return {**asdict(told), "checked_as": matched, "path": path}
 
 
 def _examine_postgres(
     database: Database, credentials: Credentials, path: Path, how: tuple[str, int]
 ) -> tuple[Object, list[Object]]:
-    facts = _postgres.gather(path.open_socket, database, credentials, how[1])
-    troubles = postgres_rules.judge(facts, _postgres.asked_of(database), how[0])
-    found = [_shown(told, facts.account, how[0]) for told in troubles]
+    opened, asked = path.open_socket, _postgres.asked_of(database)
+    facts = (
+        _postgres.look(opened, asked, how[1])
+        if credentials.lacks
+        else _postgres.gather(opened, database, credentials, how[1])
+    )
+    troubles = postgres_rules.judge(facts, asked, how[0])
+    found = [shown(told, facts.account, how[0]) for told in troubles]
     return _plain(facts), found
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import socket
 import ssl
 import struct
@@ -30,6 +31,7 @@ from ._core.mysql_facts import (
     Tls,
     grants_of,
     kind_of,
+    names_host,
     number,
     own_version,
     printable,
@@ -50,7 +52,13 @@ else:
 
 try:
     from cryptography.exceptions import UnsupportedAlgorithm
-    from cryptography.x509 import load_der_x509_certificate
+    from cryptography.x509 import (
+        DNSName,
+        ExtensionNotFound,
+        IPAddress,
+        SubjectAlternativeName,
+        load_der_x509_certificate,
+    )
 except ImportError:
     load_der_x509_certificate = None  # type: ignore[assignment]
 else:
@@ -96,6 +104,15 @@ _VARIABLES = """SHOW VARIABLES WHERE Variable_name IN ('version_comment', 'auror
 'read_only', 'super_read_only', 'innodb_read_only', 'lower_case_table_names')"""
 NO_TLS = 2026
 """PyMySQL's code for a server that does not offer it."""
+NEEDS = re.compile(r"'(cryptography|pynacl)' package is required")
+"""PyMySQL's words where it lacks the library that an account's plugin takes."""
+LONGEST_CHAIN = 10
+"""Certificates of a chain that are looked at."""
+MOST_NAMES = 50
+"""Of a certificate."""
+_HOSTS = """SELECT Host FROM mysql.user WHERE User = LEFT(USER(), CHAR_LENGTH(USER()) - CHAR_LENGTH(SUBSTRING_INDEX(USER(), '@', -1)) - 1)
+OR (User = '' AND Host <> '%')"""
+"""An account without a name stands for everybody from its hosts, and comes before one of the name for all hosts."""
 REFUSED_PLUGINS = ("mysql_clear_password", "mysql_old_password", "dialog", "authentication_openid_connect_client")
 """Plugins that would send the password in clear, or hardly hidden, to whoever asks."""
 
@@ -115,6 +132,8 @@ class Target:
     """None stands for the authorities of this machine."""
     client_certificate: str | None = field(default=None, repr=False)
     client_key: str | None = field(default=None, repr=False)
+    logs_in: bool = True
+    """Whether somebody is to log in; otherwise the server is looked at, greeting and certificate, and nobody's password goes out."""
 
 
 class _Ended(Exception):
@@ -123,6 +142,13 @@ class _Ended(Exception):
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.words)
         self.failure = failure
+
+
+class _Enough(_Ended):
+    """The end of what was wanted, before anybody logs in."""
+
+    def __init__(self) -> None:
+        super().__init__(Failure("tls", "nobody was to log in"))
 
 
 def gather(open_socket: OpenSocket, target: Target, timeout: float) -> MysqlFacts:
@@ -147,8 +173,13 @@ class _Check:
     def run(self) -> None:
         """Fill the facts. Raises _Ended where there is no way on."""
         try:
-            with self._socket() as sock, contextlib.closing(self._login(sock)) as connection:
-                self._look(connection)
+            if self._target.logs_in:
+                with self._socket() as sock, contextlib.closing(self._login(sock)) as connection:
+                    self._look(connection)
+            else:
+                self._greet(self._target.verified)
+        except _Enough:
+            return
         except _Ended as ended:
             if ended.failure.stage == "tls" and self.facts.tls.offered:
                 self._show_certificate()
@@ -160,12 +191,27 @@ class _Check:
         It is not done otherwise: a server shuts a host out after a hundred handshakes that lead to no login in between
         (MySQL's documentation, max_connect_errors).
         """
-        with contextlib.suppress(_Ended), self._socket() as sock:
-            context = _context(self._target, verify=False)
-            context.ends_login = True
-            with contextlib.suppress(_Ended), _told("tls", self._deadline):
-                self._connection(context, _Plugins()).connect(sock)
-            self.facts = replace(self.facts, tls=context.tls or self.facts.tls)
+        before = self.facts
+        with contextlib.suppress(_Ended):
+            self._greet(verify=False)
+        if self.facts.tls.certificate is None:
+            self.facts = before
+
+    def _greet(self, verify: bool) -> None:
+        """Look at what a server shows before a login. Raises _Enough where it shows all of it."""
+        with self._socket() as sock:
+            with _told("tls"):
+                context = _context(self._target, verify) if self._target.encrypted else None
+            connection = self._connection(context, _Plugins())
+            connection.only_greets = True
+            try:
+                with _told("greeting", self._deadline):
+                    connection.connect(sock)
+            finally:
+                self._note(connection, context)
+                # The context has what a handshake has come to only where nothing was wrong with it.
+                is_verified = verify and context is not None and context.tls is not None
+                self.facts = replace(self.facts, tls=replace(self.facts.tls, verified=is_verified))
 
     @contextlib.contextmanager
     def _socket(self) -> Iterator[socket.socket]:
@@ -213,21 +259,25 @@ class _Check:
             with _told("login", self._deadline):
                 connection.connect(sock)
         finally:
-            version = printable(getattr(connection, "server_version", ""))
-            offered = bool(getattr(connection, "server_capabilities", 0) & CLIENT.SSL)
-            tls = context.tls if context is not None and context.tls else Tls(offered)
-            server = Server(own_version(version), kind_of(version, "", False))
-            self.facts = replace(self.facts, server=server, tls=tls)
-        tls = replace(tls, used=target.encrypted, verified=target.encrypted and target.verified)
+            self._note(connection, context)
+        tls = replace(self.facts.tls, used=target.encrypted, verified=target.encrypted and target.verified)
         self.facts = replace(self.facts, tls=tls, account=Account(plugin=plugins.last))
         return connection
+
+    def _note(self, connection: Any, context: _Context | None) -> None:
+        """What the greeting and the handshake have shown."""
+        version = printable(getattr(connection, "server_version", ""))
+        offered = bool(getattr(connection, "server_capabilities", 0) & CLIENT.SSL)
+        tls = context.tls if context is not None and context.tls else Tls(offered)
+        if tls.certificate is not None:
+            tls = replace(tls, names_host=names_host(tls.certificate.names, self._target.server_name))
+        self.facts = replace(self.facts, server=Server(own_version(version), kind_of(version, "", False)), tls=tls)
 
     def _look(self, connection: Any) -> None:
         ask = _Asker(connection, self._deadline)
         matched, seen_from = ask.row("SELECT CURRENT_USER(), USER()", 2)
-        account = replace(
-            self.facts.account, matched=printable(matched), seen_from=printable(seen_from).rpartition("@")[2]
-        )
+        seen_from = printable(seen_from).rpartition("@")[2]
+        account = replace(self.facts.account, matched=printable(matched), seen_from=seen_from, hosts=_hosts(ask))
         self.facts = replace(self.facts, account=account)
         self.facts = replace(self.facts, server=_server(ask, self.facts.server.version), grants=_grants(ask))
         self.facts = replace(self.facts, schema=_schema(ask, connection, self._target.database, self._deadline))
@@ -265,6 +315,15 @@ class _Connection(BASE):  # type: ignore[misc]
     """A connection with a limit to what is read: PyMySQL itself reads whatever length a server announces."""
 
     _read_so_far = 0
+    only_greets = False
+    """Whether it ends before anybody logs in: after the greeting, and the handshake of TLS where there is one."""
+
+    def _request_authentication(self) -> None:
+        if self.only_greets and self.ssl:
+            self.ctx.ends_login = True
+        elif self.only_greets:
+            raise _Enough
+        super()._request_authentication()
 
     def _read_bytes(self, num_bytes: int) -> bytes:
         self._read_so_far += num_bytes
@@ -336,6 +395,12 @@ def _grants(ask: _Asker) -> Grants:
     return grants_of(statements) if 0 < len(statements) < MOST_ROWS else Grants()
 
 
+def _hosts(ask: _Asker) -> tuple[str, ...] | None:
+    """Of all accounts that the name can be matched with, as far as that may be seen."""
+    found = sorted({printable(host) or "%" for (host,) in ask.maybe(_HOSTS, 1)})
+    return tuple(found) if 0 < len(found) < MOST_ROWS else None
+
+
 def _schema(ask: _Asker, connection: Any, database: str, deadline: float) -> Schema:
     """Raises _Ended where the database cannot be entered."""
     with _told("database", deadline):
@@ -351,6 +416,8 @@ def _told(stage: str, deadline: float | None = None) -> Iterator[None]:
     """Turn whatever a server or the network does into _Ended."""
     try:
         yield
+    except _Enough:
+        raise
     except _Ended as ended:
         if ended.failure.stage == "greeting" and stage != "greeting":
             raise _Ended(replace(ended.failure, stage=stage)) from None
@@ -400,10 +467,11 @@ def _mysql_failure(stage: str, error: Exception, deadline: float | None) -> Fail
         return Failure(stage, "the server did not answer in time", reason="timeout")
     if known and error.args[0] == NO_TLS:
         return Failure("tls", "the server does not offer TLS", reason="no_tls")
-    if known and error.args[0] == 2059:
-        return Failure(stage, printable(error.args[1]), 2059)
     if known:
         return Failure(stage, printable(error.args[1]), reason="reset")
+    lacks = NEEDS.search(str(error)) if stage == "login" else None
+    if lacks:
+        return Failure(stage, f"the account's plugin takes the package {lacks[1]}", reason=f"no_{lacks[1]}")
     return Failure(stage, f"what came is not MySQL's protocol ({type(error).__name__})", reason="no_mysql")
 
 
@@ -417,10 +485,11 @@ class _Context(ssl.SSLContext):
         """As that of its base."""
         wrapped = super().wrap_socket(*arguments, **options)
         cipher = wrapped.cipher() or ("", "", 0)
-        self.tls = Tls(True, wrapped.version() or "", cipher[0], _certificate(wrapped.getpeercert(binary_form=True)))
+        shown = [found for found in map(_certificate, _chain(wrapped)) if found is not None]
+        self.tls = Tls(True, wrapped.version() or "", cipher[0], shown[0] if shown else None, tuple(shown[1:]))
         if self.ends_login:
             wrapped.close()
-            raise _Ended(Failure("tls", "the handshake was all that was wanted"))
+            raise _Enough
         return wrapped
 
 
@@ -436,10 +505,18 @@ def _context(target: Target, verify: bool) -> _Context:
     if verify and target.ca_pem is None:
         context.load_default_certs()
     elif verify:
-        context.load_verify_locations(cadata=target.ca_pem)
+        _load_authority(context, target.ca_pem)
     if target.client_certificate and target.client_key:
         _load_client(context, target.client_certificate, target.client_key)
     return context
+
+
+def _load_authority(context: ssl.SSLContext, pem: str | None) -> None:
+    try:
+        context.load_verify_locations(cadata=pem)
+    except (ssl.SSLError, ValueError) as error:
+        # Python finds a text without a certificate a wrong value.
+        raise _Ended(Failure("tls", printable(getattr(error, "reason", "") or error), reason="authority")) from None
 
 
 def _load_client(context: ssl.SSLContext, certificate: str, key: str) -> None:
@@ -449,8 +526,17 @@ def _load_client(context: ssl.SSLContext, certificate: str, key: str) -> None:
         with os.fdopen(handle, "w") as file:
             file.write(f"{certificate}\n{key}\n")
         context.load_cert_chain(path)
+    except ssl.SSLError as error:
+        raise _Ended(Failure("tls", printable(error.reason or error), reason="client")) from None
     finally:
         Path(path).unlink()
+
+
+def _chain(wrapped: Any) -> list[bytes]:
+    """The certificates that the server shows, its own first; that one alone before Python 3.13."""
+    show = getattr(wrapped, "get_unverified_chain", None)
+    chain: list[bytes] = show() if show is not None else [wrapped.getpeercert(binary_form=True)]
+    return chain[:LONGEST_CHAIN]
 
 
 def _certificate(der: bytes | None) -> Certificate | None:
@@ -459,7 +545,17 @@ def _certificate(der: bytes | None) -> Certificate | None:
     found = load_der_x509_certificate(der)
     # Releases before 42 know the end without its zone only.
     end = getattr(found, "not_valid_after_utc", None) or found.not_valid_after.replace(tzinfo=timezone.utc)
-    return Certificate(printable(found.subject.rfc4514_string()), end)
+    issuer, subject = (printable(name.rfc4514_string()) for name in (found.issuer, found.subject))
+    return Certificate(subject, end, issuer, _names(found))
+
+
+def _names(found: Any) -> tuple[str, ...]:
+    try:
+        names = found.extensions.get_extension_for_class(SubjectAlternativeName).value
+    except ExtensionNotFound:
+        return ()
+    hosts = [*names.get_values_for_type(DNSName), *map(str, names.get_values_for_type(IPAddress))]
+    return tuple(printable(host) for host in hosts[:MOST_NAMES])
 
 
 def _shut(sock: socket.socket) -> None:

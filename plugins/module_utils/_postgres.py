@@ -5,11 +5,15 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
+import struct
 import tempfile
 import threading
+import time
 import traceback
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path as File
 from typing import Any
 
@@ -27,7 +31,7 @@ except ImportError:
 else:
     MISSING = None
 
-__all__ = ["MISSING", "asked_of", "gather", "read", "words_of"]
+__all__ = ["MISSING", "asked_of", "gather", "look", "read", "words_of"]
 
 CHUNK = 64 * 1024
 FACTS = """
@@ -41,6 +45,14 @@ SELECT current_setting('server_version_num')::int,
        current_setting('max_connections')::int - (SELECT count(*) FROM pg_stat_activity)::int
 FROM pg_database WHERE datname = current_database()
 """
+SSL_REQUEST = struct.pack("!II", 8, 80877103)
+"""The question whether a server offers TLS (PostgreSQL's documentation, Message Formats)."""
+MOST_BYTES = 4 * 1024 * 1024
+"""From the server, on one connection. What is asked for has a few thousand."""
+WHERE = re.compile(
+    r'connection to server (?:at|on) ".*?"(?: \(.*?\))?(?:, port \d+)? failed: |connection (?:failed|is bad): '
+)
+"""What libpq and psycopg put before each refusal."""
 MIGRATIONS = "SELECT to_regclass('schema_migrations') IS NOT NULL"
 DIRTY = "SELECT version FROM schema_migrations WHERE dirty"
 
@@ -78,10 +90,29 @@ def gather(open_socket: OpenSocket, database: Database, credentials: Credentials
         try:
             with psycopg.connect(**options, autocommit=True) as connection:
                 connection.read_only = True
-                return read(connection)
+                facts = read(connection)
+                return replace(facts, asked_password=connection.pgconn.used_password)
         except (psycopg.Error, UnicodeError) as error:
             # psycopg decodes what a server says by the encoding that the server says it has.
-            return PostgresFacts(refusal=printable(bridge.error) or words_of(error))
+            state = getattr(error, "sqlstate", None) or ""
+            return PostgresFacts(refusal=printable(bridge.error) or words_of(error), state=state)
+
+
+def look(open_socket: OpenSocket, asked: Asked, timeout: int) -> PostgresFacts:
+    """Whether a PostgreSQL server answers, and offers TLS where that is wanted; nobody logs in."""
+    deadline = time.monotonic() + timeout
+    try:
+        with contextlib.closing(open_socket(timeout)) as sock:
+            sock.settimeout(max(0.1, deadline - time.monotonic()))
+            sock.sendall(SSL_REQUEST)
+            answer = sock.recv(1)
+    except OSError as error:
+        return PostgresFacts(refusal=printable(error) or "the connection was closed")
+    if answer not in (b"S", b"N"):
+        return PostgresFacts(refusal=f"received invalid response to SSL negotiation: {printable(answer)}")
+    if answer == b"N" and asked.mode in ("require", "verify-ca", "verify-full"):
+        return PostgresFacts(refusal="server does not support SSL, but SSL was required")
+    return PostgresFacts(is_looked_at=True)
 
 
 def read(connection: Any) -> PostgresFacts:
@@ -146,7 +177,7 @@ def _files(folder: File, credentials: Credentials) -> dict[str, str]:
 def words_of(error: Exception) -> str:
     """What libpq and the server say, in one line, without the address that it was told here."""
     line = " ".join(str(error).split())
-    return printable(line.rpartition("failed: ")[2] if "failed: " in line else line)
+    return printable(WHERE.split(line)[-1])
 
 
 class _Bridge:
@@ -154,6 +185,7 @@ class _Bridge:
 
     def __init__(self, open_socket: OpenSocket, timeout: float) -> None:
         self._open, self._timeout = open_socket, timeout
+        self._deadline = time.monotonic() + timeout
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self.error = ""
@@ -188,28 +220,34 @@ class _Bridge:
     def _serve(self) -> None:
         for near in self._accepted():
             try:
-                far = self._open(self._timeout)
+                far = self._open(max(0.1, self._deadline - time.monotonic()))
             except OSError as error:
                 self.error = str(error)
                 near.close()
                 return
             self._ends += [near, far]
             far.settimeout(None)
-            pumps = [threading.Thread(target=_pump, args=pair, daemon=True) for pair in ((near, far), (far, near))]
+            ends = ((near, far, 0), (far, near, MOST_BYTES))
+            pumps = [threading.Thread(target=self._pump, args=pair, daemon=True) for pair in ends]
             self._threads += pumps
             for pump in pumps:
                 pump.start()
+
+    def _pump(self, source: socket.socket, target: socket.socket, most: int) -> None:
+        """Pass on what comes, until one side ends. most: bytes that may come; 0 stands for any number."""
+        passed = 0
+        with contextlib.suppress(OSError):
+            while data := source.recv(CHUNK):
+                passed += len(data)
+                if most and passed > most:
+                    self.error = f"more than {most} bytes came: no PostgreSQL server says so much"
+                    self.close()
+                    return
+                target.sendall(data)
+        with contextlib.suppress(OSError):
+            target.shutdown(socket.SHUT_WR)
 
     def _accepted(self) -> Iterator[socket.socket]:
         with contextlib.suppress(OSError):
             while True:
                 yield self._listener.accept()[0]
-
-
-def _pump(source: socket.socket, target: socket.socket) -> None:
-    """Pass on what comes, until one side ends."""
-    with contextlib.suppress(OSError):
-        while data := source.recv(CHUNK):
-            target.sendall(data)
-    with contextlib.suppress(OSError):
-        target.shutdown(socket.SHUT_WR)

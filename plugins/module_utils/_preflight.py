@@ -9,13 +9,14 @@ import os
 import secrets
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, Callable, TypeVar
 
 from ._cluster import Cluster
 from ._core.candidate import candidate, verifies
 from ._core.errors import Forbidden, InvalidInput, Missing, RegistryError
+from ._core.finding import shown
 from ._core.manifests import wanted_registry
 from ._core.model import Database, KeyRef, Object, Registry
 from ._core.names import check_name, derive_name
@@ -23,7 +24,7 @@ from ._core.params import database_from
 from ._core.plan import Change, creation_of
 from ._core.preflight_rules import OPERATOR, Observed, Probe, Source, component, judge, overruled
 from ._core.redact import Sealed
-from ._core.rights import Right, rights_for, ruled
+from ._core.rights import Right, path_rights, rights_for, ruled
 from ._core.table import table
 from ._credentials import references
 from ._execute import AT_ONCE
@@ -33,6 +34,8 @@ __all__ = ["Wanted", "preflight", "wanted_from"]
 
 T = TypeVar("T")
 CREDENTIALS = ("kubeconfig", "host", "api_key", "username", "password", "client_cert", "client_key")
+NAMED = ("name", "display_name")
+"""The options that say which registry it is about."""
 VARIABLES = {"client_cert": ("CLIENT_CERT", "CERT_FILE"), "client_key": ("CLIENT_KEY", "KEY_FILE")}
 """What the variables K8S_AUTH_* are called, where they have another name than the option."""
 
@@ -49,8 +52,20 @@ class Wanted:
     database: Database | None
     invalid: tuple[InvalidInput, ...] = ()
     """What is wrong with the options."""
+    via: str = "auto"
+    """The path on which the database will be checked."""
     credentials: Mapping[str, object] | None = None
     """The authentication options that were given."""
+
+    @property
+    def known_name(self) -> str | None:
+        """The name, where it can be a registry's."""
+        return None if any(error.what in NAMED for error in self.invalid) else self.name
+
+    @property
+    def is_database_invalid(self) -> bool:
+        """Whether the options of the database are wrong."""
+        return any(error.what not in NAMED for error in self.invalid)
 
 
 def wanted_from(params: Mapping[str, Any]) -> Wanted:
@@ -69,13 +84,14 @@ def wanted_from(params: Mapping[str, Any]) -> Wanted:
             database = database_from(params["database"], datetime.now(timezone.utc))
     except InvalidInput as error:
         invalid.append(error)
-    return Wanted(params["job"], name, params["namespace"], database, tuple(invalid), _credentials(params))
+    given = (params["job"], name, params["namespace"], database)
+    return Wanted(*given, tuple(invalid), params["via"], _credentials(params))
 
 
 def preflight(cluster: Cluster, wanted: Wanted) -> Object:
     """Findings, facts and table, as the module returns them."""
     seen, database = look(cluster, wanted)
-    findings = [{**asdict(finding), "checked_as": "", "path": ""} for finding in judge(seen)]
+    findings = [shown(finding) for finding in judge(seen)]
     return {"findings": findings, "table": table(findings), "facts": _facts(seen, database)}
 
 
@@ -99,13 +115,8 @@ def _facts(seen: Observed, database: Database | None) -> Object:
         "component": components,
         "name": seen.name or "",
         "registry_exists": None if isinstance(registry, RegistryError) else registry is not None,
-        "database_checkable": database is not None and isinstance(seen.namespace, str) and _readable(seen),
+        "database_checkable": database is not None and isinstance(seen.namespace, str),
     }
-
-
-def _readable(seen: Observed) -> bool:
-    """Whether all that a check of the database reads is there for this user."""
-    return not seen.invalid and not any(isinstance(source.text, RegistryError) for source in seen.sources)
 
 
 def _credentials(params: Mapping[str, Any]) -> dict[str, object]:
@@ -125,7 +136,7 @@ def look(cluster: Cluster, wanted: Wanted) -> tuple[Observed, Database | None]:
     connection = cluster.connection()
     user = _user(cluster)
     namespace = _seen(lambda: registries_namespace(cluster, wanted.namespace))
-    registry = _registry(cluster, namespace, wanted.name)
+    registry = _registry(cluster, namespace, wanted.known_name)
     database, invalid = _database(wanted, registry if isinstance(registry, dict) else None)
     place = namespace if isinstance(namespace, str) else None
     seen = Observed(
@@ -143,8 +154,8 @@ def look(cluster: Cluster, wanted: Wanted) -> tuple[Observed, Database | None]:
         served=_served(cluster),
         operators=_listed(cluster, "Deployment", f"metadata.name={OPERATOR}") or [],
         registry=registry,
-        elsewhere=_elsewhere(cluster, wanted.name, place),
-        missing=_missing(cluster, wanted, place) if place else (),
+        elsewhere=_elsewhere(cluster, wanted.known_name, place),
+        missing=_missing(cluster, _rights(wanted, database, place), place) if place else (),
         probe=_probe(cluster, wanted, place, registry),
         sources=tuple(_sources(cluster, place, database)) if place and database else (),
     )
@@ -204,25 +215,36 @@ def _elsewhere(cluster: Cluster, name: str | None, namespace: str | None) -> tup
 
 def _database(wanted: Wanted, registry: Object | None) -> tuple[Database | None, tuple[InvalidInput, ...]]:
     """The database as the registry will use it. A plan that says nothing of it yet is none that is wrong."""
-    if wanted.job not in ("create", "update") or (wanted.database is None and registry is None):
+    is_unsaid = wanted.database is None and registry is None
+    if wanted.job not in ("create", "update") or wanted.is_database_invalid or is_unsaid:
         return None, wanted.invalid
     try:
         return candidate(wanted.database, registry), wanted.invalid
     except InvalidInput as error:
-        return None, (*wanted.invalid, *(() if wanted.invalid else (error,)))
+        return None, (*wanted.invalid, error)
 
 
-def _missing(cluster: Cluster, wanted: Wanted, namespace: str) -> tuple[Right, ...]:
-    """The rights that the job takes and the user lacks.
+def _rights(wanted: Wanted, database: Database | None, namespace: str) -> list[Right]:
+    """What the job takes, and the check of its database before it."""
+    host = str(database.host) if database is not None and not database.generate else ""
+    path = path_rights(wanted.via, host, namespace) if host else []
+    return [*rights_for(wanted.job, wanted.known_name, wanted.database), *path]
 
-    One request lists the rules that the user has. It need not know all, so what is not in it is asked for one by one.
+
+def _missing(cluster: Cluster, rights: list[Right], namespace: str) -> tuple[Right, ...]:
+    """Those of the rights that the user lacks.
+
+    One request lists the rules that the user has in a namespace. It need not know all, so what is not in it is asked for
+    one by one.
     """
-    rights = rights_for(wanted.job, wanted.name, wanted.database)
-    rules = cluster.about_self("SelfSubjectRulesReview", {"namespace": namespace}).get("resourceRules") or ()
-    doubtful = [right for right in rights if not ruled(right, rules)]
+    rules = {}
+    for place in {right.namespace or namespace for right in rights}:
+        found = cluster.about_self("SelfSubjectRulesReview", {"namespace": place})
+        rules[place] = found.get("resourceRules") or ()
+    doubtful = [right for right in rights if not ruled(right, rules[right.namespace or namespace])]
 
     def allowed(right: Right) -> bool:
-        spec = {"resourceAttributes": {**right.attributes, "namespace": namespace}}
+        spec = {"resourceAttributes": {**right.attributes, "namespace": right.namespace or namespace}}
         return cluster.review("SelfSubjectAccessReview", None, spec).allowed
 
     with ThreadPoolExecutor(AT_ONCE) as pool:

@@ -44,6 +44,13 @@ options:
     description:
       - The name that people see, from which the resource name is derived where O(name) is not given.
     type: str
+  via:
+    description:
+      - The path on which the database will be checked, as O(opendatahub.model_registry.mysql_auth_check#module:via) has it. It
+        decides which rights are looked for beside those of the job.
+    type: str
+    choices: [auto, direct, port_forward, relay]
+    default: auto
   fail_on:
     description:
       - The findings that make the task fail. All findings are returned either way.
@@ -107,6 +114,11 @@ findings:
     why: {description: What is wrong with it., type: str, returned: always}
     remedy: {description: What to do., type: str, returned: always}
     rule: {description: Where the rule comes from., type: str, returned: always}
+    page:
+      description: The section of the collection's documentation that explains it.
+      type: str
+      returned: always
+      sample: docs/findings.md#charset
     checked_as: {description: Empty here. Findings about a database have it., type: str, returned: always, sample: ""}
     path: {description: Empty here. Findings about a database have it., type: str, returned: always, sample: ""}
 table:
@@ -156,6 +168,7 @@ def main() -> None:
         "name": {"type": "str"},
         "display_name": {"type": "str"},
         "database": {"type": "dict", "options": database(), **DATABASE_RULES},
+        "via": {"type": "str", "choices": ["auto", "direct", "port_forward", "relay"], "default": "auto"},
         "fail_on": {"type": "str", "choices": ["blocker", "warning", "never"], "default": "blocker"},
     }
     module = AnsibleModule(argument_spec=spec, supports_check_mode=True)

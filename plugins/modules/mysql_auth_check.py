@@ -103,7 +103,8 @@ seealso:
 requirements:
   - python >= 3.9
   - kubernetes >= 24.2.0
-  - PyMySQL >= 1.2.0, with C(rsa) for accounts with C(caching_sha2_password) without TLS
+  - PyMySQL >= 1.2.0; with C(rsa), which is the package cryptography, for accounts with C(caching_sha2_password) or
+    C(sha256_password) without TLS; with C(ed25519), which is PyNaCl, for those with C(client_ed25519)
   - psycopg, for PostgreSQL
 """
 
@@ -166,6 +167,11 @@ findings:
       type: str
       returned: always
     rule: {description: Where the rule comes from., type: str, returned: always}
+    page:
+      description: The section of the collection's documentation that explains it.
+      type: str
+      returned: always
+      sample: docs/findings.md#charset
     checked_as:
       description: The account that the server has matched. Empty where nobody could log in.
       type: str

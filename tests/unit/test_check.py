@@ -16,7 +16,7 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.e
     RegistryError,
     Unreachable,
 )
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.model import Database
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.model import Database, KeyRef
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.relays import SOCAT, Relay
 
 HOST = "db.example.invalid"
@@ -37,6 +37,9 @@ class FakeCluster:
         if isinstance(found, RegistryError):
             raise found
         return found
+
+    def list(self, *_what: Any, **_how: Any) -> Any:
+        return [], ""
 
     def write(self, *_change: Any, **_how: Any) -> None:
         pytest.fail("something was made in the cluster")
@@ -82,3 +85,28 @@ def test_a_host_of_two_parts(seen: Any, expected: list[str]) -> None:
     """It is the Service's where one is seen, and a name of DNS otherwise."""
     outcome = checked(FakeCluster(**seen), "auto", host="mysql.invalid")
     assert [found["code"] for found in outcome.findings] == expected
+
+
+@pytest.mark.parametrize("kind", ["mysql", "postgres"])
+@pytest.mark.parametrize(
+    ("secret", "code"), [(None, "secret_missing"), (Forbidden("Secret s", "no", "rule"), "secret_unchecked")]
+)
+def test_without_credentials_the_way_is_checked(secret: Any, code: str, kind: str) -> None:
+    """What is wrong with the host is said with what is wrong with the Secret, and that nobody has logged in."""
+    given: dict[str, Any] = {"type": kind, "password": None, "password_secret": KeyRef("s", "key")}
+    fake = FakeCluster(Secret=secret)
+    nowhere = checked(fake, "direct", **given)
+    way = {"mysql": "host_unresolved", "postgres": "unreachable"}[kind]
+    assert [found["code"] for found in nowhere.findings] == [code, way, "not_checked"]
+    assert "Secret s" in nowhere.findings[-1]["why"]
+    assert [found["code"] for found in checked(fake, "direct", host="localhost", **given).findings] == [
+        code,
+        "host_is_loopback",
+    ]
+    no_service = checked(fake, "auto", host="db.x.svc", **given)
+    assert [found["code"] for found in no_service.findings] == [code, "host_no_service", "not_checked"]
+
+
+def test_every_finding_says_where_it_is_explained() -> None:
+    (found,) = checked(FakeCluster(), "direct", host="localhost").findings
+    assert found["page"] == "docs/findings.md#host_is_loopback" and found["rule"]

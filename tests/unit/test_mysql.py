@@ -8,12 +8,15 @@ import contextlib
 import random
 import socket
 import struct
+import sys
 import threading
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
+import trustme
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.mysql_facts import MysqlFacts
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._mysql import Target, gather
 from cryptography.hazmat.primitives import serialization
@@ -253,6 +256,9 @@ def answering(*tables: list[list[bytes | None]]) -> Behaviour:
 
 ODD: list[bytes | None] = [None, b"", "\u00b2".encode(), b"9" * 5000, b"\x1b[2J", b"-1"]
 
+WIDTHS = (2, 1, 1, 2, 2, 1, 2, 1, 2, 2)
+"""Columns of each question that is asked."""
+
 
 def test_hostile_answers() -> None:
     """Whatever a server that has let one in answers, of whatever width: facts, none of it raw, and no exception."""
@@ -263,7 +269,7 @@ def test_hostile_answers() -> None:
                 [chance.choice([*ODD, b"\xff"])] * chance.choice((width, width, 1, 2, 3))
                 for _ in range(chance.choice((1, 1, 1, 0, 2)))
             ]
-            for width in (2, 1, 2, 2, 1, 2, 1, 2, 2)
+            for width in WIDTHS
         ]
         facts = asked(answering(*tables), timeout=0.5)
         assert "\x1b[" not in repr(facts) and PASSWORD.decode() not in repr(facts)
@@ -272,8 +278,7 @@ def test_hostile_answers() -> None:
 def test_odd_values_in_good_rows() -> None:
     """Each question gets a row as wide as it asked for, with what is no number, no name and no time."""
     for odd in ODD:
-        widths = (2, 1, 2, 2, 1, 2, 1, 2, 2)
-        facts = asked(answering(*([[odd] * width] for width in widths)))
+        facts = asked(answering(*([[odd] * width] for width in WIDTHS)))
         assert facts.failure is None and facts.schema.exists, (odd, facts.failure)
         assert facts.schema.migration is None and facts.server.connections is None and not facts.schema.is_dirty
 
@@ -281,6 +286,59 @@ def test_odd_values_in_good_rows() -> None:
 def test_other_columns_than_were_asked_for() -> None:
     facts = asked(answering([[b"u@%"]]))
     assert facts.failure is not None and (facts.failure.stage, facts.failure.reason) == ("query", "no_mysql")
+
+
+@pytest.mark.parametrize(
+    ("plugin", "answers", "package"),
+    [
+        (b"caching_sha2_password", [b"\x01\x04", b"\x01key"], "cryptography"),
+        (b"sha256_password", [b"\x01key"], "cryptography"),
+        (b"mysql_native_password", [b"\xfeclient_ed25519\0" + b"s" * 32], "pynacl"),
+    ],
+)
+def test_a_package_that_is_not_installed(
+    monkeypatch: pytest.MonkeyPatch, plugin: bytes, answers: list[bytes], package: str
+) -> None:
+    """What PyMySQL needs for a plugin is missing here: that says nothing about the server."""
+    monkeypatch.setattr("pymysql._auth._have_cryptography", False)
+    monkeypatch.setitem(sys.modules, "nacl", None)
+    facts = asked(after(plugin, *answers))
+    assert facts.failure is not None and facts.failure.stage == "login", facts.failure
+    assert facts.failure.reason == f"no_{package}" and package in facts.failure.words
+
+
+def test_words_of_a_server_are_no_missing_package() -> None:
+    facts = asked(after_login(error(1045, b"'cryptography' package is required")))
+    assert facts.failure is not None and facts.failure.code == 1045
+
+
+def test_nobody_logs_in_unless_it_is_wanted() -> None:
+    """A server is looked at without a word to it; one that is none is found out all the same."""
+    heard = bytearray()
+
+    def behave(sock: socket.socket) -> None:
+        sock.sendall(greeting())
+        while data := sock.recv(65536):
+            heard.extend(data)
+
+    facts = asked(behave, logs_in=False)
+    assert facts.failure is None and facts.server.version == "8.0.99" and not facts.account.matched and not heard
+    for encrypted in (False, True):
+        other = asked(says(b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n"), logs_in=False, encrypted=encrypted)
+        assert other.failure is not None and other.failure.reason == "no_mysql"
+    plain = asked(says(greeting()), logs_in=False, encrypted=True)
+    assert plain.failure is not None and plain.failure.reason == "no_tls"
+
+
+@pytest.mark.parametrize("key", ["ca_pem", "client_certificate"])
+@pytest.mark.parametrize("pem", ["no certificate", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"])
+def test_certificates_of_ours_that_are_none(key: str, pem: str) -> None:
+    """That is no fault of the server's TLS."""
+    authority = trustme.CA().cert_pem.bytes().decode()
+    given: dict[str, Any] = {"ca_pem": authority, "client_key": "k", key: pem}
+    facts = asked(says(greeting()), encrypted=True, verified=True, **given)
+    assert facts.failure is not None
+    assert (facts.failure.stage, facts.failure.reason) == ("tls", "authority" if key == "ca_pem" else "client")
 
 
 def test_no_tls_where_it_is_wanted() -> None:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
@@ -20,6 +21,7 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.m
     Server,
     Tls,
     grants_of,
+    names_host,
     printable,
     privileges_on,
     version_of,
@@ -48,7 +50,7 @@ GOOD = MysqlFacts(
         3,
         NOW,
     ),
-    Tls(True, "TLSv1.3", "x", Certificate("CN=db", NOW + timedelta(days=300)), True, True),
+    Tls(True, "TLSv1.3", "x", Certificate("CN=db", NOW + timedelta(days=300)), used=True, verified=True),
     Account("u@%", "caching_sha2_password", "10.0.0.1"),
     Schema(True, "utf8mb4", "utf8mb4_0900_ai_ci"),
     grants("GRANT USAGE ON *.* TO `u`@`%`", "GRANT ALL PRIVILEGES ON `models`.* TO `u`@`%`"),
@@ -72,7 +74,7 @@ def variables(**changes: str) -> MysqlFacts:
     return server(variables={**GOOD.server.variables, **changes})
 
 
-def account(**changes: str) -> MysqlFacts:
+def account(**changes: Any) -> MysqlFacts:
     return replace(GOOD, account=replace(GOOD.account, **changes))
 
 
@@ -86,6 +88,22 @@ def granted(*privileges: str) -> MysqlFacts:
 
 def without(*names: str) -> MysqlFacts:
     return granted(*(name for name in NEEDED if name not in names))
+
+
+def everywhere(privilege: str, *, kind: str = "MySQL", version: str = "8.0.36", **more: str) -> MysqlFacts:
+    """A server that takes no writes but those of some accounts, and an account with a privilege on all of it."""
+    told = grants(f"GRANT {privilege} ON *.* TO `u`@`%`", "GRANT ALL PRIVILEGES ON `models`.* TO `u`@`%`")
+    facts = variables(read_only="ON", **more)
+    return replace(facts, server=replace(facts.server, kind=kind, version=version), grants=told)
+
+
+CERTIFICATE = Certificate("CN=db", NOW + timedelta(days=300), "CN=ca", ("db.example.com",))
+
+
+def looked(names_host: bool, days: int) -> MysqlFacts:
+    """What is known of a server that nobody has logged in to."""
+    shown = replace(CERTIFICATE, expires=NOW + timedelta(days=days))
+    return MysqlFacts(Server("8.0.36", "MySQL"), Tls(True, "TLSv1.3", "x", shown, names_host=names_host))
 
 
 CASES: list[tuple[MysqlFacts, dict[str, Any], dict[str, str]]] = [
@@ -110,7 +128,13 @@ CASES: list[tuple[MysqlFacts, dict[str, Any], dict[str, str]]] = [
     (failed(1040), {}, {"too_many_connections": "blocker"}),
     (failed(1129), {}, {"host_blocked": "blocker"}),
     (failed(1203), {}, {"account_connections": "blocker"}),
-    (failed(1226), {}, {"account_connections": "blocker"}),
+    (failed(1226, words="'max_user_connections' resource"), {}, {"account_connections": "blocker"}),
+    (failed(1226, words="'max_queries_per_hour' resource", stage="query"), {}, {"account_hourly": "blocker"}),
+    (failed(1226, words="'max_updates_per_hour' resource"), {}, {"account_hourly": "blocker"}),
+    (failed(1226, words="'max_connections_per_hour' resource"), {}, {"account_hourly": "blocker"}),
+    (failed(1698), {}, {"access_denied": "blocker"}),
+    (failed(reason="no_cryptography"), {}, {"not_checked": "warning"}),
+    (failed(reason="no_pynacl"), {"path": "direct"}, {"not_checked": "warning"}),
     (failed(1524), {}, {"plugin_missing": "blocker"}),
     (failed(2059), {}, {"plugin_unknown": "blocker"}),
     (failed(1820, "query"), {}, {"account_expired": "blocker"}),
@@ -119,7 +143,8 @@ CASES: list[tuple[MysqlFacts, dict[str, Any], dict[str, str]]] = [
     (failed(4151), {}, {"account_locked": "blocker"}),
     (failed(3159), {}, {"tls_required": "blocker"}),
     (failed(4031), {}, {"tls_required": "blocker"}),
-    (failed(1234), {}, {"query_failed": "blocker"}),
+    (failed(1234), {}, {"login_refused": "blocker"}),
+    (failed(1234, "database"), {"path": "port_forward"}, {"login_refused": "warning"}),
     (failed(1234, "query"), {}, {"query_failed": "warning"}),
     (failed(reason="unresolved", stage="connect"), {}, {"host_unresolved": "blocker"}),
     (failed(reason="refused", stage="connect"), {}, {"port_closed": "blocker"}),
@@ -133,11 +158,18 @@ CASES: list[tuple[MysqlFacts, dict[str, Any], dict[str, str]]] = [
     (failed(reason="self_signed", stage="tls"), {}, {"ca_unknown": "blocker"}),
     (failed(reason="unknown_ca", stage="tls"), {}, {"ca_unknown": "blocker"}),
     (failed(reason="name", stage="tls"), {}, {"certificate_name": "blocker"}),
+    (failed(reason="authority", stage="tls"), {}, {"ca_invalid": "blocker"}),
+    (failed(reason="client", stage="tls"), {}, {"client_certificate": "blocker"}),
     (
         replace(GOOD, tls=replace(GOOD.tls, certificate=Certificate("CN=db", NOW + timedelta(days=3)))),
         {},
         {"certificate_expires_soon": "warning"},
     ),
+    (looked(True, 300), {}, {}),
+    (looked(True, -1), {}, {"certificate_expired": "blocker"}),
+    (looked(True, 3), {}, {"certificate_expires_soon": "warning"}),
+    (looked(False, 300), {}, {"certificate_name": "blocker"}),
+    (looked(False, -1), {"verified": False}, {"unverified": "warning"}),
     (schema(charset="latin1"), {}, {"charset": "blocker"}),
     (schema(charset="latin1", migration=21), {}, {"charset": "warning"}),
     (schema(charset="utf8mb3"), {}, {"charset": "warning"}),
@@ -147,8 +179,16 @@ CASES: list[tuple[MysqlFacts, dict[str, Any], dict[str, str]]] = [
     (replace(without("CREATE"), schema=replace(GOOD.schema, migration=21)), {}, {"privileges": "warning"}),
     (replace(without("INSERT"), schema=replace(GOOD.schema, migration=21)), {}, {"privileges": "blocker"}),
     (replace(GOOD, grants=Grants()), {}, {}),
-    (server(version="5.6.50"), {}, {"server_old": "blocker"}),
+    (server(version="5.6.50"), {}, {"server_old": "warning"}),
     (variables(read_only="ON"), {}, {"read_only": "blocker"}),
+    (everywhere("SUPER"), {}, {"read_only": "warning"}),
+    (everywhere("CONNECTION_ADMIN"), {}, {"read_only": "warning"}),
+    (everywhere("PROCESS"), {}, {"read_only": "blocker"}),
+    (everywhere("SUPER", super_read_only="ON"), {}, {"read_only": "blocker"}),
+    (everywhere("SUPER", kind="MariaDB", version="10.4.1-MariaDB"), {}, {"read_only": "warning"}),
+    (everywhere("SUPER", kind="MariaDB", version="10.11.6-MariaDB"), {}, {"read_only": "blocker"}),
+    (everywhere("READ_ONLY ADMIN", kind="MariaDB", version="10.11.6-MariaDB"), {}, {"read_only": "warning"}),
+    (replace(variables(read_only="ON"), grants=Grants()), {}, {"read_only": "warning"}),
     (variables(innodb_read_only="ON", read_only="OFF"), {}, {"read_only": "blocker"}),
     (variables(sql_mode="ANSI_QUOTES"), {}, {"sql_mode": "warning"}),
     (server(time=NOW + timedelta(minutes=5)), {}, {"clock": "info"}),
@@ -160,6 +200,42 @@ CASES: list[tuple[MysqlFacts, dict[str, Any], dict[str, str]]] = [
 @pytest.mark.parametrize(("facts", "subject", "expected"), CASES)
 def test_findings(facts: MysqlFacts, subject: dict[str, Any], expected: dict[str, str]) -> None:
     assert found(facts, **subject) == expected
+    for told in judge(facts, replace(SUBJECT, **subject)):
+        assert told.what and told.why and told.remedy and told.rule
+        numbers = re.findall(r"^error (\d+)", told.why)
+        assert numbers in ([], [str(facts.failure.code if facts.failure else "")])
+
+
+@pytest.mark.parametrize(
+    ("resource", "option"),
+    [
+        ("max_user_connections", "MAX_USER_CONNECTIONS"),
+        ("max_queries_per_hour", "MAX_QUERIES_PER_HOUR"),
+        ("max_updates_per_hour", "MAX_UPDATES_PER_HOUR"),
+        ("max_connections_per_hour", "MAX_CONNECTIONS_PER_HOUR"),
+    ],
+)
+def test_the_limit_that_was_reached_is_the_one_that_is_lifted(resource: str, option: str) -> None:
+    words = f"User 'u' has exceeded the '{resource}' resource (current value: 1)"
+    (told,) = judge(failed(1226, words=words), SUBJECT)
+    assert told.remedy == f"ALTER USER 'u'@'%' WITH {option} 0;"
+
+
+@pytest.mark.parametrize(
+    ("names", "host", "expected"),
+    [
+        (("db.example.com",), "DB.example.com.", True),
+        (("*.example.com",), "db.example.com", True),
+        (("*.example.com",), "a.db.example.com", False),
+        (("*.example.com",), "example.com", False),
+        (("10.0.0.1",), "10.0.0.1", True),
+        (("::1",), "0:0::1", True),
+        (("10.0.0.1",), "10.0.0.2", False),
+        ((), "db", False),
+    ],
+)
+def test_a_certificate_for_a_host(names: tuple[str, ...], host: str, expected: bool) -> None:
+    assert names_host(names, host) is expected
 
 
 ROUTE = {"unresolved": "host_unresolved", "refused": "port_closed", "timeout": "silent", "network": "reset"}
@@ -188,11 +264,32 @@ def test_another_account_than_that_of_the_pods_is_no_blocker(path: str) -> None:
     }
     denied = replace(failed(1044, "database"), account=here.account)
     assert found(denied, path=path)["database_denied"] == "warning"
-    assert found(replace(denied, account=GOOD.account), path=path)["database_denied"] == "blocker"
+    assert found(replace(denied, account=GOOD.account), path=path)["database_denied"] == "warning"
+    alone = replace(GOOD.account, hosts=("%", "localhost"))
+    assert found(replace(denied, account=alone), path=path) == {"database_denied": "blocker"}
     for code, name in ((3118, "account_locked"), (1862, "account_expired"), (1226, "account_connections")):
         assert found(failed(code), path=path) == {name: "warning"}
     assert found(failed(1049, "database"), path=path) == {"database_missing": "blocker"}
     assert found(failed(1129), path=path) == {"host_blocked": "warning"}
+
+
+@pytest.mark.parametrize(
+    ("matched", "hosts", "expected"),
+    [
+        ("u@%", ("%",), {}),
+        ("u@%", ("%", "127.0.0.1", "::1", "localhost"), {}),
+        ("u@%", None, {"account_host": "info"}),
+        ("u@%", ("%", "10.%"), {"account_host": "warning"}),
+        ("u@localhost", None, {"account_host": "warning"}),
+        ("u@10.%", ("10.%",), {"account_host": "warning"}),
+    ],
+)
+def test_the_account_of_the_pods(matched: str, hosts: tuple[str, ...] | None, expected: dict[str, str]) -> None:
+    """MySQL prefers an account for some addresses to one for all: only who sees all of them knows that there is none."""
+    facts = account(matched=matched, hosts=hosts)
+    assert found(facts, path="port_forward") == expected and found(facts) == {}
+    assert found(facts, path="direct") == expected
+    assert all("via: relay" in told.remedy for told in judge(facts, replace(SUBJECT, path="direct")))
 
 
 def test_every_code_is_shown_here() -> None:

@@ -32,6 +32,7 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.p
 )
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.rights import (
     Right,
+    path_rights,
     rights_for,
     ruled,
     yaml_rules,
@@ -167,7 +168,7 @@ CASES: list[tuple[str, Object, list[str]]] = [
 def test_findings(seen: Object, expected: list[str]) -> None:
     found = judge(replace(GOOD, **seen))
     assert [f"{finding.severity} {finding.code}" for finding in found] == expected
-    assert all(finding.what and finding.why and finding.remedy for finding in found)
+    assert all(finding.what and finding.why and finding.remedy and finding.rule for finding in found)
 
 
 def test_all_findings_at_once() -> None:
@@ -207,6 +208,36 @@ def test_rights_follow_the_job() -> None:
     assert ("modelregistries", "delete") in {(one.resource, one.verb) for one in rights_for("teardown", "a", None)}
     assert not any(one.verb == "delete" for one in rights_for("update", "a", None))
     assert yaml_rules([]) == ""
+
+
+@pytest.mark.parametrize(
+    ("via", "host", "expected"),
+    [
+        ("auto", "mysql", [("", "services"), ("", "endpoints"), ("", "pods/portforward"), ("", "pods/portforward")]),
+        (
+            "auto",
+            "mysql.db.svc.cluster.local",
+            [("db", "services"), ("db", "endpoints"), *[("db", "pods/portforward")] * 2],
+        ),
+        ("port_forward", "mysql.db", [("db", "services"), ("db", "endpoints"), *[("db", "pods/portforward")] * 2]),
+        ("auto", "mysql.db", []),
+        ("auto", "mysql.example.com", []),
+        ("direct", "mysql.db.svc", []),
+        ("relay", "mysql.example.com", [("", "jobs"), ("", "jobs"), ("", "pods"), *[("", "pods/portforward")] * 2]),
+    ],
+)
+def test_rights_on_the_path_to_the_database(via: str, host: str, expected: list[tuple[str, str]]) -> None:
+    found = path_rights(via, host, "registries")
+    assert [(right.namespace, right.resource) for right in found] == expected
+    assert not any(right.needed for right in found), "the job goes on without its check"
+
+
+def test_rights_of_several_namespaces_are_told_apart() -> None:
+    missing = (Right("", "secrets", "get", "a"), *path_rights("auto", "mysql.db.svc", "registries"))
+    first, second = judge(replace(GOOD, missing=missing))
+    assert (first.code, first.what) == ("rights_missing", "the user's rights in namespace registries")
+    assert (second.code, second.what) == ("rights_limited", "the user's rights in namespace db")
+    assert yaml.safe_load(second.remedy.partition("\n")[2])[-1]["verbs"] == ["get", "create"]
 
 
 RULE = {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}
@@ -281,3 +312,7 @@ def test_report_of_several_checks() -> None:
     (lost, _) = preflight_report([cluster, {"findings": [], "msg": "no PyMySQL"}])["findings"]
     assert lost["code"] == "not_checked" and "no PyMySQL" in lost["why"]
     assert preflight_report([cluster])["message"] == ""
+    again = preflight_report(
+        [{"findings": [shown("blocker", "a"), shown("info", "b")]}, {"findings": [shown("info", "a")]}]
+    )
+    assert [(one["code"], one["severity"]) for one in again["findings"]] == [("a", "blocker"), ("b", "info")]

@@ -10,7 +10,11 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.model import Database, Tls
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.rights import rights_for, ruled
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.rights import (
+    path_rights,
+    rights_for,
+    ruled,
+)
 
 ROLE = Path(__file__).resolve().parents[2] / "playbooks" / "files" / "registry-admin.yaml"
 
@@ -25,6 +29,12 @@ def rules() -> list[dict[str, Any]]:
 def test_the_role_gives_what_each_job_takes(job: str) -> None:
     rights = rights_for(job, "fraud", Database(password="p", tls=Tls(ca_pem="pem")))
     assert rights and not [right for right in rights if not ruled(right, rules())]
+
+
+def test_the_role_lets_check_a_database_beside_the_registries() -> None:
+    """A relay takes Jobs as well, which the Role has as a comment."""
+    for via, host, lacks in (("auto", "mysql", set()), ("relay", "db.example.com", {"jobs"})):
+        assert {one.resource for one in path_rights(via, host, "registries") if not ruled(one, rules())} == lacks
 
 
 def test_a_job_reads_the_registry_that_it_is_about() -> None:

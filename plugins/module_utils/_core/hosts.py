@@ -190,7 +190,7 @@ def choose_path(via: str, host: Host, found: Reach) -> tuple[str, str]:
         return via, "it was asked for"
     if found.pod is not None:
         place = f"{found.pod.pod} in namespace {found.pod.namespace}"
-        return PORT_FORWARD, f"the host names a Service, and outside the cluster only pod {place} can be reached"
+        return PORT_FORWARD, f"the host names a Service, and pod {place} behind it is reached so from everywhere"
     if host.kind == SERVICE:
         return DIRECT, "the host names a Service that stands for a server outside the cluster"
     return DIRECT, "the host names no Service of the cluster"

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ __all__ = [
     "Tls",
     "grants_of",
     "kind_of",
+    "names_host",
     "number",
     "own_version",
     "printable",
@@ -33,6 +35,8 @@ LONGEST = 300
 LONGEST_NAME = 64
 """Characters of a database's name, and of a pattern for it (MySQL's documentation, Identifier Length Limits)."""
 ALL = "ALL PRIVILEGES"
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+"""Host parts of accounts that no other machine is given."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,9 @@ class Certificate:
 
     subject: str
     expires: datetime
+    issuer: str = ""
+    names: tuple[str, ...] = ()
+    """Its subject alternative names: hosts and addresses."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +72,10 @@ class Tls:
     cipher: str = ""
     certificate: Certificate | None = None
     """None where it was not shown, or the library that reads it is missing."""
+    issuers: tuple[Certificate, ...] = ()
+    """The rest of the chain that the server shows. Python tells it from 3.13 on."""
+    names_host: bool | None = None
+    """Whether the certificate is for the host as the registry has it; None where none was seen."""
     used: bool = False
     """Whether the login went over it."""
     verified: bool = False
@@ -80,6 +91,17 @@ class Account:
     """Its authentication plugin, as the handshake has told. Empty where nobody has logged in: nothing is proven then."""
     seen_from: str = ""
     """The address that the server has seen the connection come from."""
+    hosts: tuple[str, ...] | None = None
+    """The host parts of all accounts that the name can be matched with; None where the account may not see them."""
+
+    @property
+    def is_for_all(self) -> bool:
+        """Whether clients of all other machines are given this account, too.
+
+        MySQL prefers the account with the more specific host part (its documentation, Access Control, Stage 1): so it is
+        of all addresses, and it was seen that there is none for some.
+        """
+        return self.matched.endswith("@%") and self.hosts is not None and set(self.hosts) <= {"%", *LOOPBACK}
 
 
 @dataclass(frozen=True)
@@ -159,6 +181,19 @@ def number(value: object) -> int | None:
     """A count in a server's words; None where it is none."""
     text = printable(value)
     return int(text) if text.isascii() and text.isdecimal() else None
+
+
+def names_host(names: Iterable[str], host: str) -> bool:
+    """Whether a certificate with these names is for the host, as Go has it (documentation of crypto/x509).
+
+    A name's first label may be a ``*``, which stands for one label.
+    """
+    wanted = host.rstrip(".").lower()
+    try:
+        address = ipaddress.ip_address(wanted)
+    except ValueError:
+        return any(name.lower() in (wanted, "*." + wanted.partition(".")[2]) for name in names)
+    return str(address) in names
 
 
 def kind_of(version: str, comment: str, has_aurora: bool) -> str:

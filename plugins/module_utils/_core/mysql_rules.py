@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Callable
@@ -11,7 +12,7 @@ from typing import Callable
 from .hosts import RELAY
 from .mysql_facts import ALL, Failure, MysqlFacts, privileges_on, version_of
 from .requirement import NATIVE
-from .told import Subject, Told, weighed
+from .told import UNSEEN, Subject, Told, weighed
 
 __all__ = ["CODES", "NEEDED", "judge"]
 
@@ -32,20 +33,25 @@ CODES = {
     "access_denied": "The server refuses the account's name or password.",
     "account_connections": "The account has as many connections as it may have.",
     "account_expired": "The account's password has expired.",
-    "account_host": "The account that was checked is not the one that the registry's pods will get.",
+    "account_host": "The account that was checked need not be the one that the registry's pods will get.",
+    "account_hourly": "The account has done as much as it may do in an hour.",
     "account_locked": "The account is locked.",
+    "ca_invalid": "What was given as the authority is no certificate.",
     "ca_unknown": "The database's certificate is not of the authority that was given.",
     "certificate": "The database's certificate cannot be used.",
     "certificate_expired": "The database's certificate has expired.",
     "certificate_expires_soon": "The database's certificate expires soon.",
     "certificate_name": "The database's certificate is not for this host.",
     "charset": "The database's character set is not utf8mb4.",
+    "client_certificate": "The client certificate cannot be used with its key.",
     "clock": "The server's clock is wrong.",
     "database_denied": "The account may not use the database.",
     "database_missing": "The database does not exist.",
     "host_blocked": "The server has shut the host out after too many broken connections.",
     "host_denied": "The server lets nobody in from the address that the check came from.",
     "host_unresolved": "The host's name does not resolve.",
+    "login_refused": "The server refuses the login for a reason that is not known here.",
+    "not_checked": "What the check needs for this account is not installed where it runs.",
     "limits": "The server, or the account, has hardly a connection left.",
     "not_mysql": "What answers is no MySQL server.",
     "plaintext": "The registry would talk to the database in plaintext.",
@@ -117,15 +123,16 @@ def _login_failed(facts: MysqlFacts, subject: Subject) -> Iterator[Told]:
     elif failure.code:
         what = f"server at {subject.host}"
         why = f"error {failure.code}: {failure.words}"
-        severity = "warning" if failure.stage == "query" else "blocker"
-        yield Told("query_failed", severity, what, why, "Look the error up in the server's documentation.")
+        code, severity = ("query_failed", "warning") if failure.stage == "query" else ("login_refused", "blocker")
+        yield Told(code, severity, what, why, "Look the error up in the server's documentation.")
 
 
 def _denied(facts: MysqlFacts, subject: Subject, words: str) -> Told:
     remedy = f"Check database.username and database.password. To set it: ALTER USER {account_name(facts, subject)} IDENTIFIED BY '<password>';"
     if not subject.encrypted:
         remedy += " An account that was made with REQUIRE SSL is refused in the same words: give database.tls for it."
-    why = f"error 1045: {words}. Whether its plugin is the right one is not known before it is let in"
+    number = facts.failure.code if facts.failure else 1045
+    why = f"error {number}: {words}. Whether its plugin is the right one is not known before it is let in"
     return Told("access_denied", "blocker", _account(subject), why, remedy)
 
 
@@ -182,6 +189,15 @@ def _simple(code: str, number: int, remedy: str) -> Callable[[MysqlFacts, Subjec
     return make
 
 
+def _resource(facts: MysqlFacts, subject: Subject, words: str) -> Told:
+    """Error 1226 is about connections at once, or about what an account has done in the last hour; its words say which."""
+    found = re.search(r"max_(?:queries|updates|connections)_per_hour", words)
+    name = found[0].upper() if found else "MAX_USER_CONNECTIONS"
+    remedy = f"ALTER USER {account_name(facts, subject)} WITH {name} 0;"
+    code = "account_hourly" if found else "account_connections"
+    return Told(code, "blocker", _account(subject), f"error 1226: {words}", remedy)
+
+
 _TOO_MANY = "End connections that nobody needs, or raise max_connections: SET GLOBAL max_connections = 500;"
 _ACCOUNT_LIMIT = "ALTER USER {account} WITH MAX_USER_CONNECTIONS 0;"
 _EXPIRED = "ALTER USER {account} IDENTIFIED BY '<password>' PASSWORD EXPIRE NEVER;"
@@ -196,7 +212,7 @@ _BY_CODE: dict[int, Callable[[MysqlFacts, Subject, str], Told]] = {
     ),
     1130: _host_denied,
     1203: _simple("account_connections", 1203, "SET GLOBAL max_user_connections = 0;"),
-    1226: _simple("account_connections", 1226, _ACCOUNT_LIMIT),
+    1226: _resource,
     1251: _unknown_plugin,
     1524: _not_loaded,
     1698: _denied,
@@ -221,6 +237,11 @@ _NETWORK = {
     "network": ("reset", "See that the host can be reached from here, and from the cluster."),
     "no_mysql": ("not_mysql", "Correct database.host and database.port."),
 }
+_LIBRARIES = {
+    "no_cryptography": "Install PyMySQL[rsa], or give database.tls: with it, the login does without.",
+    "no_pynacl": "Install PyMySQL[ed25519].",
+}
+"""What PyMySQL lacks for the account's plugin (its documentation, installation)."""
 _TLS = {
     "no_tls": ("tls_missing", "Give the server a certificate (ssl_cert, ssl_key), or leave database.tls out."),
     "handshake": (
@@ -236,6 +257,8 @@ _TLS = {
         "Renew it with this host among its subject alternative names, or use a name that it has.",
     ),
     "certificate": ("certificate", "Renew the server's certificate."),
+    "authority": ("ca_invalid", "Give database.tls the certificate of the authority, as PEM."),
+    "client": ("client_certificate", "Store certificate and key as PEM, and such that belong together."),
 }
 
 
@@ -245,6 +268,10 @@ def _broken(facts: MysqlFacts, subject: Subject) -> Iterator[Told]:
     if failure.code or not failure.reason:
         return
     what, why = f"server at {subject.host}", failure.words
+    if failure.reason in _LIBRARIES:
+        why = f"the login was not checked: {why}, and that is not installed for the Python that runs this module"
+        yield Told("not_checked", "warning", _account(subject), why, _LIBRARIES[failure.reason], UNSEEN)
+        return
     if failure.reason in _TLS:
         code, remedy = _TLS[failure.reason]
         certificate = facts.tls.certificate
@@ -282,16 +309,23 @@ def _plugin(facts: MysqlFacts, subject: Subject) -> Iterator[Told]:
 
 
 def _account_host(facts: MysqlFacts, subject: Subject) -> Iterator[Told]:
-    host = facts.account.matched.rpartition("@")[2]
-    if not facts.account.matched or subject.path == RELAY or host == "%":
+    account = facts.account
+    if not account.matched or subject.path == RELAY or account.is_for_all:
         return
-    seen_from = facts.account.seen_from or "here"
-    why = (
-        f"the server has matched {facts.account.matched} with a connection from {seen_from}; the registry's pods come "
-        "from other addresses and may be given another account, or none"
-    )
-    remedy = f"Check with via: relay, or make an account for all addresses: CREATE USER {_text(subject.username)}@'%' IDENTIFIED BY '<password>';"
-    yield Told("account_host", "warning", f"account {facts.account.matched}", why, remedy)
+    what, seen_from = f"account {account.matched}", account.seen_from or "here"
+    why = f"the server has matched it with a connection from {seen_from}; the registry's pods come from other addresses"
+    if account.matched.endswith("@%") and account.hosts is None:
+        why += ", for which the server would prefer an account of their own, and the account may not see whether it has one"
+        yield Told("account_host", "info", what, why, "To be sure, check with via: relay.")
+        return
+    why += " and may be given another account, or none"
+    if account.hosts is not None:
+        why += f". Of this name, or without one, the server has accounts for {', '.join(account.hosts)}"
+    remedy = "Check with via: relay."
+    if not account.matched.endswith("@%"):
+        make = f"CREATE USER {_text(subject.username)}@'%' IDENTIFIED BY '<password>';"
+        remedy = f"Check with via: relay, or make an account for all addresses: {make}"
+    yield Told("account_host", "warning", what, why, remedy)
 
 
 def _privileges(facts: MysqlFacts, subject: Subject) -> Iterator[Told]:
@@ -349,25 +383,30 @@ def _transport(facts: MysqlFacts, subject: Subject) -> Iterator[Told]:
     elif not subject.verified:
         why = "the connection is encrypted, and the certificate is not looked at"
         yield Told("unverified", "warning", what, why, "Leave database.tls.verify at true.", PRODUCT)
-    certificate = facts.tls.certificate
-    if certificate and subject.verified and subject.now < certificate.expires < subject.now + EXPIRES_SOON:
-        why = f"the certificate of {certificate.subject} expires on {certificate.expires:%Y-%m-%d}"
+
+
+def _certificate(facts: MysqlFacts, subject: Subject) -> Iterator[Told]:
+    """What the certificate shows. Where the login has verified it, it was valid; without a login, nobody has looked yet."""
+    certificate, what = facts.tls.certificate, f"server at {subject.host}"
+    if certificate is None or not subject.verified or (facts.failure and facts.failure.stage == "tls"):
+        return
+    is_unlooked = facts.failure is None and not facts.account.matched and not facts.tls.verified
+    why = f"the certificate of {certificate.subject} expires on {certificate.expires:%Y-%m-%d}"
+    if is_unlooked and subject.now >= certificate.expires:
+        yield Told("certificate_expired", "blocker", what, why.replace("expires", "has expired"), _TLS["expired"][1])
+    elif subject.now < certificate.expires < subject.now + EXPIRES_SOON:
         yield Told("certificate_expires_soon", "warning", what, why, "Renew the server's certificate.")
+    if is_unlooked and facts.tls.names_host is False:
+        why = f"its certificate is for {', '.join(certificate.names) or 'no host'}"
+        yield Told("certificate_name", "blocker", what, why, _TLS["name"][1])
 
 
 def _server(facts: MysqlFacts, subject: Subject) -> Iterator[Told]:
     what, variables = f"server at {subject.host}", facts.server.variables
     version = version_of(facts.server.version)
     if version and version < (5, 7, 0):
-        yield Told(
-            "server_old", "blocker", what, f"its version is {facts.server.version}", "Use 5.7 or newer.", PRODUCT
-        )
-    writes_off = [
-        name for name in ("super_read_only", "innodb_read_only", "read_only") if variables.get(name) in ("ON", "1")
-    ]
-    if writes_off:
-        remedy = "Give the host of the primary server, or: SET GLOBAL read_only = OFF;"
-        yield Told("read_only", "blocker", what, f"{writes_off[0]} is ON", remedy)
+        why = f"its version is {facts.server.version}, and registries have been tried from 5.7 on"
+        yield Told("server_old", "warning", what, why, "Use 5.7 or newer.", PRODUCT)
     mode = variables.get("sql_mode", "").split(",")
     odd = [name for name in ("ANSI_QUOTES", "NO_BACKSLASH_ESCAPES") if name in mode]
     if odd:
@@ -377,6 +416,33 @@ def _server(facts: MysqlFacts, subject: Subject) -> Iterator[Told]:
     if skew and skew > CLOCK_SKEW:
         why = f"it is {int(skew.total_seconds())} s off: certificates and times of models will look wrong"
         yield Told("clock", "info", what, why, "Have the server's clock set by NTP.")
+
+
+def _read_only(facts: MysqlFacts, subject: Subject) -> Iterator[Told]:
+    """Some accounts may write in spite of read_only, none in spite of the others (MySQL's and MariaDB's documentation)."""
+    variables = facts.server.variables
+    names = [
+        name for name in ("super_read_only", "innodb_read_only", "read_only") if variables.get(name) in ("ON", "1")
+    ]
+    if not names:
+        return
+    why, severity = f"{names[0]} is ON", "blocker"
+    if names == ["read_only"] and facts.grants.known is None:
+        why, severity = f"{why}, and whether the account may write in spite of it is not known", "warning"
+    elif names == ["read_only"] and (unbound := _unbound(facts)):
+        why, severity = f"{why}, and the account writes in spite of it by {' and '.join(unbound)} alone", "warning"
+    remedy = f"Give the host of the primary server, or: SET GLOBAL {names[0]} = OFF;"
+    yield Told("read_only", severity, f"server at {subject.host}", why, remedy)
+
+
+def _unbound(facts: MysqlFacts) -> list[str]:
+    """The account's privileges in spite of read_only. MariaDB has taken SUPER out of them with 10.11."""
+    wanted = {ALL, "SUPER", "CONNECTION_ADMIN"}
+    if facts.server.kind == "MariaDB":
+        is_old = (version_of(facts.server.version) or (0, 0, 0)) < (10, 11, 0)
+        wanted = {ALL, "READ_ONLY ADMIN", *(["SUPER"] if is_old else [])}
+    everywhere = {name for grant in facts.grants.known or () if grant.database == "*" for name in grant.privileges}
+    return sorted(wanted & everywhere)
 
 
 def _limits(facts: MysqlFacts, subject: Subject) -> Iterator[Told]:
@@ -402,4 +468,4 @@ def _database(subject: Subject) -> str:
 
 
 _FAILED = (_login_failed, _broken)
-_RULES = (_plugin, _account_host, _privileges, _charset, _dirty, _transport, _server, _limits)
+_RULES = (_plugin, _account_host, _privileges, _charset, _dirty, _transport, _certificate, _server, _read_only, _limits)

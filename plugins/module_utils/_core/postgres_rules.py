@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -13,26 +14,40 @@ __all__ = ["Asked", "PostgresFacts", "judge"]
 
 POSTGRES = "PostgreSQL documentation"
 SERVER = "the registry server's own migrations"
+OF_ADDRESS = ("access_denied", "host_denied")
+"""What may be otherwise for another address."""
 OLDEST = 120000
 """server_version_num: older servers get no more corrections from their makers."""
+STATES = {
+    "28P01": "access_denied",
+    "3D000": "database_missing",
+    "42501": "database_denied",
+    "53300": "too_many_connections",
+    "57P03": "unreachable",
+}
+"""Of SQLSTATE (PostgreSQL's documentation, Error Codes), those that mean one thing. libpq tells none before a login."""
 REFUSALS = (
-    ("password authentication failed", "access_denied"),
-    ('role "', "access_denied"),
-    ("no password supplied", "access_denied"),
-    ("no pg_hba.conf entry", "host_denied"),
-    ("pg_hba.conf rejects", "host_denied"),
-    ('database "', "database_missing"),
-    ("permission denied for database", "database_denied"),
-    ("too many connections", "too_many_connections"),
-    ("remaining connection slots", "too_many_connections"),
-    ("certificate verify failed", "ca_unknown"),
-    ("does not match host name", "ca_unknown"),
-    ("root certificate file", "ca_unknown"),
-    ("server does not support ssl", "tls_missing"),
-    ("is starting up", "unreachable"),
-    ("received invalid response", "not_postgres"),
+    (r"password authentication failed for user ", "access_denied"),
+    (r'role ".*" (does not exist|is not permitted to log in)', "access_denied"),
+    (r"(fe_sendauth: )?no password supplied", "access_denied"),
+    (r"no pg_hba\.conf entry for ", "host_denied"),
+    (r"pg_hba\.conf rejects ", "host_denied"),
+    (r"permission denied for database ", "database_denied"),
+    (r'database ".*" does not exist', "database_missing"),
+    (r'too many connections for (role|database) "', "too_many_connections"),
+    (r"sorry, too many clients already", "too_many_connections"),
+    (r"remaining connection slots are reserved", "too_many_connections"),
+    (r"SSL error: certificate verify failed", "ca_unknown"),
+    (r'root certificate file ".*" ', "ca_unknown"),
+    (r'server certificate for ".*" .*does not match host name', "certificate_name"),
+    (r"server does not support SSL", "tls_missing"),
+    (r"the database system is ", "unreachable"),
+    (r"received invalid response to SSL negotiation", "not_postgres"),
+    (r"expected authentication request from server", "not_postgres"),
+    (r"invalid message length|.*protocol error|.*more than \d+ bytes", "not_postgres"),
 )
-"""What is in the words of a refusal, as libpq and the server have it in English, and what that means."""
+"""How the words of a refusal begin, as libpq and the server have them in English, and what that means. Names of others can
+be in them, so what is in their middle means nothing."""
 
 
 @dataclass(frozen=True)
@@ -66,20 +81,47 @@ class PostgresFacts:
     connections_left: int | None = None
     dirty_version: int | None = None
     """Of schema_migrations, where a migration has died half-way."""
+    asked_password: bool = False
+    """Whether the server has wanted the password to be proven."""
+    state: str = ""
+    """The SQLSTATE of the refusal, where one is known."""
+    is_looked_at: bool = False
+    """Whether the server answers as PostgreSQL does, and nobody was to log in; the rest is empty then."""
 
 
 def judge(facts: PostgresFacts, asked: Asked, path: str) -> list[Trouble]:
-    """The findings. What the address that the check came from may have caused is a blocker from where the pods are only."""
+    """The findings. What the address that the check came from may have caused is a blocker from where the pods are only.
+
+    Who is let in, and whether with a password, is decided by the client's address (pg_hba.conf); the official image lets in
+    everybody from loopback, where a port-forward comes from.
+    """
     if facts.refusal:
-        found = _refused(facts.refusal, asked)
-        is_proven = path == RELAY or not (found.code == "host_denied" or (found.code, path) == ("unreachable", DIRECT))
-        remedy = f"Check with via: relay. {found.remedy}"
-        return [found if is_proven else replace(found, severity="warning", remedy=remedy)]
-    return [finding for check in _CHECKS for finding in check(facts, asked)]
+        told = _refused(facts, asked)
+        is_elsewhere = path != RELAY and told.code in OF_ADDRESS
+        is_proven = not is_elsewhere and (told.code, path) != ("unreachable", DIRECT)
+        remedy = f"Check with via: relay. {told.remedy}"
+        return [told if is_proven else replace(told, severity="warning", remedy=remedy)]
+    if facts.is_looked_at:
+        return []
+    found = [finding for check in _CHECKS for finding in check(facts, asked)]
+    return [*found, *(() if path == RELAY else _address(facts, asked))]
 
 
-def _refused(words: str, asked: Asked) -> Trouble:
-    found = next((code for text, code in REFUSALS if text in words.lower()), "unreachable")
+def _address(facts: PostgresFacts, asked: Asked) -> Iterator[Trouble]:
+    """What is not proven for the pods, though the check was let in."""
+    what, step = f"account {asked.username}", "To be sure, check with via: relay."
+    why = "pg_hba.conf decides by the client's address who is let in, and the registry's pods have other addresses"
+    if facts.asked_password:
+        yield Trouble("account_host", "info", what, why, step, POSTGRES)
+        return
+    why = f"the server has let the check in without asking for the password, so nobody knows whether it is right: {why}"
+    yield Trouble("account_host", "warning", what, why, "Check with via: relay.", POSTGRES)
+
+
+def _refused(facts: PostgresFacts, asked: Asked) -> Trouble:
+    words = re.sub(r"^(FATAL|ERROR): +", "", facts.refusal)
+    by_words = next((code for begin, code in REFUSALS if re.match(begin, words)), "unreachable")
+    found = STATES.get(facts.state, by_words)
     name, account = _quoted(asked.name), _quoted(asked.username)
     what, remedy = {
         "access_denied": (
@@ -98,12 +140,16 @@ def _refused(words: str, asked: Asked) -> Trouble:
         ),
         "ca_unknown": (
             f"certificate of {asked.host}",
-            "Give database.tls the authority that has signed it, and the host that it names.",
+            "Give database.tls the authority that has signed it.",
+        ),
+        "certificate_name": (
+            f"certificate of {asked.host}",
+            "Renew it with this host among its subject alternative names, or use a name that it has.",
         ),
         "tls_missing": (f"server {asked.host}", "Set ssl = on there, or choose another database.tls.mode."),
         "not_postgres": (f"server {asked.host}", "Correct database.host and database.port."),
     }.get(found, (f"server {asked.host}", "Check database.host and database.port, and that the server runs."))
-    return Trouble(found, "blocker", what, words, remedy, POSTGRES)
+    return Trouble(found, "blocker", what, facts.refusal, remedy, POSTGRES)
 
 
 def _version(facts: PostgresFacts, asked: Asked) -> Iterator[Trouble]:

@@ -39,6 +39,7 @@ ROLE_FILES = "playbooks/files/registry-admin.yaml"
 CLUSTER_FILE = "playbooks/files/registry-admin-cluster.yaml"
 PRODUCT = "product documentation, enabling the model registry component"
 NAMES = "Kubernetes documentation, Object Names and IDs"
+OPTIONS = "documentation of the module's options"
 RBAC = "Kubernetes documentation, Using RBAC Authorization"
 TRUST = "kubernetes.core documentation, authentication options"
 CONFIG_OBJECTS = "Kubernetes documentation, Secrets and ConfigMaps"
@@ -160,7 +161,9 @@ def _api(seen: Observed) -> Iterator[Finding]:
 def _options(seen: Observed) -> Iterator[Finding]:
     for error in seen.invalid:
         code = "name_invalid" if error.what in ("name", "display_name") else "option_invalid"
-        yield Finding(code, "blocker", error.what, error.why, error.next_step, NAMES if code == "name_invalid" else "")
+        yield Finding(
+            code, "blocker", error.what, error.why, error.next_step, NAMES if code == "name_invalid" else OPTIONS
+        )
 
 
 def component(item: Object) -> Object:
@@ -280,16 +283,17 @@ def _namespace(seen: Observed) -> Iterator[Finding]:
 
 def _rights(seen: Observed) -> Iterator[Finding]:
     where = seen.namespace if isinstance(seen.namespace, str) else "of the registries"
-    what = f"the user's rights in namespace {where}"
-    for needed, code, severity in ((True, "rights_missing", "blocker"), (False, "rights_limited", "info")):
-        rights = [right for right in seen.missing if right.needed is needed]
-        if not rights:
-            continue
-        lost = list(dict.fromkeys(right.purpose for right in rights))
-        verb = "takes" if needed else "goes better with"
-        why = f"the job {seen.job} {verb} rights that are missing: {'; '.join(lost)}"
-        step = f"Add these rules to a Role there that the user is bound to ({ROLE_FILES} has all of them):\n{yaml_rules(rights)}"
-        yield Finding(code, severity, what, why, step, RBAC)
+    for place in dict.fromkeys(("", *(right.namespace for right in seen.missing))):
+        for needed, code, severity in ((True, "rights_missing", "blocker"), (False, "rights_limited", "info")):
+            rights = [right for right in seen.missing if (right.needed, right.namespace) == (needed, place)]
+            if not rights:
+                continue
+            lost = list(dict.fromkeys(right.purpose for right in rights))
+            verb = "takes" if needed else "goes better with"
+            why = f"the job {seen.job} {verb} rights that are missing: {'; '.join(lost)}"
+            has_all = "" if place else f" ({ROLE_FILES} has all of them, those for a relay as a comment)"
+            step = f"Add these rules to a Role there that the user is bound to{has_all}:\n{yaml_rules(rights)}"
+            yield Finding(code, severity, f"the user's rights in namespace {place or where}", why, step, RBAC)
 
 
 def _name(seen: Observed) -> Iterator[Finding]:

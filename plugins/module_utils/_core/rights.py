@@ -1,17 +1,18 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The rights that a job takes in the registries namespace, and which of them a user's rules give."""
+"""The rights that a job takes in the registries namespace and at its database, and which of them a user's rules give."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from .hosts import DIRECT, PORT_FORWARD, RELAY, SERVICE, host_of, service_of
 from .kinds import GROUP
 from .model import Database, Object
 from .names import password_secret
 
-__all__ = ["Right", "rights_for", "ruled", "yaml_rules"]
+__all__ = ["Right", "path_rights", "rights_for", "ruled", "yaml_rules"]
 
 RBAC_GROUP = "rbac.authorization.k8s.io"
 STORE = ("get", "create", "patch")
@@ -19,7 +20,7 @@ STORE = ("get", "create", "patch")
 
 @dataclass(frozen=True)
 class Right:
-    """A verb on a resource of the registries namespace."""
+    """A verb on a resource of a namespace."""
 
     group: str
     resource: str
@@ -31,6 +32,8 @@ class Right:
     """Whether the job fails without it; otherwise it says and checks less."""
     name: str = ""
     """Of the only object that it is about, where one is known."""
+    namespace: str = ""
+    """Empty for the registries namespace."""
 
     @property
     def attributes(self) -> Object:
@@ -83,13 +86,31 @@ def _storing(job: str, registry: str, database: Database | None) -> list[Right]:
 
 def _looking() -> list[Right]:
     """What helps to tell why a registry is not ready, and to check its database."""
-    why, path = "say why the registry does not become ready", "check the database through the Kubernetes API"
+    why = "say why the registry does not become ready"
     found = [Right("apps", "deployments", verb, why, False) for verb in ("list", "watch")]
     found += [Right("", "pods", verb, why, False) for verb in ("list", "watch")]
     found += [Right("", "pods/log", "get", why, False), Right("", "events", "list", why, False)]
-    found += [Right("", "endpoints", "list", why, False)]
-    found += [Right("", "pods/portforward", verb, path, False) for verb in ("get", "create")]
-    return found
+    return [*found, Right("", "endpoints", "list", why, False)]
+
+
+def path_rights(via: str, host: str, namespace: str) -> list[Right]:
+    """What a check of the database takes on its path, from a registries namespace of that name.
+
+    The job goes on without them: the check is then said not to have been made. The pod of a relay is made and deleted by
+    the cluster, with its Job.
+    """
+    forward = [("", "pods/portforward", "get"), ("", "pods/portforward", "create")]
+    if via == RELAY:
+        relay = [("batch", "jobs", "create"), ("batch", "jobs", "delete"), ("", "pods", "list"), *forward]
+        return [Right(*one, "check the database through a relay", False) for one in relay]
+    # A name of two parts may be one of DNS as well.
+    found = (service_of(host) if via == PORT_FORWARD else None) or host_of(host, namespace)
+    if via == DIRECT or found.kind != SERVICE:
+        return []
+    place = "" if found.namespace == namespace else found.namespace
+    wanted = [("", "services", "get"), ("", "endpoints", "get"), *forward]
+    why = "check the database through the Kubernetes API"
+    return [Right(*one, why, False, namespace=place) for one in wanted]
 
 
 def _granting(registry: str) -> list[Right]:

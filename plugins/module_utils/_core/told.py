@@ -10,9 +10,10 @@ from datetime import datetime
 from .hosts import DIRECT, RELAY
 from .mysql_facts import MysqlFacts
 
-__all__ = ["MYSQL", "Subject", "Told", "weighed"]
+__all__ = ["MYSQL", "UNSEEN", "Subject", "Told", "weighed"]
 
 MYSQL = "MySQL documentation"
+UNSEEN = "What cannot be seen is not judged"
 OF_ROUTE = ("host_unresolved", "port_closed", "reset", "silent")
 """What another machine's DNS, firewall or place in the network may cause."""
 OF_CLIENT = ("host_blocked", "host_denied")
@@ -21,8 +22,10 @@ OF_ACCOUNT = (
     "access_denied",
     "account_connections",
     "account_expired",
+    "account_hourly",
     "account_locked",
     "database_denied",
+    "login_refused",
     "plugin_missing",
     "plugin_native",
     "plugin_unknown",
@@ -63,14 +66,15 @@ def weighed(told: Told, facts: MysqlFacts, subject: Subject) -> Told:
     """A blocker only where it is proven for the registry's pods, too: they come from other addresses than this check.
 
     A relay comes from where they come from. A port-forward ends at the database itself, as their connections do, but
-    the server sees its own loopback address. An account for all addresses is the one that they get as well.
+    the server sees its own loopback address. An account for all addresses is the one that they get as well where it was
+    seen that the server has no other of the name, which it would prefer for some of them.
     """
     doubt = ""
     if told.code in OF_ROUTE and subject.path == DIRECT:
         doubt = "this was seen from here, and the cluster may have another way there"
     elif told.code in OF_CLIENT:
         doubt = "the registry's pods come from other addresses than this check"
-    elif told.code in OF_ACCOUNT and facts.account.matched.rpartition("@")[2] != "%":
+    elif told.code in OF_ACCOUNT and not facts.account.is_for_all:
         doubt = "the registry's pods come from other addresses, for which the server may have another account"
     if told.severity != "blocker" or subject.path == RELAY or not doubt:
         return told
