@@ -13,7 +13,7 @@ export ANSIBLE_COLLECTIONS_PATH := $(VENV)/collections
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test ci test-unit test-testbed test-integration test-molecule test-kind test-matrix lint sanity build \
+.PHONY: help venv demo test ci test-unit test-testbed test-integration test-timed test-molecule test-kind test-matrix lint sanity build \
         testbed-up testbed-down kind-build docker-engine docker-engine-stop clean
 
 # Each stands for a role, default for a registry's whole life, and faults for what turns default red. They run on one
@@ -38,7 +38,7 @@ demo: venv ## Show a registry's life on a real API server, in a few minutes
 	@$(PYTHON3) tests/demo/demo.py
 
 test: venv ## Run every check and test, but test-kind and test-matrix
-	@$(PYTHON3) tests/tools/stages.py lint test-unit sanity test-molecule test-testbed test-integration
+	@$(PYTHON3) tests/tools/stages.py lint test-unit sanity test-integration --beside test-molecule test-testbed --then test-timed
 
 ci: venv ## Run what CI runs: test, and test-kind on a Docker engine that is started where none answers
 	@$(PYTHON3) tests/tools/stages.py test docker-engine kind-build test-kind
@@ -47,11 +47,13 @@ test-unit: venv ## Run the unit tests
 	@$(PYTHON3) -m pytest tests/unit
 
 test-testbed: venv ## Run the testbed's own tests: real servers, no containers
-	@$(PYTHON3) -m pytest tests/testbed/tests
+	@$(PYTHON3) -m pytest tests/testbed/tests -m 'not timed'
 
-test-integration: venv ## Run modules, roles and playbooks against real servers (half an hour)
+test-integration: venv ## Run modules, roles and playbooks against real servers
 	@$(PYTHON3) -m pytest tests/integration -m 'not timed' --numprocesses 3 --dist loadfile
-	@$(PYTHON3) -m pytest tests/integration -m timed
+
+test-timed: venv ## Run those of both that assert seconds, and so want the machine for themselves
+	@$(PYTHON3) -m pytest tests/testbed/tests tests/integration -m timed
 
 test-molecule: venv ## Run the Molecule scenarios on a testbed
 	@$(FRESH)
