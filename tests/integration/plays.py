@@ -33,12 +33,15 @@ __all__ = [
     "Servers",
     "Start",
     "book",
+    "dashboards_secret",
+    "full",
     "mysql",
     "play",
     "program",
     "store",
     "succeeded",
     "task",
+    "versions",
 ]
 
 MODULE = "opendatahub.model_registry.model_registry"
@@ -65,6 +68,11 @@ def task(module: str = MODULE, **options: Any) -> Result:
 def mysql(name: str, **more: Any) -> Result:
     """Options of a registry on the database of its own name, as Registries.make_database() makes it, without password."""
     return {"name": name, "database": {"type": "mysql", "host": HOST, "name": name, "username": name, **more}}
+
+
+def full(name: str, **more: Any) -> Result:
+    """The same, with the password that the account has."""
+    return mysql(name, **{"password": f"{name}-password", **more})
 
 
 @dataclass
@@ -121,7 +129,13 @@ def succeeded(played: Played) -> Played:
     return played
 
 
-def play(bed: Testbed, *tasks: Result, user: str = "registry-admin", options: tuple[str, ...] = ()) -> Played:
+def play(
+    bed: Testbed,
+    *tasks: Result,
+    user: str = "registry-admin",
+    options: tuple[str, ...] = (),
+    environment: Mapping[str, str] | None = None,
+) -> Played:
     """Run the tasks in one play inside the testbed. A task that fails does not keep the next ones from running."""
     with tempfile.TemporaryDirectory() as folder:
         answers, file = Path(folder, "answers.json"), Path(folder, "play.yml")
@@ -135,7 +149,7 @@ def play(bed: Testbed, *tasks: Result, user: str = "registry-admin", options: tu
         file.write_text(
             yaml.safe_dump([{"hosts": "localhost", "gather_facts": False, "tasks": [*steps, keep]}], sort_keys=False)
         )
-        done, requests = _run(bed, user, [*options, str(file)], {})
+        done, requests = _run(bed, user, [*options, str(file)], environment or {})
         assert answers.exists(), done.stdout + done.stderr
         return Played(json.loads(answers.read_text()), done.stdout + done.stderr, requests)
 
@@ -172,6 +186,34 @@ def store(registries: Registries, kind: str, name: str, data: Mapping[str, str])
     meta = {"name": name, "namespace": registries.namespace}
     field = "stringData" if kind == "Secret" else "data"
     registries.api.apply({"apiVersion": "v1", "kind": kind, "metadata": meta, field: dict(data)})
+
+
+def dashboards_secret(registries: Registries, name: str) -> str:
+    """A password's Secret as the dashboard makes it for a registry; gives the name that the API server has found for it."""
+    keys = (("database_name", "name"), ("username", "user"), ("password", "password"))
+    expose = {f"template.openshift.io/expose-{word}": f"{{.data['database-{key}']}}" for word, key in keys}
+    meta = {"generateName": f"{name}-db-", "namespace": registries.namespace, "annotations": expose}
+    values = {"database-name": name, "database-user": name, "database-password": f"{name}-password"}
+    body = {"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "metadata": meta, "stringData": values}
+    made: str = registries.api.create(body)["metadata"]["name"]
+    return made
+
+
+def versions(registries: Registries, name: str) -> dict[str, str]:
+    """The resourceVersion of all that there is of a registry, by kind and name: it is another one after any write."""
+    kinds = [
+        (registries.version, "ModelRegistry"),
+        ("v1", "Secret"),
+        ("v1", "ConfigMap"),
+        ("apps/v1", "Deployment"),
+        ("rbac.authorization.k8s.io/v1", "RoleBinding"),
+    ]
+    return {
+        f"{kind} {item['metadata']['name']}": item["metadata"]["resourceVersion"]
+        for version, kind in kinds
+        for item in registries.api.list(version, kind, registries.namespace)
+        if f"{item['metadata']['name']}-".startswith(f"{name}-")
+    }
 
 
 def _run(

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -42,6 +43,8 @@ def _without(options: Options) -> Options:
     return {name: value for name, value in options.items() if value is not NOTHING}
 
 
+NO_NAME = ""
+"""Stands for the field where Ansible itself refuses a text for a dictionary: its words are without the option's name."""
 KEY = {"name": "ca", "key": "ca.crt"}
 LONG = "x" * 10_000
 NAMES: list[Case] = [
@@ -51,8 +54,8 @@ NAMES: list[Case] = [
     (given(name="Demo"), "name", "other characters", "lowercase letters"),
     (given(name="a.b"), "name", "other characters", "lowercase letters"),
     (given(name="größe"), "name", "other characters", "lowercase letters"),
-    (given(name="1a"), "name", "begin with a letter", ""),
-    (given(name="a-"), "name", "ends with a dash", ""),
+    (given(name="1a"), "name", "begin with a letter", "Use 'mr-1a'"),
+    (given(name="a-"), "name", "ends with a dash", "Use 'a'"),
     (given(name={"a": "b"}), "name", "other characters", "lowercase letters"),
     (given(name=NOTHING), "name", "one of the following is required", "display_name"),
     (given(name=NOTHING, display_name="日本"), "display_name", "no resource name can be derived", "Give name, too"),
@@ -61,7 +64,8 @@ NAMES: list[Case] = [
     (given(display_name={"a": "b"}), "display_name", "a dictionary and no text", "check what the variable holds"),
     (given(auth_proxy="nginx"), "auth_proxy", "value of auth_proxy must be one of", "kube_rbac"),
     (given(state="gone"), "state", "value of state must be one of", "absent"),
-    (given(wait_timeout="soon"), "wait_timeout", "unable to convert to int", ""),
+    (given(wait_timeout="soon"), "wait_timeout", "unable to convert to int", "converted to an int"),
+    (given(resources="much"), NO_NAME, "dictionary requested", "key=value"),
     (given(resources={"requests": {"cpu": "much"}}), "resources.requests.cpu", "'much' is no amount", "Give one such"),
     (given(databse={}), "databse", "Unsupported parameters", "Supported parameters include"),
 ]
@@ -79,7 +83,9 @@ DATABASES: list[Case] = [
     (on(host=LONG), "database.host", "no host name", "bare name"),
     (on(port=0), "database.port", "0 is no port", "1 to 65535"),
     (on(port=65536), "database.port", "65536 is no port", "1 to 65535"),
-    (on(port="mysql"), "port", "unable to convert to int", ""),
+    (on(port="mysql"), "port", "unable to convert to int", "converted to an int"),
+    (given(database="mysql"), NO_NAME, "dictionary requested", "key=value"),
+    (on(name=LONG), "database.name", "64 is the most", "shorter"),
     (on(name=NOTHING), "database.name", "needed and not given", "Give database.name"),
     (on(name=""), "database.name", "empty", "Leave it out"),
     (on(name="a/b"), "database.name", "connection string", "Use one of letters"),
@@ -95,6 +101,7 @@ DATABASES: list[Case] = [
 PASSWORDS: list[Case] = [
     (on(password=NOTHING), "database.password", "needed and not given", "database.password_secret"),
     (on(password=""), "database.password", "empty", "Leave it out"),
+    (on(password=f"{PASSWORD}{LONG}"), "database.password", "1024 is the most", "whole file"),
     (on(password=f"{PASSWORD}\n"), "database.password", "line break", "Remove it"),
     (on(password=f"{PASSWORD}\x07"), "database.password", "control character", "Remove it"),
     (on(password=f"{PASSWORD}$(X)"), "database.password", "variable to expand", "without it"),
@@ -111,11 +118,17 @@ PASSWORDS: list[Case] = [
     (on(password_secret=KEY), "password", "mutually exclusive", "password_secret"),
     (on(password=NOTHING, password_secret={"name": "A", "key": "k"}), "password_secret.name", "'A' cannot be", "Give"),
     (on(password=NOTHING, password_secret={"name": "a", "key": ""}), "password_secret.key", "cannot be one", "Give"),
+    (on(password=NOTHING, password_secret={"name": LONG, "key": "k"}), "password_secret.name", "cannot be one", "Give"),
+    (on(password=NOTHING, password_secret={"name": "a", "key": LONG}), "password_secret.key", "cannot be one", "Give"),
+    (on(password=NOTHING, password_secret="a"), NO_NAME, "dictionary requested", "key=value"),
     (on(password=NOTHING, password_secret={"name": "a"}), "password_secret", "missing required", "key"),
 ]
 CERTIFICATES: list[Case] = [
     (tls(ca_pem="certificate"), "database.tls.ca_pem", "no certificate in PEM form", "BEGIN CERTIFICATE"),
     (tls(ca_pem=""), "database.tls.ca_pem", "no certificate in PEM form", "BEGIN CERTIFICATE"),
+    (tls(ca_pem=LONG), "database.tls.ca_pem", "no certificate in PEM form", "BEGIN CERTIFICATE"),
+    (tls(ca_secret={"name": LONG, "key": "k"}), "ca_secret.name", "cannot be one", "Give the name"),
+    (on(tls="cluster"), NO_NAME, "dictionary requested", "key=value"),
     (tls(ca_pem=KEY_PEM), "database.tls.ca_pem", "private key", "never its key"),
     (tls(ca_pem=GOOD_PEM + KEY_PEM), "database.tls.ca_pem", "private key", "never its key"),
     (tls(ca_pem=LEAF_PEM), "database.tls.ca_pem", "CA:FALSE", "has signed"),
@@ -134,15 +147,48 @@ CERTIFICATES: list[Case] = [
     (tls("postgres", mode="always"), "mode", "must be one of", "verify-full"),
     (tls(client_certificate_secret=KEY), "client_certificate_secret", "required together", "client_key_secret"),
 ]
-CASES = [*NAMES, *DATABASES, *PASSWORDS, *CERTIFICATES]
+THERE = "bad-there"
+"""A registry that exists, on MySQL and without TLS."""
+
+
+def edit(**database: Any) -> Options:
+    return {"name": THERE, "database": database}
+
+
+def deletion(**options: Any) -> Options:
+    return {"name": THERE, "state": "absent", **options}
+
+
+EDITS: list[Case] = [
+    (edit(password=""), "database.password", "empty", "Leave it out"),
+    (edit(password=f"{PASSWORD}$(X)"), "database.password", "variable to expand", "without it"),
+    (edit(host=f"{THERE}:3306"), "database.host", "no host name", "the port has its own option"),
+    (edit(username="a b"), "database.username", "connection string", "Use one of letters"),
+    (edit(generate=True), "database.generate", "only a PostgreSQL server", "postgres"),
+    (edit(tls={"mode": "require"}), "database.tls.mode", "the database is MySQL", "Use verify"),
+    (edit(tls={"verify": True}), "database.tls", "no certificate authority is given", "ca_bundle"),
+    (edit(type="postgres"), "database.host", "needed and not given", "Give database.host"),
+    ({"name": THERE, "display_name": ""}, "display_name", "empty", "Leave it out"),
+]
+DELETIONS: list[Case] = [
+    (deletion(name="Bad There"), "name", "other characters", "Use 'bad-there'"),
+    (deletion(name=LONG), "name", "49 is the most", "shorter"),
+    (deletion(force="perhaps"), "force", "unable to convert to bool", "Valid booleans include"),
+    (deletion(delete_generated_data={}), "delete_generated_data", "unable to convert to bool", "converted to a bool"),
+]
+CASES = [*NAMES, *DATABASES, *PASSWORDS, *CERTIFICATES, *EDITS, *DELETIONS]
 
 
 @pytest.fixture(scope="module")
-def played(bed: Testbed) -> Played:
+def played(bed: Testbed) -> Iterator[Played]:
     """All of them in one play."""
+    registries = Registries(bed)
+    registries.make_secret(THERE)
+    registries.create(registries.body(THERE))
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("ANSIBLE_PIPELINING", "1")  # dozens of tasks: without it, each starts five processes more
-        return play(bed, *(task(**options, diff=True) for options, *_ in CASES), options=("-v", "--diff"))
+        yield play(bed, *(task(**options, diff=True) for options, *_ in CASES), options=("-v", "--diff"))
+    registries.remove()
 
 
 @pytest.mark.parametrize("number", range(len(CASES)), ids=[f"{field}-{why}" for _, field, why, _ in CASES])
@@ -151,6 +197,7 @@ def test_the_error_names_field_problem_and_remedy(played: Played, number: int) -
     result = played.results[number]
     assert result["failed"] and not result["changed"], result
     message = result["msg"]
+    assert remedy, "each error says what to do"
     assert field in message and problem in message and remedy in message, message
     assert len(message) < 2000 and "Traceback" not in message, message
     assert "canary" not in str({key: value for key, value in result.items() if key != "invocation"})

@@ -5,21 +5,17 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from plays import PERMISSIONS, ROOT, Played, play, task
+from plays import HOST, PERMISSIONS, book, full, play, succeeded, task
 from registries import Registries
 from testbed import flavours
 from testbed.api import Object
-from testbed.bed import Testbed
 from testbed_fixtures import Start
 
 Options = dict[str, Any]
-HOST = "mysql-80.databases.svc.cluster.local"
 FLAVOURS = ("2.19", "transition", "current", "plain")
 BOTH_VERSIONS = [name for name in FLAVOURS if len(flavours.FLAVOURS[name].served) == 2]
 V1BETA1 = "modelregistry.opendatahub.io/v1beta1"
@@ -35,14 +31,7 @@ def registries(start: Start, request: pytest.FixtureRequest) -> Iterator[Registr
 
 def wanted(name: str) -> Options:
     """A registry on the database of its own name."""
-    database = {"type": "mysql", "host": HOST, "name": name, "username": name, "password": f"{name}-password"}
-    return {"name": name, "display_name": "Release", "database": database}
-
-
-def succeeded(played: Played) -> Played:
-    """The play, if none of its tasks has failed."""
-    assert not any(result["failed"] for result in played.results), played.output
-    return played
+    return {**full(name), "display_name": "Release"}
 
 
 def stored(registries: Registries, name: str) -> Object:
@@ -79,14 +68,21 @@ def test_no_drift_and_one_patch(registries: Registries) -> None:
     """Created, and again; edited with one PATCH, of one field; others' additions are no drift and stay."""
     bed = registries.bed
     registries.make_database("release", native=True)
-    created = succeeded(play(bed, task(**wanted("release"))))
-    assert created.result["changed"]
+    predicted, created = succeeded(
+        play(bed, task(**wanted("release"), check_mode=True), task(**wanted("release")))
+    ).results
+    assert created["changed"] and created["changes"] == predicted["changes"]
     assert registries.rest("release", "GET", "/readyz/health")[0] == 200
     again = succeeded(play(bed, task(**wanted("release"))))
     assert not again.result["changed"] and not again.writes and not again.result["changes"]
 
     before = stored(registries, "release")
-    edit = succeeded(play(bed, task(name="release", description="edited")))
+    edit = succeeded(
+        play(
+            bed, task(name="release", description="edited", check_mode=True), task(name="release", description="edited")
+        )
+    )
+    assert edit.results[0]["changes"] == edit.results[1]["changes"]
     assert edit.writes == [("patch", "modelregistries", "release")]
     assert stored(registries, "release") == edited(before, "edited")
 
@@ -99,8 +95,9 @@ def test_no_drift_and_one_patch(registries: Registries) -> None:
     assert edit.writes == [("patch", "modelregistries", "release")]
     assert stored(registries, "release") == edited(before, "once more")
     assert registries.rest("release", "GET", "/readyz/health")[0] == 200
-    succeeded(play(bed, task(name="release", state="absent")))
-    assert registries.get("release") is None
+    gone = task(name="release", state="absent")
+    predicted, deleted = succeeded(play(bed, {**gone, "check_mode": True}, gone)).results
+    assert deleted["changes"] == predicted["changes"] and registries.get("release") is None
 
 
 @pytest.mark.parametrize("registries", BOTH_VERSIONS, indirect=True)
@@ -140,22 +137,7 @@ def test_amounts_in_the_webhooks_words(registries: Registries) -> None:
     succeeded(play(registries.bed, task(name="amounts", state="absent")))
 
 
-def book(bed: Testbed, tmp_path: Path, name: str, answers: Options, password: str = "") -> list[tuple[str, str, str]]:
-    """Run a playbook of the collection as an administrator of registries; gives its writes."""
-    survey = tmp_path / "answers.json"
-    survey.write_text(json.dumps(answers))
-    secrets = f"MODEL_REGISTRY_DATABASE_PASSWORD={password}"
-    path = f"ANSIBLE_COLLECTIONS_PATH={ROOT / '.venv' / 'collections'}"
-    runner = str(Path(sys.executable).with_name("ansible-playbook"))
-    before = len(bed.audit())
-    command = ["env", path, secrets, runner, f"opendatahub.model_registry.{name}", "--extra-vars", f"@{survey}"]
-    done = bed.run(command, user="registry-admin", capture_output=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    asked = [one for one in bed.audit()[before:] if one["user"]["username"] == "registry-admin"]
-    return Played([], done.stdout, asked).writes
-
-
-def test_playbooks(registries: Registries, tmp_path: Path) -> None:
+def test_playbooks(registries: Registries) -> None:
     """Create, update and teardown, each twice: the second time nothing is written."""
     bed = registries.bed
     registries.make_database("book", native=True)
@@ -170,12 +152,12 @@ def test_playbooks(registries: Registries, tmp_path: Path) -> None:
         ("update", edit, [("patch", "modelregistries", "book")]),
         ("teardown", gone, deletion),
     ):
-        password = "book-password" if name == "create" else ""
-        found = book(bed, tmp_path, name, answers, password)
+        secrets = {"MODEL_REGISTRY_DATABASE_PASSWORD": "book-password" if name == "create" else ""}
+        done, again = (book(bed, name, answers, environment=secrets) for _ in range(2))
+        assert done.succeeded and again.succeeded, done.output + again.output
         # The log does not always name what is created, and does not tell a teardown's dry run from its deletion.
-        assert {(verb, kind, "" if verb == "create" else one) for verb, kind, one in found} == set(writes)
-        again = book(bed, tmp_path, name, answers, password)
-        assert not again, again
+        assert {(verb, kind, "" if verb == "create" else one) for verb, kind, one in done.writes} == set(writes)
+        assert not again.writes
         if name != "teardown":
             assert registries.rest("book", "GET", "/readyz/health")[0] == 200
     assert registries.get("book") is None and registries.sql("SHOW TABLES IN book")

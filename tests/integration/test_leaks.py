@@ -19,12 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from plays import ROOT
+from plays import HOST, ROOT
 from registries import Registries
 from testbed.bed import Testbed
 
 Options = dict[str, Any]
-HOST = "mysql-80.databases.svc.cluster.local"
 CORE = "Zx81kanaRie"
 PASSWORD = f"é?{CORE}-'\"{{{{ no }}}}%"
 """Whatever is quoted or escaped in it, CORE stays as it is."""

@@ -13,20 +13,12 @@ from typing import Any
 
 import pytest
 import trustme
-from plays import Played, Servers, play, task
+from plays import INFO, Servers, dashboards_secret, full, play, store, succeeded, task, versions
 from registries import Registries
 from testbed.bed import Testbed
 from testbed.databases import NAMESPACE
 
 Options = dict[str, Any]
-INFO = "opendatahub.model_registry.model_registry_info"
-
-
-def mysql(name: str, **more: Any) -> Options:
-    """Options of a registry on the database of its own name."""
-    host = "mysql-80.databases.svc.cluster.local"
-    database = {"type": "mysql", "host": host, "name": name, "username": name, "password": f"{name}-password"}
-    return {"name": name, "database": {**database, **more}}
 
 
 def absent(bed: Testbed, *names: str) -> None:
@@ -48,19 +40,13 @@ def keys(changes: list[Options]) -> list[tuple[str, str, str]]:
     return [(change["action"], change["kind"], change["name"]) for change in changes]
 
 
-def succeeded(played: Played) -> Played:
-    """The play, if none of its tasks has failed."""
-    assert not any(result.get("failed") for result in played.results), played.output
-    return played
-
-
-def test_life(bed: Testbed, registries: Registries) -> None:
+def test_life(bed: Testbed, registries: Registries, tmp_path: Path) -> None:
     """Created, unchanged, edited and deleted; each first in check mode, which persists nothing and predicts the rest."""
     registries.make_database("life")
-    wanted: Options = {**mysql("life"), "display_name": "Life", "description": "before"}
+    wanted: Options = {**full("life"), "display_name": "Life", "description": "before"}
 
     predicted = succeeded(play(bed, task(**wanted, check_mode=True)))
-    assert not predicted.writes and registries.get("life") is None and secret(registries, "life-db-password") is None
+    assert not predicted.writes and not versions(registries, "life")
     created = succeeded(play(bed, task(**wanted)))
     assert created.result["changes"] == predicted.result["changes"]
     assert keys(created.result["changes"]) == [
@@ -69,11 +55,15 @@ def test_life(bed: Testbed, registries: Registries) -> None:
     ]
     assert registries.rest("life", "GET", "/readyz/health")[0] == 200
 
-    for namespace, most, warned in (({"namespace": registries.namespace}, 6, 0), ({}, 8, 1)):
-        again = succeeded(play(bed, task(**wanted, **namespace)))
+    # With an empty folder in its place, the client library has no cache, and asks for two things of its own.
+    cold, its_own = {"TMPDIR": str(tmp_path)}, ["/apis", "/version"]
+    for namespace, cache, most, warned in (({"namespace": registries.namespace}, cold, 6, 0), ({}, {}, 8, 1)):
+        again = succeeded(play(bed, task(**wanted, **namespace), environment=cache))
         assert not again.result["changed"] and not again.writes
         assert len(again.result.get("warnings", [])) == warned, again.result["warnings"]
-        asked = [request["requestURI"].split("?")[0] for request in again.requests]
+        paths = [request["requestURI"].split("?")[0].rstrip("/") for request in again.requests]
+        assert sorted(path for path in paths if path in its_own) == (its_own if cache else []), paths
+        asked = [path for path in paths if path not in its_own]
         assert len(asked) <= most, asked
         # Neither a list of groups, nor of a group's kinds, nor a schema.
         objects = {"namespaces", "aihubs", "datascienceclusters"}
@@ -82,8 +72,9 @@ def test_life(bed: Testbed, registries: Registries) -> None:
 
     before = registries.get("life")
     edit: Options = {"name": "life", "description": "after"}
+    there = versions(registries, "life")
     predicted = succeeded(play(bed, task(**edit, check_mode=True)))
-    assert not predicted.writes
+    assert not predicted.writes and versions(registries, "life") == there
     edited = succeeded(play(bed, task(**edit)))
     assert edited.writes == [("patch", "modelregistries", "life")]
     assert edited.result["changes"] == predicted.result["changes"]
@@ -97,12 +88,12 @@ def test_life(bed: Testbed, registries: Registries) -> None:
         del one["status"]
     assert after == expected
 
-    stored = registries.available("life")
+    registries.available("life")
+    there = versions(registries, "life")
     predicted = succeeded(play(bed, task(name="life", state="absent", check_mode=True)))
     assert not [write for write in predicted.writes if write[0] != "delete"]
-    still = registries.get("life")
-    assert still and still["metadata"]["resourceVersion"] == stored["metadata"]["resourceVersion"]
-    assert "deletionTimestamp" not in still["metadata"] and secret(registries, "life-db-password")
+    assert versions(registries, "life") == there
+    assert {"ModelRegistry life", "Secret life-db-password", "Deployment life", "RoleBinding life-users"} <= set(there)
     deleted = succeeded(play(bed, task(name="life", state="absent")))
     assert deleted.result["changes"] == predicted.result["changes"]
     assert keys(deleted.result["changes"]) == [
@@ -119,12 +110,13 @@ def test_life(bed: Testbed, registries: Registries) -> None:
 def test_rotation(bed: Testbed, registries: Registries) -> None:
     """A changed password restarts the pods, and the mark that says so is there until they run."""
     registries.make_database("rotate")
-    succeeded(play(bed, task(**mysql("rotate"))))
+    succeeded(play(bed, task(**full("rotate"))))
     first = registries.pod("rotate")["metadata"]["name"]
     registries.sql("ALTER USER 'rotate'@'%' IDENTIFIED BY 'another one'")
     edit: Options = {"name": "rotate", "database": {"password": "another one"}}
+    there = versions(registries, "rotate")
     predicted = succeeded(play(bed, task(**edit, check_mode=True)))
-    assert not predicted.writes
+    assert not predicted.writes and versions(registries, "rotate") == there
     rotated = succeeded(play(bed, task(**edit)))
     assert rotated.writes == [
         ("patch", "secrets", "rotate-db-password"),
@@ -145,7 +137,7 @@ def test_rotation(bed: Testbed, registries: Registries) -> None:
 def test_rotation_that_was_cut_is_finished(bed: Testbed, registries: Registries) -> None:
     """A run that ends after its first write leaves a mark, by which the next run, whatever for, restarts the pods."""
     registries.make_database("cut")
-    succeeded(play(bed, task(**mysql("cut"))))
+    succeeded(play(bed, task(**full("cut"))))
     first = registries.pod("cut")["metadata"]["name"]
     registries.sql("ALTER USER 'cut'@'%' IDENTIFIED BY 'another one'")
     registries.api.patch(
@@ -174,28 +166,47 @@ def test_rotation_that_was_cut_is_finished(bed: Testbed, registries: Registries)
     absent(bed, "cut")
 
 
+def grant_by_hand(registries: Registries, name: str) -> None:
+    """Access for two people at once, which does not go with the registry by itself."""
+    rbac = "rbac.authorization.k8s.io"
+    people = [{"apiGroup": rbac, "kind": "User", "name": user} for user in ("ann", "bob")]
+    ref = {"apiGroup": rbac, "kind": "Role", "name": f"registry-user-{name}"}
+    meta = {"name": f"{name}-by-hand", "namespace": registries.namespace}
+    body: Options = {"apiVersion": f"{rbac}/v1", "kind": "RoleBinding", "metadata": meta, "roleRef": ref}
+    registries.api.create({**body, "subjects": people})
+
+
 def test_deletion_that_nobody_waits_for(bed: Testbed, registries: Registries) -> None:
-    """What was made for the registry stays as long as a finalizer holds the registry, and goes with a later run."""
-    registries.make_database("held")
-    succeeded(play(bed, task(**mysql("held"), wait=False)))
-    held = ["example.com/hold", "modelregistry.opendatahub.io/finalizer"]
-    meta: Options = {"name": "held", "namespace": registries.namespace, "finalizers": held}
-    body: Options = {"apiVersion": registries.version, "kind": "ModelRegistry", "metadata": meta}
-    registries.api.patch(body)
+    """What was made for the registry, here by the dashboard, stays as long as a finalizer holds the registry, and goes
+    with a later run, when nothing names it any more.
+    """
+    password = dashboards_secret(registries, "held")
+    store(registries, "ConfigMap", "held-db-credential", {"ca.crt": PEM})
+    refs: Options = {"passwordSecret": {"name": password, "key": "database-password"}}
+    refs["sslRootCertificateConfigMap"] = {"name": "held-db-credential", "key": "ca.crt"}
+    body = registries.body("held", **refs)
+    body["metadata"]["finalizers"] = ["example.com/hold", "modelregistry.opendatahub.io/finalizer"]
+    registries.create(body)
+    grant_by_hand(registries, "held")
     leave: Options = {"name": "held", "state": "absent", "wait": False}
     predicted = succeeded(play(bed, task(**leave, check_mode=True)))
     left = succeeded(play(bed, task(**leave)))
     assert left.result["changes"] == predicted.result["changes"]
-    assert keys(left.result["changes"]) == [("delete", "ModelRegistry", "held")]
-    assert any("Left until the registry is gone: Secret held-db-password." in text for text in left.result["warnings"])
+    assert keys(left.result["changes"]) == [
+        ("patch", "ConfigMap", "held-db-credential"),
+        ("delete", "ModelRegistry", "held"),
+    ]
+    rest = ["ConfigMap held-db-credential", "RoleBinding held-by-hand", f"Secret {password}"]
+    assert any(f"Left until the registry is gone: {', '.join(rest)}." in text for text in left.result["warnings"])
     again = succeeded(play(bed, task(**leave)))
-    assert not again.writes and secret(registries, "held-db-password")
-    meta["finalizers"] = []
-    registries.api.patch(body)
+    assert not again.writes and secret(registries, password)
+    meta = {"name": "held", "namespace": registries.namespace, "finalizers": []}
+    registries.api.patch({"apiVersion": registries.version, "kind": "ModelRegistry", "metadata": meta})
     bed.until("it is gone", lambda: registries.get("held") is None)
-    gone = succeeded(play(bed, task(**leave)))
-    assert keys(gone.result["changes"]) == [("delete", "Secret", "held-db-password")]
-    assert secret(registries, "held-db-password") is None
+    foreseen, gone = succeeded(play(bed, task(**leave, check_mode=True), task(**leave))).results
+    assert gone["changes"] == foreseen["changes"]
+    assert [f"{kind} {name}" for _, kind, name in keys(gone["changes"])] == rest
+    assert not versions(registries, "held")
 
 
 AUTHORITY = trustme.CA()
@@ -209,13 +220,6 @@ def tls_server(servers: Servers) -> None:
     files = {"tls.crt": leaf.cert_chain_pems[0].bytes(), "tls.key": leaf.private_key_pem.bytes()}
     options = ["--ssl-cert=/etc/testbed/tls.crt", "--ssl-key=/etc/testbed/tls.key", "--require-secure-transport=ON"]
     servers("mariadb-10.11", name="mariadb-tls", options=options, files=files)
-
-
-def store(registries: Registries, kind: str, name: str, data: dict[str, str]) -> None:
-    """A Secret or ConfigMap that somebody else has made."""
-    meta = {"name": name, "namespace": registries.namespace}
-    field = "stringData" if kind == "Secret" else "data"
-    registries.api.apply({"apiVersion": "v1", "kind": kind, "metadata": meta, field: data})
 
 
 PEM = AUTHORITY.cert_pem.bytes().decode()
@@ -251,7 +255,7 @@ def test_certificate_authorities(bed: Testbed, registries: Registries, choice: O
     store(registries, "ConfigMap", "odh-trusted-ca-bundle", {"ca-bundle.crt": PEM, "odh-ca-bundle.crt": PEM})
     for kind in ("ConfigMap", "Secret"):
         store(registries, kind, "own-ca", {"own.crt": PEM})
-    wanted = mysql("secure", host=TLS_HOST, tls=choice)
+    wanted = full("secure", host=TLS_HOST, tls=choice)
     predicted, created, again = succeeded(
         play(bed, task(**wanted, check_mode=True), task(**wanted), task(**wanted))
     ).results
@@ -260,7 +264,17 @@ def test_certificate_authorities(bed: Testbed, registries: Registries, choice: O
     stored = registries.available("secure")["spec"]["mysql"]
     assert stored["verifyServerCert"] is True
     assert {name: value for name, value in stored.items() if name.startswith("sslRoot")} == field
-    absent(bed, "secure")
+    grant_by_hand(registries, "secure")
+    gone = task(name="secure", state="absent")
+    predicted, deleted = succeeded(play(bed, {**gone, "check_mode": True}, gone)).results
+    assert predicted["changes"] == deleted["changes"]
+    uploaded = [("delete", "ConfigMap", "secure-db-credential")] if "ca_pem" in choice else []
+    assert keys(deleted["changes"]) == [
+        ("delete", "ModelRegistry", "secure"),
+        *uploaded,
+        ("delete", "RoleBinding", "secure-by-hand"),
+        ("delete", "Secret", "secure-db-password"),
+    ]
     assert registries.api.get("v1", "ConfigMap", "secure-db-credential", registries.namespace) is None
     assert registries.api.get("v1", "ConfigMap", "own-ca", registries.namespace)
     assert registries.api.get("v1", "Secret", "own-ca", registries.namespace)
@@ -282,23 +296,7 @@ def test_generated_postgres(bed: Testbed, registries: Registries) -> None:
 def test_adoption(bed: Testbed, registries: Registries) -> None:
     """What the dashboard has made is edited in place, and nothing is doubled."""
     registries.make_database("adopted")
-    expose = {
-        f"template.openshift.io/expose-{name}": f"{{.data['database-{key}']}}"
-        for name, key in (("database_name", "name"), ("username", "user"), ("password", "password"))
-    }
-    made = registries.api.create(
-        {
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "type": "Opaque",
-            "metadata": {"generateName": "adopted-db-", "namespace": registries.namespace, "annotations": expose},
-            "stringData": {
-                "database-name": "adopted",
-                "database-user": "adopted",
-                "database-password": "adopted-password",
-            },
-        }
-    )["metadata"]["name"]
+    made = dashboards_secret(registries, "adopted")
     store(registries, "ConfigMap", "adopted-db-credential", {"ca.crt": PEM})
     body = registries.body("adopted", passwordSecret={"name": made, "key": "database-password"})
     body["spec"]["kubeRBACProxy"] = {}
@@ -307,17 +305,21 @@ def test_adoption(bed: Testbed, registries: Registries) -> None:
         "argocd.argoproj.io/tracking-id": "models:1",
     }
     registries.create(body)
-    wanted = {**mysql("adopted"), "display_name": "Adopted"}
+    wanted = {**full("adopted"), "display_name": "Adopted"}
     unchanged = succeeded(play(bed, task(**wanted)))
     assert not unchanged.writes and not unchanged.result["changed"]
     registries.sql("ALTER USER 'adopted'@'%' IDENTIFIED BY 'another one'")
-    edited = succeeded(play(bed, task(name="adopted", database={"password": "another one"})))
+    edit = task(name="adopted", database={"password": "another one"})
+    edited = succeeded(play(bed, {**edit, "check_mode": True}, edit))
+    assert edited.results[0]["changes"] == edited.results[1]["changes"]
     assert {name for _, _, name in edited.writes} == {made, "adopted"}
     stored = secret(registries, made)
     assert stored and stored["data"]["database-password"] == "another one"
     assert (registries.get("adopted") or {})["metadata"]["annotations"]["argocd.argoproj.io/tracking-id"] == "models:1"
-    gone = succeeded(play(bed, task(name="adopted", state="absent")))
-    assert keys(gone.result["changes"]) == [("delete", "ModelRegistry", "adopted"), ("delete", "Secret", made)]
+    gone = task(name="adopted", state="absent")
+    predicted, deleted = succeeded(play(bed, {**gone, "check_mode": True}, gone)).results
+    assert deleted["changes"] == predicted["changes"]
+    assert keys(deleted["changes"]) == [("delete", "ModelRegistry", "adopted"), ("delete", "Secret", made)]
     assert registries.api.get("v1", "ConfigMap", "adopted-db-credential", registries.namespace)
 
 
@@ -338,7 +340,9 @@ def test_adoption_of_an_authority(bed: Testbed, registries: Registries, config_m
 
     before, there = registries.get("taken"), names("ConfigMap")
     renewed = PEM + trustme.CA().cert_pem.bytes().decode()
-    edited = succeeded(play(bed, task(name="taken", database={"tls": {"ca_pem": renewed}})))
+    renewal = task(name="taken", database={"tls": {"ca_pem": renewed}})
+    edited = succeeded(play(bed, {**renewal, "check_mode": True}, renewal))
+    assert edited.results[0]["changes"] == edited.results[1]["changes"]
     assert edited.writes == [
         ("patch", "configmaps", config_map),
         ("patch", "deployments", "taken"),
@@ -361,7 +365,7 @@ def test_shared_and_foreign_objects_stay(bed: Testbed, registries: Registries) -
     registries.make_database("foreign")
     registries.make_secret("foreign")
     reference = {"name": "foreign-db", "key": "database-password"}
-    wanted = mysql("foreign")
+    wanted = full("foreign")
     store(registries, "Secret", "foreign-db-password", {"database-password": "of somebody else"})
     refused = play(bed, task(**wanted))
     assert refused.result["failed"] and not refused.writes
@@ -380,7 +384,7 @@ def test_shared_and_foreign_objects_stay(bed: Testbed, registries: Registries) -
 def test_async(bed: Testbed, registries: Registries, tmp_path: Path) -> None:
     """A task can be left running, and asked for; not with a kubeconfig that is only decrypted for a moment."""
     registries.make_database("later")
-    left = play(bed, {**task(**mysql("later")), "async": 120, "poll": 2})
+    left = play(bed, {**task(**full("later")), "async": 120, "poll": 2})
     assert succeeded(left).result["changed"] and left.result["registry"]["name"] == "later"
     assert registries.rest("later", "GET", "/readyz/health")[0] == 200
     clear = bed.environment("registry-admin")["K8S_AUTH_KUBECONFIG"]
@@ -399,7 +403,7 @@ def test_async(bed: Testbed, registries: Registries, tmp_path: Path) -> None:
 def test_users_of_its_models_keep_a_registry(bed: Testbed, registries: Registries) -> None:
     """InferenceServices that refer to it, seen by somebody who may see them, are named; force goes on all the same."""
     registries.make_database("used")
-    succeeded(play(bed, task(**mysql("used"))))
+    succeeded(play(bed, task(**full("used"))))
     service = {
         "apiVersion": "serving.kserve.io/v1beta1",
         "kind": "InferenceService",
@@ -423,7 +427,7 @@ def test_a_wrong_password_is_said_in_the_databases_words(bed: Testbed, registrie
     """Long before the timeout, and without the password anywhere, in clear or as base64."""
     registries.make_database("wrong")
     canary = "canary-4711-wrong"
-    failed = play(bed, task(**mysql("wrong", password=canary), diff=True), options=("-vvvv",))
+    failed = play(bed, task(**full("wrong", password=canary), diff=True), options=("-vvvv",))
     assert failed.result["failed"]
     assert "Error 1045 (28000): Access denied for user 'wrong'" in failed.result["msg"]
     assert keys(failed.result["changes"]) == [

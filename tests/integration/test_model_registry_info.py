@@ -11,12 +11,10 @@ from typing import Any
 
 import pytest
 import trustme
-from plays import play, task
+from plays import INFO, PERMISSIONS, play, task
 from registries import Registries
 from testbed.bed import Testbed
 
-INFO = "opendatahub.model_registry.model_registry_info"
-PERMISSIONS = "opendatahub.model_registry.model_registry_permissions"
 RBAC = "rbac.authorization.k8s.io"
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import trustme
-from plays import Answers, Book, book
+from plays import HOST, Answers, Book, book
 from registries import Registries
 from testbed.bed import Testbed
 
@@ -52,7 +52,7 @@ def survey(name: str, **more: Any) -> Answers:
         "registry_name": name,
         "display_name": f"Registry {name}",
         "database_type": "mysql",
-        "database_host": "mysql-80.databases.svc.cluster.local",
+        "database_host": HOST,
         "database_name": name,
         "database_username": name,
         **more,
@@ -122,7 +122,7 @@ def test_life(registries: Registries, run: Run) -> None:
     deleted = run("teardown", confirmed)
     assert deleted.counts["changed"] == 1
     assert deleted.said[-1] == foreseen.said[-1]
-    assert deleted.said[-1]["left"][0]["name"] == "booklife on mysql-80.databases.svc.cluster.local:3306"
+    assert deleted.said[-1]["left"][0]["name"] == f"booklife on {HOST}:3306"
     assert persisted(registries, "booklife") == nothing
     assert registries.sql("SHOW TABLES IN booklife")
     again = run("teardown", confirmed)
@@ -145,14 +145,17 @@ def test_password_is_rotated_and_never_shown(registries: Registries, run: Run) -
     run("create", survey("bookrotate"), password="bookrotate-password")
     first = registries.pod("bookrotate")["metadata"]["name"]
     registries.sql("ALTER USER 'bookrotate'@'%' IDENTIFIED BY '" + CANARY.replace("'", "''") + "'")
+    before = persisted(registries, "bookrotate")
+    foreseen = run("update", {"registry_name": "bookrotate"}, *loud, "--check", password=CANARY)
+    assert not foreseen.writes and persisted(registries, "bookrotate") == before
     rotated = run("update", {"registry_name": "bookrotate"}, *loud, password=CANARY)
-    assert rotated.counts["changed"] == 1
+    assert rotated.counts["changed"] == 1 and rotated.said[-1]["changes"] == foreseen.said[-1]["changes"]
     assert registries.pod("bookrotate")["metadata"]["name"] != first
     assert registries.rest("bookrotate", "GET", "/readyz/health")[0] == 200
     again = run("create", survey("bookrotate"), *loud, password=CANARY)
     assert again.counts["changed"] == 0 and not again.writes
     wrong = run("create", survey("bookrotate", database_port="no number"), *loud, password=CANARY, fails=True)
-    for shown in (rotated.output, again.output, wrong.output):
+    for shown in (foreseen.output, rotated.output, again.output, wrong.output):
         for form in ("Zx81", base64.b64encode(CANARY.encode()).decode()):
             assert form not in shown
     run("teardown", {"registry_name": "bookrotate", "confirm_name": "bookrotate"})

@@ -90,6 +90,7 @@ BAD: list[tuple[Options, str, str]] = [
     (database(username="x" * 10_000), "database.username", "128 is the most"),
     (database(username="ä", type="postgres"), "database.username", "connection string"),
     (database(password=""), "database.password", "empty"),
+    (database(password="canary" * 1000), "database.password", "1024 is the most"),
     (database(password="canary\n"), "database.password", "line break"),
     (database(password="canary\x00"), "database.password", "control character"),
     (database(password="canary$(X)"), "database.password", "variable to expand"),

@@ -26,6 +26,8 @@ LONGEST_DATABASE_NAME = {"mysql": 64, "postgres": 63}
 """Characters: limits of MySQL and PostgreSQL identifiers."""
 LONGEST_USERNAME = 128
 """Characters: MariaDB's limit, the widest of the servers'."""
+LONGEST_PASSWORD = 1024
+"""Characters: far more than anybody chooses or generates. A longer one is something else, given by mistake."""
 IN_URL = "a-zA-Z0-9._~!$&'()*+,;=-"
 """What may stand unescaped in the user part of a URL, which PostgreSQL's password goes into as it is (RFC 3986, section 3.2.1)."""
 HOST = r"(?=.{1,253}\Z)[a-zA-Z0-9_]([a-zA-Z0-9_-]*[a-zA-Z0-9_])?(\.[a-zA-Z0-9_]([a-zA-Z0-9_-]*[a-zA-Z0-9_])?)*\.?|\[[0-9a-fA-F:.]+\]"
@@ -143,6 +145,9 @@ def _check_password(option: str, password: str, database_type: str | None) -> No
     if not password:
         raise InvalidInput(option, "it is empty", "Leave it out to keep the password as it is, or give one.")
     _check_no_dict(option, password)
+    if len(password) > LONGEST_PASSWORD:
+        why = f"it has {len(password)} characters and {LONGEST_PASSWORD} is the most"
+        raise InvalidInput(option, why, "Check what the variable holds: it may be a whole file.")
     if re.search(r"[\x00-\x1f\x7f]", password):
         why = "it has a line break or another control character in it"
         raise InvalidInput(option, why, "Remove it: it is often a line break at the end of a file that was read.")
