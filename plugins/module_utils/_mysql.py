@@ -5,24 +5,20 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import socket
 import ssl
 import struct
-import tempfile
 import threading
 import time
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import Any, Callable
 
 from ._core.mysql_facts import (
     Account,
-    Certificate,
     Failure,
     Grants,
     MysqlFacts,
@@ -36,6 +32,7 @@ from ._core.mysql_facts import (
     own_version,
     printable,
 )
+from ._tls import Context, Ended, Enough, load_authority, load_client, verify_reason
 
 try:
     import pymysql
@@ -52,15 +49,9 @@ else:
 
 try:
     from cryptography.exceptions import UnsupportedAlgorithm
-    from cryptography.x509 import (
-        DNSName,
-        ExtensionNotFound,
-        IPAddress,
-        SubjectAlternativeName,
-        load_der_x509_certificate,
-    )
 except ImportError:
-    load_der_x509_certificate = None  # type: ignore[assignment]
+    # Certificates are not read then, and no password is encrypted with a server's key.
+    pass
 else:
     ERRORS = (*ERRORS, UnsupportedAlgorithm)
 
@@ -73,20 +64,6 @@ MOST_BYTES = 4 * LARGEST_PACKET
 """Bytes of one connection."""
 MOST_ROWS = 1000
 """Of one answer. An account with more grants is not judged by them."""
-GO_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE-ECDSA-AES128-SHA:ECDHE-RSA-AES128-SHA:ECDHE-ECDSA-AES256-SHA:ECDHE-RSA-AES256-SHA"
-"""What Go offers under TLS 1.2 (documentation of crypto/tls, since Go 1.22): no key exchange but ECDHE."""
-PARTIAL_CHAIN = 0x80000
-"""X509_V_FLAG_PARTIAL_CHAIN: whatever certificate is given is trusted, an intermediate one too, as Go has it."""
-VERIFY_CODES = {
-    10: "expired",
-    9: "not_yet_valid",
-    18: "self_signed",
-    19: "unknown_ca",
-    20: "unknown_ca",
-    21: "unknown_ca",
-}
-"""Of OpenSSL (its documentation, X509_STORE_CTX_get_error)."""
-NAME_CODES = (62, 64)
 NONSENSE: tuple[type[Exception], ...] = (
     *ERRORS,
     struct.error,
@@ -106,10 +83,6 @@ NO_TLS = 2026
 """PyMySQL's code for a server that does not offer it."""
 NEEDS = re.compile(r"'(cryptography|pynacl)' package is required")
 """PyMySQL's words where it lacks the library that an account's plugin takes."""
-LONGEST_CHAIN = 10
-"""Certificates of a chain that are looked at."""
-MOST_NAMES = 50
-"""Of a certificate."""
 _HOSTS = """SELECT Host FROM mysql.user WHERE User = LEFT(USER(), CHAR_LENGTH(USER()) - CHAR_LENGTH(SUBSTRING_INDEX(USER(), '@', -1)) - 1)
 OR (User = '' AND Host <> '%')"""
 """An account without a name stands for everybody from its hosts, and comes before one of the name for all hosts."""
@@ -136,27 +109,12 @@ class Target:
     """Whether somebody is to log in; otherwise the server is looked at, greeting and certificate, and nobody's password goes out."""
 
 
-class _Ended(Exception):
-    """A failure on its way to the facts."""
-
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(failure.words)
-        self.failure = failure
-
-
-class _Enough(_Ended):
-    """The end of what was wanted, before anybody logs in."""
-
-    def __init__(self) -> None:
-        super().__init__(Failure("tls", "nobody was to log in"))
-
-
 def gather(open_socket: OpenSocket, target: Target, timeout: float) -> MysqlFacts:
     """All that can be found out within so many seconds. Whatever a server does is a fact, never an exception."""
     check = _Check(open_socket, target, time.monotonic() + timeout)
     try:
         check.run()
-    except _Ended as ended:
+    except Ended as ended:
         check.facts = replace(check.facts, failure=ended.failure)
     return check.facts
 
@@ -171,16 +129,16 @@ class _Check:
         self.facts = MysqlFacts()
 
     def run(self) -> None:
-        """Fill the facts. Raises _Ended where there is no way on."""
+        """Fill the facts. Raises Ended where there is no way on."""
         try:
             if self._target.logs_in:
                 with self._socket() as sock, contextlib.closing(self._login(sock)) as connection:
                     self._look(connection)
             else:
                 self._greet(self._target.verified)
-        except _Enough:
+        except Enough:
             return
-        except _Ended as ended:
+        except Ended as ended:
             if ended.failure.stage == "tls" and self.facts.tls.offered:
                 self._show_certificate()
             raise
@@ -192,13 +150,13 @@ class _Check:
         (MySQL's documentation, max_connect_errors).
         """
         before = self.facts
-        with contextlib.suppress(_Ended):
+        with contextlib.suppress(Ended):
             self._greet(verify=False)
         if self.facts.tls.certificate is None:
             self.facts = before
 
     def _greet(self, verify: bool) -> None:
-        """Look at what a server shows before a login. Raises _Enough where it shows all of it."""
+        """Look at what a server shows before a login. Raises Enough where it shows all of it."""
         with self._socket() as sock:
             with _told("tls"):
                 context = _context(self._target, verify) if self._target.encrypted else None
@@ -218,7 +176,7 @@ class _Check:
         """A connection that ends at the deadline, whatever is being done with it then."""
         left = self._deadline - time.monotonic()
         if left <= 0:
-            raise _Ended(Failure("connect", "no time was left", reason="timeout"))
+            raise Ended(Failure("connect", "no time was left", reason="timeout"))
         with _told("connect"):
             sock = self._open(left)
         # TLS takes the socket over: shutting a copy of it down ends it all the same.
@@ -236,7 +194,7 @@ class _Check:
             copy.close()
             sock.close()
 
-    def _connection(self, context: _Context | None, plugins: _Plugins) -> Any:
+    def _connection(self, context: Context | None, plugins: _Plugins) -> Any:
         target = self._target
         return _Connection(
             host=target.server_name,
@@ -264,7 +222,7 @@ class _Check:
         self.facts = replace(self.facts, tls=tls, account=Account(plugin=plugins.last))
         return connection
 
-    def _note(self, connection: Any, context: _Context | None) -> None:
+    def _note(self, connection: Any, context: Context | None) -> None:
         """What the greeting and the handshake have shown."""
         version = printable(getattr(connection, "server_version", ""))
         offered = bool(getattr(connection, "server_capabilities", 0) & CLIENT.SSL)
@@ -322,14 +280,14 @@ class _Connection(BASE):  # type: ignore[misc]
         if self.only_greets and self.ssl:
             self.ctx.ends_login = True
         elif self.only_greets:
-            raise _Enough
+            raise Enough
         super()._request_authentication()
 
     def _read_bytes(self, num_bytes: int) -> bytes:
         self._read_so_far += num_bytes
         if num_bytes > LARGEST_PACKET or self._read_so_far > MOST_BYTES:
             self._force_close()
-            raise _Ended(Failure("greeting", f"a packet of {num_bytes} bytes was announced", reason="no_mysql"))
+            raise Ended(Failure("greeting", f"a packet of {num_bytes} bytes was announced", reason="no_mysql"))
         data: bytes = super()._read_bytes(num_bytes)
         return data
 
@@ -347,21 +305,21 @@ class _Asker:
             cursor.execute(question)
             rows = list(cursor.fetchall())[:MOST_ROWS]
         if any(len(row) != columns for row in rows):
-            raise _Ended(Failure("query", "the server gave other columns than were asked for", reason="no_mysql"))
+            raise Ended(Failure("query", "the server gave other columns than were asked for", reason="no_mysql"))
         return rows
 
     def row(self, question: str, columns: int) -> tuple[Any, ...]:
         """The only row."""
         rows = self.rows(question, columns)
         if len(rows) != 1:
-            raise _Ended(Failure("query", f"the server gave {len(rows)} rows for one", reason="no_mysql"))
+            raise Ended(Failure("query", f"the server gave {len(rows)} rows for one", reason="no_mysql"))
         return rows[0]
 
     def maybe(self, question: str, columns: int) -> list[tuple[Any, ...]]:
         """The answer; none where the account may not know, or the server does not know the question."""
         try:
             return self.rows(question, columns)
-        except _Ended as ended:
+        except Ended as ended:
             if not ended.failure.code or 2000 <= ended.failure.code < 3000:
                 raise
             return []
@@ -402,7 +360,7 @@ def _hosts(ask: _Asker) -> tuple[str, ...] | None:
 
 
 def _schema(ask: _Asker, connection: Any, database: str, deadline: float) -> Schema:
-    """Raises _Ended where the database cannot be entered."""
+    """Raises Ended where the database cannot be entered."""
     with _told("database", deadline):
         connection.select_db(database.encode())
     charset, collation = ask.row("SELECT @@character_set_database, @@collation_database", 2)
@@ -413,29 +371,23 @@ def _schema(ask: _Asker, connection: Any, database: str, deadline: float) -> Sch
 
 @contextlib.contextmanager
 def _told(stage: str, deadline: float | None = None) -> Iterator[None]:
-    """Turn whatever a server or the network does into _Ended."""
+    """Turn whatever a server or the network does into Ended."""
     try:
         yield
-    except _Enough:
+    except Enough:
         raise
-    except _Ended as ended:
+    except Ended as ended:
         if ended.failure.stage == "greeting" and stage != "greeting":
-            raise _Ended(replace(ended.failure, stage=stage)) from None
+            raise Ended(replace(ended.failure, stage=stage)) from None
         raise
     except ssl.SSLCertVerificationError as error:
-        raise _Ended(
-            Failure("tls", printable(error.verify_message), reason=_verify_reason(error.verify_code))
-        ) from None
+        raise Ended(Failure("tls", printable(error.verify_message), reason=verify_reason(error.verify_code))) from None
     except ssl.SSLError as error:
-        raise _Ended(Failure("tls", printable(error.reason or error), reason="handshake")) from None
+        raise Ended(Failure("tls", printable(error.reason or error), reason="handshake")) from None
     except (OSError, EOFError) as error:
-        raise _Ended(_network(stage, error)) from None
+        raise Ended(_network(stage, error)) from None
     except NONSENSE as error:
-        raise _Ended(_mysql_failure(stage, error, deadline)) from None
-
-
-def _verify_reason(code: int) -> str:
-    return "name" if code in NAME_CODES else VERIFY_CODES.get(code, "certificate")
+        raise Ended(_mysql_failure(stage, error, deadline)) from None
 
 
 def _network(stage: str, error: BaseException) -> Failure:
@@ -457,7 +409,7 @@ def _mysql_failure(stage: str, error: Exception, deadline: float | None) -> Fail
     while cause is not None and not isinstance(cause, ssl.SSLError):
         cause = cause.__cause__ or cause.__context__
     if isinstance(cause, ssl.SSLCertVerificationError):
-        return Failure("tls", printable(cause.verify_message), reason=_verify_reason(cause.verify_code))
+        return Failure("tls", printable(cause.verify_message), reason=verify_reason(cause.verify_code))
     if isinstance(cause, ssl.SSLError):
         return Failure("tls", printable(cause.reason or cause), reason="handshake")
     known = isinstance(error, pymysql.err.MySQLError) and len(error.args) > 1 and isinstance(error.args[0], int)
@@ -475,87 +427,13 @@ def _mysql_failure(stage: str, error: Exception, deadline: float | None) -> Fail
     return Failure(stage, f"what came is not MySQL's protocol ({type(error).__name__})", reason="no_mysql")
 
 
-class _Context(ssl.SSLContext):
-    """Keeps what a handshake has come to, and ends the login after it on wish."""
-
-    tls: Tls | None = None
-    ends_login = False
-
-    def wrap_socket(self, *arguments: Any, **options: Any) -> Any:
-        """As that of its base."""
-        wrapped = super().wrap_socket(*arguments, **options)
-        cipher = wrapped.cipher() or ("", "", 0)
-        shown = [found for found in map(_certificate, _chain(wrapped)) if found is not None]
-        self.tls = Tls(True, wrapped.version() or "", cipher[0], shown[0] if shown else None, tuple(shown[1:]))
-        if self.ends_login:
-            wrapped.close()
-            raise _Enough
-        return wrapped
-
-
-def _context(target: Target, verify: bool) -> _Context:
-    """TLS as Go's client does it (documentation of crypto/tls)."""
-    context = _Context(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_ciphers(GO_CIPHERS)
-    context.check_hostname = verify
-    context.verify_mode = ssl.CERT_REQUIRED if verify else ssl.CERT_NONE
-    context.verify_flags |= PARTIAL_CHAIN
-    context.hostname_checks_common_name = False
-    if verify and target.ca_pem is None:
-        context.load_default_certs()
-    elif verify:
-        _load_authority(context, target.ca_pem)
+def _context(target: Target, verify: bool) -> Context:
+    context = Context.like_go(verify)
+    if verify:
+        load_authority(context, target.ca_pem)
     if target.client_certificate and target.client_key:
-        _load_client(context, target.client_certificate, target.client_key)
+        load_client(context, target.client_certificate, target.client_key)
     return context
-
-
-def _load_authority(context: ssl.SSLContext, pem: str | None) -> None:
-    try:
-        context.load_verify_locations(cadata=pem)
-    except (ssl.SSLError, ValueError) as error:
-        # Python finds a text without a certificate a wrong value.
-        raise _Ended(Failure("tls", printable(getattr(error, "reason", "") or error), reason="authority")) from None
-
-
-def _load_client(context: ssl.SSLContext, certificate: str, key: str) -> None:
-    """OpenSSL takes a client's certificate from a file only: one that nobody else may read, and that goes at once."""
-    handle, path = tempfile.mkstemp()
-    try:
-        with os.fdopen(handle, "w") as file:
-            file.write(f"{certificate}\n{key}\n")
-        context.load_cert_chain(path)
-    except ssl.SSLError as error:
-        raise _Ended(Failure("tls", printable(error.reason or error), reason="client")) from None
-    finally:
-        Path(path).unlink()
-
-
-def _chain(wrapped: Any) -> list[bytes]:
-    """The certificates that the server shows, its own first; that one alone before Python 3.13."""
-    show = getattr(wrapped, "get_unverified_chain", None)
-    chain: list[bytes] = show() if show is not None else [wrapped.getpeercert(binary_form=True)]
-    return chain[:LONGEST_CHAIN]
-
-
-def _certificate(der: bytes | None) -> Certificate | None:
-    if not der or load_der_x509_certificate is None:
-        return None
-    found = load_der_x509_certificate(der)
-    # Releases before 42 know the end without its zone only.
-    end = getattr(found, "not_valid_after_utc", None) or found.not_valid_after.replace(tzinfo=timezone.utc)
-    issuer, subject = (printable(name.rfc4514_string()) for name in (found.issuer, found.subject))
-    return Certificate(subject, end, issuer, _names(found))
-
-
-def _names(found: Any) -> tuple[str, ...]:
-    try:
-        names = found.extensions.get_extension_for_class(SubjectAlternativeName).value
-    except ExtensionNotFound:
-        return ()
-    hosts = [*names.get_values_for_type(DNSName), *map(str, names.get_values_for_type(IPAddress))]
-    return tuple(printable(host) for host in hosts[:MOST_NAMES])
 
 
 def _shut(sock: socket.socket) -> None:

@@ -11,8 +11,9 @@ from typing import Callable
 
 from .hosts import RELAY
 from .mysql_facts import ALL, Failure, MysqlFacts, privileges_on, version_of
+from .mysql_transport import broken, certificate, transport
 from .requirement import NATIVE
-from .told import UNSEEN, Subject, Told, weighed
+from .told import PRODUCT, Subject, Told, weighed
 
 __all__ = ["CODES", "NEEDED", "judge"]
 
@@ -24,9 +25,7 @@ NATIVE_PLUGIN = "mysql_native_password"
 KNOWN_PLUGINS = (NATIVE_PLUGIN, "caching_sha2_password", "sha256_password", "client_ed25519")
 """Those that the registry server's driver takes part in (documentation of go-sql-driver/mysql)."""
 FEW_CONNECTIONS = 5
-EXPIRES_SOON = timedelta(days=30)
 CLOCK_SKEW = timedelta(minutes=1)
-PRODUCT = "product documentation, managing model registries"
 SERVER = "the registry server's own migrations"
 
 CODES = {
@@ -226,62 +225,6 @@ _BY_CODE: dict[int, Callable[[MysqlFacts, Subject, str], Told]] = {
 }
 """Of MySQL and MariaDB (their documentation, error messages). 4000 and above are MariaDB's own."""
 
-_NETWORK = {
-    "unresolved": ("host_unresolved", "Correct database.host."),
-    "refused": ("port_closed", "Correct database.host and database.port, and see that the server runs."),
-    "timeout": (
-        "silent",
-        "See whether database.port is that of MySQL, and whether the server is overloaded, or a firewall is on the way.",
-    ),
-    "reset": ("reset", "See the server's log. A firewall, a proxy or a bind address can be the cause, too."),
-    "network": ("reset", "See that the host can be reached from here, and from the cluster."),
-    "no_mysql": ("not_mysql", "Correct database.host and database.port."),
-}
-_LIBRARIES = {
-    "no_cryptography": "Install PyMySQL[rsa], or give database.tls: with it, the login does without.",
-    "no_pynacl": "Install PyMySQL[ed25519].",
-}
-"""What PyMySQL lacks for the account's plugin (its documentation, installation)."""
-_TLS = {
-    "no_tls": ("tls_missing", "Give the server a certificate (ssl_cert, ssl_key), or leave database.tls out."),
-    "handshake": (
-        "tls_handshake",
-        "The registry server offers TLS 1.2 with ECDHE, and TLS 1.3. Allow one in the server (tls_version, ssl_cipher), or update it.",
-    ),
-    "expired": ("certificate_expired", "Renew the server's certificate."),
-    "not_yet_valid": ("certificate", "Correct the clocks, or renew the server's certificate."),
-    "self_signed": ("ca_unknown", "Give the server's certificate itself as the authority, or have it signed by one."),
-    "unknown_ca": ("ca_unknown", "Give the authority that has signed it in database.tls."),
-    "name": (
-        "certificate_name",
-        "Renew it with this host among its subject alternative names, or use a name that it has.",
-    ),
-    "certificate": ("certificate", "Renew the server's certificate."),
-    "authority": ("ca_invalid", "Give database.tls the certificate of the authority, as PEM."),
-    "client": ("client_certificate", "Store certificate and key as PEM, and such that belong together."),
-}
-
-
-def _broken(facts: MysqlFacts, subject: Subject) -> Iterator[Told]:
-    """What has happened below MySQL."""
-    failure = facts.failure or Failure("", "")
-    if failure.code or not failure.reason:
-        return
-    what, why = f"server at {subject.host}", failure.words
-    if failure.reason in _LIBRARIES:
-        why = f"the login was not checked: {why}, and that is not installed for the Python that runs this module"
-        yield Told("not_checked", "warning", _account(subject), why, _LIBRARIES[failure.reason], UNSEEN)
-        return
-    if failure.reason in _TLS:
-        code, remedy = _TLS[failure.reason]
-        certificate = facts.tls.certificate
-        if certificate is not None:
-            why += f" (certificate of {certificate.subject}, until {certificate.expires:%Y-%m-%d})"
-        yield Told(code, "blocker", what, why, remedy)
-        return
-    code, remedy = _NETWORK.get(failure.reason, _NETWORK["network"])
-    yield Told(code, "blocker", what, f"{failure.stage}: {why}", remedy)
-
 
 def _plugin(facts: MysqlFacts, subject: Subject) -> Iterator[Told]:
     plugin, needs_native = facts.account.plugin, subject.required_plugin == NATIVE
@@ -370,37 +313,6 @@ def _dirty(facts: MysqlFacts, subject: Subject) -> Iterator[Told]:
         yield Told("schema_dirty", "blocker", _database(subject), why, remedy, SERVER)
 
 
-def _transport(facts: MysqlFacts, subject: Subject) -> Iterator[Told]:
-    what = f"server at {subject.host}"
-    if facts.failure and facts.failure.stage in ("connect", "greeting", "tls"):
-        return
-    if not subject.encrypted:
-        if not facts.account.matched:
-            return
-        offers = "offers TLS" if facts.tls.offered else "offers no TLS"
-        why = f"password and models would cross the network in plaintext. The server {offers}"
-        yield Told("plaintext", "warning", what, why, "Give database.tls.", PRODUCT)
-    elif not subject.verified:
-        why = "the connection is encrypted, and the certificate is not looked at"
-        yield Told("unverified", "warning", what, why, "Leave database.tls.verify at true.", PRODUCT)
-
-
-def _certificate(facts: MysqlFacts, subject: Subject) -> Iterator[Told]:
-    """What the certificate shows. Where the login has verified it, it was valid; without a login, nobody has looked yet."""
-    certificate, what = facts.tls.certificate, f"server at {subject.host}"
-    if certificate is None or not subject.verified or (facts.failure and facts.failure.stage == "tls"):
-        return
-    is_unlooked = facts.failure is None and not facts.account.matched and not facts.tls.verified
-    why = f"the certificate of {certificate.subject} expires on {certificate.expires:%Y-%m-%d}"
-    if is_unlooked and subject.now >= certificate.expires:
-        yield Told("certificate_expired", "blocker", what, why.replace("expires", "has expired"), _TLS["expired"][1])
-    elif subject.now < certificate.expires < subject.now + EXPIRES_SOON:
-        yield Told("certificate_expires_soon", "warning", what, why, "Renew the server's certificate.")
-    if is_unlooked and facts.tls.names_host is False:
-        why = f"its certificate is for {', '.join(certificate.names) or 'no host'}"
-        yield Told("certificate_name", "blocker", what, why, _TLS["name"][1])
-
-
 def _server(facts: MysqlFacts, subject: Subject) -> Iterator[Told]:
     what, variables = f"server at {subject.host}", facts.server.variables
     version = version_of(facts.server.version)
@@ -467,5 +379,5 @@ def _database(subject: Subject) -> str:
     return f"database {subject.database}"
 
 
-_FAILED = (_login_failed, _broken)
-_RULES = (_plugin, _account_host, _privileges, _charset, _dirty, _transport, _certificate, _server, _read_only, _limits)
+_FAILED = (_login_failed, broken)
+_RULES = (_plugin, _account_host, _privileges, _charset, _dirty, transport, certificate, _server, _read_only, _limits)

@@ -10,9 +10,10 @@ from datetime import datetime
 from .hosts import DIRECT, RELAY
 from .mysql_facts import MysqlFacts
 
-__all__ = ["MYSQL", "UNSEEN", "Subject", "Told", "weighed"]
+__all__ = ["MYSQL", "PRODUCT", "UNSEEN", "Subject", "Told", "weighed"]
 
 MYSQL = "MySQL documentation"
+PRODUCT = "product documentation, managing model registries"
 UNSEEN = "What cannot be seen is not judged"
 OF_ROUTE = ("host_unresolved", "port_closed", "reset", "silent")
 """What another machine's DNS, firewall or place in the network may cause."""

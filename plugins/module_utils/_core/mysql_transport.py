@@ -1,0 +1,101 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is wrong with the way to a MySQL server: the network, what answers, and TLS."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from .mysql_facts import Failure, MysqlFacts
+from .told import PRODUCT, UNSEEN, Subject, Told
+
+__all__ = ["broken", "certificate", "transport"]
+
+EXPIRES_SOON = timedelta(days=30)
+_NETWORK = {
+    "unresolved": ("host_unresolved", "Correct database.host."),
+    "refused": ("port_closed", "Correct database.host and database.port, and see that the server runs."),
+    "timeout": (
+        "silent",
+        "See whether database.port is that of MySQL, and whether the server is overloaded, or a firewall is on the way.",
+    ),
+    "reset": ("reset", "See the server's log. A firewall, a proxy or a bind address can be the cause, too."),
+    "network": ("reset", "See that the host can be reached from here, and from the cluster."),
+    "no_mysql": ("not_mysql", "Correct database.host and database.port."),
+}
+_LIBRARIES = {
+    "no_cryptography": "Install PyMySQL[rsa], or give database.tls: with it, the login does without.",
+    "no_pynacl": "Install PyMySQL[ed25519].",
+}
+"""What PyMySQL lacks for the account's plugin (its documentation, installation)."""
+_TLS = {
+    "no_tls": ("tls_missing", "Give the server a certificate (ssl_cert, ssl_key), or leave database.tls out."),
+    "handshake": (
+        "tls_handshake",
+        "The registry server offers TLS 1.2 with ECDHE, and TLS 1.3. Allow one in the server (tls_version, ssl_cipher), or update it.",
+    ),
+    "expired": ("certificate_expired", "Renew the server's certificate."),
+    "not_yet_valid": ("certificate", "Correct the clocks, or renew the server's certificate."),
+    "self_signed": ("ca_unknown", "Give the server's certificate itself as the authority, or have it signed by one."),
+    "unknown_ca": ("ca_unknown", "Give the authority that has signed it in database.tls."),
+    "name": (
+        "certificate_name",
+        "Renew it with this host among its subject alternative names, or use a name that it has.",
+    ),
+    "certificate": ("certificate", "Renew the server's certificate."),
+    "authority": ("ca_invalid", "Give database.tls the certificate of the authority, as PEM."),
+    "client": ("client_certificate", "Store certificate and key as PEM, and such that belong together."),
+}
+
+
+def broken(facts: MysqlFacts, subject: Subject) -> Iterator[Told]:
+    """What has happened below MySQL."""
+    failure = facts.failure or Failure("", "")
+    if failure.code or not failure.reason:
+        return
+    what, why = f"server at {subject.host}", failure.words
+    if failure.reason in _LIBRARIES:
+        why = f"the login was not checked: {why}, and that is not installed for the Python that runs this module"
+        yield Told("not_checked", "warning", f"account {subject.username}", why, _LIBRARIES[failure.reason], UNSEEN)
+        return
+    if failure.reason in _TLS:
+        code, remedy = _TLS[failure.reason]
+        certificate = facts.tls.certificate
+        if certificate is not None:
+            why += f" (certificate of {certificate.subject}, until {certificate.expires:%Y-%m-%d})"
+        yield Told(code, "blocker", what, why, remedy)
+        return
+    code, remedy = _NETWORK.get(failure.reason, _NETWORK["network"])
+    yield Told(code, "blocker", what, f"{failure.stage}: {why}", remedy)
+
+
+def transport(facts: MysqlFacts, subject: Subject) -> Iterator[Told]:
+    what = f"server at {subject.host}"
+    if facts.failure and facts.failure.stage in ("connect", "greeting", "tls"):
+        return
+    if not subject.encrypted:
+        if not facts.account.matched:
+            return
+        offers = "offers TLS" if facts.tls.offered else "offers no TLS"
+        why = f"password and models would cross the network in plaintext. The server {offers}"
+        yield Told("plaintext", "warning", what, why, "Give database.tls.", PRODUCT)
+    elif not subject.verified:
+        why = "the connection is encrypted, and the certificate is not looked at"
+        yield Told("unverified", "warning", what, why, "Leave database.tls.verify at true.", PRODUCT)
+
+
+def certificate(facts: MysqlFacts, subject: Subject) -> Iterator[Told]:
+    """What the certificate shows. Where the login has verified it, it was valid; without a login, nobody has looked yet."""
+    shown, what = facts.tls.certificate, f"server at {subject.host}"
+    if shown is None or not subject.verified or (facts.failure and facts.failure.stage == "tls"):
+        return
+    is_unlooked = facts.failure is None and not facts.account.matched and not facts.tls.verified
+    why = f"the certificate of {shown.subject} expires on {shown.expires:%Y-%m-%d}"
+    if is_unlooked and subject.now >= shown.expires:
+        yield Told("certificate_expired", "blocker", what, why.replace("expires", "has expired"), _TLS["expired"][1])
+    elif subject.now < shown.expires < subject.now + EXPIRES_SOON:
+        yield Told("certificate_expires_soon", "warning", what, why, "Renew the server's certificate.")
+    if is_unlooked and facts.tls.names_host is False:
+        why = f"its certificate is for {', '.join(shown.names) or 'no host'}"
+        yield Told("certificate_name", "blocker", what, why, _TLS["name"][1])

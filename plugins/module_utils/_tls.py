@@ -1,0 +1,147 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""TLS to a database as the registry server does it, and what a handshake shows."""
+
+from __future__ import annotations
+
+import os
+import ssl
+import tempfile
+from datetime import timezone
+from pathlib import Path
+from typing import Any
+
+from ._core.mysql_facts import Certificate, Failure, Tls, printable
+
+try:
+    from cryptography.x509 import (
+        DNSName,
+        ExtensionNotFound,
+        IPAddress,
+        SubjectAlternativeName,
+        load_der_x509_certificate,
+    )
+except ImportError:
+    load_der_x509_certificate = None  # type: ignore[assignment]
+
+__all__ = ["Context", "Ended", "Enough", "load_authority", "load_client", "verify_reason"]
+
+GO_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE-ECDSA-AES128-SHA:ECDHE-RSA-AES128-SHA:ECDHE-ECDSA-AES256-SHA:ECDHE-RSA-AES256-SHA"
+"""What Go offers under TLS 1.2 (documentation of crypto/tls, since Go 1.22): no key exchange but ECDHE."""
+PARTIAL_CHAIN = 0x80000
+"""X509_V_FLAG_PARTIAL_CHAIN: whatever certificate is given is trusted, an intermediate one too, as Go has it."""
+VERIFY_CODES = {
+    10: "expired",
+    9: "not_yet_valid",
+    18: "self_signed",
+    19: "unknown_ca",
+    20: "unknown_ca",
+    21: "unknown_ca",
+}
+"""Of OpenSSL (its documentation, X509_STORE_CTX_get_error)."""
+NAME_CODES = (62, 64)
+LONGEST_CHAIN = 10
+"""Certificates of a chain that are looked at."""
+MOST_NAMES = 50
+"""Of a certificate."""
+
+
+class Ended(Exception):
+    """A failure on its way to the facts."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.words)
+        self.failure = failure
+
+
+class Enough(Ended):
+    """The end of what was wanted, before anybody logs in."""
+
+    def __init__(self) -> None:
+        super().__init__(Failure("tls", "nobody was to log in"))
+
+
+def verify_reason(code: int) -> str:
+    """Why OpenSSL refuses a certificate, as a failure names it."""
+    return "name" if code in NAME_CODES else VERIFY_CODES.get(code, "certificate")
+
+
+class Context(ssl.SSLContext):
+    """Keeps what a handshake has come to, and ends the login after it on wish."""
+
+    tls: Tls | None = None
+    ends_login = False
+
+    @classmethod
+    def like_go(cls, verify: bool) -> Context:
+        """With what Go's client offers (documentation of crypto/tls)."""
+        context = cls(ssl.PROTOCOL_TLS_CLIENT)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.set_ciphers(GO_CIPHERS)
+        context.check_hostname = verify
+        context.verify_mode = ssl.CERT_REQUIRED if verify else ssl.CERT_NONE
+        context.verify_flags |= PARTIAL_CHAIN
+        context.hostname_checks_common_name = False
+        return context
+
+    def wrap_socket(self, *arguments: Any, **options: Any) -> Any:
+        """As that of its base."""
+        wrapped = super().wrap_socket(*arguments, **options)
+        cipher = wrapped.cipher() or ("", "", 0)
+        shown = [found for found in map(_certificate, _chain(wrapped)) if found is not None]
+        self.tls = Tls(True, wrapped.version() or "", cipher[0], shown[0] if shown else None, tuple(shown[1:]))
+        if self.ends_login:
+            wrapped.close()
+            raise Enough
+        return wrapped
+
+
+def load_authority(context: ssl.SSLContext, pem: str | None) -> None:
+    """Trust what was given, or this machine's authorities. Raises Ended where it is none."""
+    if pem is None:
+        context.load_default_certs()
+        return
+    try:
+        context.load_verify_locations(cadata=pem)
+    except (ssl.SSLError, ValueError) as error:
+        # Python finds a text without a certificate a wrong value.
+        raise Ended(Failure("tls", printable(getattr(error, "reason", "") or error), reason="authority")) from None
+
+
+def load_client(context: ssl.SSLContext, certificate: str, key: str) -> None:
+    """OpenSSL takes a client's certificate from a file only: one that nobody else may read, and that goes at once."""
+    handle, path = tempfile.mkstemp()
+    try:
+        with os.fdopen(handle, "w") as file:
+            file.write(f"{certificate}\n{key}\n")
+        context.load_cert_chain(path)
+    except ssl.SSLError as error:
+        raise Ended(Failure("tls", printable(error.reason or error), reason="client")) from None
+    finally:
+        Path(path).unlink()
+
+
+def _chain(wrapped: Any) -> list[bytes]:
+    """The certificates that the server shows, its own first; that one alone before Python 3.13."""
+    show = getattr(wrapped, "get_unverified_chain", None)
+    chain: list[bytes] = show() if show is not None else [wrapped.getpeercert(binary_form=True)]
+    return chain[:LONGEST_CHAIN]
+
+
+def _certificate(der: bytes | None) -> Certificate | None:
+    if not der or load_der_x509_certificate is None:
+        return None
+    found = load_der_x509_certificate(der)
+    # Releases before 42 know the end without its zone only.
+    end = getattr(found, "not_valid_after_utc", None) or found.not_valid_after.replace(tzinfo=timezone.utc)
+    issuer, subject = (printable(name.rfc4514_string()) for name in (found.issuer, found.subject))
+    return Certificate(subject, end, issuer, _names(found))
+
+
+def _names(found: Any) -> tuple[str, ...]:
+    try:
+        names = found.extensions.get_extension_for_class(SubjectAlternativeName).value
+    except ExtensionNotFound:
+        return ()
+    hosts = [*names.get_values_for_type(DNSName), *map(str, names.get_values_for_type(IPAddress))]
+    return tuple(printable(host) for host in hosts[:MOST_NAMES])
