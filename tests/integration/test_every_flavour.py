@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from plays import HOST, PERMISSIONS, book, full, play, succeeded, task
+from plays import HOST, book, full, play, succeeded, task
 from registries import Registries
 from testbed import flavours
 from testbed.api import Object
@@ -161,18 +161,6 @@ def test_playbooks(registries: Registries) -> None:
         if name != "teardown":
             assert registries.rest("book", "GET", "/readyz/health")[0] == 200
     assert registries.get("book") is None and registries.sql("SHOW TABLES IN book")
-
-
-@pytest.mark.parametrize("registries", ["plain"], indirect=True)
-def test_no_groups_without_openshift(registries: Registries) -> None:
-    """Members are an error that names what there is instead; all else is granted."""
-    registries.create(registries.body("shared"))
-    grant: Options = {"registry": "shared", "namespace": registries.namespace}
-    tasks = [task(PERMISSIONS, **grant, members=["ann"]), task(PERMISSIONS, **grant, users=["ann"])]
-    refused, granted = play(registries.bed, *tasks, user="platform-admin").results
-    assert "this cluster has no Groups of OpenShift" in refused["msg"] and "Name people with users" in refused["msg"]
-    assert granted["verified"], granted
-    registries.remove()
 
 
 def test_drift_by_an_operators_migration(start: Start) -> None:

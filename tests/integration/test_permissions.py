@@ -11,9 +11,8 @@ from itertools import accumulate
 from typing import Any
 
 import pytest
-from plays import MODULE, PERMISSIONS, ROOT, Played, mysql, play, program, succeeded, task
+from plays import MODULE, PERMISSIONS, ROOT, Played, Start, mysql, play, program, succeeded, task
 from registries import Registries
-from testbed.api import Api
 from testbed.bed import Testbed
 
 Options = dict[str, Any]
@@ -90,45 +89,43 @@ def bind(
     registries.api.create(body)
 
 
-class Visitor(Api):
+class Visitor:
     """Somebody who asks for the registry's Service, as the proxy in front of the registry server asks whether he may."""
 
-    def __init__(self, bed: Testbed, user: str = "nobody", **headers: str) -> None:
-        super().__init__(bed.layout.kubeconfig(user), bed.connect)
-        # Headers go out as Latin-1, and the API server reads UTF-8.
-        self._headers |= {
-            name.replace("_", "-"): value.encode().decode("latin-1") for name, value in headers.items() if value
-        }
+    def __init__(self, bed: Testbed, *arguments: str, user: str = "nobody") -> None:
+        self._bed, self._arguments, self._user = bed, arguments, user
 
     @classmethod
     def account(cls, bed: Testbed, project: str, name: str) -> Visitor:
         """A service account with a token of its own."""
-        path = f"/api/v1/namespaces/{project}/serviceaccounts/{name}/token"
-        body: Options = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
-        return cls(bed, Authorization=f"Bearer {bed.api().request('POST', path, body)['status']['token']}")
+        command = ["kubectl", "create", "token", name, "--namespace", project]
+        token = bed.run(command, capture_output=True, check=True).stdout.strip()
+        return cls(bed, f"--token={token}")
 
     @classmethod
-    def member(cls, bed: Testbed, user: str, group: str = "") -> Visitor:
-        """Whom an identity provider would log in with this group; all are in system:authenticated, too.
+    def member(cls, bed: Testbed, user: str, *groups: str) -> Visitor:
+        """Whom an identity provider would log in with these groups.
 
         He is impersonated: tokens of the testbed's users have no groups, and those of service accounts their own ones only.
         """
-        return cls(bed, "admin", Impersonate_User=user, Impersonate_Group=group)
+        return cls(bed, f"--as={user}", *(f"--as-group={group}" for group in groups), user="admin")
 
     @classmethod
     def as_openshift_says(cls, bed: Testbed, user: str) -> Visitor:
-        """Somebody in the registry's Group of OpenShift, if he is now.
+        """Somebody in those Groups of OpenShift that have him now.
 
         OpenShift's API server looks that up at each login. The testbed's is Kubernetes' own and does not, so the user is
-        impersonated with the group that the Group object says.
+        impersonated with the groups that the Group objects say.
         """
-        group = bed.api().get("user.openshift.io/v1", "Group", "demo-users") or {}
-        return cls.member(bed, user, "demo-users" if user in (group.get("users") or ()) else "")
+        groups = bed.api().list("user.openshift.io/v1", "Group")
+        names = [one["metadata"]["name"] for one in groups if user in (one.get("users") or ())]
+        return cls.member(bed, user, "system:authenticated", *names)
 
     def can(self) -> bool:
-        status, body = self.raw("GET", "/api/v1/namespaces/rhoai-model-registries/services/demo")
-        assert status in (200, 403), body
-        return status == 200
+        command = ["kubectl", *self._arguments, "get", "service", "demo", "--namespace", "rhoai-model-registries"]
+        done = self._bed.run(command, user=self._user, capture_output=True, check=False)
+        assert done.returncode == 0 or "(Forbidden)" in done.stderr, done.stderr
+        return done.returncode == 0
 
 
 def test_each_kind_of_subject_really_can(bed: Testbed, demo: Registries) -> None:
@@ -136,12 +133,12 @@ def test_each_kind_of_subject_really_can(bed: Testbed, demo: Registries) -> None
     everybody = "system:authenticated"
     visitors = {
         "user": Visitor(bed),
-        "group": Visitor.member(bed, "ann", "fraud team"),
+        "group": Visitor.member(bed, "ann", "fraud team", everybody),
         "default": Visitor.account(bed, "fraud", "default"),
         "runner": Visitor.account(bed, "fraud", "runner"),
         "other": Visitor.account(bed, "risk", "default"),
         "single": Visitor.account(bed, "risk", "runner"),
-        "bystander": Visitor.member(bed, "eve", "fraud"),
+        "bystander": Visitor.member(bed, "eve", "fraud", everybody),
     }
 
     def who() -> set[str]:
@@ -181,8 +178,9 @@ def test_each_kind_of_subject_really_can(bed: Testbed, demo: Registries) -> None
     taken = succeeded(play(bed, permit(**one, state="absent")))
     assert who() == {"group", "single"} and taken.result["verified"]
     assert [(who["kind"], who["name"]) for who in taken.result["revoked"]] == [("Project", "fraud"), ("User", "nobody")]
-    _, refuted = play(bed, permit(groups=[everybody], state="exact"), permit(users=["nobody"], state="absent")).results
+    succeeded(play(bed, permit(groups=[everybody], state="exact")))
     assert who() == set(visitors) and len(bindings(demo)) == 1
+    refuted = play(bed, permit(users=["nobody"], state="absent")).result
     assert refuted["failed"] and "User nobody still may use it: RBAC: allowed by RoleBinding" in refuted["msg"]
     succeeded(play(bed, permit(state="exact")))
     assert who() == set() and not bindings(demo)
@@ -243,13 +241,15 @@ def test_existence(bed: Testbed, demo: Registries) -> None:
     """A warning, or an error with must_exist; without the optional ClusterRole a clear message."""
     demo.api.apply({"apiVersion": "user.openshift.io/v1", "kind": "User", "metadata": {"name": "ann"}})
     wish: Options = {"users": ["ann", "nobody-knows"], "projects": ["fraud", "nowhere"], "must_exist": True}
-    known = {**wish, "users": ["ann"]}
-    tasks = permit(**wish), permit(**wish, check_mode=True), permit(**known)
-    played = play(bed, *tasks, user="platform-admin")
-    for result in played.results[:2]:
+    played = play(bed, permit(**wish), permit(**wish, check_mode=True), user="platform-admin")
+    for result in played.results:
         assert result["msg"].startswith("users: the cluster does not know nobody-knows.")
-    assert "projects: the cluster has none named nowhere" in played.results[2]["msg"] and not played.writes
-    refused = play(bed, permit(**known)).result["msg"]
+    assert not played.writes
+    wish["users"] = ["ann"]
+    assert (
+        "projects: the cluster has none named nowhere" in play(bed, permit(**wish), user="platform-admin").result["msg"]
+    )
+    refused = play(bed, permit(**wish)).result["msg"]
     assert "it was not checked whether they exist" in refused and "registry-admin-cluster.yaml" in refused
     demo.api.delete("user.openshift.io/v1", "User", "ann")
 
@@ -262,22 +262,22 @@ def test_members(bed: Testbed, demo: Registries) -> None:
 
     group: Options = {"apiVersion": "user.openshift.io/v1", "kind": "Group", "metadata": {"name": "demo-users"}}
     demo.api.patch({**group, "users": ["somebody"]})
-    both = permit(members=["ann", "bob"])
-    added = succeeded(play(bed, {**both, "check_mode": True}, both, user="platform-admin"))
-    foreseen, done = added.results
-    assert foreseen["members"] == ["somebody", "ann", "bob"] and added.writes == [("patch", "groups", "demo-users")]
-    assert done["changes"] == foreseen["changes"] and done["verified"]
+    predicted = succeeded(play(bed, permit(members=["ann", "bob"], check_mode=True), user="platform-admin"))
+    assert predicted.result["members"] == ["somebody", "ann", "bob"] and not predicted.writes and who() == []
+    added = succeeded(play(bed, permit(members=["ann", "bob"]), user="platform-admin"))
+    assert added.writes == [("patch", "groups", "demo-users")]
+    assert added.result["changes"] == predicted.result["changes"] and added.result["verified"]
     assert not bindings(demo) and who() == ["ann", "bob"]
     bind(demo, "by-hand", "ann")
     still = play(bed, permit(members=["ann"], state="absent"), user="platform-admin")
     assert "User ann still may use it: RBAC: allowed by RoleBinding" in still.result["msg"]
     demo.api.delete(f"{RBAC}/v1", "RoleBinding", "by-hand", demo.namespace)
-    tasks = permit(members=["ann"], state="absent"), permit(state="exact")
-    removed = succeeded(play(bed, *tasks, user="platform-admin"))
-    assert not removed.writes, "she has left the Group before; and without members, exact leaves it alone"
-    assert removed.results[0]["members"] == ["somebody", "bob"] and who() == ["bob"] and removed.results[0]["verified"]
+    removed = succeeded(play(bed, permit(members=["ann"], state="absent"), user="platform-admin"))
+    assert removed.result["members"] == ["somebody", "bob"] and who() == ["bob"] and removed.result["verified"]
     stored = demo.api.get(group["apiVersion"], "Group", "demo-users")
     assert stored and stored["users"] == ["somebody", "bob"]
+    untouched = succeeded(play(bed, permit(state="exact"), user="platform-admin"))
+    assert not untouched.writes
     refused = play(bed, permit(members=["ann"])).result["msg"]
     assert "groups" in refused and "registry-admin-cluster.yaml" in refused
     demo.api.patch({**group, "users": None})
@@ -389,10 +389,10 @@ def test_a_registry_that_has_only_just_been_created(bed: Testbed, registries: Re
     registries.make_database("fresh")
     create: Options = {**mysql("fresh", password="fresh-password"), "wait": False}
     grant: Options = {"registry": "fresh", "users": ["nobody"]}
-    predicted = play(bed, task(**create, check_mode=True), permit(**grant, check_mode=True), permit(**grant))
-    _, foreseen, missing = predicted.results
-    assert [change["validated"] for change in foreseen["changes"]] == [False] and not predicted.writes
+    predicted = play(bed, task(**create, check_mode=True), permit(**grant, check_mode=True))
+    assert [change["validated"] for change in predicted.results[1]["changes"]] == [False] and not predicted.writes
     assert "assumed that an earlier task would have created it" in predicted.output
+    missing = play(bed, permit(**grant)).result
     assert missing["failed"] and "Create it first" in missing["msg"]
     made = succeeded(play(bed, task(**create), permit(**grant)))
     assert made.results[1]["verified"]
@@ -426,3 +426,25 @@ def test_escalation_is_explained(bed: Testbed, demo: Registries) -> None:
     assert '{apiGroups: [""], resources: [services], resourceNames: [demo], verbs: [get]}' in failed
     for kind in ("RoleBinding", "Role"):
         demo.api.delete(f"{RBAC}/v1", kind, "grantor", demo.namespace)
+
+
+def test_no_groups_without_openshift(start: Start) -> None:
+    """The error names what there is instead."""
+    with start(flavour="plain", databases=()) as plain:
+        api = plain.api()
+        body = {"host": "db", "database": "d", "username": "u", "passwordSecret": {"name": "s", "key": "k"}}
+        registry = {
+            "apiVersion": "modelregistry.opendatahub.io/v1beta1",
+            "kind": "ModelRegistry",
+            "metadata": {"name": "demo", "namespace": "odh-model-registries"},
+            "spec": {"rest": {}, "mysql": body},
+        }
+        api.create(registry)
+        place = {"namespace": "odh-model-registries"}
+        refused, granted = play(
+            plain, permit(members=["ann"], **place), permit(users=["ann"], **place), user="platform-admin"
+        ).results
+        assert (
+            "this cluster has no Groups of OpenShift" in refused["msg"] and "Name people with users" in refused["msg"]
+        )
+        assert granted["verified"], granted
