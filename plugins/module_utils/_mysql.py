@@ -380,10 +380,8 @@ def _told(stage: str, deadline: float | None = None) -> Iterator[None]:
         if ended.failure.stage == "greeting" and stage != "greeting":
             raise Ended(replace(ended.failure, stage=stage)) from None
         raise
-    except ssl.SSLCertVerificationError as error:
-        raise Ended(Failure("tls", printable(error.verify_message), reason=verify_reason(error.verify_code))) from None
     except ssl.SSLError as error:
-        raise Ended(Failure("tls", printable(error.reason or error), reason="handshake")) from None
+        raise Ended(_tls_failure(error, deadline)) from None
     except (OSError, EOFError) as error:
         raise Ended(_network(stage, error)) from None
     except NONSENSE as error:
@@ -403,15 +401,21 @@ def _network(stage: str, error: BaseException) -> Failure:
     return Failure(stage, printable(error) or "the connection was closed", reason=reason)
 
 
+def _tls_failure(error: ssl.SSLError, deadline: float | None) -> Failure:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return Failure("tls", printable(error.verify_message), reason=verify_reason(error.verify_code))
+    if isinstance(error, ssl.SSLEOFError) and deadline is not None and time.monotonic() >= deadline:
+        return Failure("tls", "the server did not answer in time", reason="timeout")
+    return Failure("tls", printable(error.reason or error), reason="handshake")
+
+
 def _mysql_failure(stage: str, error: Exception, deadline: float | None) -> Failure:
     """PyMySQL raises its own errors for what a server says, and any other where a server is none."""
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, ssl.SSLError):
         cause = cause.__cause__ or cause.__context__
-    if isinstance(cause, ssl.SSLCertVerificationError):
-        return Failure("tls", printable(cause.verify_message), reason=verify_reason(cause.verify_code))
     if isinstance(cause, ssl.SSLError):
-        return Failure("tls", printable(cause.reason or cause), reason="handshake")
+        return _tls_failure(cause, deadline)
     known = isinstance(error, pymysql.err.MySQLError) and len(error.args) > 1 and isinstance(error.args[0], int)
     if known and not 2000 <= error.args[0] < 2059:
         return Failure(stage, printable(error.args[1]), error.args[0])

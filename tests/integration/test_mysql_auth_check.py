@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import trustme
-from plays import Played, Result, play, task
+from plays import Played, Result, book, play, store, task
 from registries import Registries, processes
 from testbed.bed import Testbed
 from testbed.databases import NAMESPACE
@@ -148,25 +148,29 @@ def test_tls_by_port_forward(bed: Testbed, registries: Registries, secure: str) 
         )
     good, unknown, other_name = played.results
     assert not good["failed"] and good["via"]["path"] == "port_forward", good
-    assert unknown["failed"] and other_name["failed"], "unknown authority; a name that is not in the certificate"
+    assert unknown["failed"] and codes(unknown) == {"ca_unknown"}, unknown
+    assert other_name["failed"] and codes(other_name) == {"certificate_name"}, other_name
+    shown = good["facts"]["tls"]
+    assert shown["verified"] and shown["names_host"] and shown["certificate"]["names"] == [SECURE]
 
 
-@pytest.mark.parametrize(
-    ("host", "port", "code", "words"),
-    [
-        ("mysql-80", 3306, "host_no_service", f"set database.host to {HOST}"),
-        ("mysql-80.svc.cluster.local", 3306, "host_form", "mysql-80.<its namespace>.svc.cluster.local"),
-        (f"mysql-80.{NAMESPACE}.cluster.local", 3306, "host_form", HOST),
-        ("localhost", 3306, "host_is_loopback", "the server's own name"),
-        (f"nobody.{NAMESPACE}.svc", 3306, "host_no_service", "create the Service"),
-        (HOST, 3307, "host_port", "database.port"),
-    ],
-)
-def test_wrong_hosts(bed: Testbed, host: str, port: int, code: str, words: str) -> None:
-    result = play(bed, checking(database=database("any", host=host, port=port)), user="admin").result
-    (finding,) = result["findings"]
-    assert result["failed"] and (finding["code"], finding["severity"]) == (code, "blocker")
-    assert words in finding["remedy"] and f"[{code}]" in result["msg"] and words in result["msg"]
+WRONG_HOSTS = [
+    ("mysql-80", 3306, "host_no_service", f"set database.host to {HOST}"),
+    ("mysql-80.svc.cluster.local", 3306, "host_form", "mysql-80.<its namespace>.svc.cluster.local"),
+    (f"mysql-80.{NAMESPACE}.cluster.local", 3306, "host_form", HOST),
+    ("localhost", 3306, "host_is_loopback", "the server's own name"),
+    (f"nobody.{NAMESPACE}.svc", 3306, "host_no_service", "create the Service"),
+    (HOST, 3307, "host_port", "database.port"),
+]
+
+
+def test_wrong_hosts(bed: Testbed) -> None:
+    tasks = [checking(database=database("any", host=host, port=port)) for host, port, _, _ in WRONG_HOSTS]
+    for (_, _, code, words), result in zip(WRONG_HOSTS, play(bed, *tasks, user="admin").results, strict=True):
+        (finding,) = result["findings"]
+        assert result["failed"] and (finding["code"], finding["severity"]) == (code, "blocker")
+        assert words in finding["remedy"] and f"[{code}]" in result["msg"] and words in result["msg"]
+        assert finding["page"] == f"docs/findings.md#{code}"
 
 
 def test_nobody_behind_the_service(bed: Testbed, registries: Registries) -> None:
@@ -258,26 +262,47 @@ def test_a_registry(bed: Testbed, registries: Registries) -> None:
     good, edited, incomplete, unknown = played.results
     assert not good["failed"] and good["database"]["host"] == HOST and good["facts"]
     assert not edited["failed"] and codes(edited) and not codes(good) >= codes(edited)
-    assert codes(incomplete) == {"secret_missing"}
+    assert codes(incomplete) == {"secret_missing", "not_checked"} and incomplete["facts"]["server"]["version"]
     assert unknown["failed"] and "there is no registry of that name" in unknown["msg"]
 
 
 def test_no_password_is_shown(bed: Testbed, registries: Registries) -> None:
+    """On every path, from an option, a Secret and a registry; nor the key of a client's certificate."""
     registries.make_database("shy")
     registries.make_secret("shy", "canary-from-secret")
+    registries.create(registries.body("shy"))
     ref = {"name": "shy-db", "key": "database-password"}
     given = {**database("shy"), "password": "canary-from-option"}
     of_secret = {key: value for key, value in given.items() if key != "password"}
-    with rights(registries, NAMESPACE, FORWARD):
+    client = AUTHORITY.issue_cert("client@example.com")
+    key = client.private_key_pem.bytes().decode()
+    store(registries, "Secret", "shy-client", {"crt": client.cert_chain_pems[0].bytes().decode(), "key": key})
+    pair = {
+        f"client_{one}_secret": {"name": "shy-client", "key": end}
+        for one, end in (("certificate", "crt"), ("key", "key"))
+    }
+    with rights(registries, NAMESPACE, FORWARD), rights(registries, registries.namespace, JOBS):
         played = play(
             bed,
             checking(database=given),
             checking(database={**of_secret, "password_secret": ref}),
+            checking(database=given, **RELAY),
+            checking(registry="shy"),
+            checking(database={**given, "tls": {"verify": False, **pair}}),
             options=("-vvvv", "--diff"),
         )
+        answers = {f"database_{key}": value for key, value in of_secret.items()}
+        booked = book(
+            bed,
+            "preflight",
+            {"registry_name": "shy-too", **answers},
+            "-vvvv",
+            environment={"MODEL_REGISTRY_DATABASE_PASSWORD": "canary-from-option"},
+        )
     assert all(result["failed"] or result["findings"] for result in played.results)
-    shown = json.dumps(played.results) + played.output
-    for canary in ("canary-from-option", "canary-from-secret"):
+    assert "access_denied" in booked.output
+    shown = json.dumps(played.results) + played.output + booked.output
+    for canary in ("canary-from-option", "canary-from-secret", *key.splitlines()[1:-1]):
         assert canary not in shown and base64.b64encode(canary.encode()).decode() not in shown
 
 
@@ -307,32 +332,38 @@ import os, sys, threading, json
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._check import Check, Outcome, Place, check
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._cluster import connected
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.model import Database
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.relays import Relay
 place = Place(lambda: connected({}), sys.argv[1])
 given = Database(type="mysql", host=sys.argv[2], name="leaks", username="leaks", password="leaks-password")
+via, times, image, *command = sys.argv[3:]
+relay = lambda host, port: Relay(image, command, host, port, 60)
 def counts():
     return [threading.active_count(), len(os.listdir("/proc/self/fd"))]
 def once():
     outcome = Outcome()
-    check(Check(given, None, "port_forward", "any", 10, None), place, outcome, lambda secret: None)
+    check(Check(given, None, via, "any", 10, relay), place, outcome, lambda secret: None)
     assert outcome.facts, outcome.findings
 once()
 before = counts()
-for _ in range(50):
+for _ in range(int(times)):
     once()
 print(json.dumps([before, counts()]))
 """
 
 
-def test_fifty_checks_leave_nothing_behind(bed: Testbed, registries: Registries) -> None:
-    """In one process, where threads and open files would add up; and in one play, where processes and pods would."""
+@pytest.mark.parametrize(("via", "times"), [("port_forward", 50), ("relay", 10)])
+def test_many_checks_leave_nothing_behind(bed: Testbed, registries: Registries, via: str, times: int) -> None:
+    """In one process, where threads and open files would add up; each relay is a pod, which takes its seconds."""
     registries.make_database("leaks")
     environment = {**bed.environment("admin"), "PYTHONPATH": str(COLLECTIONS)}
-    command = bed.command([sys.executable, "-c", LEAKS, registries.namespace, HOST])
+    image = [RELAY["relay_image"], *RELAY["relay_command"]]
+    command = bed.command([sys.executable, "-c", LEAKS, registries.namespace, HOST, via, str(times), *image])
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     before, after = json.loads(done.stdout)
     assert after == before, "threads, open files"
-    print(f"threads and open files before and after 50 checks: {before} {after}")
+    assert not leftovers(registries)
+    print(f"threads and open files before and after {times} checks by {via}: {before} {after}")
 
 
 def test_fifty_checks_in_one_play(bed: Testbed, registries: Registries) -> None:

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import contextlib
 import re
+import socket
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -22,6 +24,8 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.m
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.mysql_rules import judge
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.told import Subject, Told
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._mysql import Target, gather
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._path import OpenSocket
+from cryptography.x509 import load_pem_x509_certificate
 from plays import Servers
 from registries import Registries
 from testbed.bed import Testbed
@@ -95,6 +99,7 @@ CELLS = [
     Cell("sha2-native", NEW, "plugin_native", plugin="caching_sha2_password", required="native"),
     Cell("sha2-newest", NEWEST, "plugin_native", plugin="caching_sha2_password", required="native"),
     Cell("sha256", NEW, "", (f"{WITH} sha256_password {BY}",), plugin="sha256_password"),
+    Cell("sha256-9", NEWEST, "", (f"{WITH} sha256_password {BY}",), plugin="sha256_password"),
     # This build has no key pair for the exchange of a password in plaintext.
     Cell("sha256-57", OLD, "access_denied", (f"{WITH} sha256_password {BY}",)),
     Cell(
@@ -114,6 +119,8 @@ CELLS = [
     Cell("lax", SECURE, target={**UNTRUSTED, "verified": False}),
     Cell("expired-cert", EXPIRED, "certificate_expired", target=VERIFIED),
     Cell("self-signed", SELF_SIGNED, "ca_unknown", target=VERIFIED),
+    Cell("newest-name", TLS_ONLY, "certificate_name", target={**VERIFIED, "server_name": "other.example.com"}),
+    Cell("newest-stranger", TLS_ONLY, "ca_unknown", target=UNTRUSTED),
     Cell("newest-tls", TLS_ONLY, target=VERIFIED, plugin="caching_sha2_password"),
     Cell("plaintext", TLS_ONLY, "tls_required"),
 ]
@@ -143,6 +150,9 @@ def ready(bed: Testbed, servers: Servers) -> Iterator[Registries]:
     }
     for name, (server, certificate, key) in shown.items():
         files = {"tls.crt": certificate.bytes(), "tls.key": key.bytes()}
+        if name == TLS_ONLY:
+            files["expired.crt"], files["expired.key"] = over.cert_chain_pems[0].bytes(), over.private_key_pem.bytes()
+            files["self.crt"], files["self.key"] = STRANGER.cert_pem.bytes(), STRANGER.private_key_pem.bytes()
         options = ["--ssl-cert=/etc/testbed/tls.crt", "--ssl-key=/etc/testbed/tls.key"]
         only = ["--require-secure-transport=ON"] if name == TLS_ONLY else []
         servers(server, name=name, options=[*options, *only], files=files)
@@ -154,14 +164,42 @@ def ready(bed: Testbed, servers: Servers) -> Iterator[Registries]:
         made.api.delete("apps/v1", "Deployment", name, NAMESPACE)
 
 
-def checked(bed: Testbed, cell: Cell) -> tuple[MysqlFacts, tuple[Told, ...]]:
+class Proxy:
+    """Between a check and its server: it keeps what the server says, and may be slow to pass it on."""
+
+    def __init__(self, bed: Testbed, server: str, delay: float = 0.0) -> None:
+        self._bed, self._address, self._delay = bed, bed.address(server, NAMESPACE), delay
+        self.said = b""
+
+    def open(self, timeout: float) -> socket.socket:
+        """A connection through it."""
+        near, inner = socket.socketpair()
+        far = self._bed.connect(self._address, 3306, timeout)
+        for pair in ((inner, far, False), (far, inner, True)):
+            threading.Thread(target=self._pass, args=pair, daemon=True).start()
+        return near
+
+    def _pass(self, source: socket.socket, target: socket.socket, is_answer: bool) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                if is_answer:
+                    self.said += data
+                    time.sleep(self._delay)
+                target.sendall(data)
+        with contextlib.suppress(OSError):
+            target.shutdown(socket.SHUT_WR)
+
+
+def checked(
+    bed: Testbed, cell: Cell, open_socket: OpenSocket | None = None, timeout: float = TIMEOUT
+) -> tuple[MysqlFacts, tuple[Told, ...]]:
     """Check within the time that there is for it."""
     given = {"username": cell.name, "password": f"{cell.name}-password".encode(), "server_name": HOST, **cell.target}
     target = Target(database=cell.name, **given)
     address = bed.address(cell.server, NAMESPACE)
     started = time.monotonic()
-    facts = gather(lambda timeout: bed.connect(address, 3306, timeout), target, TIMEOUT)
-    assert time.monotonic() - started < TIMEOUT + 1
+    facts = gather(open_socket or (lambda left: bed.connect(address, 3306, left)), target, timeout)
+    assert time.monotonic() - started < timeout + 1
     now = datetime.now(timezone.utc)
     subject = Subject(target.username, cell.name, HOST, target.encrypted, target.verified, cell.required, "relay", now)
     return facts, judge(facts, subject)
@@ -196,6 +234,118 @@ def test_connection_limits(bed: Testbed, ready: Registries) -> None:
         with connect_mysql(bed, server, cell.name, f"{cell.name}-password"):
             _, found = checked(bed, cell)
         assert "account_connections" in {told.code for told in found}, (server, found)
+
+
+@pytest.mark.parametrize("server", [OLD, NEW, NEWEST])
+def test_a_server_without_a_connection_left(bed: Testbed, ready: Registries, server: str) -> None:
+    """Its administrator has the only one; the extra one that MySQL has is for administrators."""
+    cell = Cell(f"last-{server}", server)
+    prepare(ready, cell)
+    with connect_mysql(bed, server) as root, root.cursor() as cursor:
+        cursor.execute("SET GLOBAL max_connections = 1")
+        try:
+            facts, found = checked(bed, cell)
+        finally:
+            cursor.execute("SET GLOBAL max_connections = 151")
+    assert [told.code for told in found] == ["too_many_connections"], (facts, found)
+    assert "error 1040" in found[0].why
+
+
+@pytest.mark.usefixtures("ready")
+@pytest.mark.parametrize("server", [OLD_TLS, NEW])
+def test_a_server_that_takes_encrypted_connections_only(bed: Testbed, server: str) -> None:
+    cell = Cell("only", server)
+    # It stays open: nobody could log in without TLS to switch this off again, and today's clients do not speak theirs.
+    with connect_mysql(bed, server, ssl_disabled=True) as root, root.cursor() as cursor:
+        for statement in ("DROP USER IF EXISTS 'only'@'%'", "CREATE USER 'only'@'%' IDENTIFIED BY 'only-password'"):
+            cursor.execute(statement)
+        cursor.execute("SET GLOBAL require_secure_transport = ON")
+        try:
+            _, found = checked(bed, cell)
+        finally:
+            cursor.execute("SET GLOBAL require_secure_transport = OFF")
+    assert [told.code for told in found] == ["tls_required"] and "database.tls" in found[0].remedy
+
+
+@pytest.mark.parametrize(("files", "code"), [("expired", "certificate_expired"), ("self", "ca_unknown")])
+def test_certificates_of_mysql_9(bed: Testbed, ready: Registries, files: str, code: str) -> None:
+    """It takes another certificate while it runs. What is wrong with one is seen in it, and told with its dates."""
+    cell = Cell(f"pem-{files}", TLS_ONLY, target=VERIFIED)
+    prepare(ready, cell)
+
+    def take(name: str) -> None:
+        with connect_mysql(bed, TLS_ONLY) as root, root.cursor() as cursor:
+            for kind, end in (("cert", "crt"), ("key", "key")):
+                cursor.execute(f"SET GLOBAL ssl_{kind} = '/etc/testbed/{name}.{end}'")
+            cursor.execute("ALTER INSTANCE RELOAD TLS")
+
+    take(files)
+    try:
+        facts, found = checked(bed, cell)
+    finally:
+        take("tls")
+    assert [told.code for told in found] == [code], (facts, found)
+    assert facts.tls.certificate is not None and f"{facts.tls.certificate.expires:%Y-%m-%d}" in found[0].why
+
+
+def test_what_a_certificate_shows(bed: Testbed, ready: Registries) -> None:
+    """Issuer, names, and whether it is for the host, where it is verified and where it is not."""
+    for target, matches in ((VERIFIED, True), ({"encrypted": True, "server_name": "x.example.com"}, False)):
+        cell = Cell("shown", TLS_ONLY, target=target)
+        prepare(ready, cell)
+        facts, _ = checked(bed, cell)
+        shown = facts.tls.certificate
+        assert shown is not None and shown.names == (HOST,) and facts.tls.names_host is matches
+        issuer = AUTHORITY.cert_pem.bytes()
+        assert shown.issuer == load_pem_x509_certificate(issuer).subject.rfc4514_string()
+        looked, _ = checked(bed, replace(cell, target={**target, "logs_in": False}))
+        assert looked.failure is None and looked.tls.certificate == shown and not looked.account.matched
+
+
+@pytest.mark.parametrize("server", [NEW, NEWEST])
+def test_a_password_that_the_server_has_in_its_cache(bed: Testbed, ready: Registries, server: str) -> None:
+    """caching_sha2_password wants the whole password the first time, and after FLUSH PRIVILEGES; its answer tells."""
+    cell = Cell(f"cache-{server}", server)
+    prepare(ready, cell)
+
+    def answer() -> bytes:
+        proxy = Proxy(bed, server)
+        facts, _ = checked(bed, cell, proxy.open)
+        assert facts.failure is None and facts.account.plugin == "caching_sha2_password"
+        # A packet of two bytes: more data, then 3 for the cache, and 4 where all is wanted.
+        (told,) = re.findall(rb"\x02\0\0.\x01([\x03\x04])", proxy.said[:2000], re.DOTALL)
+        return bytes(told)
+
+    assert (answer(), answer()) == (b"\x04", b"\x03")
+    ready.sql("FLUSH PRIVILEGES", service=server)
+    assert answer() == b"\x04"
+
+
+def test_a_slow_server(bed: Testbed, ready: Registries) -> None:
+    """It is as good as a fast one while there is time, and no reason to wait longer than that."""
+    cell = Cell("slow", NEW)
+    prepare(ready, cell)
+    facts, found = checked(bed, cell, Proxy(bed, NEW, 0.1).open)
+    assert facts.failure is None and [told.code for told in found] == ["plaintext"]
+    assert facts.server.latency is not None and facts.server.latency >= 0.1
+    late, found = checked(bed, cell, Proxy(bed, NEW, 0.4).open, timeout=1.0)
+    assert late.failure is not None and late.failure.reason == "timeout" and found[0].code == "silent"
+
+
+def test_accounts_of_one_name(bed: Testbed, ready: Registries) -> None:
+    """Who may look sees whether the pods could get another account than the one that was checked."""
+    for server in (OLD, NEW, NEWEST, MARIADB):
+        cell = Cell(f"same-{server}", server)
+        prepare(ready, cell)
+        assert checked(bed, cell)[0].account.hosts is None, "it may not look"
+        ready.sql(f"GRANT SELECT ON mysql.* TO '{cell.name}'@'%'", service=server)
+        alone = checked(bed, cell)[0].account
+        assert alone.hosts == ("%",) and alone.is_for_all, server
+        other = f"'{cell.name}'@'192.0.2.%'"
+        ready.sql(f"DROP USER IF EXISTS {other}", f"CREATE USER {other}", service=server)
+        both = checked(bed, cell)[0].account
+        ready.sql(f"DROP USER {other}", service=server)
+        assert both.hosts == ("%", "192.0.2.%") and not both.is_for_all, server
 
 
 def test_what_is_known_of_a_good_one(bed: Testbed, ready: Registries) -> None:

@@ -99,6 +99,23 @@ print(json.dumps([facts.account.matched, facts.schema.charset, repr(facts.failur
 """A check over IPv6, which a server of the testbed has none of: what listens there passes on to it."""
 
 
+TIMED = """
+import json, sys, time
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._cluster import connected
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.relays import Relay
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._mysql import Target, gather
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._path import direct, relay
+namespace, host, port, image, *command = sys.argv[1:]
+wanted = Relay(image, command, host, int(port), 60)
+for path in (direct(host, int(port)), relay(connected({}), namespace, wanted, print)):
+    with path as up:
+        started = time.monotonic()
+        facts = gather(up.open_socket, Target("u", "d", host, b"p"), 2)
+        print(json.dumps([time.monotonic() - started, facts.failure.reason]), flush=True)
+"""
+"""How long a check of two seconds takes with a server that says nothing, once its path is up: a relay's is a port-forward, too."""
+
+
 @pytest.fixture(scope="module")
 def odd(bed: Testbed) -> Iterator[dict[str, Any]]:
     with subprocess.Popen(bed.command([sys.executable, "-c", ODD]), stdout=subprocess.PIPE, text=True) as servers:
@@ -136,6 +153,19 @@ def test_odd_servers_behind_a_relay(bed: Testbed, registries: Registries, odd: d
         name: [code] for name, code in expected.items()
     }
     assert not leftovers(registries)
+
+
+def test_time_on_each_path(bed: Testbed, registries: Registries, odd: dict[str, Any]) -> None:
+    address = [odd["address"], str(odd["silent"])]
+    image = [RELAY["relay_image"], *RELAY["relay_command"]]
+    program = [sys.executable, "-c", TIMED, registries.namespace, *address, *image]
+    environment = {**bed.environment("admin"), "PYTHONPATH": str(COLLECTIONS)}
+    done = subprocess.run(bed.command(program), env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    for line in done.stdout.splitlines():
+        seconds, reason = json.loads(line)
+        assert reason == "timeout" and 2 <= seconds < 3, line
+    assert len(done.stdout.splitlines()) == 2 and not leftovers(registries)
 
 
 def test_a_server_without_a_connection_left(bed: Testbed, registries: Registries, servers: Servers) -> None:

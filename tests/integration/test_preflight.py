@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -28,11 +30,25 @@ MAKE = """
 import sys, psycopg
 with psycopg.connect(host=sys.argv[1], user="postgres", password=sys.argv[2], dbname="postgres", autocommit=True) as it:
     it.execute("DROP DATABASE IF EXISTS looked_latin")
+    it.execute("DROP DATABASE IF EXISTS looked_good")
     it.execute("DROP ROLE IF EXISTS looked")
     it.execute("CREATE ROLE looked LOGIN PASSWORD 'canary-preflight'")
     it.execute("CREATE DATABASE looked_latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0")
+    it.execute("CREATE DATABASE looked_good OWNER looked")
 """
 """Run inside the testbed, where the server's address leads somewhere."""
+
+
+RELAY = ["/relay", "--listen", ":{listen}", "--to", "{host}:{port}"]
+RULES = """
+import sys, psycopg, psycopg.sql
+with psycopg.connect(host=sys.argv[1], user="postgres", password=sys.argv[2], dbname="postgres", autocommit=True) as it:
+    (file,) = it.execute("SHOW hba_file").fetchone()
+    lines = psycopg.sql.SQL(" UNION ALL ").join(psycopg.sql.SQL("SELECT {}").format(line) for line in sys.argv[3:])
+    it.execute(psycopg.sql.SQL("COPY ({}) TO {}").format(lines, file))
+    it.execute("SELECT pg_reload_conf()")
+"""
+"""Writes pg_hba.conf, which the server reads again."""
 
 
 def look(bed: Testbed, *wishes: dict[str, Any], user: str = "registry-admin") -> Played:
@@ -51,11 +67,14 @@ def test_registry_admin_is_ready(bed: Testbed, registries: Registries) -> None:
     wishes = [{"job": job, "name": "looked", "database": DATABASE} for job in ("create", "teardown", "grant")]
     create, teardown, grant = look(bed, *wishes).results
     assert codes(create) == []
-    assert codes(create, "info") == ["component_unchecked", "operator_unchecked", "name_unchecked"]
+    expected = ["component_unchecked", "operator_unchecked", "rights_limited", "name_unchecked"]
+    assert codes(create, "info") == expected
+    (path,) = [one for one in create["findings"] if one["code"] == "rights_limited"]
+    assert path["what"] == "the user's rights in namespace databases" and "pods/portforward" in path["remedy"]
     assert codes(teardown) == codes(grant) == ["registry_missing"]
     assert create["facts"]["user"] == "registry-admin" and create["facts"]["database_checkable"]
     assert create["facts"]["namespace"] == registries.namespace
-    assert create["table"][-1] == "0 blockers, 0 warnings, 3 for information"
+    assert create["table"][-1] == "0 blockers, 0 warnings, 4 for information"
 
 
 def test_all_at_once(bed: Testbed, registries: Registries) -> None:
@@ -74,7 +93,7 @@ def test_all_at_once(bed: Testbed, registries: Registries) -> None:
     good = {"name": "looked", "database": {**DATABASE, "tls": {"ca_config_map": {"name": "looked-ca", "key": "good"}}}}
     first, second = look(bed, wrong, good).results
     assert sorted(codes(first)) == ["ca_invalid", "name_invalid", "secret_missing"]
-    assert not first["facts"]["database_checkable"]
+    assert first["facts"]["database_checkable"], "host, Service and certificate can be looked at all the same"
     assert codes(second) == []
 
 
@@ -133,11 +152,47 @@ def test_postgres(bed: Testbed, servers: Servers) -> None:
     host = bed.address(servers("postgres-16"), NAMESPACE)
     bed.run([sys.executable, "-c", MAKE, host, ROOT_PASSWORD])
     base = {"type": "postgres", "host": host, "username": "looked", "password": "canary-preflight"}
-    names = ("looked_latin", "looked_none")
+    names = ("looked_latin", "looked_none", "looked_good")
     wishes = [task(CHECK, database={**base, "name": name}, via="direct", fail_on="never") for name in names]
     wishes.append(task(CHECK, database={**base, "name": "postgres", "password": "wrong"}, via="direct"))
-    latin, missing, refused = play(bed, *wishes).results
+    relay = {"via": "relay", "relay_image": "testbed/relay", "relay_command": RELAY}
+    changes: tuple[dict[str, str], ...] = ({}, {"password": "wrong"})
+    wishes += [task(CHECK, database={**base, "name": "looked_good", **changed}, **relay) for changed in changes]
+    latin, missing, good, refused, relayed, denied = play(bed, *wishes, user="admin").results
+    assert codes(good) == ["plaintext"] and codes(good, "info") == ["account_host"]
+    assert codes(relayed) == ["plaintext"] and not codes(relayed, "info") and relayed["facts"]["asked_password"]
+    assert codes(denied) == ["access_denied"] and denied["failed"]
     assert codes(latin) == ["privileges", "charset", "plaintext"]
     assert latin["findings"][0]["checked_as"] == "looked"
     assert codes(missing) == ["database_missing"]
-    assert codes(refused) == ["access_denied"] and refused["failed"]
+    assert codes(refused) == ["access_denied"] and not refused["failed"], "from another address it may be let in"
+
+
+def test_a_login_to_postgres_by_port_forward(bed: Testbed, servers: Servers) -> None:
+    """The server sees its own loopback address. Where that is trusted, as in the official image, any password will do."""
+    service = servers("postgres-16")
+    host = bed.address(service, NAMESPACE)
+    bed.run([sys.executable, "-c", MAKE, host, ROOT_PASSWORD], check=True)
+    given = {"type": "postgres", "host": f"{service}.{NAMESPACE}.svc.cluster.local", "name": "looked_good"}
+    login = {"username": "looked", "password": "canary-preflight"}
+    wishes = [task(CHECK, database={**given, **login, **one}) for one in ({}, {"password": "wrong"})]
+    right, wrong = play(bed, *wishes, user="admin").results
+    assert right["via"]["path"] == "port_forward" and right["facts"]["asked_password"]
+    assert codes(right) == ["plaintext"] and codes(right, "info") == ["account_host"]
+    assert codes(wrong) == ["access_denied"] and "via: relay" in wrong["findings"][0]["remedy"]
+    with trusted(bed, host):
+        (trusting,) = play(bed, wishes[1], user="admin").results
+    assert not trusting["failed"] and not trusting["facts"]["asked_password"]
+    (found,) = [one for one in trusting["findings"] if one["code"] == "account_host"]
+    assert found["severity"] == "warning" and "without asking for the password" in found["why"]
+
+
+@contextmanager
+def trusted(bed: Testbed, host: str) -> Iterator[None]:
+    """The server lets everybody in from its own loopback address, as the official image does."""
+    rules = [["host all all 127.0.0.1/32 trust"], []]
+    for more in rules:
+        lines = [*more, "host all all all scram-sha-256"]
+        bed.run([sys.executable, "-c", RULES, host, ROOT_PASSWORD, *lines], check=True)
+        if more:
+            yield

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -47,6 +48,22 @@ def test_the_playbook_shows_all(bed: Testbed, registries: Registries, charset: s
     assert "plaintext" in table and ("BLOCKER  charset" in table) is bool(code)
     assert not code or "The preflight found charset." in done.output
     assert not stored(done.writes) and "booked-password" not in done.output
+
+
+def test_all_that_is_wrong_is_shown_at_once(bed: Testbed) -> None:
+    """A wrong name, a Secret and an authority that are not there, and a host that is wrong: in one run."""
+    given = {"database_password_secret_name": "booked-none", "database_password_secret_key": "password"}
+    authority = {"ca_source": "config_map", "ca_name": "booked-none", "ca_key": "ca.crt"}
+    wrong = {**answers("9-booked", **given, **authority), "database_host": "mysql-80"}
+    done = book(bed, "preflight", wrong, user="admin")
+    (codes,) = re.findall(r"The preflight found ([^.]*)\.", done.output)
+    assert not done.succeeded
+    assert set(codes.split(", ")) == {"name_invalid", "secret_missing", "ca_missing", "host_no_service"}
+    table = " ".join(done.said[0])
+    assert table.count("secret_missing") == 1 and "WARNING  not_checked" in table
+    closed = book(bed, "preflight", {**wrong, "database_host": answers("booked")["database_host"]}, user="admin")
+    assert "tls_handshake" in closed.output, "the server is looked at, and nobody logs in"
+    assert not stored(done.writes) and not stored(closed.writes)
 
 
 @pytest.mark.parametrize("via", ["port_forward", "direct"])

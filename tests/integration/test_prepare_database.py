@@ -117,6 +117,30 @@ def test_an_account_that_is_there_is_altered(
         assert changed == 0, output
 
 
+def test_an_account_that_requires_tls_is_prepared_once(
+    bed: Testbed, servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Foreseen, done, and a third run changes nothing: it logs in with TLS, as the account wants it."""
+    service = servers("mysql-9")
+    with connect_mysql(bed, service) as root, root.cursor() as cursor:
+        cursor.execute("DROP DATABASE IF EXISTS pretls")
+        cursor.execute("DROP USER IF EXISTS 'pretls'@'%'")
+    answers = {
+        "database_host": bed.address(service, NAMESPACE),
+        "database_name": "pretls",
+        "database_username": "pretls",
+        "database_require_tls": "true",
+    }
+    runs = [prepare(bed, monkeypatch, answers, *options) for options in (("--check",), (), (), ("--check",))]
+    assert [changed for _, changed in runs] == [2, 2, 0, 0], runs[-1][0]
+    with connect_mysql(bed, service) as root, root.cursor() as cursor:
+        cursor.execute("SELECT plugin, ssl_type FROM mysql.user WHERE user = 'pretls'")
+        assert cursor.fetchone() == ("caching_sha2_password", "ANY")
+    with pytest.raises(pymysql.err.OperationalError, match="Access denied"):
+        connect_mysql(bed, service, "pretls", PASSWORD, ssl_disabled=True)
+    connect_mysql(bed, service, "pretls", PASSWORD).close()
+
+
 def test_other_character_set_is_left_alone(bed: Testbed, monkeypatch: pytest.MonkeyPatch) -> None:
     with connect_mysql(bed, "mysql-80") as root, root.cursor() as cursor:
         cursor.execute("CREATE DATABASE IF NOT EXISTS prelatin CHARACTER SET latin1")

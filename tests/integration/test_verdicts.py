@@ -18,11 +18,17 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from ipaddress import ip_address
 from typing import Any
 
 import pytest
 import trustme
 from checker import checked
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from registries import Registries
 from testbed.api import Object
 from testbed.bed import Testbed
@@ -271,6 +277,27 @@ with psycopg.connect(host=sys.argv[1], user="postgres", password=sys.argv[2], db
 """Run inside the testbed, where the server's address leads somewhere."""
 
 
+def pems(leaf: trustme.LeafCert) -> tuple[bytes, bytes]:
+    """Certificate and key."""
+    return leaf.cert_chain_pems[0].bytes(), leaf.private_key_pem.bytes()
+
+
+def self_signed(addresses: Sequence[str]) -> tuple[bytes, bytes]:
+    """A certificate for these addresses that nobody but itself has signed, and its key, as PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name, now = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "self")]), datetime.now(timezone.utc)
+    names = x509.SubjectAlternativeName([x509.IPAddress(ip_address(address)) for address in addresses])
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=300))
+        .add_extension(names, critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return made.public_bytes(Encoding.PEM), secret
+
+
 def started(servers: Servers) -> None:
     """Servers beside the one that is always there. An address is only known once a pod runs: certificates name a network's."""
     names = [f"10.88.1.{number}" for number in range(1, 255)]
@@ -278,17 +305,17 @@ def started(servers: Servers) -> None:
     good, own_name = AUTHORITY.issue_cert(*names), AUTHORITY.issue_cert("other.example.com")
     over = AUTHORITY.issue_cert(*names, not_after=past)
     pairs = {
-        SECURE: ("mariadb-10.11", good.cert_chain_pems[0], good.private_key_pem),
-        TLS9: ("mysql-9", good.cert_chain_pems[0], good.private_key_pem),
-        EXPIRED9: ("mysql-9", over.cert_chain_pems[0], over.private_key_pem),
-        NAME9: ("mysql-9", own_name.cert_chain_pems[0], own_name.private_key_pem),
-        SELF9: ("mysql-9", STRANGER.cert_pem, STRANGER.private_key_pem),
+        SECURE: ("mariadb-10.11", *pems(good)),
+        TLS9: ("mysql-9", *pems(good)),
+        EXPIRED9: ("mysql-9", *pems(over)),
+        NAME9: ("mysql-9", *pems(own_name)),
+        SELF9: ("mysql-9", *self_signed(names)),
     }
     only = {SECURE: ["--require-secure-transport=ON"], SELF9: ["--read-only=ON"]}
     with ThreadPoolExecutor(3) as pool:
         started = [pool.submit(servers, name) for name in ("mysql-5.7", "mariadb-10.11", "mysql-9", POSTGRES)]
         for name, (server, certificate, key) in pairs.items():
-            files = {"tls.crt": certificate.bytes(), "tls.key": key.bytes(), "ca.crt": AUTHORITY.cert_pem.bytes()}
+            files = {"tls.crt": certificate, "tls.key": key, "ca.crt": AUTHORITY.cert_pem.bytes()}
             options = [*FILES, *only.get(name, [])]
             started.append(pool.submit(servers, server, name=name, options=options, files=files))
         for one in started:
@@ -300,11 +327,8 @@ def table(bed: Testbed, servers: Servers) -> Iterator[None]:
     """All servers, the authorities, and a client's certificate."""
     started(servers)
     registries = Registries(bed)
-    client = AUTHORITY.issue_cert("client@example.com")
-    pair = {
-        "tls.crt": client.cert_chain_pems[0].bytes().decode(),
-        "tls.key": client.private_key_pem.bytes().decode(),
-    }
+    certificate, key = pems(AUTHORITY.issue_cert("client@example.com"))
+    pair = {"tls.crt": certificate.decode(), "tls.key": key.decode()}
     kept = [("Secret", "verdicts-client", "stringData", pair)]
     for name, authority in (("verdicts-ca", AUTHORITY), ("verdicts-stranger", STRANGER)):
         kept.append(("ConfigMap", name, "data", {"ca.crt": authority.cert_pem.bytes().decode()}))

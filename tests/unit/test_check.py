@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any, cast
 
 import pytest
@@ -18,6 +19,9 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.e
 )
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.model import Database, KeyRef
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.relays import SOCAT, Relay
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.requirement import Requirement
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._credentials import Credentials
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._path import Path
 
 HOST = "db.example.invalid"
 
@@ -110,3 +114,15 @@ def test_without_credentials_the_way_is_checked(secret: Any, code: str, kind: st
 def test_every_finding_says_where_it_is_explained() -> None:
     (found,) = checked(FakeCluster(), "direct", host="localhost").findings
     assert found["page"] == "docs/findings.md#host_is_loopback" and found["rule"]
+
+
+def test_words_of_a_relay_are_escaped() -> None:
+    """Whatever an image writes into its log: it is shown as what it is, and is not too much."""
+
+    def refused(_timeout: float) -> socket.socket:
+        raise ConnectionRefusedError(111, "Connection refused")
+
+    path = Path(refused, lambda: "\x1b[2Jgone" + "x" * 5000)
+    database = Database(type="mysql", host=HOST, port=3306, name="d", username="u")
+    _, (found,) = _examine.examine(database, Credentials(), path, Requirement("any", ""), ("relay", 1))
+    assert "the relay says: \\x1b[2Jgone" in found["why"] and len(found["why"]) < 600

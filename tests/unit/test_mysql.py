@@ -126,8 +126,15 @@ def after_login(*answers: bytes) -> Behaviour:
     return behave
 
 
+def waits(sock: socket.socket) -> None:
+    """HTTP speaks second, and MySQL's clients do, too."""
+    sock.recv(65536)
+    sock.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+
 CASES: dict[str, tuple[Behaviour, str, int]] = {
     "silent": (drain, "timeout", 0),
+    "patient http": (waits, "timeout", 0),
     "drip": (drip, "timeout", 0),
     "reset": (resets, "reset", 0),
     "closed": (lambda _sock: None, "reset", 0),
@@ -227,6 +234,51 @@ def test_a_servers_words_are_escaped() -> None:
     assert len(facts.server.version) < 400
     told = asked(after_login(error(1045, b"\x1b]0;owned\x07no")))
     assert told.failure is not None and told.failure.words.startswith("\\x1b]0;owned")
+
+
+TLS_OFFERED = CAPABILITIES | 0x00000800
+
+
+def after_request(answer: bytes) -> Behaviour:
+    """Greets with an offer of TLS, and says this to the request for it."""
+
+    def behave(sock: socket.socket) -> None:
+        sock.sendall(greeting(flags=TLS_OFFERED))
+        sock.recv(32)
+        sock.sendall(answer)
+        drain(sock)
+
+    return behave
+
+
+def endless_records(sock: socket.socket) -> None:
+    sock.sendall(greeting(flags=TLS_OFFERED))
+    sock.recv(32)
+    while True:
+        sock.sendall(b"\x16\x03\x03\x40\x00" + b"\x02\x00\x40\x00" + b"a" * 16380)
+
+
+@pytest.mark.parametrize(
+    ("behave", "reason"),
+    [
+        (after_request(b"\x15\x03\x03\x00\x02\x02\x28"), "handshake"),
+        (after_request(b"HTTP/1.1 400 Bad Request\r\n\r\n"), "handshake"),
+        (after_request(packet(error(1045, b"no"), 2)), "handshake"),
+        (after_request(b"\x16\x03\x03\xff\xff" + b"\0" * 65535), "handshake"),
+        (after_request(bytes(range(256)) * 64), "handshake"),
+        (after_request(b""), "timeout"),
+        (endless_records, "handshake"),
+    ],
+    ids=["alert", "http", "mysql", "large record", "noise", "silence", "endless"],
+)
+def test_hostile_bytes_after_the_request_for_tls(behave: Behaviour, reason: str) -> None:
+    tracemalloc.start()
+    started = time.monotonic()
+    facts = asked(behave, encrypted=True)
+    took, peak = time.monotonic() - started, tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert facts.failure is not None and facts.failure.reason == reason, facts.failure
+    assert took < 2.0 and peak < 16 * 1024 * 1024 and PASSWORD.decode() not in repr(facts)
 
 
 def text(value: bytes | None) -> bytes:
