@@ -68,7 +68,7 @@ class Cell:
 
 
 def everywhere(server: str) -> Iterator[tuple[str, str, tuple[str, ...], dict[str, Any]]]:
-    """What each server has to say alike; MariaDB converts what MySQL calls an illegal mix of collations."""
+    """What each server has to say alike; MariaDB and MySQL 9 convert what older ones call an illegal mix of collations."""
     yield "good", "", (), {}
     yield "wrong", "access_denied", (), {"password": b"wrong"}
     yield "no-password", "access_denied", (), {"password": b""}
@@ -77,7 +77,12 @@ def everywhere(server: str) -> Iterator[tuple[str, str, tuple[str, ...], dict[st
     everything = "GRANT ALL ON *.* TO '{name}'@'%'"
     yield "missing", "database_missing", (everything, "DROP DATABASE `{name}`"), {}
     yield "denied", "database_denied", (NO_RIGHTS,), {}
-    yield "latin1", "" if server == MARIADB else "charset", ("ALTER DATABASE `{name}` CHARACTER SET latin1",), {}
+    yield (
+        "latin1",
+        "" if server in (MARIADB, NEWEST) else "charset",
+        ("ALTER DATABASE `{name}` CHARACTER SET latin1",),
+        {},
+    )
     yield "no-create", "privileges", ("REVOKE CREATE ON `{name}`.* FROM '{name}'@'%'",), {}
     yield "wildcard", "", (NO_RIGHTS, "GRANT ALL ON `f_-wild%`.* TO '{name}'@'%'"), {}
     yield "global", "", (everything, NO_RIGHTS), {}

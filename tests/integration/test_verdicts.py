@@ -42,6 +42,7 @@ AT_ONCE = 3
 """Batches that are under way: while one waits for its registries, another prepares its databases and is checked."""
 SECONDS = 90.0
 """Until a registry that is not ready by then counts as one that will not be."""
+VITAL = ("CREATE", "SELECT", "INSERT", "DELETE")
 MIGRATIONS = "CREATE, ALTER, DROP, INDEX, REFERENCES, SELECT, INSERT, UPDATE, DELETE"
 NEW, OLD, MARIADB, NEWEST, SECURE = "mysql-80", "mysql-57", "mariadb-1011", "mysql-9", "mariadb-tls"
 TLS9, EXPIRED9, NAME9, SELF9 = "mysql-9-good", "mysql-9-expired", "mysql-9-name", "mysql-9-self"
@@ -101,10 +102,11 @@ def same_for_all() -> Iterator[tuple[str, dict[str, Any]]]:
     """Accounts, character sets and privileges that every server knows."""
     yield "all", {}
     yield "nine", {"grant": MIGRATIONS}
-    for left in ("CREATE", "ALTER", "DROP", "INDEX", "REFERENCES", "INSERT", "DELETE", "UPDATE", "SELECT"):
+    # With these four it works, so with any others beside them, too; and without any of the four it does not.
+    yield "vital", {"grant": ", ".join(VITAL)}
+    for left in VITAL:
         kept = ", ".join(one for one in MIGRATIONS.split(", ") if one != left)
         yield f"no-{left.lower()}", {"grant": kept}
-    yield "five", {"grant": "CREATE, SELECT, INSERT, UPDATE, DELETE"}
     yield "select", {"grant": "SELECT"}
     yield "none", {"after": ("REVOKE ALL ON `{name}`.* FROM '{name}'@'%'",)}
     yield "everything", {"after": ("GRANT ALL ON *.* TO '{name}'@'%'", "REVOKE ALL ON `{name}`.* FROM '{name}'@'%'")}
