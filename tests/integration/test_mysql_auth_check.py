@@ -266,6 +266,7 @@ def test_a_registry(bed: Testbed, registries: Registries) -> None:
     assert unknown["failed"] and "there is no registry of that name" in unknown["msg"]
 
 
+@pytest.mark.usefixtures("secure")
 def test_no_password_is_shown(bed: Testbed, registries: Registries) -> None:
     """On every path, from an option, a Secret and a registry; nor the key of a client's certificate."""
     registries.make_database("shy")
@@ -274,6 +275,7 @@ def test_no_password_is_shown(bed: Testbed, registries: Registries) -> None:
     ref = {"name": "shy-db", "key": "database-password"}
     given = {**database("shy"), "password": "canary-from-option"}
     of_secret = {key: value for key, value in given.items() if key != "password"}
+    pem = AUTHORITY.cert_pem.bytes().decode()
     client = AUTHORITY.issue_cert("client@example.com")
     key = client.private_key_pem.bytes().decode()
     store(registries, "Secret", "shy-client", {"crt": client.cert_chain_pems[0].bytes().decode(), "key": key})
@@ -288,7 +290,7 @@ def test_no_password_is_shown(bed: Testbed, registries: Registries) -> None:
             checking(database={**of_secret, "password_secret": ref}),
             checking(database=given, **RELAY),
             checking(registry="shy"),
-            checking(database={**given, "tls": {"verify": False, **pair}}),
+            checking(database={**given, "host": SECURE, "tls": {"ca_pem": pem, **pair}}),
             options=("-vvvv", "--diff"),
         )
         answers = {f"database_{key}": value for key, value in of_secret.items()}
@@ -300,6 +302,7 @@ def test_no_password_is_shown(bed: Testbed, registries: Registries) -> None:
             environment={"MODEL_REGISTRY_DATABASE_PASSWORD": "canary-from-option"},
         )
     assert all(result["failed"] or result["findings"] for result in played.results)
+    assert [sorted(codes(result) & {"access_denied"}) for result in played.results] == [["access_denied"]] * 5
     assert "access_denied" in booked.output
     shown = json.dumps(played.results) + played.output + booked.output
     for canary in ("canary-from-option", "canary-from-secret", *key.splitlines()[1:-1]):

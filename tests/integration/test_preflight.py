@@ -190,9 +190,10 @@ def test_a_login_to_postgres_by_port_forward(bed: Testbed, servers: Servers) -> 
 @contextmanager
 def trusted(bed: Testbed, host: str) -> Iterator[None]:
     """The server lets everybody in from its own loopback address, as the official image does."""
-    rules = [["host all all 127.0.0.1/32 trust"], []]
-    for more in rules:
-        lines = [*more, "host all all all scram-sha-256"]
-        bed.run([sys.executable, "-c", RULES, host, ROOT_PASSWORD, *lines], check=True)
-        if more:
-            yield
+    write = [sys.executable, "-c", RULES, host, ROOT_PASSWORD]
+    others = "host all all all scram-sha-256"
+    bed.run([*write, "host all all 127.0.0.1/32 trust", others], check=True)
+    try:
+        yield
+    finally:
+        bed.run([*write, others], check=True)
