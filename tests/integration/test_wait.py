@@ -17,7 +17,7 @@ import trustme
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._cluster import LOG_BYTES
 from plays import Servers, Start
 from registries import Registries
-from test_registry import FAILURES, Failure
+from test_failures import FAILURES, Failure
 from testbed.api import Object
 from testbed.bed import Testbed
 from testbed.databases import NAMESPACE as DATABASES

@@ -156,9 +156,9 @@ class Api:
             if error.status != 404:
                 raise
 
-    def log(self, namespace: str, pod: str, container: str, *, previous: bool = False) -> str:
-        """What a container has written, or the one before its last restart."""
-        query = urlencode({"container": container, "previous": str(previous).lower()})
+    def log(self, namespace: str, pod: str, container: str, *, previous: bool = False, follow: bool = False) -> str:
+        """What a container has written, or the one before its last restart; with ``follow``, once it has ended."""
+        query = urlencode({"container": container, "previous": str(previous).lower(), "follow": str(follow).lower()})
         status, data = self.raw("GET", f"/api/v1/namespaces/{namespace}/pods/{pod}/log?{query}")
         if status >= 300:
             raise _error(status, data)

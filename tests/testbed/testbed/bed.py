@@ -90,12 +90,12 @@ class Testbed:
         ``databases`` run from the start, ``more_servers`` can be started later with :func:`database`. It ends with
         the process ``owner`` (its number), or with :meth:`down` where that is None. Raises TestbedError.
         """
+        _check_namespaces()
         bed = cls(state)
         if bed.running():
             raise TestbedError(
                 f"a testbed is running already in {state}: stop it with `testbed down`, or choose another --state"
             )
-        _check_namespaces()
         binary, homes = prepare({*databases, *more_servers}, say)
         try:
             bed._write(Settings(str(binary), flavour, tuple(databases), time_factor), homes)
@@ -165,19 +165,18 @@ class Testbed:
             if status and status["ready"]:
                 return
             if status and status["error"]:
-                raise TestbedError(f"the testbed did not start; see {self.layout.logs}\n{status['error']}")
+                raise TestbedError(f"the testbed did not start; see {self._kept_logs}\n{status['error']}")
             if time.monotonic() - started > START_LIMIT or (not status and time.monotonic() - started > 20):
                 raise TestbedError(
-                    f"the testbed did not start in time; see {self.layout.logs}\n{self.log('supervisor')[-2000:]}"
+                    f"the testbed did not start in time; see {self._kept_logs}\n{self.log('supervisor')[-2000:]}"
                 )
             time.sleep(0.1)
 
     def down(self, *, keep_state: bool = False) -> None:
         """Stop it and remove its state; one that does not run is no error. ``keep_state`` keeps the logs to look at."""
-        kept = self.layout.state.with_name(self.layout.state.name + ".failed")
         if keep_state and self.layout.logs.is_dir():
-            shutil.rmtree(kept, ignore_errors=True)
-            shutil.copytree(self.layout.logs, kept)
+            shutil.rmtree(self._kept_logs, ignore_errors=True)
+            shutil.copytree(self.layout.logs, self._kept_logs)
         pid = self._pid()
         if pid is not None:
             waiting = os.pidfd_open(pid)
@@ -185,6 +184,11 @@ class Testbed:
             _wait_for_end(waiting, pid)
         if self.layout.settings.exists():
             shutil.rmtree(self.layout.state, ignore_errors=True)
+
+    @property
+    def _kept_logs(self) -> Path:
+        """Where the logs are when a start has failed."""
+        return self.layout.state.with_name(self.layout.state.name + ".failed")
 
     def running(self) -> bool:
         """Whether its supervisor answers."""
@@ -318,6 +322,7 @@ class Testbed:
 
     def _dial(self) -> socket.socket:
         """A connection to the supervisor; by way of a relative path, since a socket's path may have 107 bytes at most."""
+        _require_linux()
         folder = os.open(self.layout.state, os.O_PATH)
         client = socket.socket(socket.AF_UNIX)
         try:
@@ -380,7 +385,13 @@ def _wait_for_end(handle: int, pid: int, seconds: float = 20) -> None:
         os.close(handle)
 
 
+def _require_linux() -> None:
+    if not sys.platform.startswith("linux"):
+        raise TestbedError(NO_NAMESPACES.format(reason=f"they are Linux's, and this is {sys.platform}"))
+
+
 def _check_namespaces() -> None:
+    _require_linux()
     for tool in ("unshare", "nsenter", "setsid"):
         if shutil.which(tool) is None:
             raise TestbedError(NO_NAMESPACES.format(reason=f"the command {tool} is missing (package util-linux)"))

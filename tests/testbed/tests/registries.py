@@ -6,16 +6,43 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from testbed.api import Api, ApiError, Object
 from testbed.bed import Testbed
 from testbed.databases import connect_mysql
 
-__all__ = ["Registries", "condition", "processes"]
+__all__ = ["OBJECTS", "Registries", "command_lines", "condition", "conditions", "labels", "processes"]
 
 KIND = "ModelRegistry"
+RBAC = "rbac.authorization.k8s.io/v1"
+OBJECTS = (
+    ("v1", "ServiceAccount", "{}"),
+    ("v1", "Service", "{}"),
+    ("apps/v1", "Deployment", "{}"),
+    (RBAC, "Role", "registry-user-{}"),
+    ("user.openshift.io/v1", "Group", "{}-users"),
+    (RBAC, "RoleBinding", "{}-users"),
+    ("networking.k8s.io/v1", "NetworkPolicy", "{}-https-route"),
+    ("route.openshift.io/v1", "Route", "{}-https"),
+)
+"""What the operator makes of a registry on OpenShift, in its order: apiVersion, kind, and name with {} for the registry's."""
+
+
+def labels(name: str) -> dict[str, str]:
+    """Those that everything of a registry bears."""
+    return {
+        "app": name,
+        "component": "model-registry",
+        "app.kubernetes.io/name": name,
+        "app.kubernetes.io/component": "model-registry",
+        "app.kubernetes.io/part-of": "model-registry",
+        "app.kubernetes.io/created-by": "model-registry-operator",
+        "app.kubernetes.io/managed-by": "model-registry-operator",
+    }
 
 
 def condition(registry: Object | None, kind: str = "Available") -> tuple[str, str, str]:
@@ -24,6 +51,12 @@ def condition(registry: Object | None, kind: str = "Available") -> tuple[str, st
         if found["type"] == kind:
             return found["status"], found["reason"], found["message"]
     return "", "", ""
+
+
+def conditions(states: Iterable[Object], kind: str = "Available") -> list[tuple[str, str]]:
+    """Status and reason of a condition in states that followed each other, without repetition; not where it was not there."""
+    found = [condition(state, kind)[:2] for state in states]
+    return [new for old, new in zip([None, *found], found, strict=False) if new != old and any(new)]
 
 
 def processes(bed: Testbed) -> list[int]:
@@ -38,6 +71,18 @@ def processes(bed: Testbed) -> list[int]:
     found = [int(bed.command(["true"])[1].partition("=")[2])]
     for pid in found:
         found += children.get(pid, [])
+    return found
+
+
+def command_lines(bed: Testbed) -> dict[int, list[str]]:
+    """The command lines of all that runs in a testbed, by process number."""
+    found = {}
+    for pid in processes(bed):
+        try:
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
+        except (FileNotFoundError, ProcessLookupError):  # it has ended just now
+            continue
+        found[pid] = words
     return found
 
 
@@ -120,6 +165,18 @@ class Registries:
 
     def get(self, name: str) -> Object | None:
         return self.api.get(self.version, KIND, name, self.namespace)
+
+    def history(self, since: Object) -> dict[str, list[Object]]:
+        """All states in which registries were stored after that one, by name, each oldest first."""
+        query = {"watch": "true", "resourceVersion": since["metadata"]["resourceVersion"], "timeoutSeconds": 1}
+        path = self.api.path(self.version, KIND, self.namespace)
+        status, data = self.api.raw("GET", f"{path}?{urlencode(query)}")
+        events = [json.loads(line) for line in data.splitlines()]
+        assert status == 200 and all(event["type"] != "ERROR" for event in events), data
+        states: dict[str, list[Object]] = {}
+        for event in events:
+            states.setdefault(event["object"]["metadata"]["name"], []).append(event["object"])
+        return states
 
     def available(self, name: str, seconds: float = 90) -> Object:
         """Wait until the registry says that it is available."""

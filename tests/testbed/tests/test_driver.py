@@ -11,21 +11,37 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
+from registries import Registries, command_lines, processes
 from testbed.bed import Testbed, TestbedError
-from testbed.flavours import FLAVOURS
 from testbed.layout import PARTS_USER, USERS
-from testbed_fixtures import Start
+from testbed.programs import TESTBED as TESTBED_MODULE
 
 TESTBED = [sys.executable, "-m", "testbed.cli"]
+ELSEWHERE = """
+import os, sys
+from testbed.cli import main
+sys.platform = "darwin"
+del os.O_PATH, os.pidfd_open
+sys.exit(main())
+"""
+"""The command on a system that lacks what Linux alone has."""
 
 
-def cli(state: Path, *arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+def cli(
+    state: Path, *arguments: str, environment: Mapping[str, str] | None = None, command: Sequence[str] = TESTBED
+) -> subprocess.CompletedProcess[str]:
     """Run the command ``testbed``, as a person would."""
     return subprocess.run(
-        [*TESTBED, "--state", str(state), *arguments], capture_output=True, text=True, timeout=timeout, check=False
+        [*command, "--state", str(state), *arguments],
+        env={**os.environ, **(environment or {})},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
 
 
@@ -87,7 +103,7 @@ def test_life_at_the_command_line(tmp_path: Path) -> None:
     assert "is running already" in again.stderr
     status = json.loads(cli(state, "status").stdout)
     assert status["ready"] and all(part["pid"] for part in status["parts"].values())
-    assert "Started" in cli(state, "logs", "kube-apiserver").stdout or cli(state, "logs", "kube-apiserver").stdout
+    assert cli(state, "logs", "kube-apiserver").stdout.startswith("--- start 1 at ")
     assert f"KUBECONFIG={state}" in cli(state, "env", "--user", "nobody").stdout
     inside = cli(
         state,
@@ -109,20 +125,38 @@ def test_life_at_the_command_line(tmp_path: Path) -> None:
     assert "no testbed is running" in cli(state, "exec", "--", "true").stderr
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
-def test_ends_with_its_owner(tmp_path: Path, how: signal.Signals) -> None:
+def started_at(pid: int) -> str:
+    """When a process started, in clock ticks since the machine did; empty where there is none of that number."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+def test_ends_with_its_owner_however_that_ends(tmp_path: Path) -> None:
+    """With a registry on MySQL: nothing of it stays after the owner's SIGKILL but what somebody else started inside."""
     state = tmp_path / "bed"
-    owner = subprocess.Popen(["sleep", "600"])
-    up = cli(state, "up", "--no-database", "--owner", str(owner.pid))
-    assert up.returncode == 0, up.stderr
-    assert processes_of(state)
-    owner.send_signal(how)
-    owner.wait()
-    gone(state)
+    with subprocess.Popen(["sleep", "600"]) as owner:
+        bed = Testbed.up(state, owner=owner.pid, time_factor=0.2)
+        registries = Registries(bed)
+        registries.make("orphan")
+        registries.available("orphan")
+        alive = {pid: started_at(pid) for pid in processes(bed)}
+        lines = command_lines(bed).values()
+        assert any(words[0] == "mysqld" for words in lines) and any("model-registry" in words for words in lines)
+        with subprocess.Popen(bed.command(["sleep", "600"])) as guest:
+            owner.kill()
+            gone(state)
+            bed.until("all processes gone", lambda: not [p for p, start in alive.items() if started_at(p) == start])
+            assert guest.poll() is None, "a command of `testbed exec` is its caller's"
+            guest.kill()
 
 
 def test_ends_with_its_supervisor(tmp_path: Path) -> None:
-    """Even where the supervisor itself is killed no process stays; its files are removed by the next start."""
+    """Even where the supervisor itself is killed no process stays; its files are removed by the next start.
+
+    That one's owner is asked to end, which it does in its own way.
+    """
     state = tmp_path / "bed"
     bed = Testbed.up(state, databases=(), owner=os.getpid())
     pid = bed.command(["true"])[1].partition("=")[2]
@@ -132,18 +166,26 @@ def test_ends_with_its_supervisor(tmp_path: Path) -> None:
         assert time.monotonic() < deadline, left
         time.sleep(0.1)
     assert not bed.running()
-    bed = Testbed.up(state, databases=(), owner=os.getpid())
-    assert bed.running()
-    bed.down()
+    with subprocess.Popen(["sleep", "600"]) as owner:
+        bed = Testbed.up(state, databases=(), owner=owner.pid)
+        assert bed.running()
+        owner.terminate()
     gone(state)
 
 
-def test_side_by_side(start: Start, bed: Testbed) -> None:
-    """Two clusters at the same addresses, neither of which sees the other."""
-    with start(flavour="2.19", databases=()) as other:
-        other.api().create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "only-here"}})
-        assert bed.api().get("v1", "Namespace", "only-here") is None
-    assert bed.running()
+def test_a_failed_start_keeps_its_logs(tmp_path: Path) -> None:
+    """The error names the folder where they are, not the one that was removed."""
+    broken = tmp_path / "cache" / "opendatahub-model-registry" / f"testbed-{TESTBED_MODULE.fingerprint()}" / "testbed"
+    broken.parent.mkdir(parents=True)
+    broken.write_text("#!/bin/sh\necho broken; exit 3\n")
+    broken.chmod(0o755)
+    state = tmp_path / "bed"
+    up = cli(state, "up", "--no-database", environment={"XDG_CACHE_HOME": str(tmp_path / "cache")})
+    assert up.returncode == 1
+    kept = tmp_path / "bed.failed"
+    assert f"the testbed did not start; see {kept}" in up.stderr
+    assert "broken" in (kept / "supervisor.log").read_text()
+    gone(state)
 
 
 def test_a_foreign_directory_is_left_alone(tmp_path: Path) -> None:
@@ -178,35 +220,15 @@ def test_without_namespaces_it_says_so(tmp_path: Path) -> None:
     (tools / "unshare").chmod(0o755)
     for name in ("nsenter", "setsid", "sh"):
         (tools / name).symlink_to(shutil.which(name) or "/missing")
-    result = subprocess.run(
-        [*TESTBED, "--state", str(tmp_path / "bed"), "up"],
-        env={**os.environ, "PATH": str(tools)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    result = cli(tmp_path / "bed", "up", environment={"PATH": str(tools)})
     assert result.returncode == 1
     assert "Operation not permitted" in result.stderr
     assert "kind cluster" in result.stderr
 
 
-@pytest.mark.parametrize("flavour", [name for name in FLAVOURS if name != "current"])
-def test_flavours_serve_their_apis(start: Start, flavour: str) -> None:
-    expected = FLAVOURS[flavour]
-    with start(flavour=flavour, databases=()) as bed:
-        api = bed.api()
-        group = api.request("GET", "/apis/modelregistry.opendatahub.io")
-        assert {version["version"] for version in group["versions"]} == set(expected.served)
-        (crd,) = [
-            c
-            for c in api.list("apiextensions.k8s.io/v1", "CustomResourceDefinition")
-            if c["spec"]["names"]["plural"] == "modelregistries" and "modelregistry." in c["spec"]["group"]
-        ]
-        assert crd["status"]["storedVersions"] == [expected.stored]
-        groups = {g["name"] for g in api.request("GET", "/apis")["groups"]}
-        assert ("user.openshift.io" in groups) is expected.openshift
-        assert ("components.platform.opendatahub.io" in groups) is expected.aihub
-        assert api.get("v1", "Namespace", expected.registries_namespace)
-        clusters = api.list("datasciencecluster.opendatahub.io/v1", "DataScienceCluster")
-        named = [c["status"]["components"]["modelregistry"]["registriesNamespace"] for c in clusters]
-        assert named == ([expected.registries_namespace] if expected.openshift else [])
+@pytest.mark.parametrize("arguments", [("up",), ("status",), ("exec", "--", "true"), ("down",)], ids=lambda a: a[0])
+def test_without_linux_it_says_so(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    result = cli(tmp_path / "bed", *arguments, command=[sys.executable, "-c", ELSEWHERE])
+    assert result.returncode == 1
+    assert "this is darwin" in result.stderr and "use a kind cluster" in result.stderr
+    assert "Traceback" not in result.stderr

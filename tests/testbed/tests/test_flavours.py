@@ -1,92 +1,152 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What differs between the flavours: proxies and their migrations, containers, what a patch through an old version does."""
+"""What differs between the flavours: APIs, proxies and their migrations, containers, what a patch through an old version does."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
 
 import pytest
 from registries import Registries, condition
 from testbed.api import Object
-from testbed.databases import connect_mysql
+from testbed.bed import Testbed
+from testbed.flavours import FLAVOURS
 from testbed_fixtures import Start
 
 V1ALPHA1 = "modelregistry.opendatahub.io/v1alpha1"
-V1BETA1 = "modelregistry.opendatahub.io/v1beta1"
 ISTIO: Object = {"gateway": {"rest": {"tls": {}}, "grpc": {"tls": {}}}}
 
 
-@pytest.mark.parametrize(
-    ("flavour", "version", "proxy", "stored_proxies", "containers"),
-    [
-        ("2.19", V1ALPHA1, {"istio": ISTIO}, {"istio"}, ["rest-container", "grpc-container"]),
-        ("transition", V1ALPHA1, {"istio": ISTIO}, {"oauthProxy"}, ["rest-container", "grpc-container", "oauth-proxy"]),
-        ("current", V1BETA1, {"oauthProxy": {}}, {"kubeRBACProxy"}, ["rest-container", "kube-rbac-proxy"]),
-        ("current", V1BETA1, {}, {"kubeRBACProxy"}, ["rest-container", "kube-rbac-proxy"]),
-        ("plain", V1BETA1, {}, set(), ["rest-container"]),
-    ],
-)
-def test_proxies(
-    start: Start, flavour: str, version: str, proxy: dict[str, Any], stored_proxies: set[str], containers: list[str]
-) -> None:
-    """What is asked for, what is stored once the operator has seen it, and what runs."""
-    with start(flavour=flavour, databases=()) as bed:
-        registries = Registries(bed)
-        body = registries.body("proxied")
-        body["apiVersion"] = version
-        body["spec"] = {**body["spec"], **proxy, "grpc": {}}
-        registries.create(body)
-
-        def made() -> list[str]:
-            deployment = bed.api().get("apps/v1", "Deployment", "proxied", registries.namespace) or {}
-            found = deployment.get("spec", {}).get("template", {}).get("spec", {}).get("containers", [])
-            return [container["name"] for container in found]
-
-        assert sorted(bed.until("deployment", made)) == sorted(containers)
-        stored = bed.api().get(version, "ModelRegistry", "proxied", registries.namespace)
-        assert stored
-        assert {name for name in ("istio", "oauthProxy", "kubeRBACProxy") if name in stored["spec"]} == stored_proxies
-        group = bed.api().get("user.openshift.io/v1", "Group", "proxied-users") if bed.flavour.openshift else None
-        assert (group is not None) is bed.flavour.openshift
+WORKS: dict[str, dict[str, Object]] = {
+    "2.19": {"on-istio": {"istio": ISTIO}},
+    "transition": {"on-oauth": {"oauthProxy": {}}, "on-istio": {"istio": ISTIO}},
+    "plain": {"bare": {}},
+}
+"""Registries that become available, by flavour and name, with their proxies. ``current`` is that of all other tests."""
 
 
-@pytest.mark.parametrize(
-    ("flavour", "proxy"),
-    [("2.19", {"istio": ISTIO}), ("transition", {"oauthProxy": {}}), ("transition", {"istio": ISTIO}), ("plain", {})],
-)
-def test_a_registry_works_on_every_flavour(start: Start, flavour: str, proxy: dict[str, Any]) -> None:
-    """The flavour ``current`` is that of all other tests."""
-    with start(flavour=flavour) as bed:
-        registries = Registries(bed)
-        registries.make_database("works")
-        registries.make_secret("works")
-        body = registries.body("works")
-        registries.create({**body, "spec": {**body["spec"], **proxy}})
-        registry = registries.available("works")
-        assert condition(registry)[1] == "DeploymentAvailable"
-        assert registries.rest("works", "GET", "/readyz/health")[0] == 200
-        with connect_mysql(bed, "mysql-80") as connection, connection.cursor() as cursor:
-            cursor.execute("SELECT dirty FROM works.schema_migrations")
-            assert [tuple(row) for row in cursor.fetchall()] == [(0,)]
+@pytest.fixture(scope="module")
+def clusters(start: Start, bed: Testbed) -> Iterator[dict[str, Registries]]:
+    """A testbed of each flavour; its registries come up while the next one starts."""
+    with ExitStack() as stack:
+        found = {"current": Registries(bed)}
+        for flavour, proxies in WORKS.items():
+            registries = found[flavour] = Registries(stack.enter_context(start(flavour=flavour)))
+            for name, proxy in proxies.items():
+                registries.make_database(name)
+                registries.make_secret(name)
+                body = registries.body(name)
+                registries.create({**body, "spec": {**body["spec"], **proxy}})
+        yield found
+        found["current"].remove()
 
 
-def test_a_patch_through_v1alpha1_strips_newer_fields(start: Start) -> None:
-    """Why the newest served version must be written: even a patch of metadata alone loses what the old one does not know."""
-    with start(flavour="plain", databases=()) as bed:
-        registries = Registries(bed)
-        body = registries.body("stripped")
-        body["spec"]["kubeRBACProxy"] = {}
-        registries.create(body)
-        bed.until("finalizer", lambda: (registries.get("stripped") or {})["metadata"].get("finalizers"))
-        bed.stop("operator")
-        before = registries.get("stripped")
-        assert before and "kubeRBACProxy" in before["spec"]
-        meta = {
-            "name": "stripped",
-            "namespace": registries.namespace,
-            "annotations": {"openshift.io/description": "edited"},
-        }
-        bed.api().patch({"apiVersion": V1ALPHA1, "kind": "ModelRegistry", "metadata": meta})
-        after = registries.get("stripped")
-        assert after and "kubeRBACProxy" not in after["spec"]
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_flavours_serve_their_apis(clusters: dict[str, Registries], flavour: str) -> None:
+    expected, api = FLAVOURS[flavour], clusters[flavour].api
+    group = api.request("GET", "/apis/modelregistry.opendatahub.io")
+    assert {version["version"] for version in group["versions"]} == set(expected.served)
+    (crd,) = [
+        c
+        for c in api.list("apiextensions.k8s.io/v1", "CustomResourceDefinition")
+        if c["spec"]["names"]["plural"] == "modelregistries" and "modelregistry." in c["spec"]["group"]
+    ]
+    assert crd["status"]["storedVersions"] == [expected.stored]
+    groups = {g["name"] for g in api.request("GET", "/apis")["groups"]}
+    assert ("user.openshift.io" in groups) is expected.openshift
+    assert ("components.platform.opendatahub.io" in groups) is expected.aihub
+    assert api.get("v1", "Namespace", expected.registries_namespace)
+    clusters_there = api.list("datasciencecluster.opendatahub.io/v1", "DataScienceCluster")
+    named = [c["status"]["components"]["modelregistry"]["registriesNamespace"] for c in clusters_there]
+    assert named == ([expected.registries_namespace] if expected.openshift else [])
+    if expected.aihub:
+        hub = api.get("components.platform.opendatahub.io/v1alpha1", "AIHub", "default-aihub")
+        assert hub and hub["spec"]["instancesNamespace"] == expected.registries_namespace
+
+
+def test_side_by_side(clusters: dict[str, Registries]) -> None:
+    """Clusters at the same addresses, none of which sees the others."""
+    one, *others = clusters.values()
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "only-here"}}
+    one.api.create(namespace)
+    assert [other.api.get("v1", "Namespace", "only-here") for other in others] == [None, None, None]
+    one.api.delete("v1", "Namespace", "only-here")
+
+
+@dataclass(frozen=True)
+class Proxied:
+    """What is asked for on a flavour, what is stored once the operator has seen it, what runs, and where it is reached."""
+
+    flavour: str
+    asked: dict[str, Object]
+    stored: set[str]
+    containers: list[str]
+    ports: list[int]
+
+
+PROXIED = {
+    "istio-stays": Proxied("2.19", {"istio": ISTIO}, {"istio"}, ["rest-container", "grpc-container"], [8080, 9090]),
+    "istio-migrates": Proxied(
+        "transition", {"istio": ISTIO}, {"oauthProxy"}, ["rest-container", "grpc-container", "oauth-proxy"], [8443]
+    ),
+    "oauth-migrates": Proxied(
+        "current", {"oauthProxy": {}}, {"kubeRBACProxy"}, ["rest-container", "kube-rbac-proxy"], [8443]
+    ),
+    "is-added": Proxied("current", {}, {"kubeRBACProxy"}, ["rest-container", "kube-rbac-proxy"], [8443]),
+    "none": Proxied("plain", {}, set(), ["rest-container"], [8080]),
+}
+
+
+@pytest.mark.parametrize("case", PROXIED)
+def test_proxies(clusters: dict[str, Registries], case: str) -> None:
+    expected = PROXIED[case]
+    registries = clusters[expected.flavour]
+    api, namespace = registries.api, registries.namespace
+    body = registries.body(case)
+    body["spec"] = {**body["spec"], **expected.asked, "grpc": {}}
+    registries.create(body)
+
+    def made() -> list[str]:
+        deployment = api.get("apps/v1", "Deployment", case, namespace) or {}
+        found = deployment.get("spec", {}).get("template", {}).get("spec", {}).get("containers", [])
+        return [container["name"] for container in found]
+
+    assert sorted(registries.bed.until("deployment", made)) == sorted(expected.containers)
+    stored = registries.get(case)
+    assert stored
+    assert {name for name in ("istio", "oauthProxy", "kubeRBACProxy") if name in stored["spec"]} == expected.stored
+    service = api.get("v1", "Service", case, namespace)
+    assert service and [port["port"] for port in service["spec"]["ports"]] == expected.ports
+    is_openshift = registries.bed.flavour.openshift
+    group = api.get("user.openshift.io/v1", "Group", f"{case}-users") if is_openshift else None
+    assert (group is not None) is is_openshift
+
+
+@pytest.mark.parametrize(("flavour", "name"), [(flavour, name) for flavour, names in WORKS.items() for name in names])
+def test_a_registry_works_on_every_flavour(clusters: dict[str, Registries], flavour: str, name: str) -> None:
+    registries = clusters[flavour]
+    assert condition(registries.available(name))[1] == "DeploymentAvailable"
+    assert registries.rest(name, "GET", "/readyz/health")[0] == 200
+    assert registries.sql(f"USE `{name}`", "SELECT dirty FROM schema_migrations") == [(0,)]
+
+
+def test_a_patch_through_v1alpha1_strips_newer_fields(clusters: dict[str, Registries]) -> None:
+    """Why the newest served version must be written: even a patch of metadata alone loses what the old one does not know.
+
+    The last test of this cluster, whose operator it stops.
+    """
+    registries = clusters["plain"]
+    body = registries.body("stripped")
+    body["spec"]["kubeRBACProxy"] = {}
+    registries.create(body)
+    registries.bed.until("finalizer", lambda: (registries.get("stripped") or {})["metadata"].get("finalizers"))
+    registries.bed.stop("operator")
+    before = registries.get("stripped")
+    assert before and "kubeRBACProxy" in before["spec"]
+    annotations = {"openshift.io/description": "edited"}
+    meta = {"name": "stripped", "namespace": registries.namespace, "annotations": annotations}
+    registries.api.patch({"apiVersion": V1ALPHA1, "kind": "ModelRegistry", "metadata": meta})
+    after = registries.get("stripped")
+    assert after and "kubeRBACProxy" not in after["spec"]

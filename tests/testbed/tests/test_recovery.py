@@ -7,11 +7,11 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from registries import Registries, condition, processes
-from testbed.bed import Testbed
+from registries import Registries, command_lines, condition
+from testbed.api import Object
+from testbed.bed import Testbed, TestbedError
 from testbed.parts import PARTS
 from testbed_fixtures import Start
 
@@ -25,15 +25,19 @@ def cluster(start: Start) -> Iterator[Testbed]:
 
 @pytest.mark.parametrize("part", PARTS)
 def test_part_is_killed_while_a_registry_is_made(cluster: Testbed, part: str) -> None:
-    registries = Registries(cluster)
-    name = f"killed-{part}"
-    registries.make(name)
+    Registries(cluster).make(f"killed-{part}")
     starts = cluster.status()["parts"][part]["starts"]
     cluster.kill(part)
     cluster.until(f"{part} is back", lambda: cluster.status()["parts"][part]["starts"] > starts)
     cluster.until("API server", lambda: _answers(cluster))
-    registries.available(name, 120)
-    assert cluster.until("REST", lambda: _healthy(registries, name))
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_the_registry_of_that_time_is_finished(cluster: Testbed, part: str) -> None:
+    """After the test above, during which it may have met the end of other parts, too."""
+    registries = Registries(cluster)
+    registries.available(f"killed-{part}", 120)
+    cluster.until("REST", lambda: _healthy(registries, f"killed-{part}"))
 
 
 def _answers(bed: Testbed) -> bool:
@@ -44,7 +48,34 @@ def _answers(bed: Testbed) -> bool:
 
 
 def _healthy(registries: Registries, name: str) -> bool:
-    return registries.rest(name, "GET", "/readyz/health")[0] == 200
+    try:
+        return registries.rest(name, "GET", "/readyz/health")[0] == 200
+    except (TestbedError, ConnectionError):  # no port-forward yet, or its other end has just gone
+        return False
+
+
+def _mysqld(bed: Testbed) -> int:
+    """The process number of the only MySQL server."""
+    (found,) = [pid for pid, words in command_lines(bed).items() if words[0] == "mysqld"]
+    return found
+
+
+def _server_pod(bed: Testbed) -> Object:
+    (pod,) = bed.api().list("v1", "Pod", "databases", labelSelector="app=mysql-80")
+    return pod
+
+
+def _until_restarted(bed: Testbed, before: Object) -> None:
+    """Wait until MySQL's container, in the same pod, runs anew and is ready."""
+    restarts = before["status"]["containerStatuses"][0]["restartCount"]
+
+    def restarted() -> bool:
+        pod = _server_pod(bed)
+        assert pod["metadata"]["uid"] == before["metadata"]["uid"]
+        status = pod["status"]["containerStatuses"][0]
+        return bool(status["restartCount"] > restarts and status["ready"])
+
+    bed.until("MySQL is back", restarted)
 
 
 def test_mysql_is_killed(cluster: Testbed) -> None:
@@ -53,38 +84,57 @@ def test_mysql_is_killed(cluster: Testbed) -> None:
     registries.make("survivor")
     registries.available("survivor")
     registries.rest("survivor", "POST", "/api/model_registry/v1alpha3/registered_models", {"name": "kept"})
-    api = cluster.api()
-    (pod,) = api.list("v1", "Pod", "databases", labelSelector="app=mysql-80")
-    restarts = pod["status"]["containerStatuses"][0]["restartCount"]
-    servers = [p for p in processes(cluster) if Path(f"/proc/{p}/cmdline").read_bytes().startswith(b"mysqld\0")]
-    assert len(servers) == 1
-    os.kill(servers[0], signal.SIGKILL)
-
-    def restarted() -> bool:
-        found = api.get("v1", "Pod", pod["metadata"]["name"], "databases")
-        assert found
-        status = found["status"]["containerStatuses"][0]
-        return bool(status["restartCount"] > restarts and status["ready"])
-
-    cluster.until("MySQL is back", restarted)
+    pod = _server_pod(cluster)
+    os.kill(_mysqld(cluster), signal.SIGKILL)
+    _until_restarted(cluster, pod)
     cluster.until("the registry answers", lambda: _reads(registries, "survivor"))
 
 
 def _reads(registries: Registries, name: str) -> bool:
-    status, found = registries.rest(name, "GET", "/api/model_registry/v1alpha3/registered_models")
+    try:
+        status, found = registries.rest(name, "GET", "/api/model_registry/v1alpha3/registered_models")
+    except (TestbedError, ConnectionError):
+        return False
     return status == 200 and [model["name"] for model in found["items"]] == ["kept"]
 
 
+def test_mysql_is_killed_while_a_registry_is_made(cluster: Testbed) -> None:
+    """In the middle of the registry server's first connection: the frozen server has taken it and never greets."""
+    registries = Registries(cluster)
+    registries.make_database("begun")
+    registries.make_secret("begun")
+    pod, server = _server_pod(cluster), _mysqld(cluster)
+    os.kill(server, signal.SIGSTOP)
+    registries.create(registries.body("begun"))
+    cluster.until("the registry server waits for MySQL", lambda: registries.log("begun"))
+    assert condition(registries.get("begun"))[0] == "False"
+    os.kill(server, signal.SIGKILL)
+    _until_restarted(cluster, pod)
+    registries.available("begun")
+    assert "connection reset by peer" in registries.log("begun"), "it was in the middle of connecting"
+    assert registries.sql("SELECT dirty FROM begun.schema_migrations") == [(0,)]
+    cluster.until("REST", lambda: _healthy(registries, "begun"))
+
+
 def test_after_a_node_restart_available_is_stale(cluster: Testbed) -> None:
-    """The node comes back, and until somebody looks, the registry still says Available=True while its pod is not ready."""
+    """A machine's restart takes the operator with it: until it is back, the registry says Available=True of a pod that is 0/1."""
     registries = Registries(cluster)
     registries.make("rebooted")
     registries.available("rebooted")
-    cluster.stop("node")
-    assert condition(registries.get("rebooted"))[0] == "True"
+    for part in ("operator", "node"):
+        cluster.stop(part)
     cluster.start("node")
-    cluster.until(
-        "restarted", lambda: registries.pod("rebooted")["status"]["containerStatuses"][0]["restartCount"] >= 1
-    )
+    cluster.until("restarted", lambda: _readiness(registries, "rebooted") == (1, False))
+    assert condition(registries.get("rebooted"))[0] == "True"
+    cluster.until("ready again", lambda: _readiness(registries, "rebooted") == (1, True))
+    cluster.start("operator")
     registries.available("rebooted")
-    assert cluster.until("REST", lambda: _healthy(registries, "rebooted"))
+    cluster.until("REST", lambda: _healthy(registries, "rebooted"))
+
+
+def _readiness(registries: Registries, name: str) -> tuple[int, bool]:
+    """How often the registry server was started again, and whether its pod is ready, as its condition has it."""
+    status = registries.pod(name)["status"]
+    (restarts,) = [c["restartCount"] for c in status["containerStatuses"] if c["name"] == "rest-container"]
+    (ready,) = [c["status"] for c in status["conditions"] if c["type"] == "Ready"]
+    return restarts, ready == "True"

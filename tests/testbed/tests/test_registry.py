@@ -1,290 +1,215 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a registry says of itself, good or bad: the real registry server on real MySQL, and the double's words for it."""
+"""Good registries: what they say of themselves, what belongs to them, edits and deletion. The bad ones are in test_failures."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
-from registries import Registries, condition
-from testbed.api import ApiError
+from registries import OBJECTS, Registries, condition, conditions, labels
+from testbed.api import ApiError, Object
 from testbed.bed import Testbed
 from testbed_fixtures import Servers
 
-POD = r"Deployment is unavailable: pod {name}-\S+ "
-NOT_READY = (
-    POD + r"containers not ready: \{{reason: ContainersNotReady, "
-    r"message: containers with unready status: \[.*rest-container.*\]\}}"
-)
-UNREADY = POD + r"has unready containers \[.*rest-container: \{{"
-CRASHED = UNREADY + r"(waiting: \{{reason: CrashLoopBackOff|terminated: \{{reason: Error).*"
-CONFIGURATION = UNREADY + r"waiting: \{{reason: CreateContainerConfigError, message: "
+RBAC = "rbac.authorization.k8s.io/v1"
+LONGEST = "a" * 49
+SERVERS = ("mysql-5.7", "mariadb-10.11")
 
 
-@dataclass(frozen=True)
-class Failure:
-    """One way to get a registry wrong, and what is then to be seen."""
-
-    prepare: Callable[[Registries, str], None]
-    mysql: dict[str, Any] = field(default_factory=dict)
-    rest: dict[str, Any] = field(default_factory=dict)
-    reason: str = "DeploymentUnavailable"
-    message: str = f"{NOT_READY}|{CRASHED}"
-    """Of the condition Available, a regular expression with {name}."""
-    log: str = ""
-    """What the registry server writes, a regular expression."""
-
-
-def good_database(registries: Registries, name: str) -> None:
-    registries.make_database(name)
-    registries.make_secret(name)
+@pytest.fixture(scope="module")
+def made(bed: Testbed, servers: Servers) -> Iterator[dict[str, Object]]:
+    """The good registries of this module as they were created: all at once takes hardly longer than one."""
+    registries = Registries(bed)
+    found = {name: registries.make(name) for name in ("good", "objects", "edited", "stale", "rotated")}
+    found[LONGEST] = _make_longest(registries)
+    found["bare"] = _make_bare(registries)
+    found["generated"] = _make_generated(registries)
+    for service in map(servers, SERVERS):
+        found[f"on-{service}"] = registries.make(f"on-{service}", service=service)
+    yield found
+    registries.remove()
 
 
-def wrong_password(registries: Registries, name: str) -> None:
-    registries.make_database(name)
-    registries.make_secret(name, "not the password")
+def _make_longest(registries: Registries) -> Object:
+    short = LONGEST[:32]
+    registries.make_database(short)
+    registries.make_secret(short)
+    body = registries.body(short)
+    body["metadata"]["name"] = LONGEST
+    return registries.create(body)
 
 
-def no_database(registries: Registries, name: str) -> None:
-    good_database(registries, name)
-    registries.sql(f"GRANT ALL ON *.* TO '{name}'@'%'", f"DROP DATABASE `{name}`")
+def _make_bare(registries: Registries) -> Object:
+    """On a host without a namespace: a Service of the registries namespace, which leads to the database's pod."""
+    registries.make_database("bare")
+    registries.make_secret("bare")
+    meta = {"name": "local-mysql", "namespace": registries.namespace}
+    ports = [{"name": "sql", "port": 3306}]
+    addresses = [{"ip": registries.bed.address("mysql-80", "databases")}]
+    registries.api.apply({"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": {"ports": ports}})
+    subsets = [{"addresses": addresses, "ports": ports}]
+    registries.api.apply({"apiVersion": "v1", "kind": "Endpoints", "metadata": meta, "subsets": subsets})
+    return registries.create(registries.body("bare", host="local-mysql"))
 
 
-def not_granted(registries: Registries, name: str) -> None:
-    good_database(registries, name)
-    registries.sql(f"REVOKE ALL ON `{name}`.* FROM '{name}'@'%'")
+def _make_generated(registries: Registries) -> Object:
+    body = registries.body("generated")
+    postgres = {"generateDeployment": True, "database": "model_registry", "username": "modelregistry"}
+    body["spec"] = {"rest": {}, "postgres": postgres}
+    return registries.create(body)
 
 
-def no_create(registries: Registries, name: str) -> None:
-    registries.make_database(name, grant="SELECT, INSERT, UPDATE, DELETE")
-    registries.make_secret(name)
+@pytest.fixture
+def good(made: dict[str, Object], registries: Registries) -> Registries:
+    """To look at the registries of this module, and to make others."""
+    assert made
+    return registries
 
 
-def latin1(registries: Registries, name: str) -> None:
-    registries.make_database(name, charset="latin1")
-    registries.make_secret(name)
-
-
-def no_secret(registries: Registries, name: str) -> None:
-    registries.make_database(name)
-
-
-FAILURES = {
-    "wrong-password": Failure(
-        wrong_password,
-        log=r"Error 1045 \(28000\): Access denied for user 'wrong-password'@'10\.88\.\d+\.\d+' \(using password: YES\)",
-    ),
-    "no-database": Failure(no_database, log=r"Error 1049 \(42000\): Unknown database 'no-database'"),
-    "not-granted": Failure(
-        not_granted, log=r"Error 1044 \(42000\): Access denied for user 'not-granted'@'%' to database 'not-granted'"
-    ),
-    "no-create": Failure(
-        no_create,
-        reason="ResourcesAlert",
-        message=r"rest container alert: .*\{{\{{ALERT\}}\}}.*Error 1142 \(42000\): CREATE command denied.*",
-        log=r"\{\{ALERT\}\} error connecting to datastore: .*Error 1142 \(42000\): CREATE command denied to user 'no-create'",
-    ),
-    "latin1": Failure(
-        latin1,
-        reason="ResourcesAlert|DeploymentUnavailable",
-        message=rf"rest container alert: .*|{NOT_READY}|{CRASHED}",
-        log=r"Error 1267 \(HY000\): Illegal mix of collations|Dirty database version \d+\. Fix and force version",
-    ),
-    "missing-secret": Failure(
-        no_secret,
-        message=CONFIGURATION + r"secret \"{name}-db\" not found\}}\}}\]",
-    ),
-    "missing-key": Failure(
-        good_database,
-        mysql={"passwordSecret": {"name": "missing-key-db", "key": "nothing"}},
-        message=CONFIGURATION + r"couldn't find key nothing in Secret \S+/{name}-db\}}\}}\]",
-    ),
-    "no-such-host": Failure(
-        good_database,
-        mysql={"host": "nowhere.databases.svc.cluster.local"},
-        log=r"dial tcp: lookup nowhere\.databases\.svc\.cluster\.local on 10\.88\.0\.1:53: no such host",
-    ),
-    "closed-port": Failure(
-        good_database, mysql={"port": 3999}, log=r"dial tcp 10\.88\.\d+\.\d+:3999: connect: connection refused"
-    ),
-    "unknown-image": Failure(
-        good_database,
-        rest={"image": "example/unknown:1"},
-        message=UNREADY + r"waiting: \{{reason: (ErrImagePull|ImagePullBackOff), .*",
-    ),
-}
-
-
-@pytest.mark.parametrize("name", FAILURES)
-def test_failure(registries: Registries, name: str) -> None:
-    failure = FAILURES[name]
-    failure.prepare(registries, name)
-    body = registries.body(name, **failure.mysql)
-    body["spec"]["rest"] = failure.rest
-    registries.create(body)
-    message = re.compile(failure.message.format(name=name), re.DOTALL)
-
-    def reported() -> bool:
-        status, reason, text = condition(registries.get(name))
-        assert status == "False"
-        assert re.fullmatch(failure.reason, reason), reason
-        assert message.fullmatch(text), text
-        return True
-
-    registries.bed.until(f"{name} reported", reported)
-    if failure.log:
-        registries.bed.until(f"{name} in the log", lambda: re.search(failure.log, registries.log(name)))
-
-
-def test_a_half_way_migration_leaves_a_dirty_schema(registries: Registries) -> None:
-    """The first run has the database's words, every further one only says that the schema is dirty."""
-    latin1(registries, "dirty")
-    registries.create(registries.body("dirty"))
-    registries.bed.until("said", lambda: "Dirty database version" in registries.log("dirty"))
-    assert registries.sql("SELECT dirty FROM dirty.schema_migrations") == [(1,)]
-
-
-@pytest.mark.parametrize(
-    ("name", "words"),
-    [
-        (
-            "1digit",
-            r'unexpected reconcile error: Service "1digit" is invalid: metadata.name: Invalid value: "1digit": a DNS-1035 label must',
-        ),
-        (
-            "a" * 50,
-            rf'unexpected reconcile error: Role\S* "registry-user-{"a" * 50}" is invalid: .*must be no more than 63',
-        ),
-        ("a" * 64, rf'unexpected reconcile error: ServiceAccount "{"a" * 64}" is invalid: .*must be no more than 63'),
-    ],
-)
-def test_bad_name(registries: Registries, name: str, words: str) -> None:
-    """The API takes these names; what the operator makes of them cannot have them."""
-    registries.create(registries.body(name))
-
-    def reported() -> bool:
-        status, reason, message = condition(registries.get(name))
-        return status == "False" and reason == "DeploymentUnavailable" and bool(re.match(words, message, re.DOTALL))
-
-    registries.bed.until(f"{name}: {words}", reported)
-
-
-def test_name_of_49_characters(registries: Registries) -> None:
-    name = "a" * 49
-    good_database(registries, name[:32])
-    body = registries.body(
-        name,
-        database=name[:32],
-        username=name[:32],
-        passwordSecret={"name": f"{name[:32]}-db", "key": "database-password"},
-    )
-    registries.create(body)
-    registries.available(name)
-
-
-def test_good(registries: Registries) -> None:
-    """A good registry: conditions, hosts, everything that belongs to it, and a server that works."""
-    registries.make("good")
-    registry = registries.available("good")
+def test_good(good: Registries) -> None:
+    """Conditions, hosts, defaults, and a server that works."""
+    registry = good.available("good")
     assert condition(registry)[1:] == ("DeploymentAvailable", "Deployment is available")
     assert condition(registry, "Progressing")[1:] == ("CreatedDeployment", "Deployment was successfully created")
     assert condition(registry, "KubeRBACProxyAvailable")[:2] == ("True", "ResourcesAvailable")
     assert "observedGeneration" not in registry["status"]
-    namespace = registries.namespace
+    namespace = good.namespace
     assert {"good", f"good.{namespace}", f"good.{namespace}.svc.cluster.local"} <= set(registry["status"]["hosts"])
     assert registry["status"]["hostsStr"] == ",".join(registry["status"]["hosts"])
     assert registry["metadata"]["finalizers"] == ["modelregistry.opendatahub.io/finalizer"]
     assert registry["spec"]["kubeRBACProxy"]["port"] == 8443, "the operator adds the proxy on OpenShift"
     assert registry["spec"]["mysql"]["port"] == 3306, "the API's default"
-    status, health = registries.rest("good", "GET", "/readyz/health")
+    status, health = good.rest("good", "GET", "/readyz/health")
     assert status == 200, health
-    status, model = registries.rest("good", "POST", "/api/model_registry/v1alpha3/registered_models", {"name": "m"})
+    status, model = good.rest("good", "POST", "/api/model_registry/v1alpha3/registered_models", {"name": "m"})
     assert status == 201, model
-    assert registries.sql("SELECT name FROM good.Context WHERE name = 'm'") == [("m",)]
+    assert good.sql("SELECT name FROM good.Context WHERE name = 'm'") == [("m",)]
 
 
-OWNED = {
-    ("apps/v1", "Deployment", "objects"),
-    ("v1", "Service", "objects"),
-    ("v1", "ServiceAccount", "objects"),
-    ("rbac.authorization.k8s.io/v1", "Role", "registry-user-objects"),
-    ("rbac.authorization.k8s.io/v1", "RoleBinding", "objects-users"),
-}
-LABELS = {
-    "app": "objects",
-    "component": "model-registry",
-    "app.kubernetes.io/name": "objects",
-    "app.kubernetes.io/component": "model-registry",
-    "app.kubernetes.io/part-of": "model-registry",
-    "app.kubernetes.io/created-by": "model-registry-operator",
-    "app.kubernetes.io/managed-by": "model-registry-operator",
-}
+def test_the_way_to_available(made: dict[str, Object], good: Registries) -> None:
+    """What a registry says one after the other: unavailable, then available for the cooldown's 5 s, then truly."""
+    good.available("good")
+    states = good.history(made["good"])["good"]
+    said = conditions(states)
+    assert set(said[:-2]) == {("False", "DeploymentUnavailable")}
+    assert said[-2:] == [("False", "DeploymentCooldown"), ("True", "DeploymentAvailable")]
+    assert conditions(states, "Progressing") == [("True", "CreatingDeployment"), ("False", "CreatedDeployment")]
 
 
-def test_objects(registries: Registries) -> None:
-    """Everything that the operator makes: labels, owner, the Role's rules, the Group; all of it goes with the registry."""
-    api, namespace = registries.api, registries.namespace
-    uid = registries.make("objects")["metadata"]["uid"]
-    registries.available("objects")
-    for version, kind, name in OWNED:
-        found = api.get(version, kind, name, namespace)
-        assert found, f"{kind} {name} is missing"
-        assert LABELS.items() <= found["metadata"]["labels"].items(), kind
-        assert [owner["uid"] for owner in found["metadata"]["ownerReferences"]] == [uid], kind
-    policies = api.list("networking.k8s.io/v1", "NetworkPolicy", namespace, labelSelector="app=objects")
-    assert policies and all(p["metadata"]["ownerReferences"][0]["uid"] == uid for p in policies)
-    role = api.get("rbac.authorization.k8s.io/v1", "Role", "registry-user-objects", namespace)
-    assert role
-    rules = {
-        (resource, *rule["verbs"], *rule["resourceNames"]) for rule in role["rules"] for resource in rule["resources"]
+def test_objects(made: dict[str, Object], good: Registries) -> None:
+    """Everything that the operator makes: labels, owner, ports, the Role's rules, the Group's members."""
+    good.available("objects")
+    found = {}
+    for version, kind, name in OBJECTS:
+        item = good.api.get(version, kind, name.format("objects"), good.namespace)
+        assert item, f"{kind} is missing"
+        assert labels("objects").items() <= item["metadata"]["labels"].items(), kind
+        owners = [owner["uid"] for owner in item["metadata"].get("ownerReferences", ())]
+        # What is cluster-scoped cannot be owned by what is not.
+        assert owners == ([] if kind == "Group" else [made["objects"]["metadata"]["uid"]]), kind
+        found[kind] = item
+    rules = found["Role"]["rules"]
+    assert {(what, *rule["verbs"], *rule["resourceNames"]) for rule in rules for what in rule["resources"]} == {
+        ("services", "get", "objects"),
+        ("endpoints", "get", "objects"),
     }
-    assert rules == {("services", "get", "objects"), ("endpoints", "get", "objects")}
-    binding = api.get("rbac.authorization.k8s.io/v1", "RoleBinding", "objects-users", namespace)
-    assert binding
-    assert [(s["kind"], s["name"]) for s in binding["subjects"]] == [("Group", "objects-users")]
+    assert [(s["kind"], s["name"]) for s in found["RoleBinding"]["subjects"]] == [("Group", "objects-users")]
+    assert found["Group"]["users"] in ([], None)
+    assert [port["port"] for port in found["Service"]["spec"]["ports"]] == [8443]
+    (ingress,) = found["NetworkPolicy"]["spec"]["ingress"]
+    assert [port["port"] for port in ingress["ports"]] == [8443]
+    assert found["Route"]["spec"]["to"]["name"] == "objects"
+    assert found["Deployment"]["spec"]["replicas"] == 1
+
+
+def test_deletion(good: Registries) -> None:
+    """What the operator has made goes, the Group with its members too; what others have made stays. Degraded says how far it is."""
+    registry = good.available("objects")
+    api, namespace = good.api, good.namespace
     group = api.get("user.openshift.io/v1", "Group", "objects-users")
-    assert group and group["users"] in ([], None)
+    assert group
     api.patch({**group, "users": ["alice"]})
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "registry-user-objects"}
+    grant = {"apiVersion": RBAC, "kind": "RoleBinding", "metadata": {"name": "ownerless", "namespace": namespace}}
+    api.create({**grant, "roleRef": role, "subjects": [{**role, "kind": "User", "name": "alice"}]})
 
-    api.delete(registries.version, "ModelRegistry", "objects", namespace)
-    registries.bed.until("registry gone", lambda: registries.get("objects") is None)
-    assert api.get("user.openshift.io/v1", "Group", "objects-users") is None, (
-        "the finalizer takes the Group with its members"
-    )
-    for version, kind, name in OWNED:
-        registries.bed.until(f"{kind} gone", lambda v=version, k=kind, n=name: api.get(v, k, n, namespace) is None)  # type: ignore[misc]
+    api.delete(good.version, "ModelRegistry", "objects", namespace)
+    good.bed.until("registry gone", lambda: good.get("objects") is None)
+    said = conditions(good.history(registry)["objects"], "Degraded")
+    assert said == [("Unknown", "Finalizing"), ("True", "Finalizing")]
+    assert api.get("user.openshift.io/v1", "Group", "objects-users") is None, "it goes before the finalizer does"
+    for version, kind, name in OBJECTS:
+        good.bed.until(f"{kind} gone", lambda: api.get(version, kind, name.format("objects"), namespace) is None)
     assert api.get("v1", "Secret", "objects-db", namespace), "the password Secret stays"
-    assert registries.sql("SHOW DATABASES LIKE 'objects'"), "the database stays"
+    assert good.sql("SHOW DATABASES LIKE 'objects'"), "the database stays"
+    assert api.get(RBAC, "RoleBinding", "ownerless", namespace), "a grant without an owner stays"
+    api.delete(RBAC, "RoleBinding", "ownerless", namespace)
 
 
-def test_edit_can_leave_a_stale_available(registries: Registries) -> None:
+def _rolled_out(registries: Registries, name: str) -> Object | None:
+    """The Deployment once its rollout is done, as `kubectl rollout status` tells it."""
+    deployment = registries.api.get("apps/v1", "Deployment", name, registries.namespace)
+    assert deployment
+    status = deployment["status"]
+    counts = {status.get(count) for count in ("replicas", "updatedReplicas", "availableReplicas")}
+    is_done = status.get("observedGeneration") == deployment["metadata"]["generation"] and counts == {1}
+    return deployment if is_done else None
+
+
+def test_a_good_edit(good: Registries) -> None:
+    """The Deployment is changed and rolled out; the registry says UpdatingDeployment, and Available=True all the while."""
+    before = good.available("edited")
+    old = good.pod("edited")["metadata"]["name"]
+    good.sql("CREATE DATABASE anew CHARACTER SET utf8mb4", "GRANT ALL ON anew.* TO 'edited'@'%'")
+    good.api.patch({**good.body("edited"), "spec": {"mysql": {"database": "anew"}}})
+
+    def replaced() -> Object | None:
+        return _rolled_out(good, "edited") if old not in _pod_names(good, "edited") else None
+
+    deployment = good.bed.until("rolled out", replaced)
+    arguments = deployment["spec"]["template"]["spec"]["containers"][0]["args"]
+    assert any("/anew?" in argument for argument in arguments), arguments
+    good.available("edited")
+    states = good.history(before)["edited"]
+    assert conditions(states, "Progressing") == [
+        ("False", "CreatedDeployment"),
+        ("True", "UpdatingDeployment"),
+        ("False", "CreatedDeployment"),
+    ]
+    assert conditions(states) == [("True", "DeploymentAvailable")]
+    assert good.rest("edited", "GET", "/readyz/health")[0] == 200
+    assert good.sql("SELECT dirty FROM anew.schema_migrations") == [(0,)]
+
+
+def _pod_names(registries: Registries, name: str) -> list[str]:
+    return [pod["metadata"]["name"] for pod in registries.pods(name)]
+
+
+def test_edit_can_leave_a_stale_available(good: Registries) -> None:
     """After an edit Available=True can be the old pod's: there is no observedGeneration to tell."""
-    registries.make("stale")
-    registries.available("stale")
-    registries.bed.stop("operator")
+    good.available("stale")
+    good.bed.stop("operator")
     try:
         # The webhooks are the operator's: without them no write is taken, as in reality.
         with pytest.raises(ApiError, match="failed calling webhook"):
-            registries.api.patch({**registries.body("stale"), "spec": {"mysql": {"database": "nowhere"}}})
+            good.api.patch({**good.body("stale"), "spec": {"mysql": {"database": "nowhere"}}})
     finally:
-        registries.bed.start("operator")
+        good.bed.start("operator")
     host, port = "10.88.0.1", 9443
-    registries.bed.until("webhooks", lambda: _connects(registries.bed, host, port))
-    edited = registries.api.patch({**registries.body("stale"), "spec": {"mysql": {"database": "nowhere"}}})
+    good.bed.until("webhooks", lambda: _connects(good.bed, host, port))
+    edited = good.api.patch({**good.body("stale"), "spec": {"mysql": {"database": "nowhere"}}})
     assert condition(edited)[0] == "True"
 
     def new_pod_fails() -> bool:
-        pods = registries.pods("stale")
-        return len(pods) == 2 and any("Error 1044" in registries.log_of(pod) for pod in pods)
+        pods = good.pods("stale")
+        return len(pods) == 2 and any("Error 1044" in good.log_of(pod) for pod in pods)
 
-    registries.bed.until("the new pod fails beside the old one", new_pod_fails)
-    assert condition(registries.get("stale"))[0] == "True"
-    registries.api.patch({**registries.body("stale"), "spec": {"mysql": {"database": "stale"}}})
-    registries.bed.until("one pod again", lambda: len(registries.pods("stale")) == 1)
+    good.bed.until("the new pod fails beside the old one", new_pod_fails)
+    assert condition(good.get("stale"))[0] == "True"
+    good.api.patch({**good.body("stale"), "spec": {"mysql": {"database": "stale"}}})
+    good.bed.until("one pod again", lambda: len(good.pods("stale")) == 1)
+    assert conditions(good.history(edited)["stale"]) == [("True", "DeploymentAvailable")]
 
 
 def _connects(bed: Testbed, host: str, port: int) -> bool:
@@ -311,6 +236,7 @@ def test_failing_finalizer(registries: Registries) -> None:
     )
     hanging = registries.get("hanging")
     assert hanging and hanging["metadata"]["deletionTimestamp"]
+    assert hanging["metadata"]["finalizers"] == ["modelregistry.opendatahub.io/finalizer"]
     registries.api.patch(
         {
             **registries.body("hanging"),
@@ -321,42 +247,27 @@ def test_failing_finalizer(registries: Registries) -> None:
     registries.bed.until("gone", lambda: registries.get("hanging") is None)
 
 
-def test_rotated_password_needs_a_restart(registries: Registries) -> None:
+def test_rotated_password_needs_a_restart(good: Registries) -> None:
     """A changed Secret does nothing until the pods are restarted; a rollout restart survives the operator."""
-    registries.make("rotated")
-    registries.available("rotated")
-    first = registries.pod("rotated")["metadata"]["name"]
-    registries.sql("ALTER USER 'rotated'@'%' IDENTIFIED BY 'another one'")
-    registries.make_secret("rotated", "another one")
-    assert registries.pod("rotated")["metadata"]["name"] == first
+    good.available("rotated")
+    first = good.pod("rotated")["metadata"]["name"]
+    good.sql("ALTER USER 'rotated'@'%' IDENTIFIED BY 'another one'")
+    good.make_secret("rotated", "another one")
+    assert good.pod("rotated")["metadata"]["name"] == first
     template = {"metadata": {"annotations": {"kubectl.kubernetes.io/restartedAt": "2026-01-01T00:00:00Z"}}}
-    restart = {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": "rotated", "namespace": registries.namespace},
-        "spec": {"template": template},
-    }
-    registries.api.patch(restart)
-
-    def rolled_out() -> bool:
-        deployment = registries.api.get("apps/v1", "Deployment", "rotated", registries.namespace)
-        assert deployment
-        assert deployment["status"].get("observedGeneration") == deployment["metadata"]["generation"]
-        counts = {deployment["status"].get(name) for name in ("replicas", "updatedReplicas", "availableReplicas")}
-        assert deployment["spec"]["template"]["metadata"]["annotations"]["kubectl.kubernetes.io/restartedAt"]
-        return counts == {1}
-
-    registries.bed.until("rolled out", rolled_out)
-    assert registries.pod("rotated")["metadata"]["name"] != first
-    assert registries.rest("rotated", "GET", "/readyz/health")[0] == 200
+    meta = {"name": "rotated", "namespace": good.namespace}
+    good.api.patch({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta, "spec": {"template": template}})
+    deployment = good.bed.until("rolled out", lambda: _rolled_out(good, "rotated"))
+    assert deployment["spec"]["template"]["metadata"]["annotations"]["kubectl.kubernetes.io/restartedAt"]
+    assert good.pod("rotated")["metadata"]["name"] != first
+    assert good.rest("rotated", "GET", "/readyz/health")[0] == 200
 
 
-def test_unique_over_all_namespaces(registries: Registries) -> None:
-    registries.make("unique")
-    body = registries.body("unique")
+def test_unique_over_all_namespaces(good: Registries) -> None:
+    body = good.body("good")
     body["metadata"]["namespace"] = "data-science"
-    with pytest.raises(ApiError, match=f"registry named unique already exists in namespace {registries.namespace}"):
-        registries.api.create(body)
+    with pytest.raises(ApiError, match=f"registry named good already exists in namespace {good.namespace}"):
+        good.api.create(body)
 
 
 def test_unknown_fields_are_refused_only_with_strict(registries: Registries) -> None:
@@ -369,50 +280,44 @@ def test_unknown_fields_are_refused_only_with_strict(registries: Registries) -> 
     assert "nonsense" not in stored["spec"]["mysql"]
 
 
-@pytest.mark.parametrize("server", ["mysql-5.7", "mariadb-10.11"])
-def test_other_servers(registries: Registries, servers: Servers, server: str) -> None:
-    service = servers(server)
-    registries.make(f"on-{service}", service=service)
-    registries.available(f"on-{service}")
-    assert registries.rest(f"on-{service}", "GET", "/readyz/health")[0] == 200
+def test_an_owner_whose_deletion_is_blocked_takes_a_right(good: Registries) -> None:
+    """OpenShift's OwnerReferencesPermissionEnforcement: a registry administrator may name an owner, but not block its deletion."""
+    registry = good.get("good")
+    assert registry
+    owner = {"apiVersion": good.version, "kind": "ModelRegistry", "name": "good", "uid": registry["metadata"]["uid"]}
+    secret = {"apiVersion": "v1", "kind": "Secret"}
+    meta = {"name": "owned", "namespace": good.namespace}
+    administrator = good.bed.api("registry-admin")
+    blocking = {**secret, "metadata": {**meta, "ownerReferences": [{**owner, "blockOwnerDeletion": True}]}}
+    with pytest.raises(ApiError, match="cannot set blockOwnerDeletion") as refused:
+        administrator.create(blocking)
+    assert refused.value.status == 403
+    administrator.create({**secret, "metadata": {**meta, "ownerReferences": [owner]}})
+    administrator.delete("v1", "Secret", "owned", good.namespace)
 
 
-def test_bare_host_name_is_of_the_registries_namespace(registries: Registries) -> None:
-    """A bare name resolves in the registry's own namespace alone."""
-    good_database(registries, "bare")
-    address = registries.bed.address("mysql-80", "databases")
-    meta = {"name": "local-mysql", "namespace": registries.namespace}
-    port = {"name": "sql", "port": 3306}
-    registries.api.apply({"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": {"ports": [port]}})
-    registries.api.apply(
-        {
-            "apiVersion": "v1",
-            "kind": "Endpoints",
-            "metadata": meta,
-            "subsets": [{"addresses": [{"ip": address}], "ports": [port]}],
-        }
+@pytest.mark.parametrize(
+    "name", [LONGEST, "bare", "on-mysql-57", "on-mariadb-1011"], ids=["49-characters", "bare-host", *SERVERS]
+)
+def test_good_as_well(good: Registries, name: str) -> None:
+    """The longest name that works, a host of the registries namespace, other servers."""
+    good.available(name)
+    assert good.rest(name, "GET", "/readyz/health")[0] == 200
+
+
+def test_generated_postgres(good: Registries) -> None:
+    """The operator runs a database itself; it, its data and its password go with the registry."""
+    good.available("generated", 120)
+    assert good.rest("generated", "GET", "/readyz/health")[0] == 200
+    parts = (
+        ("v1", "PersistentVolumeClaim", "generated-postgres-storage"),
+        ("apps/v1", "Deployment", "generated-postgres"),
+        ("v1", "Service", "generated-postgres"),
+        ("v1", "Secret", "generated-postgres-credentials"),
     )
-    registries.create(registries.body("bare", host="local-mysql"))
-    registries.available("bare")
-
-
-def test_generated_postgres(registries: Registries) -> None:
-    """The operator runs a database itself; it, its claim and its password go with the registry."""
-    body = registries.body("generated")
-    body["spec"] = {
-        "rest": {},
-        "postgres": {"generateDeployment": True, "database": "model_registry", "username": "modelregistry"},
-    }
-    registries.create(body)
-    registries.available("generated", 120)
-    claims = registries.api.list("v1", "PersistentVolumeClaim", registries.namespace)
-    (claim,) = [c for c in claims if c["metadata"].get("ownerReferences", [{}])[0].get("name") == "generated"]
-    assert claim["status"]["phase"] == "Bound"
-    assert registries.rest("generated", "GET", "/readyz/health")[0] == 200
-    registries.api.delete(registries.version, "ModelRegistry", "generated", registries.namespace)
-    registries.bed.until(
-        "claim gone",
-        lambda: (
-            registries.api.get("v1", "PersistentVolumeClaim", claim["metadata"]["name"], registries.namespace) is None
-        ),
-    )
+    found = {kind: good.api.get(version, kind, name, good.namespace) for version, kind, name in parts}
+    assert all(found.values()), found
+    assert (found["PersistentVolumeClaim"] or {})["status"]["phase"] == "Bound"
+    good.api.delete(good.version, "ModelRegistry", "generated", good.namespace)
+    for version, kind, name in parts:
+        good.bed.until(f"{kind} gone", lambda: good.api.get(version, kind, name, good.namespace) is None)

@@ -33,7 +33,7 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Start:
         state: Path = tmp_path_factory.mktemp("testbed") / "state"
         bed = Testbed.up(state, owner=os.getpid(), say=print, time_factor=time_factor, **options)
         try:
-            assert bed.api().whoami() == "admin", "the tests act as the administrator"
+            _assert_administrator(bed)
             yield bed
         finally:
             bed.down()
@@ -41,11 +41,17 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Start:
     return up
 
 
+def _assert_administrator(bed: Testbed) -> None:
+    assert bed.api().whoami() == "admin", "the tests act as the administrator"
+
+
 @pytest.fixture(scope="session")
 def bed(start: Start) -> Iterator[Testbed]:
     """The testbed that most tests share, or the running one that $TESTBED_STATE names."""
     if state := os.environ.get("TESTBED_STATE"):
-        yield Testbed(Path(state))
+        running = Testbed(Path(state))
+        _assert_administrator(running)
+        yield running
         return
     with start(more_servers=("mysql-5.7", "mysql-9", "mariadb-10.11", "postgres-16")) as shared:
         yield shared
