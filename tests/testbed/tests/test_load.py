@@ -13,6 +13,8 @@ from registries import Registries, processes
 from testbed.bed import Testbed
 from testbed_fixtures import Start
 
+pytestmark = pytest.mark.timed
+
 
 @pytest.fixture(scope="module")
 def registries(start: Start) -> Iterator[Registries]:

@@ -345,6 +345,7 @@ def test_init_containers(pods: Pods) -> None:
     pods.bed.until("written", lambda: pods.output("prepared") == "prepared\n")
 
 
+@pytest.mark.timed
 def test_deletion_gives_time_to_end(pods: Pods) -> None:
     """SIGTERM first; a container that does not listen is killed after the grace period."""
     pods.run("polite", "trap 'echo bye > /dev/stderr; exit 0' TERM; while :; do sleep 0.1; done")
