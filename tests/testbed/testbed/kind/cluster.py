@@ -20,7 +20,7 @@ import trustme
 import yaml
 
 from testbed.api import Api, ApiError, Object
-from testbed.cache import Say, locked
+from testbed.cache import Say, cache_root, locked
 from testbed.certificates import login, write_kubeconfig, write_private
 from testbed.databases import NAMESPACE as DATABASES_NAMESPACE
 from testbed.databases import database, service_name
@@ -83,8 +83,7 @@ class Cluster:
         say(f"Docker engine: {engine.place}")
         program = kind(say)
         supply = choose(images, engine, say)
-        self.layout.state.parent.mkdir(parents=True, exist_ok=True)
-        with locked(self._lock, lambda: say(f"another run is at work on {self.name}, waiting")):
+        with locked(cache_root() / ".kind-up.lock", lambda: say("another run is creating a cluster, waiting")):
             self._make(engine, program, supply, say)
 
     def _make(self, engine: Engine, program: Path, supply: Supply, say: Say) -> None:
@@ -143,11 +142,6 @@ class Cluster:
     @property
     def _file(self) -> Path:
         return self.layout.state / "kind.json"
-
-    @property
-    def _lock(self) -> Path:
-        """Beside the state directory, which comes and goes."""
-        return self.layout.state.with_name(f".{self.layout.state.name}.lock")
 
     def _settings(self) -> dict[str, Any]:
         try:
