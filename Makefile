@@ -50,7 +50,7 @@ test-testbed: venv ## Run the testbed's own tests: real servers, no containers
 	@$(PYTHON3) -m pytest tests/testbed/tests -m 'not timed'
 
 test-integration: venv ## Run modules, roles and playbooks against real servers
-	@$(PYTHON3) -m pytest tests/integration -m 'not timed' --numprocesses 3 --dist loadfile
+	@$(PYTHON3) -m pytest tests/integration -m 'not timed' --numprocesses 3 --dist loadfile --no-loadscope-reorder --durations 30
 
 test-timed: venv ## Run those of both that assert seconds, and so want the machine for themselves
 	@$(PYTHON3) -m pytest tests/testbed/tests tests/integration -m timed
