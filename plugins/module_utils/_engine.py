@@ -125,7 +125,7 @@ class _Presence:
         hooks = Hooks(registries=None if edited else (list(observed.registries.values()), observed.revision))
         _expect(READY, wait_until_ready(run.cluster, run.namespace, names, self._deadline, hooks), run, self._outcomes)
         ready = {("ModelRegistry", name) for name in edited if self._outcomes[name].error is None}
-        for (_, _, name), found in observe_objects(run.cluster, run.namespace, ready).items():
+        for (_kind, _namespace, name), found in observe_objects(run.cluster, run.namespace, ready).items():
             self._outcomes[name].registry = described(found)
 
 

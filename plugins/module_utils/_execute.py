@@ -66,20 +66,20 @@ def execute_all(
     A job that fails does not keep the others from coming to their end.
     """
     errors: list[RegistryError | None] = [None] * len(jobs)
-    for rank in sorted({layer(change) for changes, _ in jobs for change in changes}):
+    for rank in sorted({layer(change) for changes, _record in jobs for change in changes}):
         pending = [
             (place, change)
-            for place, (changes, _) in enumerate(jobs)
+            for place, (changes, _record) in enumerate(jobs)
             for change in changes
             if errors[place] is None and layer(change) == rank
         ]
-        begun = [len(record.done) for _, record in jobs]
+        begun = [len(record.done) for _changes, record in jobs]
         results = _at_once([partial(_make, cluster, change, jobs[place][1], dry_run) for place, change in pending])
-        for (place, _), error in zip(pending, results):
+        for (place, _change), error in zip(pending, results):
             errors[place] = errors[place] or error
         # As planned, whatever the order of the answers: two runs and check mode say the same.
-        places = {change.key: place for place, (_, change) in enumerate(pending)}
-        for (_, record), first in zip(jobs, begun):
+        places = {change.key: place for place, (_place, change) in enumerate(pending)}
+        for (_changes, record), first in zip(jobs, begun):
             record.done[first:] = sorted(record.done[first:], key=lambda done: places[done.change.key])
     return errors
 

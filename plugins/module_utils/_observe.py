@@ -119,7 +119,7 @@ def observe_for_present(
     marked = {store for registry in registries for store in _marked(registry.name, found.get(registry.name))}
     objects = observe_objects(cluster, namespace, wanted)
     # A list has brought more than was wanted.
-    unseen = marked - wanted - {(kind, name) for kind, _, name in objects}
+    unseen = marked - wanted - {(kind, name) for kind, _namespace, name in objects}
     for kind in ("ConfigMap", "Secret"):
         # Who may not read them can still edit the rest. A mark of others is for them, and model_registry_info shows it.
         with suppress(Forbidden):

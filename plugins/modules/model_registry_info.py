@@ -187,7 +187,7 @@ registries:
               type: str
               returned: for a RoleBinding
               sample: Role registry-user-fraud-models
-        dashboard: {description: Whether the dashboard lists it, which lists no single service accounts., type: bool, returned: always}
+        dashboard: {description: "Whether the dashboard lists it, which lists no single service accounts.", type: bool, returned: always}
         verified:
           description: Whether the API server says so, too. Null where it was not asked.
           type: bool
