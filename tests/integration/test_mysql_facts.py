@@ -38,6 +38,7 @@ OLD, NEW, NEWEST, MARIADB = "mysql-57", "mysql-80", "mysql-9", "mariadb-1011"
 LOWER = "mariadb-lower"
 SECURE, EXPIRED, SELF_SIGNED = "mariadb-secure", "mariadb-expired", "mariadb-self"
 TLS_ONLY, OLD_TLS = "mysql-9-tls", "mysql-57-tls"
+EXPIRED9, SELF9 = "mysql-9-over", "mysql-9-own"
 AUTHORITY, STRANGER = trustme.CA(), trustme.CA()
 NO_RIGHTS = "REVOKE ALL ON `{name}`.* FROM '{name}'@'%'"
 WITH = "ALTER USER '{name}'@'%' IDENTIFIED WITH"
@@ -125,6 +126,8 @@ CELLS = [
     Cell("expired-cert", EXPIRED, "certificate_expired", target=VERIFIED),
     Cell("self-signed", SELF_SIGNED, "ca_unknown", target=VERIFIED),
     Cell("newest-name", TLS_ONLY, "certificate_name", target={**VERIFIED, "server_name": "other.example.com"}),
+    Cell("newest-expired", EXPIRED9, "certificate_expired", target=VERIFIED),
+    Cell("newest-self", SELF9, "ca_unknown", target=VERIFIED),
     Cell("newest-stranger", TLS_ONLY, "ca_unknown", target=UNTRUSTED),
     Cell("newest-tls", TLS_ONLY, target=VERIFIED, plugin="caching_sha2_password"),
     Cell("plaintext", TLS_ONLY, "tls_required"),
@@ -150,14 +153,13 @@ def ready(bed: Testbed, servers: Servers) -> Iterator[Registries]:
         SECURE: ("mariadb-10.11", good.cert_chain_pems[0], good.private_key_pem),
         TLS_ONLY: ("mysql-9", good.cert_chain_pems[0], good.private_key_pem),
         EXPIRED: ("mariadb-10.11", over.cert_chain_pems[0], over.private_key_pem),
+        EXPIRED9: ("mysql-9", over.cert_chain_pems[0], over.private_key_pem),
+        SELF9: ("mysql-9", STRANGER.cert_pem, STRANGER.private_key_pem),
         OLD_TLS: ("mysql-5.7", rsa.cert_chain_pems[0], rsa.private_key_pem),
         SELF_SIGNED: ("mariadb-10.11", STRANGER.cert_pem, STRANGER.private_key_pem),
     }
     for name, (server, certificate, key) in shown.items():
         files = {"tls.crt": certificate.bytes(), "tls.key": key.bytes()}
-        if name == TLS_ONLY:
-            files["expired.crt"], files["expired.key"] = over.cert_chain_pems[0].bytes(), over.private_key_pem.bytes()
-            files["self.crt"], files["self.key"] = STRANGER.cert_pem.bytes(), STRANGER.private_key_pem.bytes()
         options = ["--ssl-cert=/etc/testbed/tls.crt", "--ssl-key=/etc/testbed/tls.key"]
         only = ["--require-secure-transport=ON"] if name == TLS_ONLY else []
         servers(server, name=name, options=[*options, *only], files=files)
@@ -180,9 +182,15 @@ class Proxy:
         """A connection through it."""
         near, inner = socket.socketpair()
         far = self._bed.connect(self._address, 3306, timeout)
-        for pair in ((inner, far, False), (far, inner, True)):
-            threading.Thread(target=self._pass, args=pair, daemon=True).start()
+        threading.Thread(target=self._serve, args=(inner, far), daemon=True).start()
         return near
+
+    def _serve(self, inner: socket.socket, far: socket.socket) -> None:
+        with inner, far:
+            forth = threading.Thread(target=self._pass, args=(inner, far, False), daemon=True)
+            forth.start()
+            self._pass(far, inner, True)
+            forth.join()
 
     def _pass(self, source: socket.socket, target: socket.socket, is_answer: bool) -> None:
         with contextlib.suppress(OSError):
@@ -270,27 +278,6 @@ def test_a_server_that_takes_encrypted_connections_only(bed: Testbed, server: st
         finally:
             cursor.execute("SET GLOBAL require_secure_transport = OFF")
     assert [told.code for told in found] == ["tls_required"] and "database.tls" in found[0].remedy
-
-
-@pytest.mark.parametrize(("files", "code"), [("expired", "certificate_expired"), ("self", "ca_unknown")])
-def test_certificates_of_mysql_9(bed: Testbed, ready: Registries, files: str, code: str) -> None:
-    """It takes another certificate while it runs. What is wrong with one is seen in it, and told with its dates."""
-    cell = Cell(f"pem-{files}", TLS_ONLY, target=VERIFIED)
-    prepare(ready, cell)
-
-    def take(name: str) -> None:
-        with connect_mysql(bed, TLS_ONLY) as root, root.cursor() as cursor:
-            for kind, end in (("cert", "crt"), ("key", "key")):
-                cursor.execute(f"SET GLOBAL ssl_{kind} = '/etc/testbed/{name}.{end}'")
-            cursor.execute("ALTER INSTANCE RELOAD TLS")
-
-    take(files)
-    try:
-        facts, found = checked(bed, cell)
-    finally:
-        take("tls")
-    assert [told.code for told in found] == [code], (facts, found)
-    assert facts.tls.certificate is not None and f"{facts.tls.certificate.expires:%Y-%m-%d}" in found[0].why
 
 
 def test_what_a_certificate_shows(bed: Testbed, ready: Registries) -> None:
