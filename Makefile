@@ -38,7 +38,8 @@ demo: venv ## Show a registry's life on a real API server, in a few minutes
 	@$(PYTHON3) tests/demo/demo.py
 
 test: venv ## Run every check and test, but test-kind and test-matrix
-	@$(PYTHON3) tests/tools/stages.py lint test-unit sanity test-integration --beside test-molecule test-testbed --then test-timed
+	@$(PYTHON3) tests/tools/stages.py lint --beside test-unit sanity \
+	    --then test-integration --beside test-molecule test-testbed --then test-timed
 
 ci: venv ## Run what CI runs: test, and test-kind on a Docker engine that is started where none answers
 	@$(PYTHON3) tests/tools/stages.py test docker-engine kind-build test-kind
