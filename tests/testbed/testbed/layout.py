@@ -43,11 +43,12 @@ USERS = {
     "registry-admin": User("registry-admin"),
     "platform-admin": User("platform-admin"),
     "nobody": User("nobody"),
+    "colleague": User("colleague", ("fraud team",)),
 }
 """By the name of their kubeconfig. admin logs in with a client certificate, the others with a token.
 
 registry-admin has the Role of playbooks/files/registry-admin.yaml, platform-admin the ClusterRole beside it as well,
-nobody nothing.
+nobody nothing, and colleague what his group has been granted.
 """
 
 PARTS_USER = "system:testbed"
