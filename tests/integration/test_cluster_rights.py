@@ -4,18 +4,17 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 from plays import INFO, MODULE, PERMISSIONS, play, task
 from registries import Registries
+from rights import RBAC, without
 from testbed.bed import Testbed
 
 Options = dict[str, Any]
-RBAC = "rbac.authorization.k8s.io"
 PREFLIGHT = "opendatahub.model_registry.model_registry_preflight"
 FOUR = ["a", "b", "c", "d"]
 """So many that a list of all is read, and not one by one."""
@@ -62,32 +61,6 @@ def prepared(bed: Testbed) -> Iterator[Registries]:
     made.remove()
 
 
-@contextmanager
-def without(registries: Registries, resource: str, verb: str = "", kind: str = "ClusterRole") -> Iterator[None]:
-    """For so long, nobody who has the role may do that with the resource; without a verb, nothing at all."""
-    namespace = None if kind == "ClusterRole" else registries.namespace
-    name = "model-registry-admin-cluster" if kind == "ClusterRole" else "model-registry-admin"
-    role = registries.api.get(f"{RBAC}/v1", kind, name, namespace)
-    assert role
-    less = copy.deepcopy(role)
-    less["rules"] = []
-    for rule in role["rules"]:
-        if resource not in rule["resources"] or (verb and verb not in rule["verbs"]):
-            less["rules"].append(rule)
-            continue
-        others = [one for one in rule["resources"] if one != resource]
-        verbs = [one for one in rule["verbs"] if verb and one != verb]
-        less["rules"] += [{**rule, "resources": others}] if others else []
-        less["rules"] += [{**rule, "resources": [resource], "verbs": verbs}] if verbs else []
-    assert less["rules"] != role["rules"]
-    try:
-        registries.api.patch(less)
-        yield
-    finally:
-        del role["metadata"]["resourceVersion"]
-        registries.api.patch(role)
-
-
 def told(result: Options) -> str:
     """All that the task says to its user: error, warnings, and findings."""
     remedies = [one["remedy"] for one in result.get("findings", [])]
@@ -96,7 +69,7 @@ def told(result: Options) -> str:
 
 @pytest.mark.parametrize(("resource", "verb"), CASES, ids=lambda one: str(one))
 def test_without_a_right_of_the_cluster(prepared: Registries, resource: str, verb: str) -> None:
-    with without(prepared, resource, verb):
+    with without(prepared, resource, verb, kind="ClusterRole"):
         played = play(prepared.bed, *CASES[resource, verb], user="platform-admin")
     for result in played.results:
         text = told(result)
@@ -108,9 +81,9 @@ def test_the_review_of_the_cluster(prepared: Registries) -> None:
     """It stands in where the one of the namespace is not allowed; without both, the namespace's is what is asked for."""
     grant = task(PERMISSIONS, registry="cluster-rights", users=["ann"])
     with ExitStack() as stack:
-        stack.enter_context(without(prepared, "localsubjectaccessreviews", kind="Role"))
+        stack.enter_context(without(prepared, "localsubjectaccessreviews"))
         proven = play(prepared.bed, grant, user="platform-admin").result
-        stack.enter_context(without(prepared, "subjectaccessreviews"))
+        stack.enter_context(without(prepared, "subjectaccessreviews", kind="ClusterRole"))
         refused = play(prepared.bed, grant, user="platform-admin").result
     assert proven["verified"] and "resources: [localsubjectaccessreviews], verbs: [create]" in refused["msg"]
 

@@ -4,9 +4,7 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,11 +12,11 @@ import pytest
 import trustme
 from plays import INFO, MODULE, PERMISSIONS, mysql, play, succeeded, task
 from registries import Registries
+from rights import RBAC, ROLES, without
 from testbed.bed import Testbed
 
 Options = dict[str, Any]
-ROLE = "model-registry-admin"
-RBAC = "rbac.authorization.k8s.io"
+
 CHECK = "opendatahub.model_registry.mysql_auth_check"
 PEM, OTHER_PEM = (trustme.CA().cert_pem.bytes().decode() for _ in range(2))
 GROUPS = {
@@ -178,34 +176,11 @@ def of_two(namespace: str) -> Options:
     return {"apiVersion": f"{RBAC}/v1", "kind": "RoleBinding", "metadata": meta, "roleRef": ref, "subjects": people}
 
 
-@contextmanager
-def without(registries: Registries, verb: str, resource: str) -> Iterator[None]:
-    """For so long, nobody who has the Role may do that; all other rights stay."""
-    role = registries.api.get(f"{RBAC}/v1", "Role", ROLE, registries.namespace)
-    assert role
-    less = {**copy.deepcopy(role), "rules": []}
-    for rule in role["rules"]:
-        others = [one for one in rule["resources"] if one != resource]
-        verbs = [one for one in rule["verbs"] if one != verb]
-        if resource not in rule["resources"] or verb not in rule["verbs"]:
-            less["rules"].append(rule)
-            continue
-        less["rules"] += [{**rule, "resources": others}] if others else []
-        less["rules"] += [{**rule, "resources": [resource], "verbs": verbs}] if verbs else []
-    assert less["rules"] != role["rules"]
-    try:
-        registries.api.patch(less)
-        yield
-    finally:
-        del role["metadata"]["resourceVersion"]
-        registries.api.patch(role)
-
-
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_a_right_that_is_missing(prepared: Registries, case: Case) -> None:
     """The server's words with verb, resource and namespace, and the rule to add; nothing is half done."""
     waits = "wait_timeout" in case.options or "resources" in case.options or case.module == CHECK
-    with without(prepared, *case.right):
+    with without(prepared, case.resource, case.verb):
         task_of_it = task(case.module, **case.options, namespace=prepared.namespace)
         played = play(prepared.bed, task_of_it, options=() if waits else ("--check",))
     told = played.result["msg"] if case.outcome == ERROR else " ".join(played.result.get("warnings", []))
@@ -238,7 +213,7 @@ def test_with_all_rights_the_port_forward_is_made(prepared: Registries) -> None:
 
 def test_a_permission_that_cannot_be_verified(prepared: Registries) -> None:
     """It is stored, and which right its review needs is said."""
-    with without(prepared, "create", "localsubjectaccessreviews"):
+    with without(prepared, "localsubjectaccessreviews", "create"):
         played = play(prepared.bed, task(PERMISSIONS, registry="rights", users=["linus"], namespace=prepared.namespace))
     told = " ".join([played.result.get("msg") or "", *played.result.get("warnings", [])])
     rule = '{apiGroups: ["authorization.k8s.io"], resources: [localsubjectaccessreviews], verbs: [create]}'
@@ -253,7 +228,7 @@ def test_a_role_that_the_operator_has_not_made(prepared: Registries) -> None:
     try:
         prepared.api.delete(f"{RBAC}/v1", "Role", "registry-user-rights", prepared.namespace)
         late = play(bed, wish)
-        with without(prepared, "get", "roles"):
+        with without(prepared, "roles", "get"):
             refused = play(bed, wish)
     finally:
         bed.start("operator")
@@ -267,7 +242,7 @@ def test_a_role_that_the_operator_has_not_made(prepared: Registries) -> None:
 
 def test_every_right_is_taken_away(prepared: Registries) -> None:
     """The Role has no right that no test is about, and the tests are about no right that it has not."""
-    role = prepared.api.get(f"{RBAC}/v1", "Role", ROLE, prepared.namespace)
+    role = prepared.api.get(f"{RBAC}/v1", "Role", ROLES["Role"], prepared.namespace)
     assert role
     there = {(verb, one) for rule in role["rules"] for one in rule["resources"] for verb in rule["verbs"]}
     known = {case.right for case in CASES} | set(IN_OTHER_TESTS) | set(BEYOND)
