@@ -39,7 +39,7 @@ demo: venv ## Show a registry's life on a real API server, in a few minutes
 
 test: venv ## Run every check and test, but test-kind and test-matrix
 	@$(PYTHON3) tests/tools/stages.py lint --beside test-unit sanity \
-	    --then test-integration --beside test-molecule test-testbed --then test-timed
+	    --then test-molecule test-testbed test-integration test-timed
 
 ci: venv ## Run what CI runs: test, and test-kind on a Docker engine that is started where none answers
 	@$(PYTHON3) tests/tools/stages.py test docker-engine kind-build test-kind
