@@ -49,6 +49,7 @@ def secure(request: pytest.FixtureRequest, bed: Testbed, servers: Servers) -> It
     registries.remove()
 
 
+@pytest.mark.timed
 def test_failures_are_told_in_time(bed: Testbed, secure: On) -> None:
     """In the server's and in Kubernetes' words, within ten seconds of their first appearance."""
     for name in ("plaintext", LONGEST):

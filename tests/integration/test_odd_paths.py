@@ -155,6 +155,7 @@ def test_odd_servers_behind_a_relay(bed: Testbed, registries: Registries, odd: d
     assert not leftovers(registries)
 
 
+@pytest.mark.timed
 def test_time_on_each_path(bed: Testbed, registries: Registries, odd: dict[str, Any]) -> None:
     address = [odd["address"], str(odd["silent"])]
     image = [RELAY["relay_image"], *RELAY["relay_command"]]

@@ -118,6 +118,7 @@ def first_words(registries: Registries, told: Told) -> float:
     return min(times)
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("server", ["mysql-8.0", "mysql-5.7"])
 def test_failures_are_told_in_time(bed: Testbed, servers: Servers, on: Callable[[str], On], server: str) -> None:
     """Every failure of the testbed's own table, all but one at the same time, beside a registry that becomes ready."""
@@ -331,6 +332,7 @@ TLS_CASES = {
 }
 
 
+@pytest.mark.timed
 @pytest.mark.usefixtures("tls_servers")
 def test_tls(bed: Testbed, registries: Registries, servers: Servers) -> None:
     """What Go's TLS and the kubelet say of certificates, on MariaDB and on a MySQL without TLS."""
