@@ -7,9 +7,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.finding import PAGE
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.finding import (
+    PAGE,
+    UNSEEN,
+    Finding,
+    shown,
+)
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.table import failing, ordered, table
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.told import UNSEEN
 
 __all__ = ["FilterModule", "preflight_report"]
 
@@ -71,18 +75,9 @@ def _findings(result: Mapping[str, Any]) -> list[dict[str, str]]:
     # A check that fails because of its findings names them in its message.
     if not words or any(f"[{finding['code']}]" in words for finding in found):
         return found
-    lost = {
-        "code": "not_checked",
-        "severity": "warning",
-        "what": "database",
-        "why": f"it was not checked to the end: {words}",
-        "remedy": "Mend that, or look at the database by hand.",
-        "rule": UNSEEN,
-        "page": f"{PAGE}#not_checked",
-        "checked_as": "",
-        "path": "",
-    }
-    return [*found, lost]
+    why, remedy = f"it was not checked to the end: {words}", "Mend that, or look at the database by hand."
+    lost = Finding("not_checked", "warning", "database", why, remedy, UNSEEN)
+    return [*found, shown(lost, checked_as="", path="")]
 
 
 class FilterModule:

@@ -12,7 +12,7 @@ from typing import Any, Callable
 from ._cluster import Cluster
 from ._core.candidate import candidate
 from ._core.errors import Forbidden, InvalidInput, Missing, RegistryError
-from ._core.finding import shown
+from ._core.finding import PRODUCT, SEVERITIES, UNSEEN, Finding, shown
 from ._core.hosts import (
     DIRECT,
     PORT_FORWARD,
@@ -21,7 +21,6 @@ from ._core.hosts import (
     Found,
     Host,
     Reach,
-    Trouble,
     choose_path,
     host_of,
     reach,
@@ -31,7 +30,6 @@ from ._core.hosts import (
 from ._core.model import Database, Object
 from ._core.relays import Relay
 from ._core.requirement import Requirement
-from ._core.told import UNSEEN
 from ._credentials import Credentials, read_credentials, references
 from ._examine import examine, missing, want
 from ._observe import registries_namespace
@@ -39,8 +37,6 @@ from ._path import Path, direct, port_forward, relay
 from ._requirement import find_requirement
 
 __all__ = ["Check", "Outcome", "Place", "check"]
-
-SEVERITIES = ("blocker", "warning", "info")
 
 
 @dataclass(frozen=True)
@@ -71,9 +67,9 @@ class Outcome:
     """type, host, port, name and username of what was checked."""
     warnings: list[str] = field(default_factory=list)
 
-    def add(self, *troubles: Trouble) -> None:
+    def add(self, *troubles: Finding) -> None:
         """Keep what was found wrong before the database itself was asked."""
-        self.findings += [shown(trouble, path=self.via.get("path", "")) for trouble in troubles]
+        self.findings += [shown(trouble, checked_as="", path=self.via.get("path", "")) for trouble in troubles]
 
     def of(self, *severities: str) -> list[Object]:
         """The findings of these severities, the most severe first."""
@@ -170,9 +166,11 @@ def _nothing(_kind: str, _name: str) -> None:
     return None
 
 
-def _generated(database: Database) -> Trouble:
+def _generated(database: Database) -> Finding:
     why = "the operator runs the database for this registry alone: it makes account and database itself"
-    return Trouble("generated_database", "info", f"{database.type} database", why, "Nothing has to be prepared.")
+    return Finding(
+        "generated_database", "info", f"{database.type} database", why, "Nothing has to be prepared.", PRODUCT
+    )
 
 
 def _requirement(asked: str, database: Database, place: Place) -> Requirement:
@@ -275,7 +273,7 @@ def _open(chosen: str, wanted: Check, target: tuple[Host, Reach, int], place: Pl
     if chosen == RELAY and wanted.relay is None:
         why = "in check mode no relay is made: its pod would be a change to the cluster"
         outcome.add(
-            Trouble("not_checked", "warning", f"database on {host.given}", why, "Run it without check mode.", UNSEEN)
+            Finding("not_checked", "warning", f"database on {host.given}", why, "Run it without check mode.", UNSEEN)
         )
         return contextlib.nullcontext()
     if chosen == RELAY and wanted.relay is not None:
@@ -297,14 +295,14 @@ def _rights(database: Database, error: Forbidden, place: Place) -> Forbidden:
     return Forbidden(error.what, error.why, step)
 
 
-def _without_login(database: Database, credentials: Credentials) -> Trouble:
+def _without_login(database: Database, credentials: Credentials) -> Finding:
     what = f"account {database.username} and database {database.name}"
     why = f"they were not checked, the way to the server was: {' and '.join(credentials.lacks)} could not be read"
-    return Trouble("not_checked", "warning", what, why, "Mend that, then check again.", UNSEEN)
+    return Finding("not_checked", "warning", what, why, "Mend that, then check again.", UNSEEN)
 
 
-def _unchecked(database: Database, error: RegistryError) -> Trouble:
+def _unchecked(database: Database, error: RegistryError) -> Finding:
     what = f"database {database.name} on {database.host}"
     why = f"it was not checked: {error.what}: {error.why}"
     step = f"{error.next_step} Or give via: direct, or via: relay with relay_image."
-    return Trouble("not_checked", "warning", what, why, step, UNSEEN)
+    return Finding("not_checked", "warning", what, why, step, UNSEEN)

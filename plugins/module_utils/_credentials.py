@@ -10,13 +10,12 @@ from dataclasses import dataclass, field
 from typing import Callable
 
 from ._core.errors import Forbidden
-from ._core.hosts import Trouble
+from ._core.finding import CONFIG_OBJECTS, Finding
 from ._core.model import Database, KeyRef, Object
 from ._core.redact import Sealed
 
 __all__ = ["Credentials", "Read", "read_credentials", "references"]
 
-RULE = "Kubernetes documentation, Secrets"
 Read = Callable[[str, str], "Object | None"]
 """The object of a kind and a name in the registries namespace, None where there is none."""
 
@@ -29,7 +28,7 @@ class Credentials:
     ca_pem: str | None = field(default=None, repr=False)
     client_certificate: str | None = field(default=None, repr=False)
     client_key: str | None = field(default=None, repr=False)
-    troubles: tuple[Trouble, ...] = ()
+    troubles: tuple[Finding, ...] = ()
     """What is wrong with them."""
     lacks: tuple[str, ...] = ()
     """The objects without which nobody can log in as the registry will: they are not there, or may not be read."""
@@ -52,7 +51,7 @@ def read_credentials(read: Read, database: Database, conceal: Callable[[str], No
     Raises what reading raises, but for a right that is missing.
     """
     values: dict[str, bytes] = {}
-    troubles: list[Trouble] = []
+    troubles: list[Finding] = []
     lacks: list[str] = []
     for name, (kind, ref) in references(database).items():
         try:
@@ -91,7 +90,7 @@ def _value(item: Object | None, key: str) -> bytes | str:
     return f"it has no key {key}" if binary is None else base64.b64decode(binary)
 
 
-def _missing(kind: str, ref: KeyRef, why: str, name: str) -> Trouble:
+def _missing(kind: str, ref: KeyRef, why: str, name: str) -> Finding:
     option = {
         "password": "database.password_secret",
         "ca_pem": "database.tls",
@@ -99,19 +98,24 @@ def _missing(kind: str, ref: KeyRef, why: str, name: str) -> Trouble:
         "client_key": "database.tls.client_key_secret",
     }[name]
     code = "ca_missing" if name == "ca_pem" else "secret_missing"
-    return Trouble(
-        code, "blocker", f"{kind} {ref.name}", why, f"Create it in the registries namespace, or correct {option}.", RULE
+    return Finding(
+        code,
+        "blocker",
+        f"{kind} {ref.name}",
+        why,
+        f"Create it in the registries namespace, or correct {option}.",
+        CONFIG_OBJECTS,
     )
 
 
-def _unread(kind: str, ref: KeyRef, error: Forbidden, name: str) -> Trouble:
+def _unread(kind: str, ref: KeyRef, error: Forbidden, name: str) -> Finding:
     code = "ca_unchecked" if name == "ca_pem" else "secret_unchecked"
     why = f"it was not checked whether it has the key {ref.key}: the user may not read it"
-    return Trouble(code, "info", f"{kind} {ref.name}", why, error.next_step, RULE)
+    return Finding(code, "info", f"{kind} {ref.name}", why, error.next_step, CONFIG_OBJECTS)
 
 
-def _line_break(password: bytes, database: Database) -> Iterator[Trouble]:
+def _line_break(password: bytes, database: Database) -> Iterator[Finding]:
     if password.endswith(b"\n") and database.password_secret is not None:
         what = f"key {database.password_secret.key} of Secret {database.password_secret.name}"
         why = "the password in it ends with a line break, which is sent as a part of it"
-        yield Trouble("password_line_break", "warning", what, why, "Write the Secret again without it.", RULE)
+        yield Finding("password_line_break", "warning", what, why, "Write the Secret again without it.", CONFIG_OBJECTS)

@@ -13,13 +13,12 @@ from . import _postgres
 from ._core import postgres_rules
 from ._core.candidate import verifies
 from ._core.errors import RegistryError
-from ._core.finding import shown
-from ._core.hosts import Trouble
+from ._core.finding import UNSEEN, Finding, shown
 from ._core.model import Database, Object, Tls
 from ._core.mysql_facts import printable
 from ._core.mysql_rules import judge
 from ._core.requirement import Requirement
-from ._core.told import UNSEEN, Subject
+from ._core.weighing import Subject
 from ._credentials import Credentials
 from ._mysql import MISSING, Target, gather
 from ._path import Path
@@ -34,13 +33,13 @@ def want(database: Database) -> None:
         raise RegistryError("PyMySQL", why, "Install PyMySQL[rsa].")
 
 
-def missing(database: Database) -> Trouble | None:
+def missing(database: Database) -> Finding | None:
     """The finding where a PostgreSQL server cannot be asked: what does that is not installed here."""
     if database.type == "mysql" or _postgres.MISSING is None:
         return None
     what = f"database {database.name} on {database.host}"
     why = "it was not checked: psycopg is not installed for the Python that runs this module"
-    return Trouble("not_checked", "info", what, why, "Install psycopg[binary].", UNSEEN)
+    return Finding("not_checked", "info", what, why, "Install psycopg[binary].", UNSEEN)
 
 
 def examine(
@@ -61,7 +60,7 @@ def examine(
         how[0],
         datetime.now(timezone.utc),
     )
-    found = [shown(told, facts.account.matched, how[0]) for told in judge(facts, subject)]
+    found = [shown(one, checked_as=facts.account.matched, path=how[0]) for one in judge(facts, subject)]
     words = printable(path.words()) if facts.failure else ""
     if words and found:
         found[0]["why"] += f"; the relay says: {words}"
@@ -95,8 +94,7 @@ def _examine_postgres(
         if credentials.lacks
         else _postgres.gather(opened, database, credentials, how[1])
     )
-    troubles = postgres_rules.judge(facts, asked, how[0])
-    found = [shown(told, facts.account, how[0]) for told in troubles]
+    found = [shown(one, checked_as=facts.account, path=how[0]) for one in postgres_rules.judge(facts, asked, how[0])]
     return _plain(facts), found
 
 

@@ -11,9 +11,10 @@ from typing import Any, Optional
 from ._audience import answered, surroundings
 from ._cluster import Cluster
 from ._core.access import Answer
-from ._core.audience import Surroundings, audience, permissions, shown
+from ._core.audience import Surroundings, admitted, audience, permissions
 from ._core.errors import Forbidden, Missing
 from ._core.export import ca_object, described, password_ref
+from ._core.finding import shown
 from ._core.findings import Authority, Inventory, find, restarts_pending, tls_facts
 from ._core.model import Grant, Object
 from ._core.plan import Key
@@ -89,7 +90,7 @@ def _entry(name: str, inventory: Inventory) -> Object:
         **described(registry),
         "status": _shown(inventory.verdicts[name]),
         "tls": tls_facts(registry, inventory.authorities[name]),
-        "findings": [finding.shown() for finding in find(name, inventory)],
+        "findings": [shown(one) for one in find(name, inventory)],
     }
 
 
@@ -100,7 +101,7 @@ def _add_access(cluster: Cluster, entry: Object, around: Surroundings, verify: b
     if verify:
         answers, problems = answered(cluster, entry["namespace"], name, people)
         warnings += problems
-    entry["access"] = [shown(one, answers) for one in people]
+    entry["access"] = [admitted(one, answers) for one in people]
     entry["permissions"] = permissions(name, around)
 
 

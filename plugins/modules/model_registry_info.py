@@ -221,13 +221,19 @@ registries:
       contains:
         code: {description: The finding as a short code., type: str, returned: always, sample: shared_secret}
         severity:
-          description: V(blocker) where the registry cannot work so, V(warning) for a risk, V(note) for what is good to know.
+          description: V(blocker) where the registry cannot work so, V(warning) for a risk, V(info) for what is good to know.
           type: str
           returned: always
           sample: warning
         what: {description: The object that it is about., type: str, returned: always, sample: Secret models-db}
         why: {description: What is wrong with it., type: str, returned: always}
         remedy: {description: What to do., type: str, returned: always}
+        rule: {description: Where the rule comes from., type: str, returned: always}
+        page:
+          description: The section of the collection's documentation that explains it.
+          type: str
+          returned: always
+          sample: docs/findings.md#shared_secret
 """
 
 from ansible.module_utils.basic import AnsibleModule

@@ -119,8 +119,6 @@ findings:
       type: str
       returned: always
       sample: docs/findings.md#charset
-    checked_as: {description: Empty here. Findings about a database have it., type: str, returned: always, sample: ""}
-    path: {description: Empty here. Findings about a database have it., type: str, returned: always, sample: ""}
 table:
   description: The findings as lines of text, for people.
   returned: always

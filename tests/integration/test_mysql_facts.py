@@ -17,12 +17,13 @@ from typing import Any
 import pymysql
 import pytest
 import trustme
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.finding import Finding
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.mysql_facts import (
     MysqlFacts,
     privileges_on,
 )
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.mysql_rules import judge
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.told import Subject, Told
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.weighing import Subject
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._mysql import Target, gather
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._path import OpenSocket
 from cryptography.x509 import load_pem_x509_certificate
@@ -205,7 +206,7 @@ class Proxy:
 
 def checked(
     bed: Testbed, cell: Cell, open_socket: OpenSocket | None = None, timeout: float = TIMEOUT
-) -> tuple[MysqlFacts, tuple[Told, ...]]:
+) -> tuple[MysqlFacts, tuple[Finding, ...]]:
     """Check within the time that there is for it."""
     given = {"username": cell.name, "password": f"{cell.name}-password".encode(), "server_name": HOST, **cell.target}
     target = Target(database=cell.name, **given)

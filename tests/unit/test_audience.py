@@ -13,9 +13,9 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.a
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.audience import (
     Entry,
     Surroundings,
+    admitted,
     audience,
     permissions,
-    shown,
 )
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.errors import Forbidden, Missing
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.grants import wanted_binding
@@ -141,14 +141,14 @@ def test_permissions_are_the_modules_options() -> None:
 def test_verified_is_the_answer_about_the_one_or_his_group() -> None:
     member, other = Entry(ANN, ("Group", "fraud-users")), Entry(RUNNER, ("RoleBinding", "b"), "Role r", True)
     answers = {PEOPLE: Answer(True), RUNNER: Answer(False)}
-    assert shown(member, answers) == {
+    assert admitted(member, answers) == {
         "kind": "User",
         "name": "ann",
         "through": {"kind": "Group", "name": "fraud-users"},
         "dashboard": False,
         "verified": True,
     }
-    assert shown(other, answers) == {
+    assert admitted(other, answers) == {
         "kind": "ServiceAccount",
         "namespace": "shop",
         "name": "runner",
@@ -156,7 +156,7 @@ def test_verified_is_the_answer_about_the_one_or_his_group() -> None:
         "dashboard": True,
         "verified": False,
     }
-    assert shown(other, {})["verified"] is None
+    assert admitted(other, {})["verified"] is None
 
 
 class FakeCluster(Cluster):

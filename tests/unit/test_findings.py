@@ -172,9 +172,9 @@ CASES: list[tuple[str, Callable[[Scene], Any], list[tuple[str, str]]]] = [
     ("stale", change("verdict", UNAVAILABLE), [("stale_status", "warning")]),
     ("no role", change("role", False), [("role_missing", "warning")]),
     ("listed grant", change("bindings", [binding("ann")]), []),
-    ("two subjects", change("bindings", [binding("ann", "bob")]), [("hidden_grant", "note")]),
-    ("twice", change("bindings", [binding("ann"), other_name(binding("ann"))]), [("duplicate_grant", "note")]),
-    ("no label", change("bindings", [binding("ann", component="other")]), [("hidden_grant", "note")]),
+    ("two subjects", change("bindings", [binding("ann", "bob")]), [("hidden_grant", "info")]),
+    ("twice", change("bindings", [binding("ann"), other_name(binding("ann"))]), [("duplicate_grant", "info")]),
+    ("no label", change("bindings", [binding("ann", component="other")]), [("hidden_grant", "info")]),
     ("another role", change("bindings", [binding("ann", "bob", role="registry-user-other")]), []),
     ("long name", lambda s: s.registry["metadata"].update(name="a" * 50), [("invalid_name", "blocker")]),
     ("no database", lambda s: s.registry.update(spec={}), [("database_count", "blocker")]),
@@ -182,7 +182,7 @@ CASES: list[tuple[str, Callable[[Scene], Any], list[tuple[str, str]]]] = [
     (
         "generated",
         lambda s: s.registry.update(spec={"postgres": {**POSTGRES, "generateDeployment": True}}),
-        [("generated_database", "note")],
+        [("generated_database", "info")],
     ),
 ]
 
@@ -201,7 +201,7 @@ def test_the_most_severe_come_first() -> None:
     scene = Scene()
     spec(verifyServerCert=False)(scene)
     scene.bindings, scene.secret = [binding("ann", "bob")], None
-    assert [severity for _, severity in scene.codes()] == ["blocker", "warning", "note"]
+    assert [severity for _, severity in scene.codes()] == ["blocker", "warning", "info"]
 
 
 @pytest.mark.parametrize(

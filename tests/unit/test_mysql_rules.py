@@ -31,7 +31,7 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.m
     NEEDED,
     judge,
 )
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.told import Subject
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.weighing import Subject
 
 NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
 

@@ -14,7 +14,7 @@ from .model import Grant, Object
 from .names import users_group
 from .subjects import grant_of
 
-__all__ = ["Entry", "Surroundings", "audience", "bound_cluster_roles", "concerns_group", "permissions", "shown"]
+__all__ = ["Entry", "Surroundings", "admitted", "audience", "bound_cluster_roles", "concerns_group", "permissions"]
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def permissions(registry: str, around: Surroundings) -> Object:
     return found
 
 
-def shown(entry: Entry, answers: Mapping[Grant, Answer]) -> Object:
+def admitted(entry: Entry, answers: Mapping[Grant, Answer]) -> Object:
     """The entry as a result lists it. answers: of access reviews; who was not asked about is neither right nor wrong."""
     grant, (kind, name) = entry.grant, entry.through
     answer = answers.get(entry.tested)

@@ -5,11 +5,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 
 from .errors import InvalidInput
 from .export import ca_object, database_type, password_ref
+from .finding import CONFIG_OBJECTS, NAMES, OPTIONS, PRODUCT, RBAC, Finding, severest_first
 from .grants import entries, read_bindings
 from .model import Object
 from .names import check_name, user_role
@@ -17,8 +18,10 @@ from .plan import Key, restart_due, restart_mark
 from .rollout import condition, timestamp
 from .status import DELETING, READY, Verdict
 
-__all__ = ["Authority", "Finding", "Inventory", "find", "restarts_pending", "tls_facts"]
+__all__ = ["Authority", "Inventory", "find", "restarts_pending", "tls_facts"]
 
+CERTIFICATES = "RFC 5280, validity of certificates"
+ROLLOUTS = "Kubernetes documentation, Deployments"
 EXPIRES_SOON = timedelta(days=30)
 OUR_MANAGER = "opendatahub.model_registry"
 """This collection's name in managedFields: its own changes to a Secret are followed by a restart."""
@@ -50,27 +53,11 @@ class Inventory:
     now: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
 
 
-@dataclass(frozen=True)
-class Finding:
-    """Something to look at."""
-
-    code: str
-    severity: str
-    """blocker: the registry cannot work so. warning: it works, at a risk. note: good to know."""
-    what: str
-    why: str
-    remedy: str
-
-    def shown(self) -> dict[str, str]:
-        """As a result has it."""
-        return asdict(self)
-
-
 def find(name: str, inventory: Inventory) -> list[Finding]:
     """The findings about one registry, blockers first."""
     registry = inventory.registries[name]
     found = [finding for check in _CHECKS for finding in check(name, registry, inventory)]
-    return sorted(found, key=lambda finding: ("blocker", "warning", "note").index(finding.severity))
+    return severest_first(found)
 
 
 def tls_facts(registry: Object, authorities: Iterable[Authority]) -> Object:
@@ -100,7 +87,9 @@ def _name(name: str, registry: Object, _inventory: Inventory) -> Iterator[Findin
         check_name(name)
     except InvalidInput as error:
         remedy = "Create it under another name on the same database, then delete this one."
-        yield Finding("invalid_name", "blocker", f"ModelRegistry {registry['metadata']['name']}", error.why, remedy)
+        yield Finding(
+            "invalid_name", "blocker", f"ModelRegistry {registry['metadata']['name']}", error.why, remedy, NAMES
+        )
 
 
 def _database(name: str, registry: Object, _inventory: Inventory) -> Iterator[Finding]:
@@ -109,12 +98,22 @@ def _database(name: str, registry: Object, _inventory: Inventory) -> Iterator[Fi
     if len(given) != 1:
         why = "it names two databases" if given else "it names no database"
         yield Finding(
-            "database_count", "blocker", f"ModelRegistry {name}", why, "Give exactly one of mysql and postgres."
+            "database_count",
+            "blocker",
+            f"ModelRegistry {name}",
+            why,
+            "Give exactly one of mysql and postgres.",
+            OPTIONS,
         )
     elif spec[given[0]].get("generateDeployment"):
         why = "the operator runs its database, on a volume that is the registry's own: deleting the registry destroys the data"
         yield Finding(
-            "generated_database", "note", f"ModelRegistry {name}", why, "Back the database up before you delete it."
+            "generated_database",
+            "info",
+            f"ModelRegistry {name}",
+            why,
+            "Back the database up before you delete it.",
+            PRODUCT,
         )
 
 
@@ -126,7 +125,7 @@ def _secret(name: str, registry: Object, inventory: Inventory) -> Iterator[Findi
     if secret is None or ref.key not in (secret.get("data") or {}):
         why = "it does not exist" if secret is None else f"it has no key {ref.key}"
         remedy = "Create it, or give database.password or another database.password_secret."
-        yield Finding("secret_missing", "blocker", f"Secret {ref.name}", why, remedy)
+        yield Finding("secret_missing", "blocker", f"Secret {ref.name}", why, remedy, CONFIG_OBJECTS)
         return
     yield from _newer_secret(name, secret, inventory)
 
@@ -141,7 +140,7 @@ def _shared_secret(name: str, registry: Object, inventory: Inventory) -> Iterato
     if ref and others:
         why = f"the registries {', '.join(sorted(others))} use it, too: the dashboard deletes a Secret with the first of them"
         remedy = "Give each registry a Secret of its own, with database.password or database.password_secret."
-        yield Finding("shared_secret", "warning", f"Secret {ref.name}", why, remedy)
+        yield Finding("shared_secret", "warning", f"Secret {ref.name}", why, remedy, PRODUCT)
 
 
 def restarts_pending(
@@ -160,7 +159,7 @@ def _pending(name: str, registry: Object, inventory: Inventory) -> Iterator[Find
     for kind, store in restarts_pending(registry, inventory.objects, inventory.deployments.get(name)):
         remedy = "Run the task that has changed it again: it restarts the pods."
         why = "it was changed and the restart of the pods is not done"
-        yield Finding("restart_pending", "warning", f"{kind} {store}", why, remedy)
+        yield Finding("restart_pending", "warning", f"{kind} {store}", why, remedy, CONFIG_OBJECTS)
 
 
 def _newer_secret(name: str, secret: Object, inventory: Inventory) -> Iterator[Finding]:
@@ -172,7 +171,7 @@ def _newer_secret(name: str, secret: Object, inventory: Inventory) -> Iterator[F
     if changed and any(start and changed > start for start in started):
         why = f"it was changed at {changed:%Y-%m-%dT%H:%M:%SZ}, after the registry's pods had started"
         remedy = f"Restart them: kubectl rollout restart deployment/{name}."
-        yield Finding("secret_newer", "warning", f"Secret {secret['metadata']['name']}", why, remedy)
+        yield Finding("secret_newer", "warning", f"Secret {secret['metadata']['name']}", why, remedy, CONFIG_OBJECTS)
 
 
 def _started(pod: Object) -> datetime | None:
@@ -197,13 +196,20 @@ def _transport(name: str, registry: Object, inventory: Inventory) -> Iterator[Fi
     facts, what = tls_facts(registry, inventory.authorities.get(name, ())), f"database of {name}"
     if not facts["encrypted"]:
         why = "the registry server talks to it in plaintext, password and models included"
-        yield Finding("plaintext", "warning", what, why, "Give database.tls with the authority of its certificate.")
+        yield Finding(
+            "plaintext", "warning", what, why, "Give database.tls with the authority of its certificate.", PRODUCT
+        )
     elif not facts["verified"]:
         why = (
             "the connection is encrypted, but anybody who answers at the host's address is believed to be the database"
         )
         yield Finding(
-            "unverified", "warning", what, why, "Set database.tls.verify (MySQL) or mode verify-full (PostgreSQL)."
+            "unverified",
+            "warning",
+            what,
+            why,
+            "Set database.tls.verify (MySQL) or mode verify-full (PostgreSQL).",
+            PRODUCT,
         )
 
 
@@ -217,14 +223,18 @@ def _authority(name: str, registry: Object, inventory: Inventory) -> Iterator[Fi
     key = tls_facts(registry, ())["ca"]["key"]
     if kind in inventory.read and (item is None or key not in (item.get("data") or {})):
         why = "it does not exist" if item is None else f"it has no key {key}"
-        yield Finding("ca_missing", "blocker", what, why, "Create it, or name another source in database.tls.")
+        yield Finding(
+            "ca_missing", "blocker", what, why, "Create it, or name another source in database.tls.", CONFIG_OBJECTS
+        )
     last = max((authority.expires for authority in inventory.authorities.get(name, ())), default=None)
     if last and last < inventory.now + EXPIRES_SOON:
         expired = last < inventory.now
         why = f"the certificate authority in it {'expired' if expired else 'expires'} on {last:%Y-%m-%d}"
         severity = "blocker" if expired and tls_facts(registry, ())["verified"] else "warning"
         code = "ca_expired" if expired else "ca_expires_soon"
-        yield Finding(code, severity, what, why, "Give the authority's new certificate with database.tls.")
+        yield Finding(
+            code, severity, what, why, "Give the authority's new certificate with database.tls.", CERTIFICATES
+        )
 
 
 def _status(name: str, registry: Object, inventory: Inventory) -> Iterator[Finding]:
@@ -233,12 +243,17 @@ def _status(name: str, registry: Object, inventory: Inventory) -> Iterator[Findi
     if says_available and verdict.state not in (READY, DELETING):
         why = f"it says Available=True and is {verdict.state}: {verdict.message}"
         remedy = verdict.next_step or "Look again in a moment."
-        yield Finding("stale_status", "warning", f"status of ModelRegistry {name}", why, remedy)
+        yield Finding("stale_status", "warning", f"status of ModelRegistry {name}", why, remedy, ROLLOUTS)
     role = ("Role", _namespace(registry), user_role(name))
     if says_available and "Role" in inventory.read and role not in inventory.objects:
         why = "it does not exist: nobody but administrators can be given access to the registry"
         yield Finding(
-            "role_missing", "warning", f"Role {role[2]}", why, "Check that the operator runs: it makes the Role."
+            "role_missing",
+            "warning",
+            f"Role {role[2]}",
+            why,
+            "Check that the operator runs: it makes the Role.",
+            PRODUCT,
         )
 
 
@@ -249,13 +264,13 @@ def _bindings(name: str, _registry: Object, inventory: Inventory) -> Iterator[Fi
         if binding.amiss:
             why = f"it grants access to the registry, and the dashboard does not list it: {binding.amiss}"
             remedy = "Name its subjects in model_registry_permissions with adopt, or keep it in mind."
-            yield Finding("hidden_grant", "note", f"RoleBinding {binding.name}", why, remedy)
+            yield Finding("hidden_grant", "info", f"RoleBinding {binding.name}", why, remedy, PRODUCT)
     for entry in entries(bindings):
         if len(entry["bindings"]) > 1:
             what = " ".join(filter(None, [entry["kind"], entry.get("namespace"), entry["name"]]))
             why = f"several RoleBindings grant access to it: {', '.join(entry['bindings'])}. To delete one of them takes nothing away"
             remedy = "Name it in model_registry_permissions with adopt, which leaves one of them, or keep it in mind."
-            yield Finding("duplicate_grant", "note", what, why, remedy)
+            yield Finding("duplicate_grant", "info", what, why, remedy, RBAC)
 
 
 def _namespace(registry: Object) -> str:

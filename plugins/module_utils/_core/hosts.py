@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from .errors import InvalidInput
+from .finding import DNS, Finding
 from .model import Object
 
 __all__ = [
@@ -22,7 +23,6 @@ __all__ = [
     "Host",
     "PodPort",
     "Reach",
-    "Trouble",
     "choose_path",
     "host_of",
     "reach",
@@ -62,19 +62,6 @@ class Host:
 
 
 @dataclass(frozen=True)
-class Trouble:
-    """Something wrong with a host: the start of a finding."""
-
-    code: str
-    severity: str
-    what: str
-    why: str
-    remedy: str
-    rule: str = "Kubernetes documentation, DNS for Services and Pods"
-    """Where it is laid down."""
-
-
-@dataclass(frozen=True)
 class Found:
     """What the cluster has under a Service's name."""
 
@@ -99,7 +86,7 @@ class Reach:
 
     pod: PodPort | None = None
     address: tuple[str, int] | None = None
-    troubles: tuple[Trouble, ...] = ()
+    troubles: tuple[Finding, ...] = ()
 
 
 def host_of(given: str, namespace: str) -> Host:
@@ -130,18 +117,18 @@ def service_of(given: str) -> Host | None:
     return Host(given, SERVICE, labels[0], labels[1])
 
 
-def wrong_form(given: str) -> Trouble | None:
+def wrong_form(given: str) -> Finding | None:
     """What is wrong with a host whatever the cluster has; None where nothing is."""
     address, labels, what = _address(given), _labels(given), f"database.host {given}"
     if labels == ["localhost"] or (address is not None and (address.is_loopback or address.is_unspecified)):
         why = "it names the machine that it is used on: to the registry's pod, that is the pod itself"
         step = f"Give the server's own name or address, such as mysql.databases.svc.{DOMAIN}."
-        return Trouble("host_is_loopback", "blocker", what, why, step)
+        return Finding("host_is_loopback", "blocker", what, why, step, DNS)
     right = _meant(labels)
     if right is None:
         return None
     why = f"no pod can resolve it: a Service's name is <service>.<namespace>.svc.{DOMAIN}"
-    return Trouble("host_form", "blocker", what, why, f"Set database.host to {right}.")
+    return Finding("host_form", "blocker", what, why, f"Set database.host to {right}.", DNS)
 
 
 def _meant(labels: list[str]) -> str | None:
@@ -207,7 +194,7 @@ def _labels(given: str) -> list[str]:
     return given.rstrip(".").lower().split(".")
 
 
-def _no_service(host: Host, elsewhere: tuple[str, ...], what: str) -> Trouble:
+def _no_service(host: Host, elsewhere: tuple[str, ...], what: str) -> Finding:
     why = "it does not exist"
     forms = [f"{host.service}.{namespace}.svc.{DOMAIN}" for namespace in elsewhere]
     if forms:
@@ -219,29 +206,31 @@ def _no_service(host: Host, elsewhere: tuple[str, ...], what: str) -> Trouble:
         )
     else:
         step = "Correct database.host, or create the Service."
-    return Trouble("host_no_service", "blocker", what, why, step)
+    return Finding("host_no_service", "blocker", what, why, step, DNS)
 
 
-def _no_port(ports: Iterable[Object], port: int, what: str) -> Trouble:
+def _no_port(ports: Iterable[Object], port: int, what: str) -> Finding:
     there = ", ".join(str(entry.get("port")) for entry in ports) or "none"
     why = f"it has no port {port}, but {there}"
-    return Trouble("host_port", "blocker", what, why, "Set database.port to the Service's port, or add the port to it.")
+    return Finding(
+        "host_port", "blocker", what, why, "Set database.port to the Service's port, or add the port to it.", DNS
+    )
 
 
-def _mapped(port: int, ports: Iterable[Object], what: str) -> Trouble:
+def _mapped(port: int, ports: Iterable[Object], what: str) -> Finding:
     there = ", ".join(str(number) for number in _numbers(ports))
     why = f"it is headless, so its name stands for the pods themselves, which listen on {there} and not on {port}"
-    return Trouble("host_port", "blocker", what, why, f"Set database.port to {there}.")
+    return Finding("host_port", "blocker", what, why, f"Set database.port to {there}.", DNS)
 
 
-def _nobody(endpoints: Object | None, what: str) -> Trouble:
+def _nobody(endpoints: Object | None, what: str) -> Finding:
     waiting = sum(len(subset.get("notReadyAddresses") or ()) for subset in (endpoints or {}).get("subsets") or ())
     why = "no pod that is ready stands behind it"
     step = "Correct its selector, or start the database."
     if waiting:
         why += f"; not ready: {waiting}"
         step = "Look at the database's pods: they run and are not ready."
-    return Trouble("host_no_endpoints", "blocker", what, why, step)
+    return Finding("host_no_endpoints", "blocker", what, why, step, DNS)
 
 
 def _entry(ports: Iterable[Object], port: int) -> Object | None:

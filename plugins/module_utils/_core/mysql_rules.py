@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Callable
 
+from .finding import MYSQL, PRODUCT, Finding, severest_first
 from .hosts import RELAY
 from .mysql_facts import ALL, Failure, MysqlFacts, privileges_on, version_of
 from .mysql_transport import broken, certificate, transport
 from .requirement import NATIVE
-from .told import PRODUCT, Subject, Told, weighed
+from .weighing import Subject, weighed
 
 __all__ = ["CODES", "NEEDED", "judge"]
 
@@ -76,12 +77,11 @@ CODES = {
 """Each code with its meaning in a sentence."""
 
 
-def judge(facts: MysqlFacts, subject: Subject) -> tuple[Told, ...]:
+def judge(facts: MysqlFacts, subject: Subject) -> tuple[Finding, ...]:
     """All findings, the most severe first."""
     rules = _FAILED if facts.failure else ()
-    found = [weighed(told, facts, subject) for rule in (*rules, *_RULES) for told in rule(facts, subject)]
-    order = ("blocker", "warning", "info")
-    return tuple(sorted(found, key=lambda told: (order.index(told.severity), told.code)))
+    found = [weighed(one, facts, subject) for rule in (*rules, *_RULES) for one in rule(facts, subject)]
+    return tuple(severest_first(sorted(found, key=lambda one: one.code)))
 
 
 def account_name(facts: MysqlFacts, subject: Subject) -> str:
@@ -113,7 +113,7 @@ def _set_plugin(plugin: str, facts: MysqlFacts, subject: Subject) -> str:
     return f"ALTER USER {account_name(facts, subject)} IDENTIFIED WITH {plugin} BY '<password>';"
 
 
-def _login_failed(facts: MysqlFacts, subject: Subject) -> Iterator[Told]:
+def _login_failed(facts: MysqlFacts, subject: Subject) -> Iterator[Finding]:
     """What MySQL itself has said."""
     failure = facts.failure or Failure("", "")
     make = _BY_CODE.get(failure.code)
@@ -123,36 +123,36 @@ def _login_failed(facts: MysqlFacts, subject: Subject) -> Iterator[Told]:
         what = f"server at {subject.host}"
         why = f"error {failure.code}: {failure.words}"
         code, severity = ("query_failed", "warning") if failure.stage == "query" else ("login_refused", "blocker")
-        yield Told(code, severity, what, why, "Look the error up in the server's documentation.")
+        yield Finding(code, severity, what, why, "Look the error up in the server's documentation.", MYSQL)
 
 
-def _denied(facts: MysqlFacts, subject: Subject, words: str) -> Told:
+def _denied(facts: MysqlFacts, subject: Subject, words: str) -> Finding:
     remedy = f"Check database.username and database.password. To set it: ALTER USER {account_name(facts, subject)} IDENTIFIED BY '<password>';"
     if not subject.encrypted:
         remedy += " An account that was made with REQUIRE SSL is refused in the same words: give database.tls for it."
     number = facts.failure.code if facts.failure else 1045
     why = f"error {number}: {words}. Whether its plugin is the right one is not known before it is let in"
-    return Told("access_denied", "blocker", _account(subject), why, remedy)
+    return Finding("access_denied", "blocker", _account(subject), why, remedy, MYSQL)
 
 
-def _host_denied(facts: MysqlFacts, subject: Subject, words: str) -> Told:
+def _host_denied(facts: MysqlFacts, subject: Subject, words: str) -> Finding:
     remedy = f"Make the account for the pods' addresses: CREATE USER {account_name(facts, subject)} IDENTIFIED BY '<password>';"
-    return Told("host_denied", "blocker", _account(subject), f"error 1130: {words}", remedy)
+    return Finding("host_denied", "blocker", _account(subject), f"error 1130: {words}", remedy, MYSQL)
 
 
-def _no_database(facts: MysqlFacts, subject: Subject, words: str) -> Told:
+def _no_database(facts: MysqlFacts, subject: Subject, words: str) -> Finding:
     why = f"error 1049: {words}. The registry server does not create it"
     remedy = f"{_create(subject)} {_grant(', '.join(NEEDED), facts, subject)}"
-    return Told("database_missing", "blocker", _database(subject), why, remedy, PRODUCT)
+    return Finding("database_missing", "blocker", _database(subject), why, remedy, PRODUCT)
 
 
-def _database_denied(facts: MysqlFacts, subject: Subject, words: str) -> Told:
+def _database_denied(facts: MysqlFacts, subject: Subject, words: str) -> Finding:
     why = f"error 1044: {words}. MySQL says the same of a database that does not exist"
     remedy = f"{_grant(', '.join(NEEDED), facts, subject)} Where it does not exist: {_create(subject)}"
-    return Told("database_denied", "blocker", _database(subject), why, remedy)
+    return Finding("database_denied", "blocker", _database(subject), why, remedy, MYSQL)
 
 
-def _not_loaded(facts: MysqlFacts, subject: Subject, words: str) -> Told:
+def _not_loaded(facts: MysqlFacts, subject: Subject, words: str) -> Finding:
     version = version_of(facts.server.version) or (0, 0, 0)
     remedy = f"Load the plugin in the server, or give the account another: {_set_plugin('caching_sha2_password', facts, subject)}"
     if NATIVE_PLUGIN in words and facts.server.kind != "MariaDB":
@@ -163,45 +163,50 @@ def _not_loaded(facts: MysqlFacts, subject: Subject, words: str) -> Told:
             )
             if subject.required_plugin == NATIVE:
                 remedy = "This release needs mysql_native_password, which MySQL 9 has no more: use MySQL 8.0 or MariaDB, or update it to 2.23."
-    return Told("plugin_missing", "blocker", _account(subject), f"error 1524: {words}", remedy)
+    return Finding("plugin_missing", "blocker", _account(subject), f"error 1524: {words}", remedy, MYSQL)
 
 
-def _unknown_plugin(facts: MysqlFacts, subject: Subject, words: str) -> Told:
+def _unknown_plugin(facts: MysqlFacts, subject: Subject, words: str) -> Finding:
     wanted = (
         NATIVE_PLUGIN
         if subject.required_plugin == NATIVE or facts.server.kind == "MariaDB"
         else "caching_sha2_password"
     )
     why = f"{words}. A registry server takes {', '.join(KNOWN_PLUGINS)}"
-    return Told("plugin_unknown", "blocker", _account(subject), why, _set_plugin(wanted, facts, subject))
+    return Finding("plugin_unknown", "blocker", _account(subject), why, _set_plugin(wanted, facts, subject), MYSQL)
 
 
-def _simple(code: str, number: int, remedy: str) -> Callable[[MysqlFacts, Subject, str], Told]:
+def _simple(code: str, number: int, remedy: str) -> Callable[[MysqlFacts, Subject, str], Finding]:
     """A blocker that the server has told, where {account} of the remedy is the account."""
 
-    def make(facts: MysqlFacts, subject: Subject, words: str) -> Told:
+    def make(facts: MysqlFacts, subject: Subject, words: str) -> Finding:
         what = _account(subject) if code.startswith("account") else f"server at {subject.host}"
-        return Told(
-            code, "blocker", what, f"error {number}: {words}", remedy.format(account=account_name(facts, subject))
+        return Finding(
+            code,
+            "blocker",
+            what,
+            f"error {number}: {words}",
+            remedy.format(account=account_name(facts, subject)),
+            MYSQL,
         )
 
     return make
 
 
-def _resource(facts: MysqlFacts, subject: Subject, words: str) -> Told:
+def _resource(facts: MysqlFacts, subject: Subject, words: str) -> Finding:
     """Error 1226 is about connections at once, or about what an account has done in the last hour; its words say which."""
     found = re.search(r"max_(?:queries|updates|connections)_per_hour", words)
     name = found[0].upper() if found else "MAX_USER_CONNECTIONS"
     remedy = f"ALTER USER {account_name(facts, subject)} WITH {name} 0;"
     code = "account_hourly" if found else "account_connections"
-    return Told(code, "blocker", _account(subject), f"error 1226: {words}", remedy)
+    return Finding(code, "blocker", _account(subject), f"error 1226: {words}", remedy, MYSQL)
 
 
 _TOO_MANY = "End connections that nobody needs, or raise max_connections: SET GLOBAL max_connections = 500;"
 _ACCOUNT_LIMIT = "ALTER USER {account} WITH MAX_USER_CONNECTIONS 0;"
 _EXPIRED = "ALTER USER {account} IDENTIFIED BY '<password>' PASSWORD EXPIRE NEVER;"
 _TLS_ONLY = "Give database.tls with the authority that has signed the server's certificate."
-_BY_CODE: dict[int, Callable[[MysqlFacts, Subject, str], Told]] = {
+_BY_CODE: dict[int, Callable[[MysqlFacts, Subject, str], Finding]] = {
     1040: _simple("too_many_connections", 1040, _TOO_MANY),
     1044: _database_denied,
     1045: _denied,
@@ -226,17 +231,17 @@ _BY_CODE: dict[int, Callable[[MysqlFacts, Subject, str], Told]] = {
 """Of MySQL and MariaDB (their documentation, error messages). 4000 and above are MariaDB's own."""
 
 
-def _plugin(facts: MysqlFacts, subject: Subject) -> Iterator[Told]:
+def _plugin(facts: MysqlFacts, subject: Subject) -> Iterator[Finding]:
     plugin, needs_native = facts.account.plugin, subject.required_plugin == NATIVE
     if not facts.account.matched:
         if needs_native and facts.failure and facts.failure.code in (1045, 1130):
             why = "nobody has logged in, and only then a server shows the account's plugin"
-            yield Told("plugin_unproven", "info", _account(subject), why, "Mend the login first.", PRODUCT)
+            yield Finding("plugin_unproven", "info", _account(subject), why, "Mend the login first.", PRODUCT)
         return
     if needs_native and not plugin:
         why = f"the server has not told it, and ML Metadata, which this release runs, knows {NATIVE_PLUGIN} alone"
         remedy = f"Look it up as the server's administrator: SHOW CREATE USER {account_name(facts, subject)};"
-        yield Told("plugin_unproven", "info", _account(subject), why, remedy, PRODUCT)
+        yield Finding("plugin_unproven", "info", _account(subject), why, remedy, PRODUCT)
         return
     if needs_native and plugin != NATIVE_PLUGIN:
         why = f"its plugin is {plugin}, and ML Metadata, which this release runs, knows {NATIVE_PLUGIN} alone"
@@ -246,12 +251,12 @@ def _plugin(facts: MysqlFacts, subject: Subject) -> Iterator[Told]:
             remedy = "MySQL 9 has no mysql_native_password: use MySQL 8.0 or MariaDB, or update it to 2.23."
         elif facts.server.kind != "MariaDB" and version >= (8, 4, 0):
             remedy = f"Start the server with mysql_native_password=ON, then: {remedy}"
-        yield Told("plugin_native", "blocker", _account(subject), why, remedy, PRODUCT)
+        yield Finding("plugin_native", "blocker", _account(subject), why, remedy, PRODUCT)
     elif plugin and plugin not in KNOWN_PLUGINS:
         yield _unknown_plugin(facts, subject, f"its plugin is {plugin}")
 
 
-def _account_host(facts: MysqlFacts, subject: Subject) -> Iterator[Told]:
+def _account_host(facts: MysqlFacts, subject: Subject) -> Iterator[Finding]:
     account = facts.account
     if not account.matched or subject.path == RELAY or account.is_for_all:
         return
@@ -259,7 +264,7 @@ def _account_host(facts: MysqlFacts, subject: Subject) -> Iterator[Told]:
     why = f"the server has matched it with a connection from {seen_from}; the registry's pods come from other addresses"
     if account.matched.endswith("@%") and account.hosts is None:
         why += ", for which the server would prefer an account of their own, and the account may not see whether it has one"
-        yield Told("account_host", "info", what, why, "To be sure, check with via: relay.")
+        yield Finding("account_host", "info", what, why, "To be sure, check with via: relay.", MYSQL)
         return
     why += " and may be given another account, or none"
     if account.hosts is not None:
@@ -268,10 +273,10 @@ def _account_host(facts: MysqlFacts, subject: Subject) -> Iterator[Told]:
     if not account.matched.endswith("@%"):
         make = f"CREATE USER {_text(subject.username)}@'%' IDENTIFIED BY '<password>';"
         remedy = f"Check with via: relay, or make an account for all addresses: {make}"
-    yield Told("account_host", "warning", what, why, remedy)
+    yield Finding("account_host", "warning", what, why, remedy, MYSQL)
 
 
-def _privileges(facts: MysqlFacts, subject: Subject) -> Iterator[Told]:
+def _privileges(facts: MysqlFacts, subject: Subject) -> Iterator[Finding]:
     if facts.grants.known is None or facts.schema.exists is not True:
         return
     ignores_case = facts.server.variables.get("lower_case_table_names", "0") != "0"
@@ -287,10 +292,12 @@ def _privileges(facts: MysqlFacts, subject: Subject) -> Iterator[Told]:
     if works:
         why += ". The registry starts so; changes of models, or an update of the product, may fail"
     remedy = _grant(", ".join(lacks), facts, subject)
-    yield Told("privileges", "warning" if works else "blocker", f"account {facts.account.matched}", why, remedy, SERVER)
+    yield Finding(
+        "privileges", "warning" if works else "blocker", f"account {facts.account.matched}", why, remedy, SERVER
+    )
 
 
-def _charset(facts: MysqlFacts, subject: Subject) -> Iterator[Told]:
+def _charset(facts: MysqlFacts, subject: Subject) -> Iterator[Finding]:
     schema = facts.schema
     if not schema.exists or schema.charset == "utf8mb4":
         return
@@ -304,35 +311,35 @@ def _charset(facts: MysqlFacts, subject: Subject) -> Iterator[Told]:
     if not is_made and schema.charset in ("utf8", "utf8mb3"):
         why = f"its character set is {schema.charset}: characters of four bytes cannot be stored"
         is_made = True
-    yield Told("charset", "warning" if is_made else "blocker", _database(subject), why, remedy, SERVER)
+    yield Finding("charset", "warning" if is_made else "blocker", _database(subject), why, remedy, SERVER)
 
 
-def _dirty(facts: MysqlFacts, subject: Subject) -> Iterator[Told]:
+def _dirty(facts: MysqlFacts, subject: Subject) -> Iterator[Finding]:
     if facts.schema.is_dirty:
         why = f"migration {facts.schema.migration} has died half-way, and no registry server starts on what it has left"
         name = _identifier(subject.database)
         remedy = f"Where no models are in it yet: DROP DATABASE {name}; {_create(subject)} Otherwise restore a backup."
-        yield Told("schema_dirty", "blocker", _database(subject), why, remedy, SERVER)
+        yield Finding("schema_dirty", "blocker", _database(subject), why, remedy, SERVER)
 
 
-def _server(facts: MysqlFacts, subject: Subject) -> Iterator[Told]:
+def _server(facts: MysqlFacts, subject: Subject) -> Iterator[Finding]:
     what, variables = f"server at {subject.host}", facts.server.variables
     version = version_of(facts.server.version)
     if version and version < (5, 7, 0):
         why = f"its version is {facts.server.version}, and registries have been tried from 5.7 on"
-        yield Told("server_old", "warning", what, why, "Use 5.7 or newer.", PRODUCT)
+        yield Finding("server_old", "warning", what, why, "Use 5.7 or newer.", PRODUCT)
     mode = variables.get("sql_mode", "").split(",")
     odd = [name for name in ("ANSI_QUOTES", "NO_BACKSLASH_ESCAPES") if name in mode]
     if odd:
         remedy = f"SET GLOBAL sql_mode = '{','.join(name for name in mode if name not in odd)}';"
-        yield Told("sql_mode", "warning", what, f"sql_mode has {' and '.join(odd)}", remedy)
+        yield Finding("sql_mode", "warning", what, f"sql_mode has {' and '.join(odd)}", remedy, MYSQL)
     skew = facts.server.time and abs(facts.server.time - subject.now)
     if skew and skew > CLOCK_SKEW:
         why = f"it is {int(skew.total_seconds())} s off: certificates and times of models will look wrong"
-        yield Told("clock", "info", what, why, "Have the server's clock set by NTP.")
+        yield Finding("clock", "info", what, why, "Have the server's clock set by NTP.", MYSQL)
 
 
-def _read_only(facts: MysqlFacts, subject: Subject) -> Iterator[Told]:
+def _read_only(facts: MysqlFacts, subject: Subject) -> Iterator[Finding]:
     """Some accounts may write in spite of read_only, none in spite of the others (MySQL's and MariaDB's documentation)."""
     variables = facts.server.variables
     names = [
@@ -346,7 +353,7 @@ def _read_only(facts: MysqlFacts, subject: Subject) -> Iterator[Told]:
     elif names == ["read_only"] and (unbound := _unbound(facts)):
         why, severity = f"{why}, and the account writes in spite of it by {' and '.join(unbound)} alone", "warning"
     remedy = f"Give the host of the primary server, or: SET GLOBAL {names[0]} = OFF;"
-    yield Told("read_only", severity, f"server at {subject.host}", why, remedy)
+    yield Finding("read_only", severity, f"server at {subject.host}", why, remedy, MYSQL)
 
 
 def _unbound(facts: MysqlFacts) -> list[str]:
@@ -359,17 +366,22 @@ def _unbound(facts: MysqlFacts) -> list[str]:
     return sorted(wanted & everywhere)
 
 
-def _limits(facts: MysqlFacts, subject: Subject) -> Iterator[Told]:
+def _limits(facts: MysqlFacts, subject: Subject) -> Iterator[Finding]:
     variables, used = facts.server.variables, facts.server.connections
     most = variables.get("max_connections", "")
     own = variables.get("max_user_connections", "")
     if used is not None and most.isdecimal() and int(most) - used < FEW_CONNECTIONS:
         why = f"{used} of {most} connections are in use"
-        yield Told("limits", "warning", f"server at {subject.host}", why, _TOO_MANY)
+        yield Finding("limits", "warning", f"server at {subject.host}", why, _TOO_MANY, MYSQL)
     if own.isdecimal() and 0 < int(own) < FEW_CONNECTIONS:
         remedy = _ACCOUNT_LIMIT.format(account=account_name(facts, subject))
-        yield Told(
-            "limits", "warning", f"account {facts.account.matched}", f"it may have {own} connections at once", remedy
+        yield Finding(
+            "limits",
+            "warning",
+            f"account {facts.account.matched}",
+            f"it may have {own} connections at once",
+            remedy,
+            MYSQL,
         )
 
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 
+from .finding import MYSQL, PRODUCT, UNSEEN, Finding
 from .mysql_facts import Failure, MysqlFacts
-from .told import PRODUCT, UNSEEN, Subject, Told
+from .weighing import Subject
 
 __all__ = ["broken", "certificate", "transport"]
 
@@ -49,7 +50,7 @@ _TLS = {
 }
 
 
-def broken(facts: MysqlFacts, subject: Subject) -> Iterator[Told]:
+def broken(facts: MysqlFacts, subject: Subject) -> Iterator[Finding]:
     """What has happened below MySQL."""
     failure = facts.failure or Failure("", "")
     if failure.code or not failure.reason:
@@ -57,20 +58,20 @@ def broken(facts: MysqlFacts, subject: Subject) -> Iterator[Told]:
     what, why = f"server at {subject.host}", failure.words
     if failure.reason in _LIBRARIES:
         why = f"the login was not checked: {why}, and that is not installed for the Python that runs this module"
-        yield Told("not_checked", "warning", f"account {subject.username}", why, _LIBRARIES[failure.reason], UNSEEN)
+        yield Finding("not_checked", "warning", f"account {subject.username}", why, _LIBRARIES[failure.reason], UNSEEN)
         return
     if failure.reason in _TLS:
         code, remedy = _TLS[failure.reason]
         certificate = facts.tls.certificate
         if certificate is not None:
             why += f" (certificate of {certificate.subject}, until {certificate.expires:%Y-%m-%d})"
-        yield Told(code, "blocker", what, why, remedy)
+        yield Finding(code, "blocker", what, why, remedy, MYSQL)
         return
     code, remedy = _NETWORK.get(failure.reason, _NETWORK["network"])
-    yield Told(code, "blocker", what, f"{failure.stage}: {why}", remedy)
+    yield Finding(code, "blocker", what, f"{failure.stage}: {why}", remedy, MYSQL)
 
 
-def transport(facts: MysqlFacts, subject: Subject) -> Iterator[Told]:
+def transport(facts: MysqlFacts, subject: Subject) -> Iterator[Finding]:
     what = f"server at {subject.host}"
     if facts.failure and facts.failure.stage in ("connect", "greeting", "tls"):
         return
@@ -79,13 +80,13 @@ def transport(facts: MysqlFacts, subject: Subject) -> Iterator[Told]:
             return
         offers = "offers TLS" if facts.tls.offered else "offers no TLS"
         why = f"password and models would cross the network in plaintext. The server {offers}"
-        yield Told("plaintext", "warning", what, why, "Give database.tls.", PRODUCT)
+        yield Finding("plaintext", "warning", what, why, "Give database.tls.", PRODUCT)
     elif not subject.verified:
         why = "the connection is encrypted, and the certificate is not looked at"
-        yield Told("unverified", "warning", what, why, "Leave database.tls.verify at true.", PRODUCT)
+        yield Finding("unverified", "warning", what, why, "Leave database.tls.verify at true.", PRODUCT)
 
 
-def certificate(facts: MysqlFacts, subject: Subject) -> Iterator[Told]:
+def certificate(facts: MysqlFacts, subject: Subject) -> Iterator[Finding]:
     """What the certificate shows. Where the login has verified it, it was valid; without a login, nobody has looked yet."""
     shown, what = facts.tls.certificate, f"server at {subject.host}"
     if shown is None or not subject.verified or (facts.failure and facts.failure.stage == "tls"):
@@ -93,9 +94,11 @@ def certificate(facts: MysqlFacts, subject: Subject) -> Iterator[Told]:
     is_unlooked = facts.failure is None and not facts.account.matched and not facts.tls.verified
     why = f"the certificate of {shown.subject} expires on {shown.expires:%Y-%m-%d}"
     if is_unlooked and subject.now >= shown.expires:
-        yield Told("certificate_expired", "blocker", what, why.replace("expires", "has expired"), _TLS["expired"][1])
+        yield Finding(
+            "certificate_expired", "blocker", what, why.replace("expires", "has expired"), _TLS["expired"][1], MYSQL
+        )
     elif subject.now < shown.expires < subject.now + EXPIRES_SOON:
-        yield Told("certificate_expires_soon", "warning", what, why, "Renew the server's certificate.")
+        yield Finding("certificate_expires_soon", "warning", what, why, "Renew the server's certificate.", MYSQL)
     if is_unlooked and facts.tls.names_host is False:
         why = f"its certificate is for {', '.join(shown.names) or 'no host'}"
-        yield Told("certificate_name", "blocker", what, why, _TLS["name"][1])
+        yield Finding("certificate_name", "blocker", what, why, _TLS["name"][1], MYSQL)

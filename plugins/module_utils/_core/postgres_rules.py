@@ -8,7 +8,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from .hosts import DIRECT, RELAY, Trouble
+from .finding import Finding
+from .hosts import DIRECT, RELAY
 
 __all__ = ["Asked", "PostgresFacts", "judge"]
 
@@ -89,7 +90,7 @@ class PostgresFacts:
     """Whether the server answers as PostgreSQL does, and nobody was to log in; the rest is empty then."""
 
 
-def judge(facts: PostgresFacts, asked: Asked, path: str) -> list[Trouble]:
+def judge(facts: PostgresFacts, asked: Asked, path: str) -> list[Finding]:
     """The findings. What the address that the check came from may have caused is a blocker from where the pods are only.
 
     Who is let in, and whether with a password, is decided by the client's address (pg_hba.conf); the official image lets in
@@ -107,18 +108,18 @@ def judge(facts: PostgresFacts, asked: Asked, path: str) -> list[Trouble]:
     return [*found, *(() if path == RELAY else _address(facts, asked))]
 
 
-def _address(facts: PostgresFacts, asked: Asked) -> Iterator[Trouble]:
+def _address(facts: PostgresFacts, asked: Asked) -> Iterator[Finding]:
     """What is not proven for the pods, though the check was let in."""
     what, step = f"account {asked.username}", "To be sure, check with via: relay."
     why = "pg_hba.conf decides by the client's address who is let in, and the registry's pods have other addresses"
     if facts.asked_password:
-        yield Trouble("account_host", "info", what, why, step, POSTGRES)
+        yield Finding("account_host", "info", what, why, step, POSTGRES)
         return
     why = f"the server has let the check in without asking for the password, so nobody knows whether it is right: {why}"
-    yield Trouble("account_host", "warning", what, why, "Check with via: relay.", POSTGRES)
+    yield Finding("account_host", "warning", what, why, "Check with via: relay.", POSTGRES)
 
 
-def _refused(facts: PostgresFacts, asked: Asked) -> Trouble:
+def _refused(facts: PostgresFacts, asked: Asked) -> Finding:
     words = re.sub(r"^(FATAL|ERROR): +", "", facts.refusal)
     by_words = next((code for begin, code in REFUSALS if re.match(begin, words)), "unreachable")
     found = STATES.get(facts.state, by_words)
@@ -149,65 +150,65 @@ def _refused(facts: PostgresFacts, asked: Asked) -> Trouble:
         "tls_missing": (f"server {asked.host}", "Set ssl = on there, or choose another database.tls.mode."),
         "not_postgres": (f"server {asked.host}", "Correct database.host and database.port."),
     }.get(found, (f"server {asked.host}", "Check database.host and database.port, and that the server runs."))
-    return Trouble(found, "blocker", what, facts.refusal, remedy, POSTGRES)
+    return Finding(found, "blocker", what, facts.refusal, remedy, POSTGRES)
 
 
-def _version(facts: PostgresFacts, asked: Asked) -> Iterator[Trouble]:
+def _version(facts: PostgresFacts, asked: Asked) -> Iterator[Finding]:
     if facts.version < OLDEST:
         why = f"it is PostgreSQL {facts.version // 10000}, which gets no more corrections"
-        yield Trouble("server_old", "warning", f"server {asked.host}", why, "Use a newer one.", POSTGRES)
+        yield Finding("server_old", "warning", f"server {asked.host}", why, "Use a newer one.", POSTGRES)
 
 
-def _encoding(facts: PostgresFacts, asked: Asked) -> Iterator[Trouble]:
+def _encoding(facts: PostgresFacts, asked: Asked) -> Iterator[Finding]:
     if facts.encoding != "UTF8":
         why = f"its encoding is {facts.encoding}: names and descriptions in other scripts cannot be stored"
         remedy = (
             f"An encoding cannot be changed: CREATE DATABASE {_quoted(asked.name + '_utf8')} OWNER "
             f"{_quoted(asked.username)} ENCODING 'UTF8' TEMPLATE template0;"
         )
-        yield Trouble("charset", "warning", f"database {asked.name}", why, remedy, POSTGRES)
+        yield Finding("charset", "warning", f"database {asked.name}", why, remedy, POSTGRES)
 
 
-def _create(facts: PostgresFacts, asked: Asked) -> Iterator[Trouble]:
+def _create(facts: PostgresFacts, asked: Asked) -> Iterator[Finding]:
     if facts.may_create:
         return
     schema = facts.schema or "public"
     why = f"{facts.account} may not create tables in its schema {schema}; since PostgreSQL 15 only the owner may"
     remedy = f"In database {asked.name}: GRANT USAGE, CREATE ON SCHEMA {_quoted(schema)} TO {_quoted(facts.account)};"
-    yield Trouble("privileges", "blocker", f"database {asked.name}", why, remedy, SERVER)
+    yield Finding("privileges", "blocker", f"database {asked.name}", why, remedy, SERVER)
 
 
-def _read_only(facts: PostgresFacts, asked: Asked) -> Iterator[Trouble]:
+def _read_only(facts: PostgresFacts, asked: Asked) -> Iterator[Finding]:
     if facts.read_only:
         why = "it takes no writes: it is a standby, or default_transaction_read_only is on"
-        yield Trouble("read_only", "blocker", f"server {asked.host}", why, "Give the host of the primary.", POSTGRES)
+        yield Finding("read_only", "blocker", f"server {asked.host}", why, "Give the host of the primary.", POSTGRES)
 
 
-def _tls(facts: PostgresFacts, asked: Asked) -> Iterator[Trouble]:
+def _tls(facts: PostgresFacts, asked: Asked) -> Iterator[Finding]:
     what = f"connection to {asked.host}"
     if not facts.encrypted:
         why = "it is in plain text, password and models included"
-        yield Trouble(
+        yield Finding(
             "plaintext", "warning", what, why, "Set database.tls.mode to verify-full, with an authority.", POSTGRES
         )
     elif asked.mode not in ("verify-ca", "verify-full"):
         why = "it is encrypted, but anybody who answers at the host's address is believed to be the database"
-        yield Trouble("unverified", "warning", what, why, "Set database.tls.mode to verify-full.", POSTGRES)
+        yield Finding("unverified", "warning", what, why, "Set database.tls.mode to verify-full.", POSTGRES)
 
 
-def _limits(facts: PostgresFacts, asked: Asked) -> Iterator[Trouble]:
+def _limits(facts: PostgresFacts, asked: Asked) -> Iterator[Finding]:
     if facts.connections_left is not None and facts.connections_left < 5:
         why = f"it has {facts.connections_left} connections left"
-        yield Trouble("limits", "warning", f"server {asked.host}", why, "Raise max_connections.", POSTGRES)
+        yield Finding("limits", "warning", f"server {asked.host}", why, "Raise max_connections.", POSTGRES)
 
 
-def _migrations(facts: PostgresFacts, asked: Asked) -> Iterator[Trouble]:
+def _migrations(facts: PostgresFacts, asked: Asked) -> Iterator[Finding]:
     if facts.dirty_version is not None:
         why = (
             f"a migration of the registry server has died at version {facts.dirty_version}: schema_migrations is dirty"
         )
         remedy = "If the database holds nothing of worth, drop its tables; otherwise restore a backup."
-        yield Trouble("schema_dirty", "blocker", f"database {asked.name}", why, remedy, SERVER)
+        yield Finding("schema_dirty", "blocker", f"database {asked.name}", why, remedy, SERVER)
 
 
 def _quoted(name: str) -> str:

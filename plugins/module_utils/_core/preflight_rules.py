@@ -12,7 +12,7 @@ from typing import Union
 
 from .certificates import check_ca_pem
 from .errors import Forbidden, InvalidInput, Missing, RegistryError
-from .hosts import Trouble as Finding
+from .finding import CONFIG_OBJECTS, NAMES, OPTIONS, RBAC, Finding, severest_first
 from .kinds import GROUP, VERSIONS, newest
 from .model import Object
 from .rights import Right, yaml_rules
@@ -38,11 +38,7 @@ EXPIRES_SOON = timedelta(days=30)
 ROLE_FILES = "playbooks/files/registry-admin.yaml"
 CLUSTER_FILE = "playbooks/files/registry-admin-cluster.yaml"
 PRODUCT = "product documentation, enabling the model registry component"
-NAMES = "Kubernetes documentation, Object Names and IDs"
-OPTIONS = "documentation of the module's options"
-RBAC = "Kubernetes documentation, Using RBAC Authorization"
 TRUST = "kubernetes.core documentation, authentication options"
-CONFIG_OBJECTS = "Kubernetes documentation, Secrets and ConfigMaps"
 
 Seen = Union[Object, None, RegistryError]
 """An object, None where there is none, or the error of somebody who may not look."""
@@ -136,7 +132,7 @@ def overruled(given: Mapping[str, object]) -> tuple[str, str] | None:
 def judge(seen: Observed) -> list[Finding]:
     """All findings, blockers first."""
     found = [finding for check in _CHECKS for finding in check(seen)]
-    return sorted(found, key=lambda finding: ("blocker", "warning", "info").index(finding.severity))
+    return severest_first(found)
 
 
 def _api(seen: Observed) -> Iterator[Finding]:

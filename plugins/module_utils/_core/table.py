@@ -8,9 +8,10 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-__all__ = ["SEVERITIES", "failing", "ordered", "table"]
+from .finding import SEVERITIES
 
-SEVERITIES = ("blocker", "warning", "info")
+__all__ = ["failing", "ordered", "table"]
+
 WIDTH = 116
 """Characters of a line: what fits beside the indent and the quotes of Ansible's output."""
 

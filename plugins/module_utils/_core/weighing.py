@@ -1,20 +1,18 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A finding about a MySQL database, and what is proven by it for the registry's pods."""
+"""What a finding about a MySQL database proves for the registry's pods, which come from elsewhere than the check."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from .finding import Finding
 from .hosts import DIRECT, RELAY
 from .mysql_facts import MysqlFacts
 
-__all__ = ["MYSQL", "PRODUCT", "UNSEEN", "Subject", "Told", "weighed"]
+__all__ = ["Subject", "weighed"]
 
-MYSQL = "MySQL documentation"
-PRODUCT = "product documentation, managing model registries"
-UNSEEN = "What cannot be seen is not judged"
 OF_ROUTE = ("host_unresolved", "port_closed", "reset", "silent")
 """What another machine's DNS, firewall or place in the network may cause."""
 OF_CLIENT = ("host_blocked", "host_denied")
@@ -50,20 +48,7 @@ class Subject:
     now: datetime
 
 
-@dataclass(frozen=True)
-class Told:
-    """A finding, before it is said who was checked on which path."""
-
-    code: str
-    severity: str
-    """blocker, warning or info."""
-    what: str
-    why: str
-    remedy: str
-    rule: str = MYSQL
-
-
-def weighed(told: Told, facts: MysqlFacts, subject: Subject) -> Told:
+def weighed(found: Finding, facts: MysqlFacts, subject: Subject) -> Finding:
     """A blocker only where it is proven for the registry's pods, too: they come from other addresses than this check.
 
     A relay comes from where they come from. A port-forward ends at the database itself, as their connections do, but
@@ -71,13 +56,13 @@ def weighed(told: Told, facts: MysqlFacts, subject: Subject) -> Told:
     seen that the server has no other of the name, which it would prefer for some of them.
     """
     doubt = ""
-    if told.code in OF_ROUTE and subject.path == DIRECT:
+    if found.code in OF_ROUTE and subject.path == DIRECT:
         doubt = "this was seen from here, and the cluster may have another way there"
-    elif told.code in OF_CLIENT:
+    elif found.code in OF_CLIENT:
         doubt = "the registry's pods come from other addresses than this check"
-    elif told.code in OF_ACCOUNT and not facts.account.is_for_all:
+    elif found.code in OF_ACCOUNT and not facts.account.is_for_all:
         doubt = "the registry's pods come from other addresses, for which the server may have another account"
-    if told.severity != "blocker" or subject.path == RELAY or not doubt:
-        return told
-    why, remedy = f"{told.why}; {doubt}", f"Check with via: relay. {told.remedy}"
-    return replace(told, severity="warning", why=why, remedy=remedy)
+    if found.severity != "blocker" or subject.path == RELAY or not doubt:
+        return found
+    why, remedy = f"{found.why}; {doubt}", f"Check with via: relay. {found.remedy}"
+    return replace(found, severity="warning", why=why, remedy=remedy)
