@@ -81,8 +81,8 @@ CELLS = (
 
 See the support matrix in the documentation of ansible-core.
 """
-LEFT_OUT = ("ansible-core=", "ansible-lint=", "antsibull-changelog=", "mypy=", "ruff=", "types-")
-"""What tests/requirements.txt has for `make lint`, and what a cell chooses itself."""
+LEFT_OUT = ("ansible-core=", "ansible-lint=", "antsibull-changelog=", "molecule=", "mypy=", "ruff=", "types-")
+"""What tests/requirements.txt has for `make lint` and `make test-molecule`, and what a cell chooses itself."""
 UNIT = "tests/unit"
 INTEGRATION = "tests/integration/test_roles.py"
 """Of the tests against a testbed, those that ask most of ansible-core: playbooks, roles, templates and modules."""

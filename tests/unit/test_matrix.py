@@ -20,6 +20,7 @@ REQUIREMENTS = """\
 # A comment.
 ansible-core==2.21.5; python_version >= "3.12"
 ansible-lint==26.10.1
+molecule==26.10.0; python_version >= "3.11"
 kubernetes==37.0.2
 
 PyMySQL[rsa]==1.2.4
