@@ -12,7 +12,7 @@ from typing import Any, Callable
 from ._cluster import Cluster
 from ._core.candidate import candidate
 from ._core.errors import Forbidden, InvalidInput, Missing, RegistryError
-from ._core.finding import PRODUCT, SEVERITIES, UNSEEN, Finding, shown
+from ._core.finding import PRODUCT, UNSEEN, Finding, shown
 from ._core.hosts import (
     DIRECT,
     PORT_FORWARD,
@@ -70,11 +70,6 @@ class Outcome:
     def add(self, *troubles: Finding) -> None:
         """Keep what was found wrong before the database itself was asked."""
         self.findings += [shown(trouble, checked_as="", path=self.via.get("path", "")) for trouble in troubles]
-
-    def of(self, *severities: str) -> list[Object]:
-        """The findings of these severities, the most severe first."""
-        found = [finding for finding in self.findings if finding["severity"] in severities]
-        return sorted(found, key=lambda finding: SEVERITIES.index(finding["severity"]))
 
     @property
     def unchecked(self) -> list[str]:

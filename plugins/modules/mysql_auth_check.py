@@ -211,9 +211,8 @@ from ..module_utils._check import Check, Outcome, Place, check
 from ..module_utils._core.errors import Unfit
 from ..module_utils._core.params import database_from
 from ..module_utils._core.relays import Relay
+from ..module_utils._core.table import failing, ordered
 from ..module_utils._module import Connect, Result, run_module
-
-FAILING = {"blocker": ("blocker",), "warning": ("blocker", "warning"), "never": ()}
 
 
 def main() -> None:
@@ -245,14 +244,14 @@ def work(module: AnsibleModule, connect: Connect, result: Result) -> None:
         check(wanted, Place(connect, params["namespace"]), outcome, module.no_log_values.add)
     finally:
         result.update(
-            findings=outcome.of("blocker", "warning", "info"),
+            findings=ordered(outcome.findings),
             facts=outcome.facts,
             database=outcome.database,
             via=outcome.via,
             required_plugin=outcome.requirement,
             warnings=[*outcome.warnings, *outcome.unchecked],
         )
-    bad = outcome.of(*FAILING[params["fail_on"]])
+    bad = failing(outcome.findings, params["fail_on"])
     if bad:
         raise Unfit(*outcome.summary(bad))
 

@@ -9,12 +9,14 @@ import binascii
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 
 from .errors import InvalidInput
 
-__all__ = ["check_ca_pem"]
+__all__ = ["EXPIRES_SOON", "check_ca_pem"]
 
+EXPIRES_SOON = timedelta(days=30)
+"""Long enough to have a certificate renewed."""
 LARGEST = 1024 * 1024
 """Bytes: the limit of a ConfigMap (Kubernetes' documentation)."""
 EXAMPLE = "-----BEGIN CERTIFICATE-----"

@@ -12,6 +12,7 @@ from .model import Object
 __all__ = [
     "CONFIG_OBJECTS",
     "DNS",
+    "MIGRATIONS",
     "MYSQL",
     "NAMES",
     "OPTIONS",
@@ -33,6 +34,7 @@ SEVERITIES = ("blocker", "warning", "info")
 # Where rules are laid down.
 CONFIG_OBJECTS = "Kubernetes documentation, Secrets and ConfigMaps"
 DNS = "Kubernetes documentation, DNS for Services and Pods"
+MIGRATIONS = "the registry server's own migrations"
 MYSQL = "MySQL documentation"
 NAMES = "Kubernetes documentation, Object Names and IDs"
 OPTIONS = "documentation of the module's options"

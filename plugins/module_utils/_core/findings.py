@@ -6,8 +6,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 
+from .certificates import EXPIRES_SOON
 from .errors import InvalidInput
 from .export import ca_object, database_type, password_ref
 from .finding import CONFIG_OBJECTS, NAMES, OPTIONS, PRODUCT, RBAC, Finding, severest_first
@@ -22,7 +23,6 @@ __all__ = ["Authority", "Inventory", "find", "restarts_pending", "tls_facts"]
 
 CERTIFICATES = "RFC 5280, validity of certificates"
 ROLLOUTS = "Kubernetes documentation, Deployments"
-EXPIRES_SOON = timedelta(days=30)
 OUR_MANAGER = "opendatahub.model_registry"
 """This collection's name in managedFields: its own changes to a Secret are followed by a restart."""
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Callable
 
-from .finding import MYSQL, PRODUCT, Finding, severest_first
+from .finding import MIGRATIONS, MYSQL, PRODUCT, Finding, severest_first
 from .hosts import RELAY
 from .mysql_facts import ALL, Failure, MysqlFacts, privileges_on, version_of
 from .mysql_transport import broken, certificate, transport
@@ -27,7 +27,6 @@ KNOWN_PLUGINS = (NATIVE_PLUGIN, "caching_sha2_password", "sha256_password", "cli
 """Those that the registry server's driver takes part in (documentation of go-sql-driver/mysql)."""
 FEW_CONNECTIONS = 5
 CLOCK_SKEW = timedelta(minutes=1)
-SERVER = "the registry server's own migrations"
 
 CODES = {
     "access_denied": "The server refuses the account's name or password.",
@@ -293,7 +292,7 @@ def _privileges(facts: MysqlFacts, subject: Subject) -> Iterator[Finding]:
         why += ". The registry starts so; changes of models, or an update of the product, may fail"
     remedy = _grant(", ".join(lacks), facts, subject)
     yield Finding(
-        "privileges", "warning" if works else "blocker", f"account {facts.account.matched}", why, remedy, SERVER
+        "privileges", "warning" if works else "blocker", f"account {facts.account.matched}", why, remedy, MIGRATIONS
     )
 
 
@@ -311,7 +310,7 @@ def _charset(facts: MysqlFacts, subject: Subject) -> Iterator[Finding]:
     if not is_made and schema.charset in ("utf8", "utf8mb3"):
         why = f"its character set is {schema.charset}: characters of four bytes cannot be stored"
         is_made = True
-    yield Finding("charset", "warning" if is_made else "blocker", _database(subject), why, remedy, SERVER)
+    yield Finding("charset", "warning" if is_made else "blocker", _database(subject), why, remedy, MIGRATIONS)
 
 
 def _dirty(facts: MysqlFacts, subject: Subject) -> Iterator[Finding]:
@@ -319,7 +318,7 @@ def _dirty(facts: MysqlFacts, subject: Subject) -> Iterator[Finding]:
         why = f"migration {facts.schema.migration} has died half-way, and no registry server starts on what it has left"
         name = _identifier(subject.database)
         remedy = f"Where no models are in it yet: DROP DATABASE {name}; {_create(subject)} Otherwise restore a backup."
-        yield Finding("schema_dirty", "blocker", _database(subject), why, remedy, SERVER)
+        yield Finding("schema_dirty", "blocker", _database(subject), why, remedy, MIGRATIONS)
 
 
 def _server(facts: MysqlFacts, subject: Subject) -> Iterator[Finding]:

@@ -5,15 +5,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
 
+from .certificates import EXPIRES_SOON
 from .finding import MYSQL, PRODUCT, UNSEEN, Finding
 from .mysql_facts import Failure, MysqlFacts
 from .weighing import Subject
 
 __all__ = ["broken", "certificate", "transport"]
 
-EXPIRES_SOON = timedelta(days=30)
 _NETWORK = {
     "unresolved": ("host_unresolved", "Correct database.host."),
     "refused": ("port_closed", "Correct database.host and database.port, and see that the server runs."),

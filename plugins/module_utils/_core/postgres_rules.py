@@ -8,13 +8,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from .finding import Finding
+from .finding import MIGRATIONS, Finding
 from .hosts import DIRECT, RELAY
 
 __all__ = ["Asked", "PostgresFacts", "judge"]
 
 POSTGRES = "PostgreSQL documentation"
-SERVER = "the registry server's own migrations"
 OF_ADDRESS = ("access_denied", "host_denied")
 """What may be otherwise for another address."""
 OLDEST = 120000
@@ -175,7 +174,7 @@ def _create(facts: PostgresFacts, asked: Asked) -> Iterator[Finding]:
     schema = facts.schema or "public"
     why = f"{facts.account} may not create tables in its schema {schema}; since PostgreSQL 15 only the owner may"
     remedy = f"In database {asked.name}: GRANT USAGE, CREATE ON SCHEMA {_quoted(schema)} TO {_quoted(facts.account)};"
-    yield Finding("privileges", "blocker", f"database {asked.name}", why, remedy, SERVER)
+    yield Finding("privileges", "blocker", f"database {asked.name}", why, remedy, MIGRATIONS)
 
 
 def _read_only(facts: PostgresFacts, asked: Asked) -> Iterator[Finding]:
@@ -208,7 +207,7 @@ def _migrations(facts: PostgresFacts, asked: Asked) -> Iterator[Finding]:
             f"a migration of the registry server has died at version {facts.dirty_version}: schema_migrations is dirty"
         )
         remedy = "If the database holds nothing of worth, drop its tables; otherwise restore a backup."
-        yield Finding("schema_dirty", "blocker", f"database {asked.name}", why, remedy, SERVER)
+        yield Finding("schema_dirty", "blocker", f"database {asked.name}", why, remedy, MIGRATIONS)
 
 
 def _quoted(name: str) -> str:

@@ -7,10 +7,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Union
 
-from .certificates import check_ca_pem
+from .certificates import EXPIRES_SOON, check_ca_pem
 from .errors import Forbidden, InvalidInput, Missing, RegistryError
 from .finding import CONFIG_OBJECTS, NAMES, OPTIONS, RBAC, Finding, severest_first
 from .kinds import GROUP, VERSIONS, newest
@@ -34,7 +34,6 @@ OPERATOR = "model-registry-operator-controller-manager"
 """The operator's Deployment, in the product's own namespace (the operator's manifests)."""
 READY_CONDITIONS = ("ModelRegistryReady", "model-registry-operatorReady")
 """Of a DataScienceCluster, newest first: what it says of the component."""
-EXPIRES_SOON = timedelta(days=30)
 ROLE_FILES = "playbooks/files/registry-admin.yaml"
 CLUSTER_FILE = "playbooks/files/registry-admin-cluster.yaml"
 PRODUCT = "product documentation, enabling the model registry component"

@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import textwrap
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from .finding import SEVERITIES
+from .model import Object
 
 __all__ = ["failing", "ordered", "table"]
 
@@ -17,15 +18,14 @@ WIDTH = 116
 
 FAILING: dict[str, tuple[str, ...]] = {"blocker": ("blocker",), "warning": ("blocker", "warning"), "never": ()}
 """The severities that an option fail_on stands for."""
-Shown = Mapping[str, str]
 
 
-def ordered(findings: Iterable[Shown]) -> list[Shown]:
+def ordered(findings: Iterable[Object]) -> list[Object]:
     """The findings, the most severe first."""
     return sorted(findings, key=lambda found: SEVERITIES.index(found["severity"]))
 
 
-def table(findings: Iterable[Shown]) -> list[str]:
+def table(findings: Iterable[Object]) -> list[str]:
     """The lines: each finding with what is wrong and what to do, and at the end how many there are."""
     found = ordered(findings)
     first = max((len(one["code"]) for one in found), default=0)
@@ -50,6 +50,6 @@ def _sentence(text: str) -> str:
     return text if text[-1:] in ".!?" else f"{text}."
 
 
-def failing(findings: Iterable[Shown], fail_on: str) -> list[Shown]:
+def failing(findings: Iterable[Object], fail_on: str) -> list[Object]:
     """The findings that make a task fail."""
     return [one for one in ordered(findings) if one["severity"] in FAILING[fail_on]]
