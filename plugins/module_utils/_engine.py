@@ -11,6 +11,7 @@ from datetime import datetime, timezone
 from typing import Protocol
 
 from ._cluster import Cluster, Listed
+from ._core.auth_proxy import overridden
 from ._core.errors import AlreadyThere, Conflict, NotReady, OutcomeUnknown, RegistryError
 from ._core.export import described
 from ._core.model import Object, Registry
@@ -116,6 +117,13 @@ class _Presence:
         return made if self._run.timeout is not None else Plan(made.changes)
 
     def wait(self, names: Sequence[str]) -> None:
+        self._wait(names)
+        for name in names:
+            outcome = self._outcomes[name]
+            note = overridden(self._wanted[name].auth_proxy, outcome.registry)
+            outcome.warnings += [note] if note and note not in outcome.warnings else []
+
+    def _wait(self, names: Sequence[str]) -> None:
         run, observed = self._run, self._observed
         for name in names:
             self._outcomes[name].registry = _as_stored(run, name, observed, self._outcomes[name].record)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime, timezone
 from typing import Any, Optional
 
@@ -13,7 +14,7 @@ from ._cluster import Cluster
 from ._core.access import Answer
 from ._core.audience import Surroundings, admitted, audience, permissions
 from ._core.errors import Forbidden, Missing
-from ._core.export import ca_object, described, password_ref
+from ._core.export import ca_object, described, password_ref, proxy_of
 from ._core.finding import shown
 from ._core.findings import Authority, Inventory, find, restarts_pending, tls_facts
 from ._core.model import Grant, Object
@@ -81,7 +82,17 @@ def _inventory(cluster: Cluster, namespace: str, snapshot: Snapshot, names: list
         verdicts=Investigation(cluster, namespace, clock, pending).judge(snapshot, names),
         authorities={one: _authorities(registries[one], objects) for one in names},
         now=clock.wall(),
+        openshift=_openshift(cluster, [registries[one] for one in names]),
     )
+
+
+def _openshift(cluster: Cluster, registries: Iterable[Object]) -> bool | None:
+    """Return whether the cluster is OpenShift, as the operator sees it; None if nothing depends on it, or it is not to be seen."""
+    if all(proxy_of(registry.get("spec") or {}) for registry in registries):
+        return None
+    with suppress(Forbidden):
+        return cluster.serves("Route")
+    return None
 
 
 def _entry(name: str, inventory: Inventory) -> Object:

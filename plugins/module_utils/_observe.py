@@ -126,7 +126,9 @@ def observe_for_present(
             objects.update(observe_objects(cluster, namespace, {store for store in unseen if store[0] == kind}))
     has_new = any(registry.name not in found for registry in registries)
     proxies = _proxies(cluster) if has_new else frozenset()
-    observed = Observed(namespace, cluster.version(), found, objects, proxies, revision)
+    by_default = any(one.name not in found and one.auth_proxy in (None, "auto") for one in registries)
+    openshift = by_default and cluster.serves("Route")
+    observed = Observed(namespace, cluster.version(), found, objects, proxies, revision, openshift)
     restarting = {("Deployment", registry.name) for registry in registries if reaches_pods(registry, observed)}
     return replace(observed, objects={**objects, **observe_objects(cluster, namespace, restarting)})
 

@@ -16,6 +16,7 @@ from typing import Any, Callable, TypeVar
 from ._cluster import Cluster
 from ._core.candidate import candidate, verifies
 from ._core.errors import Forbidden, InvalidInput, Missing, RegistryError
+from ._core.export import proxy_of
 from ._core.finding import shown
 from ._core.manifests import wanted_registry
 from ._core.model import Database, KeyRef, Object, Registry
@@ -158,6 +159,7 @@ def look(cluster: Cluster, wanted: Wanted) -> tuple[Observed, Database | None]:
         missing=_missing(cluster, _rights(wanted, database, place), place) if place else (),
         probe=_probe(cluster, wanted, place, registry),
         sources=tuple(_sources(cluster, place, database)) if place and database else (),
+        openshift=_openshift(cluster, registry),
     )
     return seen, database
 
@@ -170,6 +172,14 @@ def _seen(get: Callable[[], T]) -> T | RegistryError:
         if type(error) in (Forbidden, Missing, RegistryError):
             return error
         raise
+
+
+def _openshift(cluster: Cluster, registry: Object | RegistryError | None) -> bool | None:
+    """Return whether the cluster is OpenShift, as the operator sees it; None if nothing depends on it."""
+    if not isinstance(registry, dict) or proxy_of(registry.get("spec") or {}) is not None:
+        return None
+    answer = _seen(lambda: cluster.serves("Route"))
+    return answer if isinstance(answer, bool) else None
 
 
 def _listed(cluster: Cluster, kind: str, selector: str = "") -> list[Object] | RegistryError | None:

@@ -53,12 +53,16 @@ options:
     default: present
   auth_proxy:
     description:
-      - What checks the callers' rights, in front of the registry server.
-      - V(auto) is, for a new registry, what the cluster's release has by default, and for one that exists, the one that it
-        has. That is the default, too. On Kubernetes without OpenShift, recent releases have none.
-      - V(kube_rbac), V(oauth) and V(istio) ask for a certain one. Where the operator has put a newer one in its place, that
-        is left there.
-      - V(none) asks for none when the registry is created. On OpenShift, the operator may add one all the same.
+      - What authenticates the callers and checks their rights, in front of the registry server.
+      - V(auto), the default, is for a new registry on OpenShift the newest that the cluster's release knows. On Kubernetes
+        without OpenShift it is none, since nothing there makes the certificate that a proxy needs. A registry that exists
+        keeps what it has.
+      - V(kube_rbac), V(oauth) and V(istio) ask for a certain one, which a registry that has none gets, too. If the operator
+        has put a newer one in its place, that is left there.
+      - On Kubernetes without OpenShift, V(kube_rbac) needs the Secret C(<name>-kube-rbac-proxy) with C(tls.crt) and
+        C(tls.key) beforehand.
+      - V(none) asks for none when the registry is created, so that nothing authenticates its callers. On OpenShift, operators
+        since v0.3.14 add one all the same, and a warning says so.
     type: str
     choices: [auto, kube_rbac, oauth, istio, none]
   resources:

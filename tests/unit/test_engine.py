@@ -394,6 +394,19 @@ def test_where_nobody_can_be_looked_at_all_say_why() -> None:
     assert {str(outcome.error) for outcome in all_present(cluster).values()} == {"ModelRegistries: no. rule."}
 
 
+@pytest.mark.parametrize(
+    ("proxy", "warned"),
+    [({"kubeRBACProxy": {}}, "auth_proxy: none was asked for, and the registry has kube_rbac"), ({}, "")],
+)
+def test_no_proxy_was_asked_for_and_there_is_one(proxy: Object, warned: str) -> None:
+    """On OpenShift the operator adds one by itself; whether it does shows only afterwards."""
+    there = registry()
+    there["spec"].update(proxy)
+    outcome = present(EngineCluster(there, secret(), DEPLOYMENT), Registry("demo", auth_proxy="none"))
+    assert not made(outcome) and len(outcome.warnings) == bool(warned)
+    assert warned in "".join(outcome.warnings)
+
+
 NO = Forbidden("it", "no", "rule")
 RHOAI, ODH = "rhoai-model-registries", "odh-model-registries"
 

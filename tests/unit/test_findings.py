@@ -49,6 +49,7 @@ class Scene:
     verdict: Verdict = field(default_factory=lambda: Verdict("ready", "ready", "It answers."))
     authorities: tuple[Authority, ...] = ()
     read: frozenset[str] = frozenset({"Secret", "ConfigMap", "Role", "RoleBinding"})
+    openshift: bool | None = None
 
     def __post_init__(self) -> None:
         self.registry["spec"]["mysql"].update(CA)
@@ -76,6 +77,7 @@ class Scene:
             authorities={name: self.authorities},
             deployments={name: self.deployment} if self.deployment else {},
             now=NOW,
+            openshift=self.openshift,
         )
 
     def codes(self) -> list[tuple[str, str]]:
@@ -133,6 +135,14 @@ def cut(store: str, mark: str, *restarted: str | None) -> Callable[[Scene], None
     return leave
 
 
+def no_proxy(openshift: bool | None) -> Callable[[Scene], None]:
+    def take_away(scene: Scene) -> None:
+        del scene.registry["spec"]["kubeRBACProxy"]
+        scene.openshift = openshift
+
+    return take_away
+
+
 OTHER = {
     "metadata": {"name": "other"},
     "spec": {"mysql": {"passwordSecret": {"name": "good-db", "key": "database-password"}}},
@@ -177,11 +187,15 @@ CASES: list[tuple[str, Callable[[Scene], Any], list[tuple[str, str]]]] = [
     ("no label", change("bindings", [binding("ann", component="other")]), [("hidden_grant", "info")]),
     ("another role", change("bindings", [binding("ann", "bob", role="registry-user-other")]), []),
     ("long name", lambda s: s.registry["metadata"].update(name="a" * 50), [("invalid_name", "blocker")]),
-    ("no database", lambda s: s.registry.update(spec={}), [("database_count", "blocker")]),
+    ("no proxy", no_proxy(True), [("no_auth_proxy", "warning")]),
+    ("no proxy, plain", no_proxy(False), [("no_auth_proxy", "info")]),
+    ("no proxy, perhaps OpenShift", no_proxy(None), [("no_auth_proxy", "warning")]),
+    ("Istio's proxy", lambda s: (no_proxy(True)(s), s.registry["spec"].update(istio={})), []),
+    ("no database", lambda s: s.registry.update(spec={"oauthProxy": {}}), [("database_count", "blocker")]),
     ("two", lambda s: s.registry["spec"].update(postgres=POSTGRES), [("database_count", "blocker")]),
     (
         "generated",
-        lambda s: s.registry.update(spec={"postgres": {**POSTGRES, "generateDeployment": True}}),
+        lambda s: s.registry.update(spec={"postgres": {**POSTGRES, "generateDeployment": True}, "kubeRBACProxy": {}}),
         [("generated_database", "info")],
     ),
 ]

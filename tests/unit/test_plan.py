@@ -79,10 +79,15 @@ def secret(name: str = "demo-db-password", **meta: Any) -> Object:
 DEPLOYMENT = {"kind": "Deployment", "metadata": {"name": "demo", "resourceVersion": "9"}, "spec": {"template": {}}}
 
 
-def observed(*objects: Object, version: str = "v1beta1", proxies: tuple[str, ...] = ("oauth", "kube_rbac")) -> Observed:
+def observed(
+    *objects: Object,
+    version: str = "v1beta1",
+    proxies: tuple[str, ...] = ("oauth", "kube_rbac"),
+    openshift: bool = False,
+) -> Observed:
     registries = {one["metadata"]["name"]: one for one in objects if one["kind"] == "ModelRegistry"}
     others = {(one["kind"], "ns", one["metadata"]["name"]): one for one in objects if one["kind"] != "ModelRegistry"}
-    return Observed("ns", version, registries, others, frozenset(proxies))
+    return Observed("ns", version, registries, others, frozenset(proxies), openshift=openshift)
 
 
 def test_creation() -> None:
@@ -97,23 +102,44 @@ def test_creation() -> None:
 ISTIO: Object = {"gateway": {"rest": {"tls": {}}, "grpc": {"tls": {}}}}
 
 
+KUBE_RBAC: Object = {"rest": {}, "kubeRBACProxy": {}}
+
+
 @pytest.mark.parametrize(
-    ("version", "known", "asked", "spec"),
+    ("version", "known", "openshift", "asked", "spec"),
     [
-        ("v1beta1", ("oauth", "kube_rbac"), None, {"rest": {}}),
-        ("v1beta1", ("oauth", "kube_rbac"), "kube_rbac", {"rest": {}, "kubeRBACProxy": {}}),
-        ("v1beta1", ("oauth",), "auto", {"rest": {}, "grpc": {}, "oauthProxy": {}}),
-        ("v1beta1", ("oauth",), "none", {"rest": {}, "grpc": {}}),
-        ("v1alpha1", ("istio", "oauth"), "auto", {"rest": {}, "grpc": {}, "istio": ISTIO}),
-        ("v1alpha1", ("istio", "oauth"), "oauth", {"rest": {}, "grpc": {}, "oauthProxy": {}}),
+        # Operators from v0.3.2 to v0.3.13 add no proxy by themselves, not on OpenShift either.
+        ("v1beta1", ("oauth", "kube_rbac"), True, None, KUBE_RBAC),
+        ("v1beta1", ("oauth", "kube_rbac"), True, "auto", KUBE_RBAC),
+        ("v1beta1", ("oauth", "kube_rbac"), False, None, {"rest": {}}),
+        ("v1beta1", ("oauth", "kube_rbac"), False, "kube_rbac", KUBE_RBAC),
+        ("v1beta1", ("oauth", "kube_rbac"), True, "none", {"rest": {}}),
+        ("v1beta1", ("oauth", "kube_rbac"), True, "oauth", {"rest": {}, "oauthProxy": {}}),
+        ("v1beta1", ("oauth",), True, "auto", {"rest": {}, "grpc": {}, "oauthProxy": {}}),
+        ("v1beta1", ("oauth",), False, "auto", {"rest": {}, "grpc": {}}),
+        ("v1beta1", ("oauth",), True, "none", {"rest": {}, "grpc": {}}),
+        ("v1alpha1", ("istio", "oauth"), True, "auto", {"rest": {}, "grpc": {}, "istio": ISTIO}),
+        ("v1alpha1", ("istio", "oauth"), False, "auto", {"rest": {}, "grpc": {}}),
+        ("v1alpha1", ("istio", "oauth"), True, "oauth", {"rest": {}, "grpc": {}, "oauthProxy": {}}),
     ],
 )
-def test_proxy_of_a_new_registry(version: str, known: tuple[str, ...], asked: str | None, spec: Object) -> None:
-    there = observed(version=version, proxies=known)
+def test_proxy_of_a_new_registry(
+    version: str, known: tuple[str, ...], openshift: bool, asked: str | None, spec: Object
+) -> None:
+    there = observed(version=version, proxies=known, openshift=openshift)
     plan = plan_present(Registry("demo", database=MYSQL, auth_proxy=asked), there, NOW)
     made = plan.changes[1].body
     assert made["apiVersion"] == f"modelregistry.opendatahub.io/{version}"
     assert {key: value for key, value in made["spec"].items() if key != "mysql"} == spec
+
+
+@pytest.mark.parametrize(("asked", "added"), [(None, None), ("auto", None), ("none", None), ("kube_rbac", {})])
+def test_a_registry_without_a_proxy_gets_one_only_if_it_is_asked_for(asked: str | None, added: Object | None) -> None:
+    """Silently it would cut off clients that have no token."""
+    there = stored()
+    del there["spec"]["kubeRBACProxy"]
+    changes = plan_present(Registry("demo", auth_proxy=asked), observed(there, openshift=True), NOW).changes
+    assert [change.body["spec"] for change in changes] == ([{"kubeRBACProxy": added}] if added is not None else [])
 
 
 def test_nothing_to_do() -> None:

@@ -70,8 +70,9 @@ GOOD = Observed(
     operators=[operator(1)],
     probe=Probe(True),
 )
-THERE: Object = {"metadata": {"name": "fraud", "namespace": "registries"}}
-GOING: Object = {"metadata": {"name": "fraud", "deletionTimestamp": "2026-01-01T00:00:00Z"}}
+THERE: Object = {"metadata": {"name": "fraud", "namespace": "registries"}, "spec": {"kubeRBACProxy": {}}}
+BARE: Object = {**THERE, "spec": {"rest": {"port": 8080}}}
+GOING: Object = {**THERE, "metadata": {"name": "fraud", "deletionTimestamp": "2026-01-01T00:00:00Z"}}
 WEBHOOK = Unreachable("x", "Internal error occurred: failed calling webhook: connection refused", "Check.")
 TAKEN = Rejected("x", "admission webhook denied: registry named fraud already exists in namespace b", "Correct it.")
 
@@ -90,6 +91,10 @@ CASES: list[tuple[str, Object, list[str]]] = [
     ("plain http", {"connection": ApiConnection("http://a", True, None, "/b")}, []),
     ("authority in data", {"connection": ApiConnection("https://a", True, "")}, []),
     ("two credentials", {"overruled": ("api_key", "kubeconfig")}, ["warning api_credentials_twice"]),
+    ("no proxy", {"job": "update", "registry": BARE, "openshift": True}, ["warning no_auth_proxy"]),
+    ("no proxy, perhaps OpenShift", {"job": "grant", "registry": BARE}, ["warning no_auth_proxy"]),
+    ("no proxy, plain", {"job": "update", "registry": BARE, "openshift": False}, ["info no_auth_proxy"]),
+    ("no proxy, and it goes", {"job": "teardown", "registry": BARE, "openshift": True}, []),
     ("component removed", {"components": [component("Removed")]}, ["blocker component_disabled"]),
     ("component unmanaged", {"components": [component("Unmanaged")]}, ["blocker component_disabled"]),
     ("component not ready", {"components": [component("Managed", "False")]}, ["warning component_not_ready"]),

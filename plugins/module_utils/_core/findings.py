@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
+from .auth_proxy import no_auth_proxy
 from .certificates import EXPIRES_SOON
 from .errors import InvalidInput
 from .export import ca_object, database_type, password_ref
@@ -51,6 +52,8 @@ class Inventory:
     deployments: Mapping[str, Object] = field(default_factory=dict)
     """By registry."""
     now: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
+    openshift: bool | None = None
+    """Whether the cluster is OpenShift; only asked for if a registry has no proxy."""
 
 
 def find(name: str, inventory: Inventory) -> list[Finding]:
@@ -278,4 +281,10 @@ def _namespace(registry: Object) -> str:
     return namespace
 
 
-_CHECKS = (_name, _database, _secret, _pending, _shared_secret, _transport, _authority, _status, _bindings)
+def _auth_proxy(name: str, registry: Object, inventory: Inventory) -> Iterator[Finding]:
+    found = no_auth_proxy(name, registry.get("spec") or {}, inventory.openshift)
+    if found is not None:
+        yield found
+
+
+_CHECKS = (_name, _auth_proxy, _database, _secret, _pending, _shared_secret, _transport, _authority, _status, _bindings)

@@ -7,9 +7,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from .auth_proxy import changed_proxy, new_proxy
 from .errors import InvalidInput, Refused
-from .export import ca_source, database_type, is_own_ca, is_own_secret, password_ref, proxy_of, uses
-from .manifests import CA_KEY, MARK, PASSWORD_KEY, PROXIES, check_spec, wanted_ca, wanted_registry, wanted_secret
+from .export import ca_source, database_type, is_own_ca, is_own_secret, password_ref, uses
+from .manifests import CA_KEY, MARK, PASSWORD_KEY, check_spec, wanted_ca, wanted_registry, wanted_secret
 from .model import CaSource, KeyRef, Object, Registry
 from .names import SHARED_CA, ca_config_map, password_secret
 from .params import check_for_type
@@ -102,6 +103,8 @@ class Observed:
     """The keys of PROXIES that the API version has; only asked for where a registry is new."""
     revision: str = ""
     """The resourceVersion of the list of registries."""
+    openshift: bool = False
+    """Whether the cluster serves Routes, which is OpenShift as the operator sees it; only asked for if a proxy depends on it."""
 
     def find(self, kind: str, name: str) -> Object | None:
         """An object of the namespace."""
@@ -280,7 +283,9 @@ def _keys_read(registry: str, observed: Observed, kind: str, name: str) -> set[s
 def _registry_change(registry: Registry, observed: Observed) -> Change | None:
     existing = observed.registries.get(registry.name)
     if existing is None:
-        wanted = wanted_registry(registry, observed.version, _new_proxy(registry, observed))
+        wanted = wanted_registry(
+            registry, observed.version, new_proxy(registry.auth_proxy, observed.proxies, observed.openshift)
+        )
         if "kube_rbac" not in observed.proxies:
             # Releases with ML Metadata need it.
             wanted["spec"]["grpc"] = {}
@@ -290,7 +295,7 @@ def _registry_change(registry: Registry, observed: Observed) -> Change | None:
     if registry.resources is not None:
         stored = (spec.get("rest") or {}).get("resources") or {}
         registry = replace(registry, resources=in_stored_words(registry.resources, stored))
-    wanted = wanted_registry(registry, observed.version, _changed_proxy(registry, spec))
+    wanted = wanted_registry(registry, observed.version, changed_proxy(registry.auth_proxy, spec))
     wanted = _with_unused_secret(existing, wanted, observed)
     change = patch_of(_without_defaults(existing), wanted, observed.namespace)
     if change is not None:
@@ -367,29 +372,6 @@ def _with_type(registry: Registry, observed: Observed) -> Registry:
     database = replace(registry.database, type=found)
     check_for_type(database)
     return replace(registry, database=database)
-
-
-def _new_proxy(registry: Registry, observed: Observed) -> str | None:
-    """The proxy to ask for with a new registry.
-
-    By default it is what the dashboard of that release writes. Where the operator knows kube-rbac-proxy, it adds one by
-    itself on OpenShift; elsewhere nobody would make the certificate that the proxy needs.
-    """
-    if registry.auth_proxy not in (None, "auto"):
-        return None if registry.auth_proxy == "none" else registry.auth_proxy
-    if "kube_rbac" in observed.proxies:
-        return None
-    return "istio" if observed.version == "v1alpha1" and "istio" in observed.proxies else "oauth"
-
-
-def _changed_proxy(registry: Registry, spec: Object) -> str | None:
-    """The proxy to ask for; None where it is there, or a newer one, to which the operator migrates by itself."""
-    if registry.auth_proxy in (None, "auto", "none"):
-        return None
-    age, current = list(PROXIES), proxy_of(spec)
-    if current is not None and age.index(current) >= age.index(str(registry.auth_proxy)):
-        return None
-    return registry.auth_proxy
 
 
 def _pending(name: str, observed: Observed, stores: tuple[Change, ...]) -> dict[Key, str]:

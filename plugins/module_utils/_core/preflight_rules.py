@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Union
 
+from .auth_proxy import no_auth_proxy
 from .certificates import EXPIRES_SOON, check_ca_pem
 from .errors import Forbidden, InvalidInput, Missing, RegistryError
 from .finding import CONFIG_OBJECTS, NAMES, OPTIONS, RBAC, Finding, severest_first
@@ -113,6 +114,8 @@ class Observed:
     missing: tuple[Right, ...] = ()
     """Rights that the job takes and the user lacks."""
     sources: tuple[Source, ...] = ()
+    openshift: bool | None = None
+    """Whether the cluster serves Routes; only asked for if something depends on it."""
 
 
 def overruled(given: Mapping[str, object]) -> tuple[str, str] | None:
@@ -308,6 +311,13 @@ def _name(seen: Observed) -> Iterator[Finding]:
         )
 
 
+def _auth_proxy(seen: Observed) -> Iterator[Finding]:
+    if isinstance(seen.registry, dict) and seen.job != "teardown":
+        found = no_auth_proxy(str(seen.name), seen.registry.get("spec") or {}, seen.openshift)
+        if found is not None:
+            yield found
+
+
 def _name_free(seen: Observed, what: str) -> Iterator[Finding]:
     rule = "model registry operator: a name is unique in the whole cluster"
     taken = seen.elsewhere if isinstance(seen.elsewhere, tuple) else ()
@@ -365,4 +375,16 @@ def _authority(source: Source, what: str, now: datetime) -> Iterator[Finding]:
         yield Finding("ca_expires_soon", "warning", f"key {source.key} of {what}", why, error.next_step, CONFIG_OBJECTS)
 
 
-_CHECKS = (_options, _api, _component, _api_group, _operator, _namespace, _rights, _name, _rejected, _sources)
+_CHECKS = (
+    _options,
+    _api,
+    _component,
+    _api_group,
+    _operator,
+    _namespace,
+    _rights,
+    _name,
+    _auth_proxy,
+    _rejected,
+    _sources,
+)
