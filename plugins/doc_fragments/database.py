@@ -100,6 +100,10 @@ options:
             description:
               - The certificate authority itself, one or more certificates in PEM form. It is kept in a ConfigMap of the
                 registry's own, C(<name>-db-credential).
+              - Line ends, indentation, byte order marks and blanks instead of line breaks are put right, and text between the
+                certificates is left out, since the registry server reads plain PEM only. What is stored already stays as it is
+                if the registry server reads the same certificates in it.
+              - All else than certificates is refused, and so is a text without an authority's certificate that is valid now.
             type: str
           verify:
             description:

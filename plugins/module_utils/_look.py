@@ -4,33 +4,25 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable
 from contextlib import suppress
-from datetime import datetime, timezone
-from typing import Any, Optional
+from typing import Optional
 
 from ._audience import answered, surroundings
 from ._cluster import Cluster
 from ._core.access import Answer
 from ._core.audience import Surroundings, admitted, audience, permissions
+from ._core.certificates import Bundle, read_bundle
 from ._core.errors import Forbidden, Missing
-from ._core.export import ca_object, described, password_ref, proxy_of
+from ._core.export import ca_object, ca_source, described, password_ref, proxy_of
 from ._core.finding import shown
-from ._core.findings import Authority, Inventory, find, restarts_pending, tls_facts
+from ._core.findings import Inventory, find, restarts_pending, tls_facts
 from ._core.model import Grant, Object
 from ._core.plan import Key
 from ._core.rollout import newest_pods
 from ._core.status import Verdict
 from ._evidence import KINDS, Clock, Investigation, Snapshot
-
-try:
-    from cryptography.x509 import load_pem_x509_certificates
-except ImportError:
-
-    def load_pem_x509_certificates(data: bytes) -> list[Any]:  # noqa: ARG001
-        """Stands in for the missing library's: what is in certificates is left out."""
-        return []
-
 
 __all__ = ["look"]
 
@@ -80,7 +72,7 @@ def _inventory(cluster: Cluster, namespace: str, snapshot: Snapshot, names: list
         pods={one: newest_pods(deployments.get(one) or {"metadata": {}}, snapshot.pods(one)) for one in names},
         deployments=deployments,
         verdicts=Investigation(cluster, namespace, clock, pending).judge(snapshot, names),
-        authorities={one: _authorities(registries[one], objects) for one in names},
+        bundles={one: bundle for one in names if (bundle := _bundle(registries[one], objects))},
         now=clock.wall(),
         openshift=_openshift(cluster, [registries[one] for one in names]),
     )
@@ -100,7 +92,7 @@ def _entry(name: str, inventory: Inventory) -> Object:
     return {
         **described(registry),
         "status": _shown(inventory.verdicts[name]),
-        "tls": tls_facts(registry, inventory.authorities[name]),
+        "tls": tls_facts(registry, inventory.bundles.get(name)),
         "findings": [shown(one) for one in find(name, inventory)],
     }
 
@@ -169,25 +161,13 @@ def _named(kind: str, registries: Iterable[Object]) -> set[str]:
     return names
 
 
-def _authorities(registry: Object, objects: dict[Key, Object]) -> tuple[Authority, ...]:
-    """The certificates of a registry's authority; none where they are in a Secret, or cannot be read here."""
-    spec = registry.get("spec") or {}
-    source = ca_object(spec)
-    if source is None or source[0] != "ConfigMap":
-        return ()
-    item = objects.get((*source[:1], registry["metadata"]["namespace"], source[1])) or {}
-    text = (item.get("data") or {}).get(tls_facts(registry, ())["ca"]["key"], "")
-    try:
-        found = load_pem_x509_certificates(text.encode())
-    except ValueError:
-        return ()
-    return tuple(Authority(one.subject.rfc4514_string(), _end_of(one)) for one in found)
-
-
-def _end_of(certificate: Any) -> datetime:
-    """The end of a certificate's validity; releases of cryptography before 42 know it without its zone only."""
-    if hasattr(certificate, "not_valid_after_utc"):
-        end: datetime = certificate.not_valid_after_utc
-        return end
-    end = certificate.not_valid_after
-    return end.replace(tzinfo=timezone.utc)
+def _bundle(registry: Object, objects: dict[Key, Object]) -> Bundle | None:
+    """Return the certificates of a registry's authority; None if they are in a Secret, or are not there."""
+    source = ca_source(registry.get("spec") or {})
+    if source is None or source.kind != "ConfigMap":
+        return None
+    item = objects.get((source.kind, registry["metadata"]["namespace"], source.ref.name)) or {}
+    text, binary = ((item.get(field) or {}).get(source.ref.key) for field in ("data", "binaryData"))
+    if isinstance(binary, str):
+        text = base64.b64decode(binary).decode(errors="replace")
+    return read_bundle(text) if isinstance(text, str) else None

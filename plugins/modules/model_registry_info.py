@@ -45,7 +45,6 @@ seealso:
 requirements:
   - python >= 3.9
   - kubernetes >= 24.2.0
-  - cryptography, for subject and end of certificates
 """
 
 EXAMPLES = r"""
@@ -150,7 +149,7 @@ registries:
             name: {description: The object's name., type: str, returned: always, sample: odh-trusted-ca-bundle}
             key: {description: The key in it., type: str, returned: always, sample: ca-bundle.crt}
             certificates:
-              description: The certificates in it. Empty for a Secret, and where C(cryptography) is missing.
+              description: The authorities' certificates in it that the registry server can read. Empty for a Secret.
               type: list
               elements: dict
               returned: always

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.certificates import Authority, Bundle
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.findings import (
-    Authority,
     Inventory,
     find,
     tls_facts,
@@ -47,7 +47,7 @@ class Scene:
     bindings: list[Any] = field(default_factory=list)
     others: dict[str, Any] = field(default_factory=dict)
     verdict: Verdict = field(default_factory=lambda: Verdict("ready", "ready", "It answers."))
-    authorities: tuple[Authority, ...] = ()
+    bundle: Bundle | None = None
     read: frozenset[str] = frozenset({"Secret", "ConfigMap", "Role", "RoleBinding"})
     openshift: bool | None = None
 
@@ -74,7 +74,7 @@ class Scene:
             read=self.read,
             pods={name: SAMPLES["good"]["pods"]},
             verdicts={name: self.verdict},
-            authorities={name: self.authorities},
+            bundles={name: self.bundle} if self.bundle else {},
             deployments={name: self.deployment} if self.deployment else {},
             now=NOW,
             openshift=self.openshift,
@@ -118,8 +118,11 @@ def spec(**fields: Any) -> Callable[[Scene], None]:
     return lambda scene: scene.mysql.update(fields)
 
 
-def authority(days: int) -> tuple[Authority, ...]:
-    return (Authority("CN=old", NOW - timedelta(days=900)), Authority("CN=ca", NOW + timedelta(days=days)))
+def authority(days: int, *unreadable: int, begins: int = -999) -> Bundle:
+    """An authority that has expired, and one that ends after so many days."""
+    old = Authority("CN=old", NOW - timedelta(days=900))
+    new = Authority("CN=ca", NOW + timedelta(days=days), NOW + timedelta(days=begins))
+    return Bundle((old, new), 1, unreadable)
 
 
 def cut(store: str, mark: str, *restarted: str | None) -> Callable[[Scene], None]:
@@ -176,9 +179,19 @@ CASES: list[tuple[str, Callable[[Scene], Any], list[tuple[str, str]]]] = [
     ("plaintext", spec(sslRootCertificateConfigMap=None, verifyServerCert=None), [("plaintext", "warning")]),
     ("no CA", change("ca", None), [("ca_missing", "blocker")]),
     ("no CA key", lambda s: s.ca["data"].clear(), [("ca_missing", "blocker")]),
-    ("expired", change("authorities", authority(-1)), [("ca_expired", "blocker")]),
-    ("expires", change("authorities", authority(20)), [("ca_expires_soon", "warning")]),
-    ("lasts", change("authorities", authority(40)), []),
+    ("expired", change("bundle", authority(-1)), [("ca_expired", "blocker")]),
+    ("expires", change("bundle", authority(20)), [("ca_expires_soon", "warning")]),
+    ("lasts", change("bundle", authority(40)), []),
+    ("not valid yet", change("bundle", authority(400, begins=40)), [("ca_not_yet_valid", "blocker")]),
+    ("a part is unreadable", change("bundle", authority(400, 34)), [("ca_unreadable", "warning")]),
+    ("no part is readable", change("bundle", Bundle(unreadable=(1, 2))), [("ca_invalid", "blocker")]),
+    ("a server's alone", change("bundle", Bundle(others=1)), [("ca_invalid", "blocker")]),
+    (
+        "expired and unreadable, and not verified",
+        lambda s: (change("bundle", authority(-1, 1))(s), spec(verifyServerCert=False)(s)),
+        [("unverified", "warning"), ("ca_expired", "warning"), ("ca_unreadable", "warning")],
+    ),
+    ("in binary data", lambda s: s.ca.update(data=None, binaryData={"ca.crt": "UEVN"}), []),
     ("stale", change("verdict", UNAVAILABLE), [("stale_status", "warning")]),
     ("no role", change("role", False), [("role_missing", "warning")]),
     ("listed grant", change("bindings", [binding("ann")]), []),
@@ -230,7 +243,7 @@ def test_the_most_severe_come_first() -> None:
     ],
 )
 def test_tls_facts(database: dict[str, Any], expected: tuple[bool, bool]) -> None:
-    facts = tls_facts({"spec": database}, ())
+    facts = tls_facts({"spec": database})
     assert (facts["encrypted"], facts["verified"]) == expected
 
 

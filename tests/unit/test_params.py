@@ -110,6 +110,7 @@ BAD: list[tuple[Options, str, str]] = [
     (database({"ca_pem": KEY_PEM}), "database.tls.ca_pem", "private key"),
     (database({"ca_pem": GOOD_PEM + KEY_PEM}), "database.tls.ca_pem", "private key"),
     (database({"ca_pem": LEAF_PEM}), "database.tls.ca_pem", "CA:FALSE"),
+    (database({"ca_pem": expired() + LEAF_PEM}), "database.tls.ca_pem", "expired on 2016-01-04"),
     (database({"ca_pem": expired()}), "database.tls.ca_pem", "expired on 2016-01-04"),
     (database({"ca_pem": GOOD_PEM.replace("MII", "M!I")}), "database.tls.ca_pem", "damaged"),
     (database({"ca_pem": GOOD_PEM.replace(GOOD_PEM[60:200], "")}), "database.tls.ca_pem", "damaged"),

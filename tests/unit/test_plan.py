@@ -28,6 +28,7 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.r
     plan_absent,
 )
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.report import change_entry, diffs
+from pem_cases import A
 
 Object = dict[str, Any]
 NOW = "2026-01-01T00:00:00Z"
@@ -282,6 +283,15 @@ def test_the_dashboards_authority_is_used(name: str) -> None:
     same = Registry("demo", database=Database(tls=Tls(ca_pem="old")))
     marked = authority(name, labels={"ansible.opendatahub.io/registry": "demo"})
     assert not plan_present(same, observed(secured(name), marked), NOW).changes
+
+
+@pytest.mark.parametrize(("stored_as", "left"), [(A.replace("\n", "\r\n"), True), (A.replace("\n", " "), False)])
+def test_an_authority_that_go_reads_is_not_rewritten(stored_as: str, left: bool) -> None:
+    found = {**authority("demo-db-credential"), "data": {"ca.crt": stored_as}}
+    found["metadata"]["labels"] = {"ansible.opendatahub.io/registry": "demo"}
+    wanted = Registry("demo", database=Database(tls=Tls(ca_pem=A)))
+    changes = plan_present(wanted, observed(secured("demo-db-credential"), found, DEPLOYMENT), NOW).changes
+    assert [change.body["data"] for change in changes[:1]] == ([] if left else [{"ca.crt": A}])
 
 
 @pytest.mark.parametrize("there", [True, False], ids=["of another registry, too", "not there any more"])

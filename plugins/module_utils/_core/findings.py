@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
 from .auth_proxy import no_auth_proxy
-from .certificates import EXPIRES_SOON
+from .ca_rules import authority_findings
+from .certificates import Bundle
 from .errors import InvalidInput
 from .export import ca_object, database_type, password_ref
 from .finding import CONFIG_OBJECTS, NAMES, OPTIONS, PRODUCT, RBAC, Finding, severest_first
@@ -20,20 +21,11 @@ from .plan import Key, restart_due, restart_mark
 from .rollout import condition, timestamp
 from .status import DELETING, READY, Verdict
 
-__all__ = ["Authority", "Inventory", "find", "restarts_pending", "tls_facts"]
+__all__ = ["Inventory", "find", "restarts_pending", "tls_facts"]
 
-CERTIFICATES = "RFC 5280, validity of certificates"
 ROLLOUTS = "Kubernetes documentation, Deployments"
 OUR_MANAGER = "opendatahub.model_registry"
 """This collection's name in managedFields: its own changes to a Secret are followed by a restart."""
-
-
-@dataclass(frozen=True)
-class Authority:
-    """A certificate authority, as far as it can be read."""
-
-    subject: str
-    expires: datetime
 
 
 @dataclass(frozen=True)
@@ -47,8 +39,8 @@ class Inventory:
     pods: Mapping[str, list[Object]]
     """Of the newest rollout, by registry."""
     verdicts: Mapping[str, Verdict]
-    authorities: Mapping[str, tuple[Authority, ...]]
-    """By registry; empty where the certificates cannot be read here."""
+    bundles: Mapping[str, Bundle]
+    """Of the database's authority, by registry; those that are in a Secret or cannot be read here are not in it."""
     deployments: Mapping[str, Object] = field(default_factory=dict)
     """By registry."""
     now: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
@@ -63,7 +55,7 @@ def find(name: str, inventory: Inventory) -> list[Finding]:
     return severest_first(found)
 
 
-def tls_facts(registry: Object, authorities: Iterable[Authority]) -> Object:
+def tls_facts(registry: Object, bundle: Bundle | None = None) -> Object:
     """How the registry server connects to the database, and what is known of the authority that it trusts."""
     spec = registry.get("spec") or {}
     kind = database_type(spec) or ""
@@ -76,7 +68,8 @@ def tls_facts(registry: Object, authorities: Iterable[Authority]) -> Object:
         ref = database.get("sslRootCertificateConfigMap") or database["sslRootCertificateSecret"]
         facts["ca"] = {"kind": source[0], "name": source[1], "key": ref["key"]}
         facts["ca"]["certificates"] = [
-            {"subject": one.subject, "expires": one.expires.strftime("%Y-%m-%dT%H:%M:%SZ")} for one in authorities
+            {"subject": one.subject, "expires": one.expires.strftime("%Y-%m-%dT%H:%M:%SZ")}
+            for one in (bundle or Bundle()).authorities
         ]
     return facts
 
@@ -192,11 +185,11 @@ def _data_changed(secret: Object) -> datetime | None:
     return max(filter(None, map(timestamp, [meta.get("creationTimestamp"), *times])), default=None)
 
 
-def _transport(name: str, registry: Object, inventory: Inventory) -> Iterator[Finding]:
+def _transport(name: str, registry: Object, _inventory: Inventory) -> Iterator[Finding]:
     spec = registry.get("spec") or {}
     if not database_type(spec) or spec[database_type(spec) or ""].get("generateDeployment"):
         return
-    facts, what = tls_facts(registry, inventory.authorities.get(name, ())), f"database of {name}"
+    facts, what = tls_facts(registry), f"database of {name}"
     if not facts["encrypted"]:
         why = "the registry server talks to it in plaintext, password and models included"
         yield Finding(
@@ -223,21 +216,18 @@ def _authority(name: str, registry: Object, inventory: Inventory) -> Iterator[Fi
         return
     kind, what = source[0], f"{source[0]} {source[1]}"
     item = inventory.objects.get((kind, _namespace(registry), source[1]))
-    key = tls_facts(registry, ())["ca"]["key"]
-    if kind in inventory.read and (item is None or key not in (item.get("data") or {})):
+    key = tls_facts(registry)["ca"]["key"]
+    if kind in inventory.read and (
+        item is None or key not in {**(item.get("binaryData") or {}), **(item.get("data") or {})}
+    ):
         why = "it does not exist" if item is None else f"it has no key {key}"
         yield Finding(
             "ca_missing", "blocker", what, why, "Create it, or name another source in database.tls.", CONFIG_OBJECTS
         )
-    last = max((authority.expires for authority in inventory.authorities.get(name, ())), default=None)
-    if last and last < inventory.now + EXPIRES_SOON:
-        expired = last < inventory.now
-        why = f"the certificate authority in it {'expired' if expired else 'expires'} on {last:%Y-%m-%d}"
-        severity = "blocker" if expired and tls_facts(registry, ())["verified"] else "warning"
-        code = "ca_expired" if expired else "ca_expires_soon"
-        yield Finding(
-            code, severity, what, why, "Give the authority's new certificate with database.tls.", CERTIFICATES
-        )
+    bundle = inventory.bundles.get(name)
+    if bundle is not None:
+        verified = tls_facts(registry)["verified"]
+        yield from authority_findings(bundle, f"key {key} of {what}", verified, inventory.now)
 
 
 def _status(name: str, registry: Object, inventory: Inventory) -> Iterator[Finding]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from .certificates import check_ca_pem
+from .certificates import read_ca_pem
 from .errors import InvalidInput
 from .model import CaSource, Database, KeyRef, Registry, Tls
 from .names import check_name, derive_name
@@ -161,12 +161,11 @@ def _check_password(option: str, password: str, database_type: str | None) -> No
 
 
 def _tls(params: Params, now: datetime, option: str) -> Tls:
-    if params["ca_pem"] is not None:
-        check_ca_pem(params["ca_pem"], now, f"{option}.ca_pem")
+    pem = params["ca_pem"]
     return Tls(
         enabled=params["enabled"],
         ca=_ca(params, option),
-        ca_pem=params["ca_pem"],
+        ca_pem=None if pem is None else read_ca_pem(pem, now, f"{option}.ca_pem"),
         verify=params["verify"],
         client_certificate=_key_ref(params["client_certificate_secret"], f"{option}.client_certificate_secret"),
         client_key=_key_ref(params["client_key_secret"], f"{option}.client_key_secret"),

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from .auth_proxy import changed_proxy, new_proxy
+from .certificates import stored_form
 from .errors import InvalidInput, Refused
 from .export import ca_source, database_type, is_own_ca, is_own_secret, password_ref, uses
 from .manifests import CA_KEY, MARK, PASSWORD_KEY, check_spec, wanted_ca, wanted_registry, wanted_secret
@@ -235,16 +236,22 @@ def _ca_change(registry: Registry, observed: Observed) -> tuple[Change | None, C
     tls = registry.database.tls if registry.database else None
     if tls is None or tls.ca_pem is None:
         return None, None
-    wanted = wanted_ca(registry.name, tls.ca_pem)
     used = ca_source(observed.registries.get(registry.name, {}).get("spec") or {})
     if used == DASHBOARDS_CA and _is_alone(registry.name, observed, used):
+        wanted = _wanted_ca(registry.name, tls.ca_pem, observed.find("ConfigMap", used.ref.name))
         data = {"kind": "ConfigMap", "data": wanted["data"]}
         return _store_change(registry.name, observed, data, used.ref.name), used
     name = ca_config_map(registry.name)
     current = observed.find("ConfigMap", name)
     if current and not is_own_ca(current, registry.name, (used.kind, used.ref.name) if used else None):
         raise _not_ours("ConfigMap", name, "Give database.tls.ca_config_map to use it as it is")
+    wanted = _wanted_ca(registry.name, tls.ca_pem, current)
     return _store_change(registry.name, observed, wanted, name), CaSource("ConfigMap", KeyRef(name, CA_KEY))
+
+
+def _wanted_ca(name: str, pem: str, current: Object | None) -> Object:
+    """Return the ConfigMap with the certificates; as they are stored, if that is only another spelling of them."""
+    return wanted_ca(name, stored_form(((current or {}).get("data") or {}).get(CA_KEY), pem))
 
 
 def _is_alone(name: str, observed: Observed, source: CaSource) -> bool:

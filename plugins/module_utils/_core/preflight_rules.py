@@ -11,7 +11,8 @@ from datetime import datetime
 from typing import Union
 
 from .auth_proxy import no_auth_proxy
-from .certificates import EXPIRES_SOON, check_ca_pem
+from .ca_rules import authority_findings
+from .certificates import read_bundle
 from .errors import Forbidden, InvalidInput, Missing, RegistryError
 from .finding import CONFIG_OBJECTS, NAMES, OPTIONS, RBAC, Finding, severest_first
 from .kinds import GROUP, VERSIONS, newest
@@ -356,23 +357,8 @@ def _sources(seen: Observed) -> Iterator[Finding]:
             why = f"it was not checked whether it has the key {source.key}: the user may not read it"
             yield Finding(code, "info", what, why, source.text.next_step, CONFIG_OBJECTS)
         elif source.is_ca:
-            yield from _authority(source, what, seen.now)
-
-
-def _authority(source: Source, what: str, now: datetime) -> Iterator[Finding]:
-    text = source.text if isinstance(source.text, str) else ""
-    try:
-        check_ca_pem(text, now, what)
-    except InvalidInput as error:
-        code = "ca_expired" if error.why.startswith("it expired") else "ca_invalid"
-        severity = "blocker" if source.verified or code == "ca_invalid" else "warning"
-        yield Finding(code, severity, f"key {source.key} of {what}", error.why, error.next_step, CONFIG_OBJECTS)
-        return
-    try:
-        check_ca_pem(text, now + EXPIRES_SOON, what)
-    except InvalidInput as error:
-        why = error.why.replace("expired", "expires")
-        yield Finding("ca_expires_soon", "warning", f"key {source.key} of {what}", why, error.next_step, CONFIG_OBJECTS)
+            key = f"key {source.key} of {what}"
+            yield from authority_findings(read_bundle(source.text), key, source.verified, seen.now)
 
 
 _CHECKS = (
