@@ -5,10 +5,12 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
 
+from ._core.errors import InvalidInput
 from ._core.relays import SOCAT
 
 __all__ = [
@@ -16,6 +18,7 @@ __all__ = [
     "DATABASE_RULES",
     "REGISTRY_RULES",
     "authentication",
+    "check_ranges",
     "checking",
     "database",
     "permissions",
@@ -29,6 +32,24 @@ Spec = dict[str, Any]
 def authentication() -> Spec:
     """The options of kubernetes.core's modules that choose a cluster and a user, and the registries namespace."""
     return {**copy.deepcopy(AUTH_ARG_SPEC), "namespace": {"type": "str"}}
+
+
+DAY = 24 * 60 * 60
+RANGES = {
+    "wait_timeout": (1, DAY, "To go on without waiting, set wait to false."),
+    "connect_timeout": (1, 600, ""),
+    "relay_timeout": (1, 3600, ""),
+}
+"""Options in seconds, by name: the least and the most, and what to do instead."""
+
+
+def check_ranges(params: Mapping[str, Any]) -> None:
+    """Raise InvalidInput if a module's option in seconds is out of its range: Ansible's schemas know no ranges."""
+    for option, (least, most, instead) in RANGES.items():
+        given = params.get(option)
+        if given is not None and not least <= given <= most:
+            step = f"Give {least} to {most} seconds. {instead}".strip()
+            raise InvalidInput(option, f"{given} is out of range", step)
 
 
 def waiting() -> Spec:

@@ -307,7 +307,7 @@ class Cluster:
 
     def _learn_time(self, date: str | None) -> None:
         """Keep what is known of the server's clock. A Date has whole seconds: the largest difference is the nearest."""
-        with suppress(TypeError, ValueError):
+        with suppress(OverflowError, TypeError, ValueError):
             ahead = parsedate_to_datetime(date or "") - datetime.now(timezone.utc)
             self.ahead = ahead if self.ahead is None else max(self.ahead, ahead)
 

@@ -249,7 +249,8 @@ def _expect(state: str, verdicts: Mapping[str, Verdict], run: Run, outcomes: Out
         outcome = outcomes[name]
         outcome.warnings.extend(note for note in verdict.notes if note not in outcome.warnings)
         if verdict.state != state:
-            late = f"not {state} after {run.timeout:g} s: " if verdict.state in (WAITING, DELETING) else ""
+            is_late = verdict.state == WAITING or (state, verdict.state) == (GONE, DELETING)
+            late = f"not {state} after {run.timeout:g} s: " if is_late else ""
             source = f" ({verdict.source})" if verdict.source else ""
             outcome.error = NotReady(f"ModelRegistry {name}", f"{late}{verdict.message}{source}", verdict.next_step)
 

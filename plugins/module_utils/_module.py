@@ -12,6 +12,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
 
+from ._argspec import check_ranges
 from ._cluster import MISSING, Cluster, connected
 from ._core.errors import RegistryError
 
@@ -34,6 +35,7 @@ def run_module(module: AnsibleModule, work: Callable[[Connect, Result], None]) -
     module.no_log_values.update(_kubeconfig_secrets(module.params.get("kubeconfig")))
     result: Result = {"changed": False}
     try:
+        check_ranges(module.params)
         work(lambda: connected({name: module.params[name] for name in AUTH_ARG_SPEC}), result)
     except RegistryError as error:
         module.fail_json(msg=str(error), **_end(module, result))

@@ -50,7 +50,8 @@ SSL_REQUEST = struct.pack("!II", 8, 80877103)
 MOST_BYTES = 4 * 1024 * 1024
 """From the server, on one connection. What is asked for has a few thousand."""
 WHERE = re.compile(
-    r'connection to server (?:at|on) ".*?"(?: \(.*?\))?(?:, port \d+)? failed: |connection (?:failed|is bad): '
+    r'connection to server (?:at|on) "[^"\n]{0,300}"(?: \([^)\n]{0,300}\))?(?:, port \d{1,5})? failed: '
+    r"|connection (?:failed|is bad): "
 )
 """What libpq and psycopg put before each refusal."""
 MIGRATIONS = "SELECT to_regclass('schema_migrations') IS NOT NULL"

@@ -26,6 +26,8 @@ POLL = 2.0
 """Seconds between lists for a user who may list but not watch."""
 LOOK = 1.0
 """Seconds until registries are judged again where nothing has changed: some things are known by their silence."""
+FIRST = 5.0
+"""Seconds in which a first look must be had, even if the time to wait is shorter: what is ready already is ready."""
 RETRY = 20.0
 """Seconds by which the next attempt of a kubelet can be late: it looks at a pod that has failed every 10 to 15."""
 
@@ -47,14 +49,18 @@ def wait_until_ready(
     """Wait until each registry is ready, or has failed in a way that does not mend itself, or the time is up.
 
     A failure that was there before counts once its attempt has been repeated: what it is about may have been mended.
-    deadline: a point of the clock's monotonic time. The verdict "waiting" is that of a registry whose time was up. Raises
-    Forbidden, Unauthorized or Missing where registries cannot be seen at all.
+    deadline: a point of the clock's monotonic time. The verdict "waiting" is that of a registry whose time was up; one that
+    is deleted while it is waited for has failed. Raises Forbidden, Unauthorized or Missing if registries cannot be seen at
+    all.
     """
     hooks = hooks or Hooks()
-    investigation, doubt = Investigation(cluster, namespace, hooks.clock), _Doubt(hooks.clock)
+    deletions = _Deletions()
+    investigation, doubt = Investigation(cluster, namespace, hooks.clock, lasts=True), _Doubt(hooks.clock)
 
     def judge_all(snapshot: Snapshot, open_ones: Iterable[str]) -> dict[str, Verdict]:
-        return {name: doubt.of(name, verdict) for name, verdict in investigation.judge(snapshot, open_ones).items()}
+        deletions.see(snapshot, open_ones)
+        found = investigation.judge(snapshot, open_ones)
+        return {name: deletions.of(name) or doubt.of(name, verdict) for name, verdict in found.items()}
 
     known = {"ModelRegistry": hooks.registries} if hooks.registries else {}
     with _Mirror(cluster, namespace, KINDS, known) as mirror:
@@ -97,9 +103,11 @@ def _wait(
     verdicts: dict[str, Verdict] = {}
     open_ones = list(dict.fromkeys(vigil.names))
     clock = vigil.hooks.clock
+    deadline = max(vigil.deadline, clock.monotonic() + FIRST)
     while open_ones:
-        left = vigil.deadline - clock.monotonic()
-        snapshot = mirror.snapshot(min(LOOK, left))
+        snapshot = mirror.snapshot(min(LOOK, deadline - clock.monotonic()))
+        if snapshot:
+            deadline = vigil.deadline
         found = judge_all(snapshot, open_ones) if snapshot else mirror.unknown(open_ones)
         for name, verdict in found.items():
             before = verdicts.get(name)
@@ -113,7 +121,7 @@ def _wait(
         open_ones = [name for name in open_ones if not done(verdicts[name])]
         if open_ones and snapshot:
             mirror.watch()
-        if clock.monotonic() >= vigil.deadline:
+        if clock.monotonic() >= deadline:
             break
     return verdicts
 
@@ -123,6 +131,29 @@ def _presence(snapshot: Snapshot, name: str, identities: dict[str, str], clock: 
     if registry and identities.setdefault(name, registry["metadata"]["uid"]) != registry["metadata"]["uid"]:
         registry = None
     return judge(Evidence(registry, clock.wall()))
+
+
+class _Deletions:
+    """Knows which of the registries were there, and have been deleted since."""
+
+    def __init__(self) -> None:
+        self._identities: dict[str, str] = {}
+        self._gone: dict[str, Verdict] = {}
+
+    def see(self, snapshot: Snapshot, names: Iterable[str]) -> None:
+        """Take note of the registries of those names. One that comes again under the same name is another one."""
+        for name in names:
+            meta = (snapshot.of("ModelRegistry", name) or {}).get("metadata") or {}
+            known = self._identities.setdefault(name, meta.get("uid", ""))
+            since = f" (since {meta['deletionTimestamp']})" if meta.get("deletionTimestamp") else ""
+            if since or (known and meta.get("uid") != known):
+                message = f"It was deleted while this task waited for it{since}: by another user, or another run."
+                step = "Find out who deletes it, then run the task again."
+                self._gone[name] = Verdict(FAILED, "deleted", message, step, f"metadata of ModelRegistry {name}")
+
+    def of(self, name: str) -> Verdict | None:
+        """Return the verdict on a registry that has been deleted; None for any other, one that was never there too."""
+        return self._gone.get(name)
 
 
 class _Doubt:

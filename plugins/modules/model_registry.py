@@ -150,7 +150,11 @@ registry:
     database: {description: As the option O(database) without the password., type: dict, returned: always}
     auth_proxy: {description: As the option O(auth_proxy)., type: str, returned: always, sample: kube_rbac}
     resources: {description: As the option O(resources)., type: dict, returned: where set}
-    hosts: {description: Names under which it is reached., type: list, elements: str, returned: where known}
+    hosts:
+      description: Names under which it is reached, by HTTPS. One of a gateway has a path, V(gateway.example.com/model-registry/fraud).
+      type: list
+      elements: str
+      returned: where known
     created: {description: When it was created., type: str, returned: where it exists}
     deleting_since: {description: When its deletion was asked for., type: str, returned: while it is being deleted}
 changes:

@@ -99,7 +99,11 @@ registries:
     description: {description: What it is for., type: str, returned: where set}
     created: {description: When it was created., type: str, returned: always, sample: "2026-01-31T12:00:00Z"}
     deleting_since: {description: When its deletion was asked for., type: str, returned: while it is being deleted}
-    hosts: {description: Names under which it is reached., type: list, elements: str, returned: where known}
+    hosts:
+      description: Names under which it is reached, by HTTPS. One of a gateway has a path, V(gateway.example.com/model-registry/fraud).
+      type: list
+      elements: str
+      returned: where known
     auth_proxy:
       description: As the option of that name of M(opendatahub.model_registry.model_registry).
       type: str

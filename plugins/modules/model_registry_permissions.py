@@ -129,7 +129,7 @@ options:
     default: true
   wait_timeout:
     description:
-      - The longest time to wait for them, in seconds.
+      - The longest time to wait for them, in seconds, from 1 to 86400 (a day). To go on without waiting, set O(wait=false).
     type: int
     default: 60
 notes:

@@ -64,7 +64,7 @@ options:
     default: [socat, "TCP-LISTEN:{listen},fork,reuseaddr", "TCP:{host}:{port}"]
   relay_timeout:
     description:
-      - Seconds in which the relay's pod must run.
+      - Seconds in which the relay's pod must run, from 1 to 3600.
     type: int
     default: 60
   required_plugin:
@@ -78,7 +78,7 @@ options:
     default: auto
   connect_timeout:
     description:
-      - Seconds for the whole check of the server, once the path is there. Setting a port-forward up has a limit of 5
+      - Seconds for the whole check of the server, once the path is there, from 1 to 600. Setting a port-forward up has a limit of 5
         seconds of its own, a relay O(relay_timeout).
     type: int
     default: 10

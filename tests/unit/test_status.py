@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
@@ -13,9 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.opendatahub.model_registry.plugins.module_utils import _wait
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._core import causes, status
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.causes import scrubbed
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.export import described
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.rollout import (
     carries_out,
+    database_of,
+    registry_of,
     restarts,
     timestamp,
 )
@@ -120,6 +127,7 @@ DATABASE = [
     ("database_missing", f'{PG}server error: FATAL: database "nowhere" does not exist (SQLSTATE 3D000)'),
     ("no_privilege", f'{PG}server error: FATAL: permission denied for database "nopub" (SQLSTATE 42501)'),
     ("tls_not_offered", f"{PG}tls error: server refused TLS connection"),
+    ("access_denied", "mysql_real_connect failed: errno: 1045, error: Access denied for user 'x'@'10.88.1.4'"),
 ]
 
 
@@ -144,7 +152,17 @@ MAY_PASS = [
         "hostname resolving error: lookup nowhere.databases.svc.cluster.local on 10.88.0.1:53: no such host",
     ),
     ("wrong_protocol", f"{PG}failed to receive message: unknown message type: J"),
-    ("database_error", "invalid connection"),
+    ("connection_closed", "invalid connection"),
+    ("connection_closed", "driver: bad connection"),
+    ("connection_closed", "unexpected EOF"),
+    ("connection_closed", "EOF"),
+    ("connection_closed", "read tcp 10.88.1.7:41522->10.88.1.1:3306: read: connection reset by peer"),
+    ("connection_closed", "write tcp 10.88.1.7:41522->10.88.1.1:3306: write: broken pipe"),
+    ("connection_closed", f"{PG}failed to receive message: unexpected EOF"),
+    ("connection_closed", f"{PG}tls error: EOF"),
+    ("database_starting", f"{PG}server error: FATAL: the database system is starting up (SQLSTATE 57P03)"),
+    ("database_starting", "Error 1053 (08S01): Server shutdown in progress"),
+    ("database_error", "words that nobody has met"),
 ]
 
 
@@ -156,6 +174,7 @@ def test_what_may_pass_has_three_more_attempts(reason: str, words: str) -> None:
     assert (late.state, late.reason, late.message) == ("failed", reason, words)
 
 
+GET_LOCK = "Error 1105 (HY000): Percona-XtraDB-Cluster prohibits use of GET_LOCK with pxc_strict_mode = ENFORCING"
 ENDED = [
     (
         "no_privilege",
@@ -165,7 +184,7 @@ ENDED = [
         "no_privilege",
         "ERROR: permission denied for schema public (SQLSTATE 42501) in line 0: CREATE TABLE IF NOT EXISTS",
     ),
-    ("dirty_schema", DIRTY),
+    ("schema_dirty", DIRTY),
     ("ca_unreadable", "failed to parse SSL root certificate from /etc/mysql_ssl_rootcert/junk.crt"),
     (
         "ca_unreadable",
@@ -175,13 +194,19 @@ ENDED = [
         ),
     ),
     ("database_error", "words that nobody has met"),
+    ("cluster_strict_mode", f"try lock failed in line 0: SELECT GET_LOCK(?, 10) (details: {GET_LOCK})"),
+    (
+        "cluster_strict_mode",
+        GET_LOCK.replace("GET_LOCK", "DML command on a table (d.t) without an explicit primary key"),
+    ),
 ]
 
 
 @pytest.mark.parametrize(("reason", "words"), ENDED)
 def test_a_server_that_ends_has_failed(reason: str, words: str) -> None:
     verdict = judge(logged(Log(ended(words))))
-    assert (verdict.state, verdict.reason, verdict.message) == ("failed", reason, words)
+    assert (verdict.state, verdict.reason) == ("failed", reason)
+    assert verdict.message in words and verdict.next_step
 
 
 def test_a_migration_quotes_its_statement_before_the_reason() -> None:
@@ -191,11 +216,92 @@ def test_a_migration_quotes_its_statement_before_the_reason() -> None:
     assert "ALTER DATABASE `wrong`" in verdict.next_step
 
 
+NO_KEY = {
+    "sql_require_primary_key": "Error 3750 (HY000): Unable to create or change a table without a primary key, when the system "
+    "variable 'sql_require_primary_key' is set.",
+    "innodb_force_primary_key": "Error 1173 (42000): This table type requires a primary key",
+    "Group Replication": "Error 3098 (HY000): The table does not comply with the requirements by an external plugin.",
+}
+
+
+@pytest.mark.parametrize("setting", NO_KEY)
+def test_a_table_without_a_primary_key(setting: str) -> None:
+    """The run that broke off says why; each later one only that the schema is dirty."""
+    broken = ended(f"migration failed in line 0: CREATE TABLE `t` (\n `a` int\n);\n (details: {NO_KEY[setting]})")
+    for log in (Log(broken), Log(ended(DIRTY), previous=broken)):
+        verdict = judge(logged(log))
+        assert (verdict.reason, verdict.message) == ("primary_key_required", NO_KEY[setting])
+        assert f"Switch {setting} off" in verdict.next_step
+    later = judge(logged(Log(ended(DIRTY), previous=ended(DIRTY))))
+    assert later.reason == "schema_dirty" and "without a primary key" in later.next_step
+
+
+TLS_REFUSED = "10.88.1.8:5432 (pg): tls error: server refused TLS connection"
+CLOSED = "10.88.1.9:5432 (pg): dial error: dial tcp 10.88.1.9:5432: connect: connection refused"
+WRONG = '10.88.1.8:5432 (pg): failed SASL auth: FATAL: password authentication failed for user "u" (SQLSTATE 28P01)'
+NO_ENTRY = '10.88.1.8:5432 (pg): server error: FATAL: no pg_hba.conf entry for host "10.88.1.4", no encryption (SQLSTATE 28000)'
+NOWHERE = '10.88.1.8:5432 (pg): server error: FATAL: database "nowhere" does not exist (SQLSTATE 3D000)'
+SEVERAL = [
+    ("prefer, wrong password", [TLS_REFUSED, WRONG], "access_denied", WRONG),
+    ("allow, refused without TLS, and there is none", [NO_ENTRY, TLS_REFUSED], "access_denied", NO_ENTRY),
+    ("allow, refused without TLS, wrong password", [NO_ENTRY, WRONG], "access_denied", WRONG),
+    ("prefer, no database", [TLS_REFUSED, NOWHERE], "database_missing", NOWHERE),
+    ("two addresses, one closed", [CLOSED, WRONG], "access_denied", WRONG),
+    ("two addresses, the last closed", [WRONG, CLOSED], "access_denied", WRONG),
+    ("two addresses, both closed", [CLOSED, CLOSED], "unreachable", CLOSED),
+    ("prefer, closed", [TLS_REFUSED, CLOSED], "unreachable", CLOSED),
+    ("prefer, nothing known", ["10.88.1.8:5432 (pg): what", "10.88.1.8:5432 (pg): ever"], "database_error", "ever"),
+    ("no TLS anywhere", [TLS_REFUSED, TLS_REFUSED], "tls_not_offered", TLS_REFUSED),
+]
+
+
+@pytest.mark.parametrize(("case", "attempts", "reason", "words"), SEVERAL, ids=[case for case, *_ in SEVERAL])
+def test_of_several_attempts_the_one_that_tells_most_counts(
+    case: str, attempts: list[str], reason: str, words: str
+) -> None:
+    """PostgreSQL's driver writes a line for each: with and without TLS, and for each address of the host."""
+    told = "failed to connect to `user=u database=d`:" + "".join(f"\n\t{line}" for line in attempts)
+    for log in (retrying(told, 4, "PostgreSQL"), Log(ended(told))):
+        verdict = judge(logged(log))
+        assert (verdict.state, verdict.reason) == ("failed", reason), case
+        assert verdict.message.startswith("failed to connect to `user=u database=d`: ") and verdict.message.endswith(
+            words
+        )
+        assert "\n" not in verdict.message
+
+
+QUESTION_MARK = (
+    f"{BEGINNING}Error: error creating datastore: invalid EmbedMD config: invalid MySQL DSN: database name must not contain "
+    "'?' characters; got \"cr?et@tcp(db:3306)/d\"\nUsage:\n  model-registry proxy [flags]\n"
+)
+
+
+@pytest.mark.parametrize("held", [{}, {"reason": "CrashLoopBackOff", "message": "back-off 10s x"}])
+def test_a_question_mark_in_the_connection_string(held: dict[str, str]) -> None:
+    """Registry servers from 0.3.2 on end with words of their own; what they quote can be of the password."""
+    found = logged(Log(QUESTION_MARK))
+    found.pods[0]["status"]["containerStatuses"][0]["state"] = {"waiting": held} if held else {"running": {}}
+    verdict = judge(found)
+    assert (verdict.state, verdict.reason) == ("failed", "password_breaks_dsn")
+    assert "0.3.2" in verdict.next_step and "Secret wrong-db" in verdict.next_step
+    assert "database name must not contain '?' characters" in verdict.message and "cr" not in verdict.message[-30:-15]
+    assert "et@" not in str(verdict)
+
+
+def test_ml_metadata_that_does_not_say_why() -> None:
+    words = "INTERNAL: mysql_real_connect failed: errno: , error:  [mysql-error-info='\\x08\\xfd\\x0f']"
+    log = f"F1123 metadata_store_server_main.cc:555] Check failed: absl::OkStatus() == status (OK vs. {words}) MetadataStore"
+    verdict = judge(logged(Log(f"{log} cannot be created with the given connection config.\n")))
+    assert (verdict.state, verdict.reason) == ("failed", "metadata_connection")
+    for word in ("mysql_native_password", "mysql-80.databases.svc.cluster.local:3306", "database.tls"):
+        assert word in verdict.next_step
+
+
 def test_the_run_that_broke_off_has_the_reason_and_the_next_one_has_not() -> None:
     assert judge(logged(Log(ended(DIRTY), previous=ended(MIGRATION)))).reason == "charset"
     assert (
         judge(logged(Log(ended(DIRTY), previous=retrying("Error 1045 (28000): Access denied").current))).reason
-        == "dirty_schema"
+        == "schema_dirty"
     )
 
 
@@ -561,3 +667,228 @@ def test_unknown_kinds_of_deployment_are_not_compared() -> None:
 def test_absent() -> None:
     gone = judge(Evidence(None, datetime.now(timezone.utc)))
     assert gone == Verdict("gone", "gone", "The registry does not exist.")
+
+
+# A database that the operator runs itself ----------------------------------------------------------------------------
+
+REFUSED = "failed to connect to `user=modelregistry database=model_registry`: dial tcp 10.88.9.9:5432: connect: connection refused"
+REAL = {"app": "wrong", "component": "model-registry", "app.kubernetes.io/name": "wrong-postgres"}
+
+
+def generated(at: int, ready: int | None, log: Log, **changes: Any) -> Evidence:
+    """A registry with a database of the operator's, that many seconds after their creation.
+
+    ready: when the database became ready, as seconds; None if it has not.
+    """
+    made = timestamp(SAMPLES["wrong"]["registry"]["metadata"]["creationTimestamp"])
+    assert made
+    found = logged(log, now=made + timedelta(seconds=at))
+    assert found.registry
+    found.registry["spec"] = {"rest": {}, "postgres": {"generateDeployment": True}}
+    pod = copy.deepcopy(found.pods[0])
+    since = f"{made + timedelta(seconds=ready or 0):%Y-%m-%dT%H:%M:%SZ}"
+    pod["metadata"].update(
+        name="wrong-postgres-1", labels=REAL, ownerReferences=[{"kind": "ReplicaSet", "name": "wrong-postgres-1"}]
+    )
+    status = {"name": "postgres", "ready": ready is not None, "restartCount": 0, "state": {"running": {}}}
+    known = {"type": "Ready", "status": "True" if ready is not None else "False", "lastTransitionTime": since}
+    pod["status"].update(conditions=[known], containerStatuses=[status])
+    return replace(found, database_pods=[pod], **changes)
+
+
+STARTING = [
+    ("its probe has not been made", generated(12, None, retrying(REFUSED, 5, "PostgreSQL"))),
+    ("no pod yet", replace(generated(2, None, Log()), database_pods=[])),
+    ("ready this moment, and nothing tried since", generated(16, 15, retrying(REFUSED, 6, "PostgreSQL"))),
+    ("the pause of the attempt before is not over", generated(20, 15, retrying(REFUSED, 6, "PostgreSQL"))),
+    ("ended before, and just started again", generated(50, 49, Log(BEGINNING, retrying(REFUSED, 9).current))),
+]
+
+
+@pytest.mark.parametrize(("case", "found"), STARTING, ids=[case for case, _ in STARTING])
+def test_a_generated_database_has_time_to_start(case: str, found: Evidence) -> None:
+    status = found.pods[0]["status"]["containerStatuses"][0]
+    if "started again" in case:
+        status.update(lastState={"terminated": {"finishedAt": "2026-11-23T08:59:34Z"}}, restartCount=1)
+        status["state"] = {"running": {"startedAt": "2026-11-23T08:59:35Z"}}
+    verdict = judge(found)
+    assert verdict.state == "waiting", verdict
+    if not found.database_pods or found.database_pods[0]["status"]["conditions"][0]["status"] == "False":
+        assert verdict.reason == "database_starting" and "Its database is starting" in verdict.message
+
+
+def test_a_server_that_waits_for_its_next_start_is_not_judged_by_the_database_that_was_not_there() -> None:
+    found = generated(160, 150, Log("", retrying(REFUSED, 9).current))
+    status = found.pods[0]["status"]["containerStatuses"][0]
+    over = {"terminated": {"finishedAt": "2026-11-23T09:00:08Z", "exitCode": 2}}
+    status.update(state={"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 40s x"}}, lastState=over)
+    verdict = judge(found)
+    assert (verdict.state, verdict.reason) == ("waiting", "database_starting")
+    assert "2026-11-23T09:00:48Z" in verdict.message
+
+
+def test_what_a_server_says_once_its_generated_database_is_ready_counts() -> None:
+    verdict = judge(generated(60, 15, retrying(REFUSED, 9, "PostgreSQL")))
+    assert (verdict.state, verdict.reason) == ("failed", "unreachable")
+    assert "wrong-postgres:5432" in verdict.next_step
+
+
+def _held(reason: str, words: str) -> Evidence:
+    found = generated(30, None, retrying(REFUSED, 5, "PostgreSQL"))
+    state = {"waiting": {"reason": reason, "message": words}}
+    found.database_pods[0]["status"]["containerStatuses"][0].update(state=state, restartCount=3)
+    return found
+
+
+def _unplaced(words: str, after: int, *events: str) -> Evidence:
+    found = generated(after, None, Log())
+    pod = found.database_pods[0]
+    since = found.registry["metadata"]["creationTimestamp"] if found.registry else ""
+    scheduled = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": words}
+    pod["status"] = {"phase": "Pending", "conditions": [{**scheduled, "lastTransitionTime": since}]}
+    pod["spec"] = {"volumes": [{"name": "d", "persistentVolumeClaim": {"claimName": "wrong-postgres-storage"}}]}
+    about = {"involvedObject": {"name": "wrong-postgres-storage"}, "reason": "FailedBinding"}
+    return replace(found, events=[{**about, "message": text} for text in events])
+
+
+UNBOUND = "0/3 nodes are available: pod has unbound immediate PersistentVolumeClaims."
+NO_CLASS = "no persistent volumes available for this claim and no storage class is set"
+STOPPED = [
+    (_held("ImagePullBackOff", "Back-off pulling image"), "image", "Back-off pulling image"),
+    (_held("CreateContainerConfigError", 'secret "x" not found'), "secret_missing", 'secret "x" not found'),
+    (_held("CrashLoopBackOff", "back-off 10s"), "container_ends", "Container postgres ends again and again"),
+    (_unplaced("0/3 nodes are available: 3 Insufficient memory.", 30), "unschedulable", "Insufficient memory"),
+    (_unplaced(UNBOUND, 30, NO_CLASS), "storage_unbound", NO_CLASS),
+    (_unplaced(UNBOUND, 90), "storage_unbound", UNBOUND),
+    (_unplaced(UNBOUND, 30, "waiting for a volume to be created"), None, "Its database is starting"),
+    (_unplaced(UNBOUND, 3, NO_CLASS), None, "Its database is starting"),
+]
+
+
+@pytest.mark.parametrize(("found", "reason", "words"), STOPPED)
+def test_a_generated_database_that_cannot_start(found: Evidence, reason: str | None, words: str) -> None:
+    verdict = judge(found)
+    assert (verdict.state == "failed", verdict.reason) == (reason is not None, reason or "database_starting"), verdict
+    assert words in verdict.message and bool(verdict.next_step) == (reason is not None)
+    assert "database.password" not in verdict.next_step
+
+
+@pytest.mark.parametrize(
+    ("labels", "registry", "database"),
+    [
+        (REAL, None, "wrong-postgres"),
+        ({"app": "wrong-postgres"}, None, "wrong-postgres"),
+        ({"app": "wrong", "component": "model-registry", "app.kubernetes.io/name": "wrong"}, "wrong", None),
+        ({"app": "wrong", "component": "model-registry"}, "wrong", None),
+        (
+            {"app": "x-postgres", "component": "model-registry", "app.kubernetes.io/name": "x-postgres"},
+            "x-postgres",
+            None,
+        ),
+        ({"app": "other"}, None, None),
+        ({}, None, None),
+    ],
+)
+def test_whose_pod_it_is(labels: dict[str, str], registry: str | None, database: str | None) -> None:
+    pod = {"metadata": {"name": "p", "labels": labels}}
+    assert (registry_of(pod), database_of(pod)) == (registry, database)
+
+
+# Whose turn, whose clock, and what stands in front ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("ago", "reason"), [(None, "operator_silent"), (21, "operator_silent"), (19, "operator")])
+@pytest.mark.parametrize("what", ["no status", "an edit"])
+def test_an_operator_that_is_busy_is_not_silent(what: str, ago: int | None, reason: str) -> None:
+    """It has one worker, and a limit on its requests: the last of many registries have to wait."""
+    path, value = ("status.conditions", []) if what == "no status" else ("spec.mysql.host", "elsewhere")
+    found = changed(f"registry.{path}", value)
+    acted = None if ago is None else found.now - timedelta(seconds=ago)
+    verdict = judge(replace(found, operator_acted=acted))
+    assert (verdict.state == "failed", verdict.reason) == (reason == "operator_silent", reason)
+    assert reason == "operator_silent" or "waits its turn" in verdict.message
+
+
+def _front(**times: int) -> Verdict:
+    """Whether a proxy fails that has been False from the beginning, with when each of these has last changed, in s ago."""
+    found = evidence("good")
+    assert found.registry and found.deployment
+
+    def at(what: str) -> str:
+        return f"{found.now - timedelta(seconds=times.get(what, 60)):%Y-%m-%dT%H:%M:%SZ}"
+
+    common = {"status": "False", "reason": "ResourcesUnavailable", "message": "Route good-https is not admitted"}
+    found.registry["status"]["conditions"] = [
+        {**common, "type": kind, "lastTransitionTime": at(kind)} for kind in ("Available", "KubeRBACProxyAvailable")
+    ]
+    for one in found.deployment["status"]["conditions"]:
+        one["lastTransitionTime"] = at("Deployment")
+    entries = found.registry["metadata"]["managedFields"]
+    entries[:] = [{**one, "time": at("status")} if one.get("subresource") else one for one in entries]
+    return judge(found)
+
+
+@pytest.mark.parametrize("what", ["Available", "KubeRBACProxyAvailable", "Deployment", "status"])
+def test_what_stands_in_front_has_time_from_when_the_rest_was_ready(what: str) -> None:
+    assert _front().reason == "front_unavailable"
+    assert _front(**{what: 9}).reason == "front_unavailable"
+    assert _front(**{what: 7}).state == "waiting"
+
+
+@pytest.mark.parametrize(
+    ("secret", "spec", "reason"),
+    [
+        ("nomap-kube-rbac-proxy", {"kubeRBACProxy": {}}, "proxy_certificate"),
+        (
+            "front-cert",
+            {"kubeRBACProxy": {"tlsCertificateSecret": {"name": "front-cert", "key": "c"}}},
+            "proxy_certificate",
+        ),
+        ("front-cert", {"oauthProxy": {"tlsKeySecret": {"name": "front-cert", "key": "c"}}}, "proxy_certificate"),
+        ("database-ca", {"kubeRBACProxy": {}}, "volume"),
+    ],
+)
+def test_the_certificate_of_the_proxy_is_not_that_of_the_database(secret: str, spec: Any, reason: str) -> None:
+    found = evidence("nomap")
+    assert found.registry
+    found.registry["spec"].update(spec)
+    words = f'MountVolume.SetUp failed for volume "kube-rbac-proxy-tls" : secret "{secret}" not found'
+    verdict = judge(replace(found, events=[{**event, "message": words} for event in found.events]))
+    assert (verdict.state, verdict.reason) == ("failed", reason)
+    assert ("database.tls" in verdict.next_step) == (reason == "volume")
+    assert reason == "volume" or all(word in verdict.next_step for word in (secret, "tls.crt", "tls.key"))
+
+
+def test_a_node_whose_clock_is_behind_cuts_no_patience_short() -> None:
+    """Its times are those of an hour ago; the pod was made ten seconds ago, by the API server's clock."""
+    found = logged(Log(BEGINNING))
+    (server, *_) = found.pods[0]["status"]["containerStatuses"]
+    server["state"] = {"running": {"startedAt": "2026-11-23T07:58:49Z"}}
+    assert judge(found).state == "waiting"
+
+
+@pytest.mark.parametrize(
+    ("hosts", "shown"),
+    [
+        (["gw.example.com/model-registry/fraud", "fraud.ns"], ["gw.example.com/model-registry/fraud", "fraud.ns"]),
+        (["fraud-rest.", "fraud.ns.svc.cluster.local", "fraud"], ["fraud.ns.svc.cluster.local", "fraud"]),
+        (["fraud-rest./x", "/model-registry/fraud", ".example", "", "fraud"], ["fraud"]),
+        ([], []),
+        (None, None),
+    ],
+)
+def test_hosts_that_can_be_used(hosts: list[str] | None, shown: list[str] | None) -> None:
+    registry = copy.deepcopy(SAMPLES["good"]["registry"])
+    registry["status"]["hosts"] = hosts
+    assert described(registry).get("hosts") == shown
+
+
+def test_every_reason_of_a_failure_is_explained() -> None:
+    """In the page that a user looks it up in."""
+    page = (Path(__file__).parents[2] / "docs" / "troubleshooting.md").read_text()
+    codes = {cause.code for cause in (*causes.DATABASE_CAUSES, *causes.CONTAINER_CAUSES)}
+    for module in (status, _wait):
+        codes |= set(re.findall(r'(?:Verdict\(FAILED, |return |else )"([a-z]+_[a-z_]+)"', inspect.getsource(module)))
+    codes |= {"database_error", "unschedulable", "volume", "deleted"}
+    assert {"operator_silent", "operator_error", "proxy_certificate", "storage_unbound"} <= codes
+    assert not {code for code in codes if f"(`{code}`" not in page}

@@ -11,7 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -26,7 +26,11 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.e
     Unreachable,
 )
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.status import Verdict
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._evidence import Clock
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._evidence import (
+    Clock,
+    Investigation,
+    Snapshot,
+)
 
 SAMPLES: dict[str, Any] = json.loads(Path(__file__).with_name("samples").joinpath("registries.json").read_text())
 NAMESPACE = "rhoai-model-registries"
@@ -261,7 +265,8 @@ def test_an_api_server_that_is_away_for_a_while() -> None:
     assert wait(cluster, "good")["good"].state == "ready"
 
 
-def test_an_api_server_that_stays_away() -> None:
+def test_an_api_server_that_stays_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_wait, "FIRST", 0.2)
     cluster = FakeCluster("good")
     cluster.refused["list ModelRegistry"] = Unreachable("ModelRegistry", "connection refused", "Look at it.")
     verdict = wait(cluster, "good", seconds=0.3)["good"]
@@ -380,6 +385,134 @@ def test_a_finalizer_that_hangs_is_named_with_its_time() -> None:
     assert "since 2026-11-23T08:58:58Z" in verdict.message
     assert "modelregistry.opendatahub.io/finalizer" in verdict.message
     assert "log of the model registry operator" in verdict.next_step
+
+
+def test_a_registry_that_is_deleted_while_it_is_waited_for() -> None:
+    """By its finalizer or without one, and even if another comes under its name: that is said at once."""
+    for kind in ("MODIFIED", "DELETED", "again"):
+        cluster = FakeCluster("wrong")
+        registry = copy.deepcopy(cluster.objects["ModelRegistry"]["wrong"])
+        if kind == "MODIFIED":
+            registry["metadata"]["deletionTimestamp"] = "2026-11-23T09:00:00Z"
+        if kind == "again":
+            registry["metadata"]["uid"] = "another"
+        soon(partial(cluster.tell, "ModelRegistry", kind.replace("again", "MODIFIED"), registry))
+        started = time.monotonic()
+        verdict = wait(cluster, "wrong", seconds=30)["wrong"]
+        assert (verdict.state, verdict.reason) == ("failed", "deleted"), kind
+        assert "deleted while this task waited" in verdict.message and verdict.next_step
+        assert ("2026-11-23T09:00:00Z" in verdict.message) == (kind == "MODIFIED")
+        assert time.monotonic() - started < 10
+
+
+@pytest.mark.parametrize("seconds", [-5, 0, 0.1])
+def test_what_is_ready_is_seen_however_short_the_time_is(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """Even if the API server takes longer for its first answer."""
+    cluster = FakeCluster("good", "wrong")
+    answer = cluster.list
+
+    def slowly(kind: str, namespace: str, **query: str) -> tuple[list[Any], str]:
+        time.sleep(0.3)
+        return answer(kind, namespace, **query)
+
+    monkeypatch.setattr(cluster, "list", slowly)
+    found = wait(cluster, "good", "wrong", seconds=seconds)
+    assert (found["good"].state, found["wrong"].state) == ("ready", "waiting")
+    assert found["wrong"].reason == "rollout"
+
+
+HOUR = timedelta(hours=1)
+
+
+def fresh(name: str, made: datetime) -> Any:
+    """A sampled registry that was made at that time, and that the operator has not touched yet."""
+    sample = copy.deepcopy(SAMPLES[name])
+    text = f"{made:%Y-%m-%dT%H:%M:%SZ}"
+    entry = {"manager": "opendatahub.model_registry", "operation": "Update", "time": text}
+    sample["registry"]["metadata"].update(creationTimestamp=text, managedFields=[entry])
+    sample["registry"]["status"] = {}
+    return {**sample, "deployment": None, "pods": [], "endpoints": None}
+
+
+@pytest.mark.parametrize("ahead", [None, HOUR, -HOUR, 1000 * HOUR])
+@pytest.mark.parametrize("here", [timedelta(0), HOUR, -HOUR])
+def test_no_clock_but_the_api_servers_makes_an_operator_silent(ahead: timedelta | None, here: timedelta) -> None:
+    """Neither a proxy's Date nor this machine's clock, both an hour off or more: the registry is one second old."""
+    true = datetime(2026, 11, 23, 9, 0, 0, tzinfo=timezone.utc)
+    cluster = FakeCluster()
+    cluster.ahead = ahead
+    cluster.put("good", fresh("good", true - timedelta(seconds=1)))
+    hooks = _wait.Hooks(Clock(wall=lambda: true + here))
+    found = _wait.wait_until_ready(cast("Cluster", cluster), NAMESPACE, ["good"], time.monotonic() + 0.3, hooks)
+    assert (found["good"].state, found["good"].reason) == ("waiting", "operator")
+
+
+LOOKS = [
+    (None, timedelta(0), timedelta(minutes=-1)),
+    (timedelta(0), timedelta(0), timedelta(0)),
+    (HOUR, timedelta(0), timedelta(0)),
+    (timedelta(0), HOUR, HOUR),
+    (-HOUR, HOUR, timedelta(0)),
+    (HOUR, -HOUR, timedelta(0)),
+    (-1000 * HOUR, timedelta(0), timedelta(0)),
+]
+
+
+@pytest.mark.parametrize(("ahead", "here", "expected"), LOOKS)
+def test_the_time_of_a_single_look(ahead: timedelta | None, here: timedelta, expected: timedelta) -> None:
+    """The earlier of the clocks that can be right: ahead of here is the Date, and one before a timestamp is wrong."""
+    true = datetime(2026, 11, 23, 9, 0, 0, tzinfo=timezone.utc)
+    cluster = FakeCluster()
+    cluster.ahead = ahead
+    cluster.put("good", fresh("good", true - timedelta(minutes=10)))
+    looking = Investigation(cast("Cluster", cluster), NAMESPACE, Clock(wall=lambda: true + here))
+    looking.judge(Snapshot({kind: dict(items) for kind, items in cluster.objects.items()}), ["good"])
+    assert abs(looking.now() - true - expected) < timedelta(seconds=1)
+
+
+def test_an_old_registry_of_an_operator_that_does_not_run_is_seen_at_a_single_look() -> None:
+    true = datetime(2026, 11, 23, 9, 0, 0, tzinfo=timezone.utc)
+    cluster = FakeCluster()
+    cluster.put("good", fresh("good", true - HOUR))
+    cluster.ahead = timedelta(0)
+    looking = Investigation(cast("Cluster", cluster), NAMESPACE, Clock(wall=lambda: true))
+    found = looking.judge(Snapshot({kind: dict(items) for kind, items in cluster.objects.items()}), ["good"])
+    assert found["good"].reason == "operator_silent"
+
+
+def test_one_of_many_registries_waits_for_its_turn() -> None:
+    """The operator has acted on another one just now, so it runs."""
+    true = datetime(2026, 11, 23, 9, 0, 0, tzinfo=timezone.utc)
+    cluster = FakeCluster()
+    cluster.ahead = timedelta(0)
+    cluster.put("good", fresh("good", true - timedelta(seconds=37)))
+    looking = Investigation(cast("Cluster", cluster), NAMESPACE, Clock(wall=lambda: true))
+
+    def seen() -> Verdict:
+        snapshot = Snapshot({kind: dict(items) for kind, items in cluster.objects.items()})
+        return looking.judge(snapshot, ["good"])["good"]
+
+    assert seen().reason == "operator_silent"
+    other = fresh("wrong", true - timedelta(seconds=38))
+    entry = {"manager": "manager", "operation": "Update", "subresource": "status", "time": "2026-11-23T08:59:58Z"}
+    other["registry"]["metadata"]["managedFields"].append(entry)
+    cluster.put("wrong", other)
+    assert (seen().state, seen().reason) == ("waiting", "operator") and "waits its turn" in seen().message
+
+
+def test_the_logs_and_events_of_a_generated_database_are_read() -> None:
+    cluster = FakeCluster("wrong")
+    cluster.objects["ModelRegistry"]["wrong"]["spec"] = {"rest": {}, "postgres": {"generateDeployment": True}}
+    pod = copy.deepcopy(SAMPLES["wrong"]["pods"][0])
+    labels = {"app": "wrong", "component": "model-registry", "app.kubernetes.io/name": "wrong-postgres"}
+    pod["metadata"].update(name="wrong-postgres-1", labels=labels, ownerReferences=[{"name": "wrong-postgres-1"}])
+    crash = {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s x"}}
+    pod["status"]["containerStatuses"] = [{"name": "postgres", "ready": False, "restartCount": 3, "state": crash}]
+    cluster.objects["Pod"]["wrong-postgres-1"] = pod
+    cluster.logs["wrong-postgres-1"] = "FATAL:  data directory has wrong ownership\n"
+    verdict = wait(cluster, "wrong", seconds=2)["wrong"]
+    assert (verdict.state, verdict.reason) == ("failed", "container_ends")
+    assert "data directory has wrong ownership" in verdict.message and "wrong-postgres-1" in verdict.next_step
 
 
 def test_what_changes_is_reported_as_it_changes() -> None:

@@ -101,7 +101,9 @@ def _escalation(operation: Operation, words: str) -> Forbidden:
     """Nobody may pass on what he does not have: the rules that the API server names must be the user's own, too."""
     rules = []
     for groups, resources, names, verbs in re.findall(
-        r"{APIGroups:\[(.*?)\], Resources:\[(.*?)\](?:, ResourceNames:\[(.*?)\])?, Verbs:\[(.*?)\]}", words
+        r"{APIGroups:\[(%s)\], Resources:\[(%s)\](?:, ResourceNames:\[(%s)\])?, Verbs:\[(%s)\]}"
+        % (("[^]{]*",) * 4),  # Never beyond the next rule: so each character is looked at once.
+        words,
     ):
         named = f", resourceNames: [{_listed(names)}]" if names else ""
         rules.append(f"{{apiGroups: [{groups}], resources: [{_listed(resources)}]{named}, verbs: [{_listed(verbs)}]}}")

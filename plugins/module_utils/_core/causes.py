@@ -7,6 +7,7 @@ The words are those of real servers: registry server 0.3.0, MySQL 5.7 and 8.0, M
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -39,6 +40,10 @@ is starting, or a Service that has just been created, gets that long.
 """
 LAST = 1000
 """Stands for "no further attempt": the server has given up and ends."""
+LONGEST = 4096
+"""Characters of a statement that are read: far more than a server or a kubelet says, and few enough for any pattern."""
+MOST_ATTEMPTS = 20
+"""The last of them are compared: two for each address of a host."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,7 @@ class Cause:
     code: str
     pattern: str
     next_step: str
-    """With {name}, {host}, {port}, {database}, {username} and {secret} of the registry, and {plaintext}."""
+    """With {name}, {host}, {port}, {database}, {username} and {secret} of the registry, {plaintext} and {encryption}."""
     attempt: int = AT_ONCE
     """The attempt from which on it counts: earlier, it may pass by itself."""
 
@@ -75,6 +80,10 @@ _REACH = (
     "Check database.host and database.port ({host}:{port}), that the database runs and listens there, and that no "
     "NetworkPolicy or firewall stands between it and the registry's pods."
 )
+_NO_KEYS = (
+    "The registry's migrations make a table without a primary key, which the database refuses. Switch {setting} off, then "
+    "empty {database} (or restore it from a backup) and run the task again: the migration has broken off half-way."
+)
 _VERIFY = "Give the authority that has signed the certificate of {host}: database.tls with ca_pem or another source."
 
 DATABASE_CAUSES = (
@@ -96,11 +105,21 @@ DATABASE_CAUSES = (
     ),
     Cause("no_privilege", r"Error (1142|1227) ", _GRANT),
     Cause("charset", r"Error 1267 ", _UTF8MB4),
+    Cause("primary_key_required", r"Error 3750\b", _NO_KEYS.replace("{setting}", "sql_require_primary_key")),
+    Cause("primary_key_required", r"Error 3098\b", _NO_KEYS.replace("{setting}", "Group Replication")),
+    Cause("primary_key_required", r"Error 1173\b", _NO_KEYS.replace("{setting}", "innodb_force_primary_key")),
     Cause(
-        "dirty_schema",
+        "cluster_strict_mode",
+        r"Error 1105\b.*(GET_LOCK|pxc_strict_mode)",
+        "Percona XtraDB Cluster with pxc_strict_mode=ENFORCING refuses the lock that the registry's migrations take, and "
+        "tables without a primary key. Set pxc_strict_mode to PERMISSIVE, or give the registry a database on a server that is no cluster.",
+    ),
+    Cause(
+        "schema_dirty",
         r"Dirty database version \d+",
-        "A migration broke off half-way. Restore {database} from a backup, or empty it where no models are in it yet, then"
-        " run the task again. A database that is not utf8mb4 is the usual reason.",
+        "A migration broke off half-way. Restore {database} from a backup, or empty it if no models are in it yet, then"
+        " run the task again. The usual reasons are a database that is not utf8mb4, and one that refuses tables without a primary"
+        " key (sql_require_primary_key, innodb_force_primary_key).",
     ),
     Cause(
         "plugin_missing",
@@ -139,6 +158,12 @@ DATABASE_CAUSES = (
         "Choose a password without the characters @ : / ? # %: the operator puts it into a URL as it is.",
     ),
     Cause(
+        "password_breaks_dsn",
+        r"invalid MySQL DSN: database name must not contain '\?'",
+        "Choose a password, a user name and a database name without a question mark, for the password in {secret}, too: "
+        "registry servers from 0.3.2 on do not start with one in them.",
+    ),
+    Cause(
         "tls_not_offered",
         r"TLS requested but server does not support TLS|server refused TLS connection",
         "Turn on TLS at the database; or, where plaintext is acceptable, set database.tls.enabled to false.",
@@ -170,6 +195,20 @@ DATABASE_CAUSES = (
         "Check database.tls.client_certificate_secret and client_key_secret: both keys must be there and belong together.",
     ),
     Cause(
+        "metadata_connection",
+        r"mysql_real_connect failed: errno: ?, ",
+        "ML Metadata does not say why. Check, in this order: that the account's plugin is mysql_native_password (it knows no "
+        "other), that {host}:{port} can be reached from the registry's pods, and that the database takes this registry's "
+        "kind of connection: {encryption}.",
+        MAY_BE_STARTING,
+    ),
+    Cause(
+        "database_starting",
+        r"SQLSTATE 57P0[123]|Error 1053\b",
+        "Wait until the database on {host} is up; the server tries again by itself.",
+        MAY_BE_STARTING,
+    ),
+    Cause(
         "host_unknown",
         r"no such host|server misbehaving|Temporary failure in name resolution",
         "Correct database.host ({host}). A bare name is one of a Service in the registry's own namespace; elsewhere it is "
@@ -188,10 +227,18 @@ DATABASE_CAUSES = (
         "What listens at {host}:{port} is no database of this kind: check database.type, host and port.",
         MAY_BE_STARTING,
     ),
+    Cause(
+        "connection_closed",
+        r"\bEOF\b|bad connection|invalid connection|connection reset|broken pipe|connection (was )?closed",
+        "What listens at {host}:{port} takes the connection and closes it at once, as a service mesh that wants mutual TLS, a "
+        "load balancer without a database behind it, or a firewall does. Exclude the database's port from the mesh, or let the "
+        "registry's pods pass; check that the database itself runs.",
+        MAY_BE_STARTING,
+    ),
 )
 """In the order in which they are looked for."""
 
-_PULL = "Correct the image of the registry server, or give the nodes access to its registry (a pull secret)."
+_PULL = "Correct the image that the message names, or give the nodes access to the registry it is in (a pull secret)."
 _SPECIFICATION = "Correct what the message names: the container cannot be made from the registry's specification."
 
 CONTAINER_CAUSES = (
@@ -222,15 +269,17 @@ _OTHER = Cause(
 
 
 def said(log: str) -> Said | None:
-    """The last failure in a log of the registry server or of ML Metadata; None where there is none or it is overcome."""
+    """Return the last failure in a log of the registry server or of ML Metadata; None if there is none, or it is overcome."""
     last = None
     for found in _STATEMENTS.finditer(log):
         if found["retried"]:
-            last = Said(scrubbed(found["retried"]), int(found["attempt"]))
+            last = Said(_meant(found["retried"]), int(found["attempt"]))
         elif found["alert"]:
-            last = Said(scrubbed(_core_of(found["alert"])), LAST)
+            last = Said(_meant(_core_of(found["alert"])), LAST)
+        elif found["config"]:
+            last = Said(_meant(found["config"]), LAST)
         elif found["status"]:
-            last = Said(scrubbed(f"{found['text']}: {found['status']}"), LAST)
+            last = Said(_meant(f"{found['text']}: {found['status']}"), LAST)
         else:
             last = None
     return last
@@ -238,18 +287,47 @@ def said(log: str) -> Said | None:
 
 _STATEMENTS = re.compile(
     r"Successfully connected to"
-    r"|Retrying connection to \w+ \(attempt (?P<attempt>\d+)/\d+\): (?P<retried>[^\n]*)"
+    r"|Retrying connection to \w{1,20} \(attempt (?P<attempt>\d{1,3})/\d+\): (?P<retried>[^\n]*(?:\n\t[^\n]*)*)"
     r"|\{\{ALERT\}\} error connecting to datastore: (?P<alert>.+?)(?=\nUsage:|\n[IWEF]\d{4} |\Z)"
-    r"|Check failed: absl::OkStatus\(\) == status \(OK vs\. (?P<status>[^)]+)\) (?P<text>[^\n]*)",
+    r"|Error: error creating datastore: (?P<config>[^\n]*)"
+    r"|Check failed: absl::OkStatus\(\) == status \(OK vs\. (?P<status>[^)\n]+)\) (?P<text>[^\n]*)",
     re.DOTALL,
 )
-"""What a registry server (0.3.0) and ML Metadata (up to 0.2.19) say of their database, in their log."""
+"""What a registry server (0.3.0; without an alert from 0.3.2 on) and ML Metadata (up to 0.2.19) say of their database, in
+their log. PostgreSQL's driver writes a line that begins with a tab for each of several attempts."""
 
 
 def _core_of(alert: str) -> str:
-    """What matters of the server's last words: a migration's failure quotes the whole statement before its details."""
-    details = re.search(r"\(details: ([^\n]*)\)", alert)
-    return details[1] if details else alert.split("\n", 1)[0]
+    """Return what matters of the server's last words: a migration's failure quotes the whole statement before its details."""
+    _, quoted, details = alert.partition("(details: ")
+    if quoted:
+        line = details.partition("\n")[0]
+        return line.rpartition(")")[0] or line
+    first, *others = alert.split("\n")
+    attempts = itertools.takewhile(lambda line: line.startswith("\t"), others)
+    return "\n".join([first, *attempts])
+
+
+def _meant(text: str) -> str:
+    """Return a statement in one line, without secrets: of several attempts to connect, the one that tells most.
+
+    PostgreSQL's driver tries an address with and without TLS (sslMode prefer and allow), and each address of a host. It ends
+    with the attempt at which the database has refused the account; another may follow one that was refused for its lack of
+    TLS, and then only says that there is no TLS.
+    """
+    head, *attempts = scrubbed(_without_quote(text))[:LONGEST].split("\n\t")
+    if not attempts:
+        return head
+    attempts = attempts[-MOST_ATTEMPTS:]
+    answers = [line for line in attempts if "(SQLSTATE " in line]
+    known = [line for line in attempts if _cause_of(line) not in (None, "tls_not_offered")]
+    return f"{head} {(answers or known or attempts)[-1]}"
+
+
+def _without_quote(text: str) -> str:
+    """Return the words about a connection string that has a question mark too many without what they quote of it."""
+    plain, about, _ = text.partition("database name must not contain '?' characters")
+    return plain + about
 
 
 def last_said(current: str, previous: str) -> Said | None:
@@ -289,14 +367,20 @@ def silent(log: str) -> bool:
 
 
 def database_cause(what: Said) -> Cause | None:
-    """Why the registry server has no database; None where it may still come by itself."""
-    cause = next((cause for cause in DATABASE_CAUSES if re.search(cause.pattern, what.words)), _OTHER)
+    """Return why the registry server has no database; None if it may still come by itself."""
+    # ML Metadata gives the client library's numbers.
+    words = re.sub(r"errno: (\d{4}), error: ", r"Error \1 (HY000): ", what.words[:LONGEST])
+    cause = next((cause for cause in DATABASE_CAUSES if re.search(cause.pattern, words)), _OTHER)
     return cause if what.attempt >= cause.attempt else None
 
 
+def _cause_of(line: str) -> str | None:
+    return next((cause.code for cause in DATABASE_CAUSES if re.search(cause.pattern, line)), None)
+
+
 def container_cause(reason: str, message: str) -> Cause | None:
-    """Why a container does not run; None where the reason is no failure, or one that passes."""
-    text = f"{reason}: {message}"
+    """Return why a container does not run; None if the reason is no failure, or one that passes."""
+    text = f"{reason}: {message[:LONGEST]}"
     return next((cause for cause in CONTAINER_CAUSES if re.search(cause.pattern, text, re.DOTALL)), None)
 
 
@@ -317,7 +401,7 @@ def scrubbed(text: str) -> str:
 
 
 _URL = re.compile(r"[`\"']?(postgres(ql)?|mysql|mariadb)://")
-_DSN = re.compile(r"[^\n]*(?=@(tcp|unix)\()")
+_DSN = re.compile(r"^[^\n]*(?=@(tcp|unix)\()", re.MULTILINE)
 """MySQL's connection string: USER:PASSWORD@tcp(HOST:PORT)/DATABASE."""
 _CALLED_SO = re.compile(r"(?P<name>(password|passwd|pwd)[\"']?\s*[=:])(?!\s*(YES|NO)\b)[^\n]+", re.IGNORECASE)
 """As in settings, options and printed structures. MySQL says itself "using password: YES"."""

@@ -41,10 +41,20 @@ def described(registry: Object) -> Object:
         database=_database(spec),
         auth_proxy=proxy_of(spec) or "none",
         resources=_present(requests=resources.get("requests"), limits=resources.get("limits")) or None,
-        hosts=(registry.get("status") or {}).get("hosts"),
+        hosts=_hosts((registry.get("status") or {}).get("hosts")),
         created=meta.get("creationTimestamp"),
         deleting_since=meta.get("deletionTimestamp"),
     )
+
+
+def _hosts(names: list[str] | None) -> list[str] | None:
+    """Return the names under which a registry can be reached, as its status has them.
+
+    Behind a gateway one has a path (gateway.example.com/model-registry/fraud). On a cluster without a domain for routes the
+    operator writes one that ends with its dot.
+    """
+    hosts = [(name, name.partition("/")[0]) for name in names or ()]
+    return None if names is None else [name for name, host in hosts if host and host == host.strip(".")]
 
 
 def database_type(spec: Object) -> str | None:

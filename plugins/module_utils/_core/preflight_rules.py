@@ -210,6 +210,10 @@ def _api_group(seen: Observed) -> Iterator[Finding]:
         yield Finding("crd_version_unknown", "blocker", f"API group {GROUP}", why, step, PRODUCT)
 
 
+MOST_WORDS = 4096
+"""Characters of a refusal that are read: a webhook can answer with any number."""
+
+
 def _refusal(seen: Observed) -> str:
     """What the API server's refusal of the dry run is about, as the code of a finding; empty where there is none."""
     refused, name = seen.probe.refused, re.escape(seen.name or "")
@@ -221,7 +225,7 @@ def _refusal(seen: Observed) -> str:
         "namespace_terminating": f"namespace {re.escape(str(seen.namespace))} is being terminated|it is being terminated",
         "name_taken": rf"\b{name}\b.* already (exists|taken|in use)" if name and seen.job == "create" else "$^",
     }
-    words = str(refused.why)
+    words = str(refused.why)[:MOST_WORDS]
     return next((code for code, said in about.items() if re.search(said, words, re.IGNORECASE)), "dry_run_refused")
 
 

@@ -22,9 +22,16 @@ _FACTORS = {
 }
 
 
+LONGEST = 64
+"""Characters of an amount: far more than any has. Python refuses to read numbers of thousands of digits."""
+_AMOUNT = re.compile(
+    rf"(?=.{{1,{LONGEST}}}\Z)([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:([KMGTPE]i|[numkMGTPE])|[eE]([+-]?[0-9]{{1,2}}))?"
+)
+
+
 def amount(text: Any) -> Fraction | None:
     """The value of an amount that is not negative (Kubernetes' API reference: Quantity); None where it is none."""
-    found = re.fullmatch(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:([KMGTPE]i|[numkMGTPE])|[eE]([+-]?[0-9]{1,2}))?", str(text))
+    found = _AMOUNT.fullmatch(str(text)[: LONGEST + 1])
     if found is None:
         return None
     number, unit, exponent = found.groups()

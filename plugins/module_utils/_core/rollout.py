@@ -13,8 +13,11 @@ from .export import database_type
 from .model import Object
 
 __all__ = [
+    "acted_at",
     "carries_out",
     "condition",
+    "database_name",
+    "database_of",
     "edited_at",
     "latest",
     "newest_pods",
@@ -40,13 +43,12 @@ def timestamp(text: str | None) -> datetime | None:
 
 
 def latest(item: Object) -> datetime | None:
-    """The newest time in an object that the cluster itself has set: the cluster's clock shows at least that."""
-    status = item.get("status") or {}
-    texts = [item["metadata"].get("creationTimestamp")]
-    texts += [found.get("lastTransitionTime") for found in status.get("conditions") or ()]
-    texts += [(c.get("state") or {}).get("running", {}).get("startedAt") for c in status.get("containerStatuses") or ()]
-    texts += [entry.get("time") for entry in item["metadata"].get("managedFields") or ()]
-    return _newest(texts)
+    """Return the newest time in an object that the API server itself has set: its clock shows at least that.
+
+    The times in a status are those of nodes and controllers, whose clocks may be other ones.
+    """
+    meta = item["metadata"]
+    return _newest([meta.get("creationTimestamp"), *(entry.get("time") for entry in meta.get("managedFields") or ())])
 
 
 def edited_at(registry: Object) -> datetime | None:
@@ -56,15 +58,43 @@ def edited_at(registry: Object) -> datetime | None:
     return _newest([meta.get("creationTimestamp"), *(entry.get("time") for entry in entries)])
 
 
+def acted_at(registry: Object) -> datetime | None:
+    """Return when the operator has last written the registry's status, by the API server's clock; None if it never has."""
+    entries = registry["metadata"].get("managedFields") or ()
+    return _newest(entry.get("time") for entry in entries if entry.get("subresource") == "status")
+
+
 def _newest(texts: Iterable[str | None]) -> datetime | None:
     """The newest of some times; as text they sort as times do."""
     return timestamp(max(filter(None, texts), default=None))
 
 
 def registry_of(pod: Object) -> str | None:
-    """The registry whose server the pod runs, by the labels that the operator sets; None for any other pod."""
+    """Return the registry whose server the pod runs, by the labels that the operator sets; None for any other pod.
+
+    The pod of a database that the operator runs has the registry's labels too, but for its own name.
+    """
     labels = pod["metadata"].get("labels") or {}
-    return labels.get("app") if labels.get("component") == "model-registry" else None
+    app = labels.get("app")
+    if labels.get("component") != "model-registry" or labels.get("app.kubernetes.io/name") == database_name(str(app)):
+        return None
+    return app
+
+
+def database_of(pod: Object) -> str | None:
+    """Return the name of the generated database that the pod runs, see database_name; None for any other pod."""
+    labels = pod["metadata"].get("labels") or {}
+    names = (labels.get("app.kubernetes.io/name"), labels.get("app"))
+    is_server = registry_of(pod) is not None
+    return None if is_server else next((name for name in names if name and name.endswith(_POSTGRES)), None)
+
+
+def database_name(registry: str) -> str:
+    """Return the name of the Deployment, Service and pods of the database that the operator runs for a registry."""
+    return f"{registry}{_POSTGRES}"
+
+
+_POSTGRES = "-postgres"
 
 
 def newest_pods(deployment: Object, pods: Iterable[Object]) -> list[Object]:

@@ -29,16 +29,40 @@ from .causes import (
 )
 from .export import database_type
 from .model import Object
-from .rollout import carries_out, condition, edited_at, newest_pods, pending, restarts, serves, timestamp
+from .rollout import (
+    acted_at,
+    carries_out,
+    condition,
+    database_name,
+    edited_at,
+    newest_pods,
+    pending,
+    restarts,
+    serves,
+    timestamp,
+)
 
-__all__ = ["DELETING", "FAILED", "GONE", "READY", "WAITING", "Evidence", "Log", "Verdict", "host_service", "judge"]
+__all__ = [
+    "DELETING",
+    "FAILED",
+    "GONE",
+    "READY",
+    "WAITING",
+    "Evidence",
+    "Log",
+    "Verdict",
+    "claims_of",
+    "host_service",
+    "judge",
+]
 
 READY, WAITING, FAILED, DELETING, GONE = "ready", "waiting", "failed", "deleting", "gone"
 
 SETTLING = timedelta(seconds=3)
 """After an edit, nothing is believed for that long: the operator, which watches registries, has acted by then."""
 OPERATOR_SILENCE = timedelta(seconds=20)
-"""An operator that runs answers a new or edited registry within a second; this leaves time for a new leader (15 s)."""
+"""An operator that runs, and is not busy with other registries, answers a new or edited one within a second; this leaves
+time for a new leader (15 s)."""
 DATABASE_SILENCE = timedelta(seconds=20)
 """A database that drops packets lets the registry server say nothing. It is killed by its startup probe after 40 s."""
 MISSING_SERVICE = timedelta(seconds=5)
@@ -46,6 +70,8 @@ MISSING_SERVICE = timedelta(seconds=5)
 MOUNTING = timedelta(seconds=6)
 """On OpenShift a pod is made before the platform has made its proxy's certificate: mounting fails at first, and the kubelet
 repeats it after 0.5, 1 and 2 s, then 4 s."""
+PROVISIONING = timedelta(seconds=60)
+"""A volume that a storage class makes on demand is there within a minute at most."""
 SCHEDULING = timedelta(seconds=5)
 """A pod is unschedulable for a moment where it takes the place of one that ends."""
 MOUNTED_AGAIN = timedelta(seconds=122)
@@ -54,6 +80,8 @@ STARTUP = 40
 """Seconds after which a registry server that has not come up is killed by its startup probe."""
 FRONT = timedelta(seconds=8)
 """A router admits a route within seconds."""
+SLACK = timedelta(seconds=2)
+"""Kubernetes writes times in whole seconds."""
 
 SERVERS = ("rest-container", "grpc-container")
 """The containers that log their database's words."""
@@ -109,21 +137,31 @@ class Evidence:
     deployment: Object | None = None
     pods: Sequence[Object] = ()
     """All of the registry's."""
+    database: Object | None = None
+    """The Deployment of a database that the operator runs itself."""
+    database_pods: Sequence[Object] = ()
     endpoints: Object | None = None
     logs: Mapping[tuple[str, str], Log] = field(default_factory=dict)
     """By pod and container."""
     events: Sequence[Object] = ()
-    """Of the pods that wait for their volumes."""
+    """Of the pods that wait for their volumes, and of the claims of those that cannot be scheduled."""
     host_exists: bool | None = None
     """Whether the Service that the database's host names is there; None where it names none, or that is not known."""
     restart_pending: bool = False
     """Whether the password or the authority was changed and the pods still have the old one."""
+    operator_acted: datetime | None = None
+    """When the operator has last done something in the namespace, by the API server's clock."""
     unreadable: Mapping[str, str] = field(default_factory=dict)
     """By kind (Deployment, Pod, log, …), the right that is missing, in words."""
 
-    def age(self, since: datetime | None) -> timedelta:
-        """How long ago that was; nothing is known to be long ago that has no time."""
-        return timedelta(0) if since is None else self.now - since
+    def age(self, since: datetime | None, item: Object | None = None) -> timedelta:
+        """Return how long ago that was; nothing is known to be long ago that has no time.
+
+        item: whose status says so. A node's or a controller's clock may be behind the API server's, so it is no longer ago
+        than the item was made.
+        """
+        made = timestamp(item["metadata"].get("creationTimestamp")) if item else None
+        return timedelta(0) if since is None else self.now - max(since, made or since)
 
     @property
     def name(self) -> str:
@@ -136,9 +174,20 @@ class Evidence:
         """The pods of the newest rollout."""
         return newest_pods(self.deployment or {"metadata": {}}, self.pods)
 
+    @property
+    def newest_of_database(self) -> list[Object]:
+        """The same of a database that the operator runs itself."""
+        return newest_pods(self.database or {"metadata": {}}, self.database_pods)
+
+    @property
+    def generates(self) -> bool:
+        """Whether the operator runs the registry's database itself."""
+        return bool((((self.registry or {}).get("spec") or {}).get("postgres") or {}).get("generateDeployment"))
+
 
 def judge(evidence: Evidence) -> Verdict:
     """The registry's state, by the first of the checks that has something to say."""
+    evidence = _without_overcome(evidence)
     verdict = next(verdict for check in _CHECKS for verdict in check(evidence))
     notes = tuple(dict.fromkeys(evidence.unreadable.values()))
     # Here, and not at each of the places where conditions, events and logs are quoted.
@@ -192,6 +241,8 @@ def _operator(evidence: Evidence) -> Iterator[Verdict]:
     if available and not behind:
         return
     what = "the last edit" if behind else "the registry"
+    if since_edit > OPERATOR_SILENCE >= evidence.age(evidence.operator_acted) and evidence.operator_acted:
+        yield Verdict(WAITING, "operator", f"The operator is busy with other registries, and {what} waits its turn.")
     if since_edit > OPERATOR_SILENCE:
         step = "Check that the model registry operator runs: its pods, and the component modelregistry of the platform."
         message = f"The operator has not acted on {what} since {edited_at(registry):%Y-%m-%dT%H:%M:%SZ}."
@@ -211,7 +262,7 @@ def _refused(words: str, source: str) -> Verdict:
     step = (
         "Create the registry under another name: at most 49 characters, a-z, 0-9 and -, beginning with a letter."
         if name_is_bad
-        else "Mend what the message names; the operator tries again by itself."
+        else "Fix what the message names; the operator tries again by itself."
     )
     return Verdict(FAILED, "invalid_name" if name_is_bad else "operator_error", words, step, source)
 
@@ -223,49 +274,173 @@ def _unrolled(evidence: Evidence) -> Iterator[Verdict]:
         if "Deployment" not in evidence.unreadable:
             yield Verdict(WAITING, "deployment", "The operator has not created the Deployment yet.")
         return
-    source = f"status of Deployment {evidence.name}"
-    refused = condition(deployment, "ReplicaFailure")
-    if refused.get("status") == "True" and evidence.age(timestamp(refused.get("lastTransitionTime"))) > SCHEDULING:
-        step = "Lift the quota, or the policy, that the message names."
-        yield Verdict(FAILED, "pods_refused", refused.get("message", ""), step, source)
+    yield from _podless(evidence, deployment)
     if "has not been looked at" in pending(deployment):
         yield Verdict(WAITING, "rollout", f"Rollout of Deployment {evidence.name}: {pending(deployment)}.")
+
+
+def _podless(evidence: Evidence, deployment: Object) -> Iterator[Verdict]:
+    """A Deployment whose pods the API server refuses."""
+    refused = condition(deployment, "ReplicaFailure")
+    long = evidence.age(timestamp(refused.get("lastTransitionTime")), deployment) > SCHEDULING
+    if refused.get("status") == "True" and long:
+        step = "Lift the quota, or the policy, that the message names."
+        source = f"status of Deployment {deployment['metadata']['name']}"
+        yield Verdict(FAILED, "pods_refused", refused.get("message", ""), step, source)
+
+
+def _generated(evidence: Evidence) -> Iterator[Verdict]:
+    """A database that the operator runs itself: until it is ready, the registry server's words say nothing.
+
+    Its readiness is only looked at 15 s after its creation, when the registry server has tried to connect five times.
+    """
+    if not evidence.generates or "Pod" in evidence.unreadable:
+        return
+    if evidence.database:
+        yield from _podless(evidence, evidence.database)
+    for pod in evidence.newest_of_database:
+        for verdict in _stopped(evidence, pod):
+            yield replace(verdict, next_step=_GENERATED.get(verdict.reason, verdict.next_step))
+    since, name = _database_since(evidence), database_name(evidence.name)
+    if since is None:
+        message = f"Its database is starting: no pod of Deployment {name} is ready yet."
+        yield Verdict(WAITING, "database_starting", message, "", f"pods of Deployment {name}")
+    for pod in evidence.newest:
+        for status in _unready(pod):
+            times = restarts(status)
+            if since and times and times[0] <= since + SLACK:
+                message = (
+                    f"Its database has been ready since {_written(since)}, and container {status['name']}, which ended "
+                    f"before, is started again at about {_written(times[1])}."
+                )
+                yield Verdict(WAITING, "database_starting", message, "", f"pods of Deployment {name}")
+
+
+_GENERATED = dict.fromkeys(
+    ("secret_missing", "secret_key_missing", "container_config"),
+    "Read the log of the model registry operator: it makes this database, with all that the message names.",
+)
+"""Next steps for a database that the operator runs itself, by reason: those for the user's own are wrong there."""
+
+
+def _database_since(evidence: Evidence) -> datetime | None:
+    """Return since when a database that the operator runs itself is ready; None if it is not, or there is none."""
+    if not evidence.generates:
+        return None
+    ready = [condition(pod, "Ready") for pod in evidence.newest_of_database]
+    if not ready or any(found.get("status") != "True" for found in ready):
+        return None
+    return max(timestamp(found.get("lastTransitionTime")) or evidence.now for found in ready)
+
+
+def _without_overcome(evidence: Evidence) -> Evidence:
+    """Return the evidence without what a registry server has said before its generated database was ready."""
+    since = _database_since(evidence)
+    if since is None:
+        return evidence
+    logs = dict(evidence.logs)
+    for pod in evidence.newest:
+        for status in _unready(pod):
+            key = (pod["metadata"]["name"], status["name"])
+            if key in logs:
+                logs[key] = _said_since(evidence, logs[key], status, since)
+    return replace(evidence, logs=logs)
+
+
+def _said_since(evidence: Evidence, log: Log, status: Object, since: datetime) -> Log:
+    """Return of a server's log what it may have said since then. Its attempts have no times, but their pauses are known."""
+    last = said(log.current)
+    pause = timedelta(seconds=last.attempt) if last and last.attempt < LAST else timedelta(0)
+    ended = timestamp(((status.get("lastState") or {}).get("terminated") or {}).get("finishedAt"))
+    current = "" if last and evidence.age(since) <= pause + SLACK else log.current
+    return Log(current, "" if ended and ended <= since + SLACK else log.previous)
 
 
 def _pods(evidence: Evidence) -> Iterator[Verdict]:
     """What stops the pods of the newest rollout, and no others: an older pod's failure says nothing about an edit."""
     for pod in evidence.newest:
-        yield from _unscheduled(evidence, pod)
-        yield from _unmounted(evidence, pod)
-        for status in (pod.get("status") or {}).get("containerStatuses") or ():
-            if not status.get("ready"):
-                for verdict in _container(evidence, pod, status):
-                    yield _tried(evidence, verdict, pod, status) if verdict.state == FAILED else verdict
+        yield from _stopped(evidence, pod)
+
+
+def _stopped(evidence: Evidence, pod: Object) -> Iterator[Verdict]:
+    """What stops one pod."""
+    yield from _unscheduled(evidence, pod)
+    yield from _unmounted(evidence, pod)
+    for status in _unready(pod):
+        for verdict in _container(evidence, pod, status):
+            yield _tried(evidence, verdict, pod, status) if verdict.state == FAILED else verdict
+
+
+def _unready(pod: Object) -> list[Object]:
+    """Return the statuses of the containers that are not ready."""
+    return [one for one in (pod.get("status") or {}).get("containerStatuses") or () if not one.get("ready")]
 
 
 def _unscheduled(evidence: Evidence, pod: Object) -> Iterator[Verdict]:
     scheduled = condition(pod, "PodScheduled")
-    long = evidence.age(timestamp(scheduled.get("lastTransitionTime"))) > SCHEDULING
-    if scheduled.get("reason") == "Unschedulable" and long:
+    waited = evidence.age(timestamp(scheduled.get("lastTransitionTime")), pod)
+    if scheduled.get("reason") != "Unschedulable" or waited <= SCHEDULING:
+        return
+    words, source = scheduled.get("message", ""), f"status of pod {pod['metadata']['name']}"
+    if "persistentvolumeclaim" not in words.lower():
         step = "Free resources on the nodes or add one, or lower the registry's resources.requests."
-        source = f"status of pod {pod['metadata']['name']}"
-        yield Verdict(FAILED, "unschedulable", scheduled.get("message", ""), step, source)
+        yield Verdict(FAILED, "unschedulable", words, step, source)
+        return
+    claims = claims_of(pod)
+    told = [str(event.get("message")) for claim in claims if (event := _newest_event(evidence, claim))]
+    if waited > PROVISIONING or any("no storage class is set" in one for one in told):
+        step = f"Have a volume made or bound for PersistentVolumeClaim {', '.join(claims)}: by a default StorageClass, for one."
+        said_of = f"events of PersistentVolumeClaim {', '.join(claims)}" if told else source
+        yield Verdict(FAILED, "storage_unbound", told[0] if told else words, step, said_of)
+
+
+def claims_of(pod: Object) -> list[str]:
+    """Return the names of the PersistentVolumeClaims that the pod waits for."""
+    volumes = (pod.get("spec") or {}).get("volumes") or ()
+    return [volume["persistentVolumeClaim"]["claimName"] for volume in volumes if volume.get("persistentVolumeClaim")]
+
+
+def _newest_event(evidence: Evidence, name: str) -> Object:
+    """Return the newest of an object's events; empty if there is none."""
+    own = [event for event in evidence.events if event["involvedObject"].get("name") == name]
+    return max(own, key=lambda event: str(event.get("lastTimestamp") or event.get("eventTime") or ""), default={})
 
 
 def _unmounted(evidence: Evidence, pod: Object) -> Iterator[Verdict]:
     """A pod whose volumes cannot be mounted only says "ContainerCreating"; why is in its events."""
     name = pod["metadata"]["name"]
-    own = [event for event in evidence.events if event["involvedObject"].get("name") == name]
-    newest = max(own, key=lambda event: str(event.get("lastTimestamp") or event.get("eventTime") or ""), default={})
+    newest = _newest_event(evidence, name)
     if (
         newest.get("reason") != "FailedMount"
         or evidence.age(timestamp(pod["metadata"]["creationTimestamp"])) < MOUNTING
     ):
         return
-    step = "Create what the message names in the registries namespace, or name another with database.tls."
-    verdict = Verdict(FAILED, "volume", newest["message"], step, f"events of pod {name}")
+    reason, step = _mount_step(evidence, newest["message"])
+    verdict = Verdict(FAILED, reason, newest["message"], step, f"events of pod {name}")
     pause = min(evidence.age(timestamp(pod["metadata"]["creationTimestamp"])), MOUNTED_AGAIN)
     yield replace(verdict, attempt=f"{name} {newest.get('count')}", retry=pause.total_seconds())
+
+
+def _mount_step(evidence: Evidence, words: str) -> tuple[str, str]:
+    """Return the reason and the next step for a volume that cannot be mounted."""
+    missing = re.search(r'secret "([^"]{1,253})" not found', words)
+    if missing and missing[1] in _proxy_secrets(evidence):
+        return "proxy_certificate", (
+            f"Create the Secret {missing[1]} in the registries namespace with the certificate of the registry's proxy (keys "
+            f"tls.crt and tls.key): kubectl create secret tls {missing[1]} --cert=FILE --key=FILE. OpenShift makes one by "
+            "itself, other clusters do not; without a proxy (auth_proxy) none is needed."
+        )
+    return "volume", "Create what the message names in the registries namespace, or name another with database.tls."
+
+
+def _proxy_secrets(evidence: Evidence) -> set[str]:
+    """Return the names of the Secrets that the certificate of the registry's proxy can be in."""
+    spec = (evidence.registry or {}).get("spec") or {}
+    proxies = [spec.get(name) or {} for name in ("kubeRBACProxy", "oauthProxy")]
+    given = {
+        (proxy.get(name) or {}).get("name") for proxy in proxies for name in ("tlsCertificateSecret", "tlsKeySecret")
+    }
+    return {f"{evidence.name}-kube-rbac-proxy", f"{evidence.name}-oauth-proxy", *filter(None, given)}
 
 
 def _container(evidence: Evidence, pod: Object, status: Object) -> Iterator[Verdict]:
@@ -280,7 +455,7 @@ def _container(evidence: Evidence, pod: Object, status: Object) -> Iterator[Verd
     source = f"log of container {status['name']} in pod {name}"
     if log:
         yield from _server(evidence, log, source)
-        yield from _silent(evidence, log, status, source)
+        yield from _silent(evidence, log, pod, status)
     if held.get("reason") == "CrashLoopBackOff":
         yield from _crashing(evidence, log, status, name)
     if log and (last := last_said(log.current, log.previous)):
@@ -325,12 +500,15 @@ def _server(evidence: Evidence, log: Log, source: str) -> Iterator[Verdict]:
         yield _failed(evidence, cause, found.words, source)
 
 
-def _silent(evidence: Evidence, log: Log, status: Object, source: str) -> Iterator[Verdict]:
+def _silent(evidence: Evidence, log: Log, pod: Object, status: Object) -> Iterator[Verdict]:
     """A registry server that tries to connect and never hears anything."""
     if not silent(log.current):
         return
     running = (status.get("state") or {}).get("running") or {}
-    quiet = evidence.age(timestamp(running.get("startedAt")))
+    quiet = evidence.age(timestamp(running.get("startedAt")), pod)
+    if since := _database_since(evidence):
+        quiet = min(quiet, evidence.age(since))
+    source = f"log of container {status['name']} in pod {pod['metadata']['name']}"
     again = status.get("restartCount", 0) > 0 and silent(log.previous)
     words = f"{CONNECTING}..."
     if evidence.host_exists is False and (again or quiet > MISSING_SERVICE):
@@ -362,7 +540,7 @@ def _crashing(evidence: Evidence, log: Log | None, status: Object, pod: str) -> 
     if known and cause:
         yield _failed(evidence, cause, known.words, source)
     message = f"Container {status['name']} ends again and again: {words}"
-    yield Verdict(FAILED, "container_ends", message, f"Mend what the log of pod {pod} names.", source)
+    yield Verdict(FAILED, "container_ends", message, f"Fix what the log of pod {pod} names.", source)
 
 
 def _failed(evidence: Evidence, cause: Cause, words: str, source: str) -> Verdict:
@@ -383,6 +561,8 @@ def _facts(evidence: Evidence) -> dict[str, str]:
     spec = (evidence.registry or {}).get("spec") or {}
     kind = database_type(spec) or ""
     database = spec.get(kind) or {}
+    if evidence.generates:
+        database = {**database, **_generated_database(evidence.name)}
     ref = database.get("passwordSecret")
     plain = not any(
         database.get(name) for name in ("sslRootCertificateConfigMap", "sslRootCertificateSecret", "verifyServerCert")
@@ -395,26 +575,45 @@ def _facts(evidence: Evidence) -> dict[str, str]:
         "username": str(database.get("username") or ""),
         "secret": f"key {ref['key']} of Secret {ref['name']}" if ref else "its Secret",
         "plaintext": " So does an account that requires TLS: this registry has none (database.tls)." if plain else "",
+        "encryption": "plaintext, without database.tls" if plain else "TLS, by database.tls",
     }
+
+
+def _generated_database(name: str) -> Object:
+    """Return how the operator writes the address and the account of a database that it runs itself."""
+    secret = {"name": f"{database_name(name)}-credentials", "key": "password"}
+    address = {"host": database_name(name), "port": 5432, "database": "model_registry"}
+    return {**address, "username": "modelregistry", "passwordSecret": secret}
 
 
 def _conditions(evidence: Evidence) -> Iterator[Verdict]:
     """What only the operator's conditions tell: proxies and routes, and all of it where pods may not be read."""
     available = condition(evidence.registry, "Available")
     words, source = available.get("message", ""), f"condition Available of ModelRegistry {evidence.name}"
-    if available.get("reason") == "ResourcesUnavailable":
-        front = next(
-            (condition(evidence.registry, kind) for kind in _FRONTS if condition(evidence.registry, kind)), available
-        )
-        if evidence.age(timestamp(front.get("lastTransitionTime"))) > FRONT:
-            step = "Check the Route of the registry and the proxy in its pods, or choose another auth_proxy."
-            yield Verdict(FAILED, "front_unavailable", words, step, source)
+    if available.get("reason") == "ResourcesUnavailable" and min(_front_ages(evidence)) > FRONT:
+        step = "Check the Route of the registry and the proxy in its pods, or choose another auth_proxy."
+        yield Verdict(FAILED, "front_unavailable", words, step, source)
     if available.get("status") == "True" or not {"Pod", "log"} & set(evidence.unreadable):
         return
     known = said(words)
     cause = database_cause(known) if known else container_cause("", words)
     if cause:
         yield _failed(evidence, cause, known.words if known else words, source)
+
+
+def _front_ages(evidence: Evidence) -> list[timedelta]:
+    """Return how long ago whatever stands in front of the server can have begun to be missing.
+
+    A front's condition is False as long as the Deployment is unavailable, and a condition that stays False keeps its time
+    when it is False for another reason: what counts is the newest of all these, and of the status itself.
+    """
+    conditions = [condition(evidence.registry, kind) for kind in ("Available", *_FRONTS)]
+    ages = [evidence.age(timestamp(one.get("lastTransitionTime")), evidence.registry) for one in conditions if one]
+    served = condition(evidence.deployment, "Available")
+    if served:
+        ages.append(evidence.age(timestamp(served.get("lastTransitionTime")), evidence.deployment))
+    written = acted_at(evidence.registry) if evidence.registry else None
+    return [*ages, evidence.age(written)] if written else ages
 
 
 _FRONTS = ("KubeRBACProxyAvailable", "OAuthProxyAvailable", "GatewayAvailable", "IstioAvailable")
@@ -448,4 +647,4 @@ def _ready(evidence: Evidence) -> Iterator[Verdict]:
     yield Verdict(READY, "ready", "The registry server answers, and its Service passes requests on to it.", "", source)
 
 
-_CHECKS = (_absent, _deleting, _operator, _unrolled, _pods, _conditions, _stuck, _waiting, _ready)
+_CHECKS = (_absent, _deleting, _operator, _unrolled, _generated, _pods, _conditions, _stuck, _waiting, _ready)

@@ -1,0 +1,137 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What reads text of any length takes time in proportion to it: four times the text no more than about four times the time.
+
+A pattern that looks at everything again from each place would take sixteen times as long.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.answers import Operation, refusal
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.causes import (
+    Said,
+    container_cause,
+    database_cause,
+    last_lines,
+    last_said,
+    said,
+    scrubbed,
+)
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.mysql_facts import grants_of, own_version
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.names import derive_name
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.quantity import amount
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.rollout import newest_pods, restarts
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.status import host_service
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.subjects import grant_of
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.table import table
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._postgres import words_of
+
+ALERT = "{{ALERT}} error connecting to datastore: "
+ESCALATION = "attempting to grant RBAC permissions not currently held: "
+LOGS = [
+    "a",
+    "password ",
+    "password=",
+    "@tcp",
+    "x@tcp(",
+    "postgres:/",
+    "Retrying connection to ",
+    "Retrying connection to MySQL (attempt 1/25): x\n\t",
+    ALERT,
+    f"{ALERT}x\nUsage",
+    "(details: ",
+    "Check failed: absl::OkStatus() == status (OK vs. ",
+    'Error: error creating datastore: "',
+    'database "',
+    "permission denied for schema ",
+    "Error 1105 ",
+    "\n\t",
+    "\n",
+    " ",
+]
+READERS: dict[str, tuple[Callable[[str], Any], list[str]]] = {
+    "said": (said, LOGS),
+    "last_said": (lambda text: last_said(text, text), LOGS),
+    "last_lines": (last_lines, LOGS),
+    "scrubbed": (scrubbed, LOGS),
+    "said alert": (lambda text: said(f"{ALERT}{text}"), LOGS),
+    "said attempts": (lambda text: said(f"Retrying connection to MySQL (attempt 9/25): failed:\n\t{text}"), LOGS),
+    "database_cause": (lambda text: database_cause(Said(text, 9)), LOGS),
+    "container_cause": (
+        lambda text: container_cause("CreateContainerConfigError", text),
+        ["CreateContainerConfigError", 'secret "', "a", '" ', "ErrImagePull"],
+    ),
+    "grants_of": (lambda text: grants_of([f"GRANT ALL ON {text}"]), ["`", "``", "'", "`a", "a@", "x.* TO ", "%", "\\"]),
+    "own_version": (own_version, ["5.5.5-", "1", "1."]),
+    "derive_name": (derive_name, ["-", " ", "- ", "a", "é", "--a"]),
+    "amount": (amount, ["1", ".", "1e", "E"]),
+    "grant_of": (
+        lambda text: grant_of({"kind": "User", "name": f"system:serviceaccount:{text}"}),
+        ["a", "a.", "a-", ":", "a:", "."],
+    ),
+    "host_service": (
+        lambda text: host_service({"metadata": {}, "spec": {"mysql": {"host": text}}}),
+        ["a", "a.", ".svc", "-", "a.b.svc"],
+    ),
+    "words_of": (
+        lambda text: words_of(ValueError(text)),
+        [
+            'connection to server at "',
+            'connection to server at "x" (',
+            'connection to server on "a',
+            "a",
+            ")",
+            "port 1",
+        ],
+    ),
+    "refusal": (
+        lambda text: refusal(Operation("create", "Role", "n", "x"), 403, f"{ESCALATION}{text}"),
+        ["{APIGroups:[", '{APIGroups:[""], Resources:[', "{", '"', '" '],
+    ),
+    "restarts": (
+        lambda text: restarts(
+            {
+                "state": {"waiting": {"message": text}},
+                "lastState": {"terminated": {"finishedAt": "2026-11-23T08:57:31Z"}},
+            }
+        ),
+        ["1", "back-off 1m", "back-off ", "m"],
+    ),
+    "newest_pods": (
+        lambda text: newest_pods({"status": {"conditions": [{"type": "Progressing", "message": text}]}}, []),
+        ['ReplicaSet "', "replica set", '"', "a"],
+    ),
+    "table": (
+        lambda text: table([{"severity": "info", "code": "c", "what": "w", "why": text, "remedy": text}]),
+        ["a", "a ", "a-", "—", "{'"],
+    ),
+}
+CASES = [(name, part) for name, (_reader, parts) in READERS.items() for part in parts]
+SIZE = 20_000
+"""Characters: quadratic reading takes tens of milliseconds at least, four times as much of it sixteen times as long."""
+RATIO = 10
+UNSEEN = 0.02
+"""Seconds: what is faster than that at four times the size is no matter, whatever its ratio."""
+
+
+def seconds(reader: Callable[[str], Any], text: str) -> float:
+    """The shortest of three readings: other processes make it longer, never shorter."""
+    taken = []
+    for _ in range(3):
+        start = time.process_time()
+        reader(text)
+        taken.append(time.process_time() - start)
+    return min(taken)
+
+
+@pytest.mark.parametrize(("name", "part"), CASES)
+def test_long_text_is_read_in_linear_time(name: str, part: str) -> None:
+    reader, _parts = READERS[name]
+    short, long = (part * (size // len(part)) for size in (SIZE, 4 * SIZE))
+    at_four_times = seconds(reader, long)
+    assert at_four_times < UNSEEN or at_four_times < RATIO * seconds(reader, short)
