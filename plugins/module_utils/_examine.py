@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict, is_dataclass, replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -15,31 +16,32 @@ from ._core.candidate import verifies
 from ._core.errors import RegistryError
 from ._core.finding import UNSEEN, Finding, shown
 from ._core.model import Database, Object, Tls
-from ._core.mysql_facts import printable
+from ._core.mysql_facts import MOST_NAMES, MysqlFacts, printable
 from ._core.mysql_rules import judge
 from ._core.requirement import Requirement
 from ._core.weighing import Subject
 from ._credentials import Credentials
-from ._mysql import MISSING, Target, gather
+from ._mysql import UNFIT, Target, gather
 from ._path import Path
 
 __all__ = ["examine", "missing", "want"]
 
 
 def want(database: Database) -> None:
-    """Raise RegistryError where what asks a MySQL server is not installed here."""
-    if database.type == "mysql" and MISSING is not None:
-        why = "it is not installed for the Python that runs this module"
-        raise RegistryError("PyMySQL", why, "Install PyMySQL[rsa].")
+    """Raise RegistryError if what asks a MySQL server is not installed here, or is a release that must not be used."""
+    if database.type == "mysql" and UNFIT:
+        why = f"{UNFIT} for {sys.executable}, the Python that runs this module, and 1.2 or newer, below 2, is needed"
+        raise RegistryError("PyMySQL", why, f"Run: {sys.executable} -m pip install 'PyMySQL[rsa]>=1.2,<2'")
 
 
 def missing(database: Database) -> Finding | None:
-    """The finding where a PostgreSQL server cannot be asked: what does that is not installed here."""
+    """Return the finding if a PostgreSQL server cannot be asked, because what does that is not installed here."""
     if database.type == "mysql" or _postgres.MISSING is None:
         return None
     what = f"database {database.name} on {database.host}"
-    why = "it was not checked: psycopg is not installed for the Python that runs this module"
-    return Finding("not_checked", "info", what, why, "Install psycopg[binary].", UNSEEN)
+    why = f"it was not checked: psycopg 3 is not installed for {sys.executable}, the Python that runs this module"
+    step = f"Run: {sys.executable} -m pip install 'psycopg[binary]'"
+    return Finding("not_checked", "warning", what, why, step, UNSEEN)
 
 
 def examine(
@@ -64,7 +66,15 @@ def examine(
     words = printable(path.words()) if facts.failure else ""
     if words and found:
         found[0]["why"] += f"; the relay says: {words}"
-    return _plain(facts), found
+    return _plain(_few_names(facts)), found
+
+
+def _few_names(facts: MysqlFacts) -> MysqlFacts:
+    """Return the facts with no more of a certificate's names than a result should list; all of them were compared."""
+    shown = facts.tls.certificate
+    if shown is None:
+        return facts
+    return replace(facts, tls=replace(facts.tls, certificate=replace(shown, names=shown.names[:MOST_NAMES])))
 
 
 def _target(database: Database, credentials: Credentials) -> Target:

@@ -11,7 +11,6 @@ import ssl
 import struct
 import threading
 import time
-import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
@@ -27,23 +26,48 @@ from ._core.mysql_facts import (
     Tls,
     grants_of,
     kind_of,
-    names_host,
     number,
     own_version,
     printable,
 )
-from ._tls import Context, Ended, Enough, load_authority, load_client, verify_reason
+from ._tls import (
+    NO_TLS,
+    ClearLimit,
+    Context,
+    Ended,
+    Enough,
+    is_encrypted,
+    is_verified,
+    load_authority,
+    load_client,
+    verify_reason,
+)
+
+OLDEST, TOO_NEW = (1, 2), (2,)
+"""Of PyMySQL. Older releases log in without TLS to a server that offers none, though it was asked for."""
+OVERRIDDEN = ("_request_authentication", "_read_bytes", "_force_close", "_sock", "connect", "select_db")
+"""What of PyMySQL's connection is overridden or used here: without one of them, what is kept from a server would be sent."""
+
+
+def unfit(version: tuple[Any, ...], connection: type) -> str:
+    """Return why a PyMySQL cannot be used here; empty if it can."""
+    numbers = tuple(version[:2])
+    if not OLDEST <= numbers < TOO_NEW:
+        return f"version {'.'.join(map(str, version[:3]))} is installed"
+    lost = [name for name in OVERRIDDEN if not hasattr(connection, name)]
+    return f"its Connection has no {lost[0]}" if lost else ""
+
 
 try:
     import pymysql
     from pymysql.constants import CLIENT
 except ImportError:
-    MISSING: str | None = traceback.format_exc()
-    """Why no MySQL server can be asked: PyMySQL is not installed."""
+    UNFIT = "it is not installed"
+    """Why no MySQL server can be asked; empty if it can."""
     BASE: Any = object
     ERRORS: tuple[type[Exception], ...] = ()
 else:
-    MISSING = None
+    UNFIT = unfit(pymysql.VERSION, pymysql.connections.Connection)
     BASE = pymysql.connections.Connection
     ERRORS = (pymysql.err.MySQLError,)
 
@@ -55,7 +79,7 @@ except ImportError:
 else:
     ERRORS = (*ERRORS, UnsupportedAlgorithm)
 
-__all__ = ["MISSING", "Target", "gather"]
+__all__ = ["UNFIT", "Target", "gather", "unfit"]
 
 OpenSocket = Callable[[float], socket.socket]
 LARGEST_PACKET = 1024 * 1024
@@ -79,7 +103,7 @@ NONSENSE: tuple[type[Exception], ...] = (
 _VARIABLES = """SHOW VARIABLES WHERE Variable_name IN ('version_comment', 'aurora_version', 'require_secure_transport',
 'default_authentication_plugin', 'authentication_policy', 'sql_mode', 'max_connections', 'max_user_connections',
 'read_only', 'super_read_only', 'innodb_read_only', 'lower_case_table_names')"""
-NO_TLS = 2026
+NO_TLS_CODE = 2026
 """PyMySQL's code for a server that does not offer it."""
 NEEDS = re.compile(r"'(cryptography|pynacl)' package is required")
 """PyMySQL's words where it lacks the library that an account's plugin takes."""
@@ -167,9 +191,6 @@ class _Check:
                     connection.connect(sock)
             finally:
                 self._note(connection, context)
-                # The context has what a handshake has come to only where nothing was wrong with it.
-                is_verified = verify and context is not None and context.tls is not None
-                self.facts = replace(self.facts, tls=replace(self.facts.tls, verified=is_verified))
 
     @contextlib.contextmanager
     def _socket(self) -> Iterator[socket.socket]:
@@ -179,6 +200,8 @@ class _Check:
             raise Ended(Failure("connect", "no time was left", reason="timeout"))
         with _told("connect"):
             sock = self._open(left)
+        if self._target.encrypted or not self._target.logs_in:
+            sock = ClearLimit.over(sock)
         # TLS takes the socket over: shutting a copy of it down ends it all the same.
         copy = sock.dup()
         timer = threading.Timer(max(0.0, self._deadline - time.monotonic()), _shut, (copy,))
@@ -218,7 +241,10 @@ class _Check:
                 connection.connect(sock)
         finally:
             self._note(connection, context)
-        tls = replace(self.facts.tls, used=target.encrypted, verified=target.encrypted and target.verified)
+        sock = connection.socket
+        if target.encrypted and not is_encrypted(sock):
+            raise Ended(NO_TLS)
+        tls = replace(self.facts.tls, used=is_encrypted(sock), verified=is_verified(sock))
         self.facts = replace(self.facts, tls=tls, account=Account(plugin=plugins.last))
         return connection
 
@@ -227,8 +253,6 @@ class _Check:
         version = printable(getattr(connection, "server_version", ""))
         offered = bool(getattr(connection, "server_capabilities", 0) & CLIENT.SSL)
         tls = context.tls if context is not None and context.tls else Tls(offered)
-        if tls.certificate is not None:
-            tls = replace(tls, names_host=names_host(tls.certificate.names, self._target.server_name))
         self.facts = replace(self.facts, server=Server(own_version(version), kind_of(version, "", False)), tls=tls)
 
     def _look(self, connection: Any) -> None:
@@ -275,6 +299,11 @@ class _Connection(BASE):  # type: ignore[misc]
     _read_so_far = 0
     only_greets = False
     """Whether it ends before anybody logs in: after the greeting, and the handshake of TLS where there is one."""
+
+    @property
+    def socket(self) -> object:
+        """The socket that it talks over now."""
+        return self._sock
 
     def _request_authentication(self) -> None:
         if self.only_greets and self.ssl:
@@ -421,8 +450,8 @@ def _mysql_failure(stage: str, error: Exception, deadline: float | None) -> Fail
         return Failure(stage, printable(error.args[1]), error.args[0])
     if deadline is not None and time.monotonic() >= deadline:
         return Failure(stage, "the server did not answer in time", reason="timeout")
-    if known and error.args[0] == NO_TLS:
-        return Failure("tls", "the server does not offer TLS", reason="no_tls")
+    if known and error.args[0] == NO_TLS_CODE:
+        return NO_TLS
     if known:
         return Failure(stage, printable(error.args[1]), reason="reset")
     lacks = NEEDS.search(str(error)) if stage == "login" else None

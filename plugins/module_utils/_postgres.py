@@ -8,13 +8,14 @@ import contextlib
 import re
 import socket
 import struct
+import sys
 import tempfile
 import threading
 import time
 import traceback
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path as File
+from pathlib import Path
 from typing import Any
 
 from ._core.model import Database
@@ -41,12 +42,18 @@ SELECT current_setting('server_version_num')::int,
        coalesce(current_schema(), '')::text,
        coalesce(has_schema_privilege(current_schema(), 'CREATE'), false),
        pg_is_in_recovery() OR current_setting('default_transaction_read_only') = 'on',
-       coalesce((SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()), false),
        current_setting('max_connections')::int - (SELECT count(*) FROM pg_stat_activity)::int
 FROM pg_database WHERE datname = current_database()
 """
 SSL_REQUEST = struct.pack("!II", 8, 80877103)
 """The question whether a server offers TLS (PostgreSQL's documentation, Message Formats)."""
+ENCRYPTED = ("require", "verify-ca", "verify-full")
+"""Values of sslmode with which nothing goes in clear."""
+NO_TLS = "server does not support SSL, but SSL was required"
+"""libpq's words."""
+CONNECTIONS = Path("/proc/net/tcp")
+"""All connections of this network namespace over IPv4 (proc_net_tcp(5) has the format)."""
+OWN_FILES = Path("/proc/self/fd")
 MOST_BYTES = 4 * 1024 * 1024
 """From the server, on one connection. What is asked for has a few thousand."""
 WHERE = re.compile(
@@ -73,7 +80,7 @@ def gather(open_socket: OpenSocket, database: Database, credentials: Credentials
     """What the server tells within ``timeout`` seconds, or why it lets nobody in."""
     asked = asked_of(database)
     with contextlib.ExitStack() as stack:
-        folder = File(stack.enter_context(tempfile.TemporaryDirectory()))
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         bridge = stack.enter_context(_Bridge(open_socket, timeout))
         options: dict[str, Any] = {
             "host": asked.host.strip("[]"),
@@ -90,8 +97,13 @@ def gather(open_socket: OpenSocket, database: Database, credentials: Credentials
         }
         try:
             with psycopg.connect(**options, autocommit=True) as connection:
+                bridge.stop_listening()
                 connection.read_only = True
-                facts = read(connection)
+                # The server's word for its encryption is not enough: libpq knows what this end of the connection is.
+                is_encrypted = bool(connection.pgconn.ssl_in_use)
+                if not is_encrypted and asked.mode in ENCRYPTED:
+                    return PostgresFacts(refusal=NO_TLS)
+                facts = replace(read(connection), encrypted=is_encrypted)
                 return replace(facts, asked_password=connection.pgconn.used_password)
         except (psycopg.Error, UnicodeError) as error:
             # psycopg decodes what a server says by the encoding that the server says it has.
@@ -111,15 +123,15 @@ def look(open_socket: OpenSocket, asked: Asked, timeout: int) -> PostgresFacts:
         return PostgresFacts(refusal=printable(error) or "the connection was closed")
     if answer not in (b"S", b"N"):
         return PostgresFacts(refusal=f"received invalid response to SSL negotiation: {printable(answer)}")
-    if answer == b"N" and asked.mode in ("require", "verify-ca", "verify-full"):
-        return PostgresFacts(refusal="server does not support SSL, but SSL was required")
+    if answer == b"N" and asked.mode in ENCRYPTED:
+        return PostgresFacts(refusal=NO_TLS)
     return PostgresFacts(is_looked_at=True)
 
 
 def read(connection: Any) -> PostgresFacts:
     """What a server answers that has let one in. A row that is none of those asked for is a refusal to tell."""
     try:
-        version, account, encoding, schema, may_create, read_only, encrypted, left = _row(connection, FACTS)
+        version, account, encoding, schema, may_create, read_only, left = _row(connection, FACTS)
         (has_tables,) = _row(connection, MIGRATIONS)
         dirty = _dirty(connection) if has_tables else None
         counts = _count(version), _count(left)
@@ -132,7 +144,6 @@ def read(connection: Any) -> PostgresFacts:
         schema=printable(schema),
         may_create=bool(may_create),
         read_only=bool(read_only),
-        encrypted=bool(encrypted),
         connections_left=counts[1],
         dirty_version=dirty,
     )
@@ -158,21 +169,23 @@ def _count(value: object) -> int:
     return sign * found
 
 
-def _files(folder: File, credentials: Credentials) -> dict[str, str]:
-    """libpq reads certificates from files alone. They are nobody else's to read, and go with the folder."""
+def _files(folder: Path, credentials: Credentials) -> dict[str, str]:
+    """libpq reads certificates from files alone. They are nobody else's to read, and go with the folder.
+
+    Without an option libpq would take what lies in the home of the user who runs the check: an authority, a client's
+    certificate, a password. The registry has none of these, so each option names a file, and most are not there.
+    """
     texts = {
         "sslrootcert": credentials.ca_pem,
         "sslcert": credentials.client_certificate,
         "sslkey": credentials.client_key,
     }
-    found = {}
     for option, text in texts.items():
         if text is not None:
             file = folder / option
             file.touch(0o600)
             file.write_text(text)
-            found[option] = str(file)
-    return found
+    return {option: str(folder / option) for option in (*texts, "passfile", "sslcrl")}
 
 
 def words_of(error: Exception) -> str:
@@ -181,8 +194,38 @@ def words_of(error: Exception) -> str:
     return printable(WHERE.split(line)[-1])
 
 
+def is_own(peer: tuple[str, int], here: tuple[str, int]) -> bool:
+    """Return whether this process holds the end ``peer`` of a connection to ``here``; True on systems that do not tell.
+
+    Another user's connection to a forwarded port would arrive at the database as one from loopback, which the official
+    image lets in without a password.
+    """
+    if not CONNECTIONS.exists():
+        return True
+    ends = [_as_listed(*peer), _as_listed(*here)]
+    for line in CONNECTIONS.read_text().splitlines()[1:]:
+        columns = line.split()
+        if columns[1:3] == ends:
+            return f"socket:[{columns[9]}]" in _own_sockets()
+    return False
+
+
+def _as_listed(address: str, port: int) -> str:
+    """Return an end of a connection as the list of connections has it: the address as a number of this machine."""
+    return f"{int.from_bytes(socket.inet_aton(address), sys.byteorder):08X}:{port:04X}"
+
+
+def _own_sockets() -> Iterator[str]:
+    for file in OWN_FILES.iterdir():
+        with contextlib.suppress(OSError):
+            yield str(file.readlink())
+
+
 class _Bridge:
-    """A local port that leads to the sockets of a path: libpq takes none that is open. It ends after its time."""
+    """A local port that leads to the sockets of a path: libpq takes none that is open. It ends after its time.
+
+    It serves this process alone, and no more once libpq has its connection: with some modes libpq makes two.
+    """
 
     def __init__(self, open_socket: OpenSocket, timeout: float) -> None:
         self._open, self._timeout = open_socket, timeout
@@ -207,9 +250,16 @@ class _Bridge:
         for thread in self._threads:
             thread.join(1)
 
+    def stop_listening(self) -> None:
+        """Take no more connections; those that are there go on."""
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
     def close(self) -> None:
         """Cut all connections, whatever they are at."""
-        for end in (self._listener, *self._ends):
+        self.stop_listening()
+        for end in self._ends:
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
             end.close()
@@ -251,4 +301,8 @@ class _Bridge:
     def _accepted(self) -> Iterator[socket.socket]:
         with contextlib.suppress(OSError):
             while True:
-                yield self._listener.accept()[0]
+                near, peer = self._listener.accept()
+                if is_own(peer, near.getsockname()):
+                    yield near
+                else:
+                    near.close()

@@ -5,13 +5,14 @@
 from __future__ import annotations
 
 import os
+import socket
 import ssl
 import tempfile
 from datetime import timezone
 from pathlib import Path
 from typing import Any
 
-from ._core.mysql_facts import Certificate, Failure, Tls, printable
+from ._core.mysql_facts import Certificate, Failure, Tls, names_host, printable
 
 try:
     from cryptography.x509 import (
@@ -24,7 +25,18 @@ try:
 except ImportError:
     load_der_x509_certificate = None  # type: ignore[assignment]
 
-__all__ = ["Context", "Ended", "Enough", "load_authority", "load_client", "verify_reason"]
+__all__ = [
+    "NO_TLS",
+    "ClearLimit",
+    "Context",
+    "Ended",
+    "Enough",
+    "is_encrypted",
+    "is_verified",
+    "load_authority",
+    "load_client",
+    "verify_reason",
+]
 
 GO_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE-ECDSA-AES128-SHA:ECDHE-RSA-AES128-SHA:ECDHE-ECDSA-AES256-SHA:ECDHE-RSA-AES256-SHA"
 """What Go offers under TLS 1.2 (documentation of crypto/tls, since Go 1.22): no key exchange but ECDHE."""
@@ -42,8 +54,12 @@ VERIFY_CODES = {
 NAME_CODES = (62, 64)
 LONGEST_CHAIN = 10
 """Certificates of a chain that are looked at."""
-MOST_NAMES = 50
-"""Of a certificate."""
+TLS_REQUEST = 36
+"""Bytes of MySQL's request for TLS, with the packet's header (MySQL's documentation, Protocol::SSLRequest). A login is longer."""
+ODD = (ValueError, TypeError)
+"""What cryptography raises over a certificate that OpenSSL and Go may take."""
+NO_TLS = Failure("tls", "the server does not offer TLS", reason="no_tls")
+UNREADABLE = "an unreadable name"
 
 
 class Ended(Exception):
@@ -59,6 +75,48 @@ class Enough(Ended):
 
     def __init__(self) -> None:
         super().__init__(Failure("tls", "nobody was to log in"))
+
+
+class ClearLimit(socket.socket):
+    """A socket that sends no more in clear than the request for TLS: what follows goes over TLS, or not at all.
+
+    TLS takes the descriptor over, and with it what is sent. So this holds whatever the library above does.
+    """
+
+    _left = TLS_REQUEST
+
+    @classmethod
+    def over(cls, sock: socket.socket) -> ClearLimit:
+        """Return such a socket in place of ``sock``, which is closed."""
+        return cls(sock.family, sock.type, sock.proto, fileno=sock.detach())
+
+    def sendall(self, data: Any, flags: int = 0) -> None:
+        """Send the request for TLS. Raises Ended for more."""
+        self._spend(len(data))
+        super().sendall(data, flags)
+
+    def send(self, data: Any, flags: int = 0) -> int:
+        """Send the request for TLS. Raises Ended for more."""
+        self._spend(len(data))
+        return super().send(data, flags)
+
+    def _spend(self, number: int) -> None:
+        if number > self._left:
+            raise Ended(NO_TLS)
+        self._left -= number
+
+
+def is_encrypted(sock: object) -> bool:
+    """Return whether a socket has TLS in truth: its handshake is done, and there is a cipher."""
+    return isinstance(sock, ssl.SSLSocket) and sock.cipher() is not None
+
+
+def is_verified(sock: object) -> bool:
+    """Return whether a socket's peer has shown a certificate that was verified, its name included."""
+    if not isinstance(sock, ssl.SSLSocket) or not is_encrypted(sock):
+        return False
+    is_asked = sock.context.verify_mode is ssl.CERT_REQUIRED and sock.context.check_hostname
+    return is_asked and bool(sock.getpeercert())
 
 
 def verify_reason(code: int) -> str:
@@ -89,7 +147,15 @@ class Context(ssl.SSLContext):
         wrapped = super().wrap_socket(*arguments, **options)
         cipher = wrapped.cipher() or ("", "", 0)
         shown = [found for found in map(_certificate, _chain(wrapped)) if found is not None]
-        self.tls = Tls(True, wrapped.version() or "", cipher[0], shown[0] if shown else None, tuple(shown[1:]))
+        self.tls = Tls(
+            True,
+            wrapped.version() or "",
+            cipher[0],
+            shown[0] if shown else None,
+            tuple(shown[1:]),
+            names_host(shown[0].names, wrapped.server_hostname or "") if shown else None,
+            verified=is_verified(wrapped),
+        )
         if self.ends_login:
             wrapped.close()
             raise Enough
@@ -131,17 +197,26 @@ def _chain(wrapped: Any) -> list[bytes]:
 def _certificate(der: bytes | None) -> Certificate | None:
     if not der or load_der_x509_certificate is None:
         return None
-    found = load_der_x509_certificate(der)
-    # Releases before 42 know the end without its zone only.
-    end = getattr(found, "not_valid_after_utc", None) or found.not_valid_after.replace(tzinfo=timezone.utc)
-    issuer, subject = (printable(name.rfc4514_string()) for name in (found.issuer, found.subject))
-    return Certificate(subject, end, issuer, _names(found))
+    try:
+        found = load_der_x509_certificate(der)
+        # Releases before 42 know the end without its zone only.
+        end = getattr(found, "not_valid_after_utc", None) or found.not_valid_after.replace(tzinfo=timezone.utc)
+    except ODD:
+        return None
+    return Certificate(_name(found, "subject"), end, _name(found, "issuer"), _names(found))
+
+
+def _name(found: Any, which: str) -> str:
+    """Return the subject or issuer as text."""
+    try:
+        return printable(getattr(found, which).rfc4514_string())
+    except ODD:
+        return UNREADABLE
 
 
 def _names(found: Any) -> tuple[str, ...]:
     try:
         names = found.extensions.get_extension_for_class(SubjectAlternativeName).value
-    except ExtensionNotFound:
+    except (ExtensionNotFound, *ODD):
         return ()
-    hosts = [*names.get_values_for_type(DNSName), *map(str, names.get_values_for_type(IPAddress))]
-    return tuple(printable(host) for host in hosts[:MOST_NAMES])
+    return tuple(map(printable, [*names.get_values_for_type(DNSName), *map(str, names.get_values_for_type(IPAddress))]))

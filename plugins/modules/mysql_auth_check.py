@@ -103,9 +103,9 @@ seealso:
 requirements:
   - python >= 3.9
   - kubernetes >= 24.2.0
-  - PyMySQL >= 1.2.0; with C(rsa), which is the package cryptography, for accounts with C(caching_sha2_password) or
+  - PyMySQL >= 1.2.0, < 2; with C(rsa), which is the package cryptography, for accounts with C(caching_sha2_password) or
     C(sha256_password) without TLS; with C(ed25519), which is PyNaCl, for those with C(client_ed25519)
-  - psycopg, for PostgreSQL
+  - psycopg >= 3, for PostgreSQL
 """
 
 EXAMPLES = r"""

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 from typing import Any, cast
 
 import pytest
@@ -65,12 +66,15 @@ def test_impersonation_is_refused_before_a_relay_is_made(via: str) -> None:
 
 def test_a_missing_library_is_told_before_a_relay_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
     """PyMySQL is needed; without psycopg a PostgreSQL database is not checked, and all else is said."""
-    monkeypatch.setattr(_examine, "MISSING", "no PyMySQL")
+    monkeypatch.setattr(_examine, "UNFIT", "version 1.1.1 is installed")
     monkeypatch.setattr(_postgres, "MISSING", "no psycopg")
-    with pytest.raises(RegistryError, match="PyMySQL"):
+    with pytest.raises(RegistryError, match=r"PyMySQL: version 1\.1\.1 .*1\.2 or newer") as caught:
         checked(FakeCluster(), "relay")
-    (found,) = checked(FakeCluster(), "relay", type="postgres").findings
-    assert (found["code"], found["severity"]) == ("not_checked", "info") and "psycopg" in found["why"]
+    assert sys.executable in caught.value.why
+    outcome = checked(FakeCluster(), "relay", type="postgres")
+    (found,) = outcome.findings
+    assert (found["code"], found["severity"]) == ("not_checked", "warning")
+    assert "psycopg 3" in found["why"] and sys.executable in found["why"] and "psycopg" in outcome.unchecked[0]
 
 
 SERVICE = {"spec": {"type": "ClusterIP", "clusterIP": "10.96.0.9", "ports": [{"port": 3306}]}}

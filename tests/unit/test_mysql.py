@@ -18,9 +18,16 @@ from typing import Any
 import pytest
 import trustme
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.mysql_facts import MysqlFacts
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._mysql import Target, gather
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._mysql import (
+    OVERRIDDEN,
+    UNFIT,
+    Target,
+    gather,
+    unfit,
+)
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from pymysql.constants import CLIENT
 
 Behaviour = Callable[[socket.socket], None]
 CAPABILITIES = 0x00000001 | 0x00000200 | 0x00008000 | 0x00080000
@@ -398,6 +405,68 @@ def test_no_tls_where_it_is_wanted() -> None:
     facts = asked(says(greeting()), encrypted=True)
     assert facts.failure is not None and facts.failure.stage == "tls" and facts.failure.reason == "no_tls"
     assert not facts.tls.offered
+
+
+@pytest.mark.parametrize("logs_in", [True, False])
+@pytest.mark.parametrize("flags", [CAPABILITIES, CAPABILITIES | CLIENT.SSL])
+def test_a_library_that_drops_tls_is_stopped_at_the_socket(
+    monkeypatch: pytest.MonkeyPatch, flags: int, logs_in: bool
+) -> None:
+    """PyMySQL before 1.2 logs in without a word where no TLS is offered; another may do so where it is."""
+    heard = bytearray()
+
+    def old(self: Any) -> None:
+        self.write_packet(b"\0" * 32 + self.user + b"\0" + self.password + b"\0")
+
+    def behave(sock: socket.socket) -> None:
+        sock.sendall(greeting(flags=flags))
+        while data := sock.recv(65536):
+            heard.extend(data)
+
+    monkeypatch.setattr("pymysql.connections.Connection._request_authentication", old)
+    facts = asked(behave, encrypted=True, verified=True, logs_in=logs_in)
+    assert facts.failure is not None and facts.failure.reason == "no_tls"
+    assert not heard and not facts.tls.used and not facts.tls.verified
+
+
+def test_a_library_that_believes_it_has_tls_is_stopped_before_the_login(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The request for TLS goes out, and then the login in clear: the socket keeps it back."""
+    heard = bytearray()
+
+    def lax(self: Any) -> None:
+        self.write_packet(b"\0" * 32)
+        self._secure = True
+        self.write_packet(self.password)
+
+    def behave(sock: socket.socket) -> None:
+        sock.sendall(greeting(flags=CAPABILITIES | CLIENT.SSL))
+        while data := sock.recv(65536):
+            heard.extend(data)
+
+    monkeypatch.setattr("pymysql.connections.Connection._request_authentication", lax)
+    facts = asked(behave, encrypted=True)
+    assert facts.failure is not None and facts.failure.reason == "no_tls"
+    # A second connection looks at the certificate.
+    assert len(heard) == 2 * 36 and PASSWORD not in heard
+
+
+@pytest.mark.parametrize(
+    ("version", "lost", "words"),
+    [
+        ((1, 1, 1, "final"), "", "version 1.1.1 is installed"),
+        ((0, 10, 1, "final"), "", "version 0.10.1 is installed"),
+        ((2, 0, 0, "final"), "", "version 2.0.0 is installed"),
+        ((1, 2, 0, "final"), "", ""),
+        ((1, 9, 9, "final"), "", ""),
+        *(((1, 3, 0, "final"), name, f"has no {name}") for name in OVERRIDDEN),
+    ],
+)
+def test_which_library_is_fit(version: tuple[Any, ...], lost: str, words: str) -> None:
+    """Its version, and what is overridden of it: under another name it would send what is kept back here."""
+    connection = type("Connection", (), dict.fromkeys(name for name in OVERRIDDEN if name != lost))
+    found = unfit(version, connection)
+    assert words in found and bool(found) == bool(words)
+    assert UNFIT == ""
 
 
 def test_a_port_where_nobody_listens() -> None:

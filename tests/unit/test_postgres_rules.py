@@ -240,7 +240,7 @@ class FakeConnection:
         return self._rows.pop(0) if self._rows else None
 
 
-ROW = (160003, "o\x1b[2Jdd", "UTF8", "pub\x1blic", True, False, True, 50)
+ROW = (160003, "o\x1b[2Jdd", "UTF8", "pub\x1blic", True, False, 50)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 __all__ = [
+    "MOST_NAMES",
     "Account",
     "Certificate",
     "Failure",
@@ -34,6 +35,8 @@ LONGEST = 300
 """Characters of a server's words that are shown."""
 LONGEST_NAME = 64
 """Characters of a database's name, and of a pattern for it (MySQL's documentation, Identifier Length Limits)."""
+MOST_NAMES = 50
+"""Of a certificate, that are shown."""
 ALL = "ALL PRIVILEGES"
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 """Host parts of accounts that no other machine is given."""
@@ -77,8 +80,9 @@ class Tls:
     names_host: bool | None = None
     """Whether the certificate is for the host as the registry has it; None where none was seen."""
     used: bool = False
-    """Whether the login went over it."""
+    """Whether the login went over it, as the socket shows."""
     verified: bool = False
+    """Whether the socket has verified the certificate, its name included."""
 
 
 @dataclass(frozen=True)

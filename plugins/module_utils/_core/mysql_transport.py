@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from .certificates import EXPIRES_SOON
 from .finding import MYSQL, PRODUCT, UNSEEN, Finding
-from .mysql_facts import Failure, MysqlFacts
+from .mysql_facts import MOST_NAMES, Failure, MysqlFacts
 from .weighing import Subject
 
 __all__ = ["broken", "certificate", "transport"]
@@ -91,13 +91,15 @@ def certificate(facts: MysqlFacts, subject: Subject) -> Iterator[Finding]:
     if shown is None or not subject.verified or (facts.failure and facts.failure.stage == "tls"):
         return
     is_unlooked = facts.failure is None and not facts.account.matched and not facts.tls.verified
-    why = f"the certificate of {shown.subject} expires on {shown.expires:%Y-%m-%d}"
+    day = f"{shown.expires:%Y-%m-%d}"
+    why = f"the certificate of {shown.subject} expires on {day}"
     if is_unlooked and subject.now >= shown.expires:
-        yield Finding(
-            "certificate_expired", "blocker", what, why.replace("expires", "has expired"), _TLS["expired"][1], MYSQL
-        )
+        why = f"the certificate of {shown.subject} has expired on {day}"
+        yield Finding("certificate_expired", "blocker", what, why, _TLS["expired"][1], MYSQL)
     elif subject.now < shown.expires < subject.now + EXPIRES_SOON:
         yield Finding("certificate_expires_soon", "warning", what, why, "Renew the server's certificate.", MYSQL)
     if is_unlooked and facts.tls.names_host is False:
-        why = f"its certificate is for {', '.join(shown.names) or 'no host'}"
+        left = len(shown.names) - MOST_NAMES
+        others = f" and {left} others" if left > 0 else ""
+        why = f"its certificate is for {', '.join(shown.names[:MOST_NAMES]) or 'no host'}{others}"
         yield Finding("certificate_name", "blocker", what, why, _TLS["name"][1], MYSQL)
