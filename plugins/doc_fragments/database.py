@@ -52,6 +52,8 @@ options:
         description:
           - An existing Secret in the registries namespace that holds the account's password, instead of
             O(database.password). It is not read, changed or deleted.
+          - For a check of the database, its password is sent to the database. If a registry uses the Secret, that is only done for
+            the host, port and account of that registry. Otherwise nobody logs in, and a finding says so.
           - The Secret that the registry had of its own, made by this collection, is deleted after the rollout.
         type: dict
         suboptions: &ref
@@ -73,12 +75,17 @@ options:
       tls:
         description:
           - How the connection to the database is encrypted. Without it, a new registry connects in plain text.
+          - With it, the connection must be encrypted in the end, by what is given here and what the registry has already. Otherwise
+            it is refused, an empty dictionary too. V(enabled=false) and V(mode=disable) ask for plain text.
+          - For MySQL that takes a certificate authority, a client certificate or O(database.tls.verify=true): the API has no field
+            that says just to encrypt.
         type: dict
         suboptions:
           enabled:
             description:
               - V(false) takes certificates and verification away from a registry that has them.
-              - With V(true) and no certificate authority, a connection to PostgreSQL is encrypted and not verified.
+              - With V(true) and no certificate authority, a connection to PostgreSQL is encrypted and not verified. It is not
+                enough for MySQL.
             type: bool
           ca_bundle:
             description:
@@ -108,7 +115,10 @@ options:
           verify:
             description:
               - Whether the server's certificate must be signed by the certificate authority and fit the host.
-              - Where a certificate authority is given, the default is V(true).
+              - If a certificate authority is given, the default is V(true).
+              - V(true) without an authority, for MySQL only, verifies with the authorities of the registry server's own image, which
+                are those that everybody knows.
+              - For PostgreSQL with an authority, the registry server verifies the signature in any case and the host's name in none.
             type: bool
           client_certificate_secret:
             description:
@@ -123,6 +133,8 @@ options:
           mode:
             description:
               - PostgreSQL's C(sslmode), in place of O(database.tls.verify).
+              - With a certificate authority, the registry server takes each of them as V(verify-ca), so V(disable) is refused with
+                one.
             type: str
             choices: [disable, allow, prefer, require, verify-ca, verify-full]
 """

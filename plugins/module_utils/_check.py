@@ -6,11 +6,11 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Callable
 
 from ._cluster import Cluster
-from ._core.candidate import candidate
+from ._core.candidate import candidate, database_of
 from ._core.errors import Forbidden, InvalidInput, Missing, RegistryError
 from ._core.finding import PRODUCT, UNSEEN, Finding, shown
 from ._core.hosts import (
@@ -28,6 +28,7 @@ from ._core.hosts import (
     wrong_form,
 )
 from ._core.model import Database, Object
+from ._core.password_rules import breaking, server_version, withheld
 from ._core.relays import Relay
 from ._core.requirement import Requirement
 from ._credentials import Credentials, read_credentials, references
@@ -120,16 +121,15 @@ def check(wanted: Check, place: Place, outcome: Outcome, conceal: Callable[[str]
     conceal: told of each secret that was read. Raises what keeps the check from being made at all; a database that
     cannot be reached from here is a finding.
     """
-    database = candidate(wanted.given, _registry(wanted.registry, place))
+    registry = _registry(wanted.registry, place)
+    database = candidate(wanted.given, registry)
     outcome.database = {name: getattr(database, name) for name in ("type", "host", "port", "name", "username")}
     if database.generate:
         outcome.add(_generated(database))
         return
-    credentials = Credentials()
-    if references(database) or database.password:
-        read = place.read if references(database) else _nothing
-        credentials = read_credentials(read, database, conceal)
-        outcome.add(*credentials.troubles)
+    kept_back = _kept_back(database, registry, place)
+    credentials = _credentials(database, place, kept_back, conceal)
+    outcome.add(*credentials.troubles, *_breaking(database, credentials, registry, place))
     requirement = _requirement(wanted.required_plugin, database, place)
     outcome.requirement = {"plugin": requirement.plugin, "why": requirement.why}
     wrong = wrong_form(str(database.host))
@@ -143,7 +143,9 @@ def check(wanted: Check, place: Place, outcome: Outcome, conceal: Callable[[str]
             facts, findings = examine(database, credentials, path, requirement, (outcome.via["path"], wanted.timeout))
             outcome.facts = facts
             outcome.findings += findings
-    if credentials.lacks:
+    if kept_back:
+        outcome.add(_without_password(database, kept_back))
+    elif credentials.lacks:
         outcome.add(_without_login(database, credentials))
 
 
@@ -155,6 +157,61 @@ def _registry(name: str | None, place: Place) -> Object | None:
         why = f"there is no registry of that name in namespace {place.namespace}"
         raise Missing(f"ModelRegistry {name}", why, "Correct registry, or give database.")
     return found
+
+
+def _kept_back(database: Database, registry: Object | None, place: Place) -> str:
+    """Return why the password of the database's Secret is not sent to it; empty if it may be."""
+    if database.password_secret is None:
+        return ""
+    if registry is not None and not withheld(database, [registry]) and _is_of(database, registry):
+        return ""
+    try:
+        registries = place.cluster.list("ModelRegistry", place.namespace)[0]
+    except Forbidden:
+        return "whose Secret it is is not known, since the user may not list ModelRegistries"
+    except Missing:
+        # The cluster knows no registries.
+        return ""
+    return withheld(database, registries)
+
+
+def _is_of(database: Database, registry: Object) -> bool:
+    """Return whether the registry logs in with the Secret that the database names."""
+    return database_of(registry.get("spec") or {}).password_secret == database.password_secret
+
+
+def _credentials(database: Database, place: Place, kept_back: str, conceal: Callable[[str], None]) -> Credentials:
+    """Read what the check logs in with. A password that is kept back is not even read."""
+    readable = replace(database, password_secret=None) if kept_back else database
+    found = Credentials()
+    if references(readable) or readable.password:
+        read = place.read if references(readable) else _nothing
+        found = read_credentials(read, readable, conceal)
+    if kept_back and database.password_secret is not None:
+        found = replace(found, lacks=(*found.lacks, f"Secret {database.password_secret.name}"))
+    return found
+
+
+def _breaking(database: Database, credentials: Credentials, registry: Object | None, place: Place) -> Iterator[Finding]:
+    """Yield what a registry server cannot do with the password. Its version is only asked for if that matters."""
+    ref = database.password_secret
+    what = f"key {ref.key} of Secret {ref.name}" if ref else "database.password"
+    password = credentials.password.decode(errors="replace")
+    found = list(breaking(password, database, what, None))
+    if any(one.severity == "warning" for one in found):
+        found = list(breaking(password, database, what, _server_version(registry, place)))
+    yield from found
+
+
+def _server_version(registry: Object | None, place: Place) -> tuple[int, ...] | None:
+    """Return the version of the registry's own server, or else of any of the namespace; None if none tells."""
+    try:
+        deployments = place.cluster.list("Deployment", place.namespace, label_selector="component=model-registry")[0]
+    except RegistryError:
+        return None
+    name = registry["metadata"]["name"] if registry else ""
+    own = [item for item in deployments if item["metadata"]["name"] == name]
+    return server_version(own) or server_version(deployments)
 
 
 def _nothing(_kind: str, _name: str) -> None:
@@ -294,6 +351,14 @@ def _without_login(database: Database, credentials: Credentials) -> Finding:
     what = f"account {database.username} and database {database.name}"
     why = f"they were not checked, the way to the server was: {' and '.join(credentials.lacks)} could not be read"
     return Finding("not_checked", "warning", what, why, "Mend that, then check again.", UNSEEN)
+
+
+def _without_password(database: Database, why: str) -> Finding:
+    name = database.password_secret.name if database.password_secret else ""
+    what = f"account {database.username} and database {database.name}"
+    text = f"they were not checked, the way to the server was: the password of Secret {name} was not sent to it, because {why}"
+    step = "Give the account's password as database.password, or correct database.host, port and username."
+    return Finding("not_checked", "warning", what, text, step, UNSEEN)
 
 
 def _unchecked(database: Database, error: RegistryError) -> Finding:

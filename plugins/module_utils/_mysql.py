@@ -102,7 +102,8 @@ NONSENSE: tuple[type[Exception], ...] = (
 """PyMySQL's own errors, and what it stumbles with over bytes that are not MySQL's: it takes servers at their word."""
 _VARIABLES = """SHOW VARIABLES WHERE Variable_name IN ('version_comment', 'aurora_version', 'require_secure_transport',
 'default_authentication_plugin', 'authentication_policy', 'sql_mode', 'max_connections', 'max_user_connections',
-'read_only', 'super_read_only', 'innodb_read_only', 'lower_case_table_names')"""
+'read_only', 'super_read_only', 'innodb_read_only', 'lower_case_table_names', 'sql_require_primary_key',
+'sql_generate_invisible_primary_key', 'innodb_force_primary_key', 'pxc_strict_mode')"""
 NO_TLS_CODE = 2026
 """PyMySQL's code for a server that does not offer it."""
 NEEDS = re.compile(r"'(cryptography|pynacl)' package is required")

@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ._core.model import Database
+from ._core.model import Database, Tls
 from ._core.mysql_facts import number, printable
 from ._core.postgres_rules import Asked, PostgresFacts
 from ._credentials import Credentials
@@ -66,13 +66,17 @@ DIRTY = "SELECT version FROM schema_migrations WHERE dirty"
 
 
 def asked_of(database: Database) -> Asked:
-    """The database as the registry server will ask for it. PostgreSQL's own default of sslmode is the API's, too."""
-    tls = database.tls
-    mode = tls.mode if tls is not None and tls.mode else None
-    if mode is None and tls is not None and (tls.ca or tls.ca_pem):
-        mode = "require" if tls.verify is False else "verify-full"
-    if mode is None:
-        mode = "require" if tls is not None and tls.enabled else "disable"
+    """Return the database as the registry server will ask for it.
+
+    With an authority it replaces any sslmode by require, which its driver takes as verify-ca: the host's name is never compared.
+    """
+    tls = database.tls or Tls()
+    if tls.ca or tls.ca_pem:
+        mode = "verify-ca"
+    elif tls.mode is not None or tls.verify is None:
+        mode = tls.mode or ("require" if tls.enabled else "disable")
+    else:
+        mode = "verify-full" if tls.verify else "require"
     return Asked(str(database.host), str(database.name), str(database.username), mode)
 
 
@@ -95,6 +99,9 @@ def gather(open_socket: OpenSocket, database: Database, credentials: Credentials
             "application_name": "opendatahub.model_registry",
             **_files(folder, credentials),
         }
+        if asked.mode == "verify-full":
+            # The registry server verifies with the authorities of its image then.
+            options["sslrootcert"] = "system"
         try:
             with psycopg.connect(**options, autocommit=True) as connection:
                 bridge.stop_listening()

@@ -91,6 +91,10 @@ options:
     default: blocker
 notes:
   - Without O(database.type), it is V(mysql). The Secret of O(database.password_secret) is read for the check.
+  - A password out of a Secret that a registry uses is sent only to the host, port and account that the registry itself has. With
+    others in O(database), give O(database.password); without it nobody logs in, and the finding C(not_checked) says so. To know
+    whose a Secret is, the registries of the namespace are listed. A Secret that no registry uses is sent to the host that is given,
+    as a registry made so would send it.
   - No connection to the Kubernetes API is made where nothing has to be asked of it. That is so with O(via=direct), a host
     outside the cluster, O(database.password), certificates given in full, and O(required_plugin) other than V(auto).
     A host of two parts may be a Service's, C(<service>.<namespace>), so the cluster is asked for one.

@@ -95,7 +95,9 @@ DATABASES: list[Case] = [
     (on("postgres", name="x" * 64), "database.name", "63 is the most", "shorter"),
     (on(name="$(HOME)"), "database.name", "expand", "Choose one without it"),
     (on(username=NOTHING), "database.username", "needed and not given", "Give database.username"),
-    (on(username="a@b"), "database.username", "connection string", "Use one of letters"),
+    (on(username="a:b"), "database.username", "connection string", "Use one of letters"),
+    (on(username="a?b"), "database.username", "from 0.3.2 on", "Use one without it"),
+    (on(username="a$$b"), "database.username", "expand", "Choose one without it"),
     (on(username=LONG), "database.username", "128 is the most", "shorter"),
     (on("postgres", generate=True), "generate", "mutually exclusive", "password"),
     (on(generate=True, host=NOTHING, password=NOTHING), "database.generate", "only a PostgreSQL server", "postgres"),
@@ -106,7 +108,6 @@ PASSWORDS: list[Case] = [
     (on(password=f"{PASSWORD}{LONG}"), "database.password", "1024 is the most", "whole file"),
     (on(password=f"{PASSWORD}\n"), "database.password", "line break", "Remove it"),
     (on(password=f"{PASSWORD}\x07"), "database.password", "control character", "Remove it"),
-    (on(password=f"{PASSWORD}$(X)"), "database.password", "variable to expand", "without it"),
     *(
         (on("postgres", password=f"{PASSWORD}{character}"), "database.password", "into a URL", "Choose a password")
         for character in "@:/?#%€ "
@@ -141,7 +142,12 @@ CERTIFICATES: list[Case] = [
     (tls(ca_bundle="cluster", ca_secret=KEY), "ca_bundle", "mutually exclusive", "ca_secret"),
     (tls(ca_bundle="mine"), "ca_bundle", "must be one of", "openshift_ai"),
     (tls(ca_config_map={"name": "CA", "key": "k"}), "ca_config_map.name", "'CA' cannot be one", "Give the name"),
-    (tls(verify=True), "database.tls", "no certificate authority is given", "ca_bundle"),
+    (tls(), "database.tls", "in plain text", "Give a certificate authority"),
+    (tls(enabled=True), "database.tls", "in plain text", "verify: true"),
+    (tls(verify=False), "database.tls", "in plain text", "Give a certificate authority"),
+    (tls("postgres"), "database.tls", "in plain text", "enabled: true"),
+    (tls("postgres", mode="disable", ca_pem=GOOD_PEM), "database.tls.mode", "plain text", "Leave mode out"),
+    (on(host=f"mysql://u:{PASSWORD}@db"), "database.host", "'mysql://***@db'", "bare name"),
     (tls(enabled=False, ca_config_map=KEY), "database.tls.enabled", "certificates or verify", "Leave enabled out"),
     (tls(mode="require"), "database.tls.mode", "for PostgreSQL", "Use verify"),
     (tls("postgres", mode="verify-full"), "database.tls", "no certificate authority is given", "ca_bundle"),
@@ -163,12 +169,14 @@ def deletion(**options: Any) -> Options:
 
 EDITS: list[Case] = [
     (edit(password=""), "database.password", "empty", "Leave it out"),
-    (edit(password=f"{PASSWORD}$(X)"), "database.password", "variable to expand", "without it"),
     (edit(host=f"{THERE}:3306"), "database.host", "no host name", "the port has its own option"),
-    (edit(username="a b"), "database.username", "connection string", "Use one of letters"),
+    (edit(username="a:b"), "database.username", "connection string", "Use one of letters"),
     (edit(generate=True), "database.generate", "only a PostgreSQL server", "postgres"),
     (edit(tls={"mode": "require"}), "database.tls.mode", "the database is MySQL", "Use verify"),
-    (edit(tls={"verify": True}), "database.tls", "no certificate authority is given", "ca_bundle"),
+    *(
+        (edit(tls=tls), "database.tls", "in plain text", "Give a certificate authority")
+        for tls in ({}, {"enabled": True}, {"verify": False})
+    ),
     (edit(type="postgres"), "database.host", "needed and not given", "Give database.host"),
     ({"name": THERE, "display_name": ""}, "display_name", "empty", "Leave it out"),
 ]

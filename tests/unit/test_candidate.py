@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -73,6 +74,50 @@ def test_an_edit_is_checked_for_the_kind_of_database_that_is_there() -> None:
     for given, registry in ((password, {"spec": {"postgres": spec}}), (mode, REGISTRY)):
         with pytest.raises(InvalidInput, match=r"^database\.(password|tls\.mode): "):
             candidate(given, registry)
+
+
+AUTHORITY = CaSource("ConfigMap", KeyRef("ca", "ca.crt"))
+CLIENT = KeyRef("client", "tls.crt")
+ON_POSTGRES = {"spec": {"postgres": {key: value for key, value in MYSQL.items() if key != "verifyServerCert"}}}
+
+
+@pytest.mark.parametrize("kind", ["mysql", "postgres"])
+@pytest.mark.parametrize("has_authority", [False, True])
+@pytest.mark.parametrize(
+    ("tls", "encrypts", "on_postgres"),
+    [
+        (None, True, True),
+        (Tls(), False, False),
+        (Tls(enabled=True), False, True),
+        (Tls(verify=False), False, True),
+        (Tls(enabled=True, verify=False), False, True),
+        (Tls(enabled=False), True, True),
+        (Tls(verify=True), True, True),
+        (Tls(enabled=True, verify=True), True, True),
+        (Tls(ca=AUTHORITY), True, True),
+        (Tls(ca=AUTHORITY, verify=False), True, True),
+        (Tls(ca_pem="PEM"), True, True),
+        (Tls(client_certificate=CLIENT, client_key=CLIENT), True, True),
+    ],
+)
+def test_tls_that_would_be_none_is_refused(
+    kind: str, has_authority: bool, tls: Tls | None, encrypts: bool, on_postgres: bool
+) -> None:
+    """What the registry has already counts: with an authority there, each of these encrypts."""
+    merged = {"mysql": REGISTRY, "postgres": ON_POSTGRES}[kind] if has_authority else None
+    given = replace(GIVEN, type=kind, tls=tls)
+    if has_authority or (encrypts if kind == "mysql" else on_postgres):
+        assert candidate(given, merged).host == GIVEN.host
+        return
+    with pytest.raises(InvalidInput, match=r"^database\.tls: .* in plain text.*certificate authority"):
+        candidate(given, merged)
+
+
+def test_disable_and_an_authority_contradict_each_other() -> None:
+    """With an authority the registry server encrypts, whatever the mode."""
+    with pytest.raises(InvalidInput, match=r"^database\.tls\.mode: .*authority.* Give enabled: false"):
+        candidate(Database(tls=Tls(mode="disable")), ON_POSTGRES)
+    assert candidate(Database(tls=Tls(enabled=False)), ON_POSTGRES).tls == Tls(enabled=False, mode="disable")
 
 
 def test_a_generated_database_needs_nothing() -> None:

@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
+import base64
 import socket
 import sys
 from typing import Any, cast
 
 import pytest
-from ansible_collections.opendatahub.model_registry.plugins.module_utils import _examine, _postgres
+from ansible_collections.opendatahub.model_registry.plugins.module_utils import _check, _examine, _postgres
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._check import Check, Outcome, Place, check
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._cluster import Cluster
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.errors import (
@@ -19,6 +20,7 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.e
     Unreachable,
 )
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.model import Database, KeyRef
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.redact import Sealed
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.relays import SOCAT, Relay
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.requirement import Requirement
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._credentials import Credentials
@@ -43,8 +45,11 @@ class FakeCluster:
             raise found
         return found
 
-    def list(self, *_what: Any, **_how: Any) -> Any:
-        return [], ""
+    def list(self, kind: str, *_where: Any, **_how: Any) -> Any:
+        found = self.objects.get(f"all of {kind}", [])
+        if isinstance(found, RegistryError):
+            raise found
+        return found, ""
 
     def write(self, *_change: Any, **_how: Any) -> None:
         pytest.fail("something was made in the cluster")
@@ -130,3 +135,75 @@ def test_words_of_a_relay_are_escaped() -> None:
     database = Database(type="mysql", host=HOST, port=3306, name="d", username="u")
     _, (found,) = _examine.examine(database, Credentials(), path, Requirement("any", ""), ("relay", 1))
     assert "the relay says: \\x1b[2Jgone" in found["why"] and len(found["why"]) < 600
+
+
+def stored(value: bytes) -> dict[str, Any]:
+    return {"data": {"key": Sealed(base64.b64encode(value).decode())}}
+
+
+MYSQL = {
+    "host": "own.invalid",
+    "port": 3306,
+    "database": "d",
+    "username": "u",
+    "passwordSecret": {"name": "s", "key": "key"},
+}
+REGISTRY = {"metadata": {"name": "fraud"}, "spec": {"mysql": MYSQL}}
+
+
+@pytest.mark.parametrize("via", ["direct", "auto"])
+@pytest.mark.parametrize(
+    ("listed", "given", "words"),
+    [
+        ([REGISTRY], {"host": "evil.invalid"}, "of registry fraud"),
+        ([REGISTRY], {"port": 3307}, "of registry fraud"),
+        ([REGISTRY], {"username": "root"}, "of registry fraud"),
+        (Forbidden("ModelRegistry", "no", "rule"), {"host": "evil.invalid"}, "may not list"),
+        ([REGISTRY], {}, ""),
+        ([], {"host": "elsewhere.invalid", "password_secret": KeyRef("other", "key")}, ""),
+    ],
+)
+def test_a_stored_password_stays_with_its_database(
+    monkeypatch: pytest.MonkeyPatch, via: str, listed: Any, given: dict[str, Any], words: str
+) -> None:
+    """By the registry's name, or by that of its Secret: it goes to the registry's own host, port and account alone."""
+    sent: list[bytes] = []
+
+    def examined(_database: Database, credentials: Credentials, *_rest: Any) -> tuple[dict[str, Any], list[Any]]:
+        sent.append(b"" if credentials.lacks else credentials.password)
+        return {}, []
+
+    monkeypatch.setattr(_check, "examine", examined)
+    fake = FakeCluster(**{"Secret": stored(b"canary"), "ModelRegistry": REGISTRY, "all of ModelRegistry": listed})
+    named = {"password": None, "host": "own.invalid", "password_secret": KeyRef("s", "key"), **given}
+    by_secret = checked(fake, via, **named)
+    by_registry = Outcome()
+    wanted = Check(Database(**given), "fraud", via, "any", 1, None)
+    check(wanted, Place(lambda: cast("Cluster", fake), "registries"), by_registry, lambda _secret: None)
+    for outcome in (by_secret, by_registry):
+        told = [found for found in outcome.findings if found["code"] == "not_checked"]
+        assert bool(told) is bool(words) and all(words in found["why"] for found in told)
+        assert "canary" not in repr(outcome)
+    assert sent == ([b""] * 2 if words else [b"canary"] * 2)
+
+
+@pytest.mark.parametrize(
+    ("deployments", "severity"),
+    [([], "warning"), (Forbidden("Deployment", "no", "rule"), "warning"), (["v0.3.1"], None), (["v0.3.8"], "blocker")],
+)
+def test_a_question_mark_by_the_version_of_the_server(deployments: Any, severity: str | None) -> None:
+    if isinstance(deployments, list):
+        containers = [{"name": "rest-container", "image": f"model-registry:{tag}"} for tag in deployments]
+        deployments = [{"metadata": {"name": "x"}, "spec": {"template": {"spec": {"containers": containers}}}}]
+    fake = FakeCluster(**{"all of Deployment": deployments})
+    outcome = checked(fake, "direct", host="localhost", password="canary?")
+    told = [found["severity"] for found in outcome.findings if found["code"] == "password_breaks_dsn"]
+    assert told == ([severity] if severity else []) and "canary" not in repr(outcome)
+
+
+def test_a_secret_that_breaks_the_url_of_postgres_is_told() -> None:
+    fake = FakeCluster(Secret=stored(b"can/ary"))
+    given: dict[str, Any] = {"type": "postgres", "password": None, "password_secret": KeyRef("s", "key")}
+    (broken, _loopback) = checked(fake, "direct", host="localhost", **given).findings
+    assert (broken["code"], broken["severity"]) == ("password_breaks_dsn", "blocker")
+    assert "key key of Secret s" in broken["what"] and "can/ary" not in repr(broken)

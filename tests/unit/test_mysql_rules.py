@@ -110,6 +110,13 @@ CASES: list[tuple[MysqlFacts, dict[str, Any], dict[str, str]]] = [
     (GOOD, {}, {}),
     (GOOD, {"verified": False}, {"unverified": "warning"}),
     (GOOD, {"encrypted": False, "verified": False}, {"plaintext": "warning"}),
+    (
+        replace(GOOD, tls=Tls(False)),
+        {"encrypted": False, "verified": False},
+        {"plaintext": "warning", "password_readable": "warning"},
+    ),
+    (variables(sql_require_primary_key="ON"), {}, {"primary_key_required": "blocker"}),
+    (variables(pxc_strict_mode="ENFORCING"), {}, {"cluster_strict_mode": "blocker"}),
     (GOOD, {"required_plugin": "native"}, {"plugin_native": "blocker"}),
     (account(plugin="mysql_native_password"), {"required_plugin": "native"}, {}),
     (account(plugin=""), {"required_plugin": "native"}, {"plugin_unproven": "info"}),
@@ -381,6 +388,50 @@ def test_the_most_specific_pattern_counts(statements: list[str], kind: str, expe
 def test_a_role_of_mariadb_has_its_own_patterns() -> None:
     told = [EXACT.format("`u`@`%`"), ROLE, WIDE.format("`r`"), NARROW.format("`r`")]
     assert on("kz_13abc", *told, kind="MariaDB") == {"INSERT", "SELECT"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "schema", "expected"),
+    [
+        ({}, {}, {}),
+        ({"sql_require_primary_key": "OFF"}, {}, {}),
+        ({"sql_require_primary_key": "ON"}, {}, {"primary_key_required": "blocker"}),
+        ({"innodb_force_primary_key": "ON"}, {}, {"primary_key_required": "blocker"}),
+        ({"sql_require_primary_key": "ON", "sql_generate_invisible_primary_key": "ON"}, {}, {}),
+        ({"sql_require_primary_key": "ON"}, {"migration": 7}, {"primary_key_required": "blocker"}),
+        ({"sql_require_primary_key": "ON"}, {"migration": 8}, {}),
+        (
+            {"sql_require_primary_key": "ON"},
+            {"migration": 8, "is_dirty": True},
+            {"primary_key_required": "blocker", "schema_dirty": "blocker"},
+        ),
+        ({"pxc_strict_mode": "ENFORCING"}, {}, {"cluster_strict_mode": "blocker"}),
+        ({"pxc_strict_mode": "ENFORCING"}, {"migration": 30}, {"cluster_strict_mode": "blocker"}),
+        ({"pxc_strict_mode": "MASTER"}, {}, {}),
+        ({"pxc_strict_mode": "PERMISSIVE"}, {}, {}),
+    ],
+)
+def test_what_the_server_refuses_of_the_migrations(
+    settings: dict[str, str], schema: dict[str, Any], expected: dict[str, str]
+) -> None:
+    facts = variables(**settings)
+    assert found(replace(facts, schema=replace(facts.schema, **schema))) == expected
+
+
+@pytest.mark.parametrize(
+    ("plugin", "is_used", "expected"),
+    [
+        ("caching_sha2_password", False, True),
+        ("sha256_password", False, True),
+        ("mysql_native_password", False, False),
+        ("client_ed25519", False, False),
+        ("caching_sha2_password", True, False),
+    ],
+)
+def test_a_password_under_a_key_that_nothing_proves(plugin: str, is_used: bool, expected: bool) -> None:
+    facts = replace(GOOD, account=replace(GOOD.account, plugin=plugin), tls=replace(GOOD.tls, used=is_used))
+    told = found(facts, encrypted=is_used, verified=is_used)
+    assert ("password_readable" in told) is expected and told.get("password_readable", "warning") == "warning"
 
 
 def test_capitals_of_names() -> None:

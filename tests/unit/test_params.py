@@ -50,6 +50,10 @@ def database(tls: Options | None = None, **given: Any) -> Options:
     return options(database={**dict.fromkeys(names), "type": "mysql", "tls": full, **given})
 
 
+def named(part: str, value: str) -> Options:
+    return {part: value}
+
+
 REFERENCE = {"name": "ca", "key": "ca.crt"}
 BAD: list[tuple[Options, str, str]] = [
     (options(name=""), "name", "empty"),
@@ -85,15 +89,22 @@ BAD: list[tuple[Options, str, str]] = [
     (database(name="$(HOME)"), "database.name", "expand"),
     (database(username=""), "database.username", "empty"),
     (database(username="a:b"), "database.username", "connection string"),
-    (database(username="a@b"), "database.username", "connection string"),
-    (database(username="a b"), "database.username", "connection string"),
+    (database(username="a@b", type="postgres"), "database.username", "connection string"),
+    (database(username="a b", type="postgres"), "database.username", "connection string"),
+    (database(username="a?b"), "database.username", "from 0.3.2 on"),
+    (database(name="a%41"), "database.name", "connection string"),
+    *(
+        (database(**named(part, f"a{text}b"), type=kind), f"database.{part}", "Kubernetes would expand")
+        for text in ("$(HOME)", "$(", "$$", "$$(X)", "$$$")
+        for part in ("name", "username")
+        for kind in ("mysql", "postgres", None)
+    ),
     (database(username="x" * 10_000), "database.username", "128 is the most"),
     (database(username="ä", type="postgres"), "database.username", "connection string"),
     (database(password=""), "database.password", "empty"),
     (database(password="canary" * 1000), "database.password", "1024 is the most"),
     (database(password="canary\n"), "database.password", "line break"),
     (database(password="canary\x00"), "database.password", "control character"),
-    (database(password="canary$(X)"), "database.password", "variable to expand"),
     (database(password=str({"value": "canary"})), "database.password", "dictionary"),
     (options(display_name=str({"value": 1})), "display_name", "dictionary"),
     (options(description=str({"it's": 1})), "description", "dictionary"),
@@ -121,7 +132,22 @@ BAD: list[tuple[Options, str, str]] = [
     (database({"enabled": False, "verify": True}), "database.tls.enabled", "plain text"),
     (database({"mode": "require"}), "database.tls.mode", "for PostgreSQL, and the database is MySQL"),
     (database(name="x" * 65, type=None), "database.name", "64 is the most"),
-    (database(password="canary$(X)", type=None), "database.password", "variable to expand"),
+    (database({"mode": "disable", "ca_config_map": REFERENCE}, type="postgres"), "database.tls.mode", "plain text"),
+    (database({"mode": "disable", "enabled": True}, type="postgres"), "database.tls.mode", "one of the two"),
+    (database({"mode": "prefer", "enabled": False}, type="postgres"), "database.tls.enabled", "mode is prefer"),
+    *(
+        (given, what, "***")
+        for text in ("mysql://u:canary@db", "u:canary@h", "u:canary", "jdbc:mysql://db/x?password=canary", "a@canary@b")
+        for given, what in (
+            (database(host=text), "database.host"),
+            (database(name=f"{text}/"), "database.name"),
+            (database(username=f"{text}:"), "database.username"),
+            (database(password_secret={"name": text, "key": "k"}), "database.password_secret.name"),
+            (database(password_secret={"name": "n", "key": text}), "database.password_secret.key"),
+            (options(name=text), "name"),
+            (options(resources={"requests": {"cpu": text}, "limits": None}), "resources.requests.cpu"),
+        )
+    ),
     (database({"mode": "require", "verify": True}, type="postgres"), "database.tls.mode", "Give mode alone"),
 ]
 
@@ -145,6 +171,15 @@ def test_bad(given: Options, option: str, words: str) -> None:
         options(display_name="Größe 日本 $(X)", description="a\nb"),
         options(display_name="{{ Braces }}", description='{"quoted"}'),
         database(password="{'"),
+        *(
+            database(password=text, type=kind)
+            for text in ("YBc($4+s76", "a$(HOSTNAME)b", "$$")
+            for kind in ("mysql", "postgres")
+        ),
+        *(database(username=text) for text in ("svc-ml@corp.example", "a#b", "a%b", "a/b", "a b", "a@b/c@d", "a$b")),
+        *(database(name=text) for text in ("a@b", "a#b", "a:b", "a b", "a$b")),
+        database({"mode": "disable"}, type="postgres"),
+        database({"enabled": False, "mode": "disable"}, type="postgres"),
         database(host="mysql", port=1, name="a b_c".replace(" ", "-"), username="a", password="€ @:/?#%"),
         database(host="10.0.0.1"),
         database(host="[fd00::1]"),

@@ -348,14 +348,22 @@ def test_another_kind_of_database_replaces_the_first() -> None:
             "database.password: .*not given",
         ),
         (
-            Registry("demo", database=Database("mysql", "db", None, "d", "u", "p", tls=Tls(verify=True))),
+            Registry("demo", database=Database("postgres", "db", None, "d", "u", "p", tls=Tls(verify=True))),
             (),
             "database.tls: .* no certificate authority is given",
         ),
+        *(
+            (Registry("demo", database=database), found, "database.tls: .* in plain text")
+            for tls in (Tls(), Tls(enabled=True), Tls(verify=False), Tls(enabled=True, verify=False))
+            for database, found in (
+                (Database("mysql", "db", None, "d", "u", "p", tls=tls), ()),
+                (Database(tls=tls), (stored(),)),
+            )
+        ),
         (
-            Registry("demo", database=Database(tls=Tls(verify=True))),
-            (stored(),),
-            "database.tls: .* no certificate authority is given",
+            Registry("demo", database=Database("postgres", "db", None, "d", "u", "p", tls=Tls())),
+            (),
+            "database.tls: .* in plain text",
         ),
     ],
 )

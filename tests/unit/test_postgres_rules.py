@@ -95,6 +95,11 @@ def test_unverified_encryption() -> None:
     assert found.code == "unverified"
 
 
+def test_with_an_authority_the_host_is_said_to_be_unverified() -> None:
+    (found,) = judge(GOOD, replace(ASKED, mode="verify-ca"), "relay")
+    assert (found.code, found.severity) == ("host_unverified", "info")
+
+
 def test_names_are_quoted_in_statements() -> None:
     (found,) = judge(PostgresFacts(refusal='database "fraud" does not exist'), ASKED, "relay")
     assert '"fr""aud"' in found.remedy
@@ -107,8 +112,16 @@ def test_names_are_quoted_in_statements() -> None:
         (Tls(enabled=True), "require"),
         (Tls(enabled=False), "disable"),
         (Tls(mode="prefer"), "prefer"),
-        (Tls(ca_pem="x"), "verify-full"),
-        (Tls(ca=CaSource("ConfigMap", KeyRef("a", "b")), verify=False), "require"),
+        (Tls(mode="verify-full"), "verify-full"),
+        (Tls(verify=True), "verify-full"),
+        (Tls(verify=False), "require"),
+        # With an authority, no other mode is kept.
+        (Tls(ca_pem="x"), "verify-ca"),
+        *(
+            (Tls(ca=CaSource("ConfigMap", KeyRef("a", "b")), mode=mode), "verify-ca")
+            for mode in (None, "disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+        ),
+        (Tls(ca=CaSource("ConfigMap", KeyRef("a", "b")), verify=False), "verify-ca"),
     ],
 )
 def test_mode_is_the_registrys(tls: Tls | None, expected: str) -> None:
@@ -215,8 +228,10 @@ def test_path_that_cannot_be_opened() -> None:
         ("no pg_hba.conf entry for host", "port_forward", "warning host_denied"),
         ("connection refused", "direct", "warning unreachable"),
         ("connection refused", "port_forward", "blocker unreachable"),
-        ("password authentication failed for user u", "direct", "warning access_denied"),
-        ("password authentication failed for user u", "port_forward", "warning access_denied"),
+        ("password authentication failed for user u", "direct", "blocker access_denied"),
+        ("FATAL:  password authentication failed for user u", "port_forward", "blocker access_denied"),
+        ('role "u" does not exist', "port_forward", "blocker access_denied"),
+        ("fe_sendauth: no password supplied", "direct", "warning access_denied"),
         ("password authentication failed for user u", "relay", "blocker access_denied"),
         ('database "x" does not exist', "direct", "blocker database_missing"),
     ],

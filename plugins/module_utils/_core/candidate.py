@@ -12,7 +12,7 @@ from .export import database_type, password_ref
 from .model import CaSource, Database, KeyRef, Object, Tls
 from .params import check_for_type
 
-__all__ = ["PORTS", "candidate", "database_of", "verifies"]
+__all__ = ["PORTS", "candidate", "check_encryption", "database_of", "verifies"]
 
 PORTS = {"mysql": 3306, "postgres": 5432}
 """What the API sets where no port is given."""
@@ -30,6 +30,7 @@ def candidate(given: Database | None, registry: Object | None) -> Database:
     found = replace(found, type=found.type or "mysql", tls=_tls(known.tls, (given or Database()).tls))
     if given is not None:
         check_for_type(replace(given, type=found.type))
+        check_encryption(given.tls, found)
     if given is not None and given.password is not None:
         found = replace(found, password_secret=None)
     if given is not None and given.host is not None:
@@ -75,6 +76,38 @@ def verifies(tls: Tls) -> bool:
     return tls.verify if tls.verify is not None else bool(tls.ca or tls.ca_pem)
 
 
+def check_encryption(given: Tls | None, merged: Database, option: str = "database.tls") -> None:
+    """Raise InvalidInput if options ask for TLS and the registry would connect in plain text all the same, or the reverse.
+
+    given: the options. merged: the database as it will be, with what an existing registry has already. An empty ``tls`` asks
+    for TLS, too: a user who wants none leaves it out, or says ``enabled: false``.
+    """
+    if given is None or given.enabled is False:
+        return
+    tls = merged.tls or Tls()
+    has_authority = bool(tls.ca or tls.ca_pem)
+    if given.mode == "disable":
+        if has_authority:
+            why = "the registry has a certificate authority, with which the registry server encrypts whatever mode says"
+            raise InvalidInput(f"{option}.mode", why, "Give enabled: false instead of mode.")
+        return
+    if has_authority or tls.client_certificate or tls.verify:
+        return
+    if merged.type == "mysql":
+        why = "with nothing else in it, a registry connects to MySQL in plain text: no field of it says just to encrypt"
+        raise InvalidInput(option, why, _ENCRYPTS)
+    if not (tls.enabled or tls.verify is False or tls.mode not in (None, "disable")):
+        why = "with nothing else in it, a registry connects to PostgreSQL in plain text"
+        step = "Give a certificate authority, enabled: true or mode. For plain text leave tls out."
+        raise InvalidInput(option, why, step)
+
+
+_ENCRYPTS = (
+    "Give a certificate authority (ca_bundle, ca_config_map, ca_secret or ca_pem), a client certificate, or verify: true if an "
+    "authority that everybody knows has signed the server's certificate. For plain text leave tls out."
+)
+
+
 def _over(known: T, given: T) -> T:
     """The values of ``given``, and those of ``known`` where it has none."""
     values = {field.name: getattr(given, field.name) for field in fields(given)}
@@ -89,6 +122,8 @@ def _tls(known: Tls | None, given: Tls | None) -> Tls:
     if new.ca or new.ca_pem:
         base = replace(base, ca=None, verify=None)
     if new.verify is not None and known is not None and new.mode is None:
+        base = replace(base, mode=None)
+    if new.enabled and base.mode == "disable":
         base = replace(base, mode=None)
     return _over(base, new)
 

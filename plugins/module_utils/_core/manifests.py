@@ -154,7 +154,8 @@ def check_spec(spec: Object) -> None:
         why = "the account's password is needed and not given"
         raise InvalidInput("database.password", why, "Give database.password or database.password_secret.")
     has_ca = any(database.get(field) for field in _CA_FIELDS.values())
-    if not has_ca and (database.get("verifyServerCert") or str(database.get("sslMode", "")).startswith("verify")):
+    # Without an authority, a registry server on MySQL verifies with those of its image.
+    if not has_ca and str(database.get("sslMode", "")).startswith("verify"):
         why = "the server's certificate is to be verified and no certificate authority is given"
         raise InvalidInput("database.tls", why, "Give one of ca_bundle, ca_config_map, ca_secret and ca_pem.")
 

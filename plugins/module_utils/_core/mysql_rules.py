@@ -25,6 +25,13 @@ VITAL = ("CREATE", "SELECT", "INSERT", "DELETE")
 NATIVE_PLUGIN = "mysql_native_password"
 KNOWN_PLUGINS = (NATIVE_PLUGIN, "caching_sha2_password", "sha256_password", "client_ed25519")
 """Those that the registry server's driver takes part in (documentation of go-sql-driver/mysql)."""
+RSA_PLUGINS = ("caching_sha2_password", "sha256_password")
+"""Those that without TLS ask the server for its RSA key (MySQL's documentation, Pluggable Authentication)."""
+KEY_VARIABLES = {"sql_require_primary_key": 3750, "innodb_force_primary_key": 1173}
+"""Of MySQL from 8.0.13 on and of MariaDB, with the error that they raise."""
+OWN_KEYS = "sql_generate_invisible_primary_key"
+KEYLESS_MIGRATION = 8
+"""The step of registry server 0.3 that makes a table without a primary key."""
 FEW_CONNECTIONS = 5
 CLOCK_SKEW = timedelta(minutes=1)
 
@@ -44,6 +51,7 @@ CODES = {
     "charset": "The database's character set is not utf8mb4.",
     "client_certificate": "The client certificate cannot be used with its key.",
     "clock": "The server's clock is wrong.",
+    "cluster_strict_mode": "The server's cluster refuses the lock that the registry's migrations take.",
     "database_denied": "The account may not use the database.",
     "database_missing": "The database does not exist.",
     "host_blocked": "The server has shut the host out after too many broken connections.",
@@ -53,12 +61,14 @@ CODES = {
     "not_checked": "What the check needs for this account is not installed where it runs.",
     "limits": "The server, or the account, has hardly a connection left.",
     "not_mysql": "What answers is no MySQL server.",
+    "password_readable": "Without TLS, whatever answers at the host's address can read the password.",
     "plaintext": "The registry would talk to the database in plaintext.",
     "plugin_missing": "The account's authentication plugin is not loaded in the server.",
     "plugin_native": "The account's authentication plugin is not mysql_native_password, which this release needs.",
     "plugin_unproven": "It is not known which authentication plugin the account has.",
     "plugin_unknown": "The account's authentication plugin is none that a registry server knows.",
     "port_closed": "Nobody listens on the port.",
+    "primary_key_required": "The server refuses tables without a primary key, and the registry's migrations make one.",
     "privileges": "The account lacks privileges on the database.",
     "query_failed": "The server has not answered a question about itself.",
     "read_only": "The server takes no writes.",
@@ -321,6 +331,38 @@ def _dirty(facts: MysqlFacts, subject: Subject) -> Iterator[Finding]:
         yield Finding("schema_dirty", "blocker", _database(subject), why, remedy, MIGRATIONS)
 
 
+def _primary_key(facts: MysqlFacts, subject: Subject) -> Iterator[Finding]:
+    """A table that is there already is left alone. An invisible key of the server's own (MySQL 8.0.30) is one, too."""
+    variables, schema = facts.server.variables, facts.schema
+    names = [name for name in KEY_VARIABLES if variables.get(name) in ("ON", "1")]
+    is_made = schema.migration is not None and schema.migration >= KEYLESS_MIGRATION and not schema.is_dirty
+    if not names or schema.exists is not True or is_made or variables.get(OWN_KEYS) in ("ON", "1"):
+        return
+    error = KEY_VARIABLES[names[0]]
+    why = f"{names[0]} is ON, and migration {KEYLESS_MIGRATION} makes a table without a primary key (error {error})"
+    remedy = f"SET GLOBAL {names[0]} = OFF; and in the server's configuration, at least until the registry is ready."
+    yield Finding("primary_key_required", "blocker", f"server at {subject.host}", why, remedy, MIGRATIONS)
+
+
+def _strict_mode(facts: MysqlFacts, subject: Subject) -> Iterator[Finding]:
+    """Of Percona XtraDB Cluster. The lock is taken at each start of a registry server."""
+    if facts.server.variables.get("pxc_strict_mode") == "ENFORCING":
+        why = "pxc_strict_mode is ENFORCING, which refuses GET_LOCK (error 1105), and every start of a registry takes a lock"
+        remedy = "SET GLOBAL pxc_strict_mode = PERMISSIVE; or use a server that is no cluster."
+        yield Finding("cluster_strict_mode", "blocker", f"server at {subject.host}", why, remedy, MIGRATIONS)
+
+
+def _readable(facts: MysqlFacts, subject: Subject) -> Iterator[Finding]:
+    plugin = facts.account.plugin
+    if facts.failure is None and facts.account.matched and not facts.tls.used and plugin in RSA_PLUGINS:
+        why = (
+            f"its plugin {plugin} sends the password encrypted with a key that the server tells, and without TLS nothing "
+            "proves whose key that is: whatever answers at the host's address can read the password"
+        )
+        remedy = "Give database.tls with the authority that has signed the server's certificate."
+        yield Finding("password_readable", "warning", _account(subject), why, remedy, MYSQL)
+
+
 def _server(facts: MysqlFacts, subject: Subject) -> Iterator[Finding]:
     what, variables = f"server at {subject.host}", facts.server.variables
     version = version_of(facts.server.version)
@@ -393,4 +435,18 @@ def _database(subject: Subject) -> str:
 
 
 _FAILED = (_login_failed, broken)
-_RULES = (_plugin, _account_host, _privileges, _charset, _dirty, transport, certificate, _server, _read_only, _limits)
+_RULES = (
+    _plugin,
+    _account_host,
+    _privileges,
+    _charset,
+    _dirty,
+    _primary_key,
+    _strict_mode,
+    _readable,
+    transport,
+    certificate,
+    _server,
+    _read_only,
+    _limits,
+)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 
 from .errors import InvalidInput
+from .text import HIDDEN, quoted
 
 __all__ = [
     "LONGEST",
@@ -43,22 +44,22 @@ def check_name(name: str, option: str = "name") -> None:
         raise InvalidInput(option, "it is empty", "Give a name of lowercase letters, digits and dashes.")
     if len(name) > LONGEST:
         why = (
-            f"{name[:60]!r} has {len(name)} characters and {LONGEST} is the most: the operator uses registry-user-<name> "
+            f"{quoted(name, 60)} has {len(name)} characters and {LONGEST} is the most: the operator uses registry-user-<name> "
             "as a label value, which may have 63"
         )
-        raise InvalidInput(option, why, f"Use a shorter name, such as {name[:LONGEST].rstrip('-.')!r}.")
+        raise InvalidInput(option, why, f"Use a shorter name, such as {quoted(name[:LONGEST].rstrip('-.'))}.")
     if not re.fullmatch(r"[a-z0-9-]+", name):
-        why = f"{name!r} has other characters than lowercase letters, digits and dashes"
+        why = f"{quoted(name)} has other characters than lowercase letters, digits and dashes"
         raise InvalidInput(option, why, _suggestion(name))
     if not name[0].isalpha():
-        why = f"{name!r} does not begin with a letter, which the registry's Service, of the same name, must"
+        why = f"{quoted(name)} does not begin with a letter, which the registry's Service, of the same name, must"
         raise InvalidInput(option, why, _suggestion(name))
     if name[-1] == "-":
-        raise InvalidInput(option, f"{name!r} ends with a dash", _suggestion(name))
+        raise InvalidInput(option, f"{quoted(name)} ends with a dash", _suggestion(name))
 
 
 def _suggestion(name: str) -> str:
-    derived = derive_name(name)
+    derived = "" if HIDDEN in quoted(name) else derive_name(name)
     return f"Use {derived!r}, for example." if derived else "Use lowercase letters, digits and dashes."
 
 

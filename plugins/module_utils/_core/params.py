@@ -14,8 +14,9 @@ from .errors import InvalidInput
 from .model import CaSource, Database, KeyRef, Registry, Tls
 from .names import check_name, derive_name
 from .quantity import amount
+from .text import quoted
 
-__all__ = ["check_for_type", "database_from", "registry_from"]
+__all__ = ["QUESTION_MARK", "URL_STEP", "URL_WHY", "breaks_url", "check_for_type", "database_from", "registry_from"]
 
 Params = Mapping[str, Any]
 
@@ -30,6 +31,15 @@ LONGEST_PASSWORD = 1024
 """Characters: far more than anybody chooses or generates. A longer one is something else, given by mistake."""
 IN_URL = "a-zA-Z0-9._~!$&'()*+,;=-"
 """What may stand unescaped in the user part of a URL, which PostgreSQL's password goes into as it is (RFC 3986, section 3.2.1)."""
+BREAKS_MYSQL = {"name": "/?%", "username": ":"}
+"""What ends a part of a MySQL connection string (documentation of go-sql-driver/mysql, DSN). The last ``@`` before the last
+``/`` ends the password, so both may be in the account's name."""
+EXPANDED = r"\$[($]"
+"""Names stand in the arguments of the server's container: there Kubernetes replaces ``$(X)``, and makes one ``$`` of two."""
+QUESTION_MARK = "0.3.2"
+"""The first release of the registry server that takes no ``?`` in a MySQL connection string before that of its options."""
+URL_WHY = "the registry server puts it unescaped into a URL"
+URL_STEP = "Choose a password of letters, digits and any of . _ ~ ! $ & ' ( ) * + , ; = -"
 HOST = r"(?=.{1,253}\Z)[a-zA-Z0-9_]([a-zA-Z0-9_-]*[a-zA-Z0-9_])?(\.[a-zA-Z0-9_]([a-zA-Z0-9_-]*[a-zA-Z0-9_])?)*\.?|\[[0-9a-fA-F:.]+\]"
 OBJECT_NAME = r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?"
 DATA_KEY = r"[-._a-zA-Z0-9]+"
@@ -51,7 +61,7 @@ def registry_from(params: Params, now: datetime, option: str = "") -> Registry:
     if name is None:
         name = derive_name(display_name or "")
         if not name:
-            why = f"no resource name can be derived from {display_name!r}: none of its characters may be in one"
+            why = f"no resource name can be derived from {quoted(display_name)}: none of its characters may be in one"
             raise InvalidInput(f"{prefix}display_name", why, "Give name, too.")
     check_name(name, f"{prefix}name")
     database = params["database"]
@@ -73,7 +83,7 @@ def _resources(params: Params | None, option: str) -> Mapping[str, Any] | None:
         for name, text in amounts.items():
             if amount(text) is None:
                 raise InvalidInput(
-                    f"{option}.{part}.{name}", f"{text!r} is no amount", "Give one such as 500m, 1 or 256Mi."
+                    f"{option}.{part}.{name}", f"{quoted(text)} is no amount", "Give one such as 500m, 1 or 256Mi."
                 )
     # YAML makes numbers of some; the API takes texts and whole numbers.
     return {part: {name: str(text) for name, text in amounts.items()} for part, amounts in given.items()}
@@ -99,7 +109,7 @@ def database_from(params: Params, now: datetime, option: str = "database") -> Da
 
 def _check_place(database: Database, option: str) -> None:
     if database.host is not None and not re.fullmatch(HOST, database.host):
-        why = f"{database.host[:80]!r} is no host name or address"
+        why = f"{quoted(database.host)} is no host name or address"
         step = "Give the bare name, such as mysql.databases.svc.cluster.local; the port has its own option."
         raise InvalidInput(f"{option}.host", why, step)
     if database.port is not None and not 1 <= database.port <= 65535:
@@ -131,13 +141,19 @@ def _check_in_url(option: str, value: str | None, longest: int, database_type: s
     _check_line(option, value)
     if len(value) > longest:
         raise InvalidInput(option, f"it has {len(value)} characters and {longest} is the most", "Use a shorter one.")
-    allowed = f"[{IN_URL}]" if database_type == "postgres" else r"[^\s:@/?#%]"
-    bad = re.sub(allowed, "", value)
-    if "$(" in value:
-        raise InvalidInput(option, "it has $( in it, which Kubernetes would expand", "Choose one without it.")
+    expanded = re.search(EXPANDED, value)
+    if expanded:
+        why = f"it has {expanded[0]} in it, which Kubernetes would expand on its way to the registry server"
+        raise InvalidInput(option, why, "Choose one without it.")
+    part = option.rpartition(".")[2]
+    breaking = f"[^{IN_URL}]" if database_type == "postgres" else f"[{BREAKS_MYSQL[part]}]"
+    bad = re.search(breaking, value)
     if bad:
-        why = f"{value[:80]!r} has {bad[0]!r} in it, which breaks the registry server's connection string"
+        why = f"{quoted(value)} has {bad[0]!r} in it, which breaks the registry server's connection string"
         raise InvalidInput(option, why, "Use one of letters, digits, dashes and underscores.")
+    if "?" in value:
+        why = f"{quoted(value)} has '?' in it, with which registry servers from {QUESTION_MARK} on do not start"
+        raise InvalidInput(option, why, "Use one without it.")
 
 
 def _check_password(option: str, password: str, database_type: str | None) -> None:
@@ -151,13 +167,13 @@ def _check_password(option: str, password: str, database_type: str | None) -> No
     if re.search(r"[\x00-\x1f\x7f]", password):
         why = "it has a line break or another control character in it"
         raise InvalidInput(option, why, "Remove it: it is often a line break at the end of a file that was read.")
-    if "$(" in password:
-        why = "it has $( in it, which Kubernetes takes for a variable to expand on its way to the registry server"
-        raise InvalidInput(option, why, "Choose a password without it.")
-    if database_type == "postgres" and re.search(f"[^{IN_URL}]", password):
-        why = "the registry server puts it unescaped into a URL, and it has a character that is not allowed there"
-        step = "Choose a password of letters, digits and any of . _ ~ ! $ & ' ( ) * + , ; = -"
-        raise InvalidInput(option, why, step)
+    if database_type == "postgres" and breaks_url(password):
+        raise InvalidInput(option, f"{URL_WHY}, and it has a character that is not allowed there", URL_STEP)
+
+
+def breaks_url(password: str) -> bool:
+    """Return whether a PostgreSQL password has a character that must not be in a URL as it is."""
+    return re.search(f"[^{IN_URL}]", password) is not None
 
 
 def _tls(params: Params, now: datetime, option: str) -> Tls:
@@ -194,6 +210,15 @@ def _check_tls(tls: Tls, database_type: str | None, option: str) -> None:
     if tls.mode is not None and tls.verify is not None:
         why = "verify says the same in other words"
         raise InvalidInput(f"{option}.mode", why, "Give mode alone: verify-full is what verify stands for.")
+    if tls.mode == "disable" and any(value is not None for value in given):
+        why = "disable connects in plain text, and certificates are given with it"
+        raise InvalidInput(f"{option}.mode", why, "Leave mode out, or give it alone.")
+    if tls.mode == "disable" and tls.enabled:
+        why = "disable connects in plain text, and enabled is true"
+        raise InvalidInput(f"{option}.mode", why, "Leave one of the two out.")
+    if tls.enabled is False and tls.mode not in (None, "disable"):
+        why = f"it is false, and mode is {tls.mode}"
+        raise InvalidInput(f"{option}.enabled", why, "Leave enabled out, or give it alone to connect in plain text.")
 
 
 def _key_ref(params: Params | None, option: str) -> KeyRef | None:
@@ -201,7 +226,7 @@ def _key_ref(params: Params | None, option: str) -> KeyRef | None:
         return None
     for part, pattern in (("name", OBJECT_NAME), ("key", DATA_KEY)):
         if len(params[part]) > 253 or not re.fullmatch(pattern, params[part]):
-            why = f"{params[part][:80]!r} cannot be one"
+            why = f"{quoted(params[part])} cannot be one"
             step = "Give the name of an object in the registries namespace and of a key in its data."
             raise InvalidInput(f"{option}.{part}", why, step)
     return KeyRef(params["name"], params["key"])

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from .auth_proxy import changed_proxy, new_proxy
+from .candidate import check_encryption, database_of
 from .certificates import stored_form
 from .errors import InvalidInput, Refused
 from .export import ca_source, database_type, is_own_ca, is_own_secret, password_ref, uses
@@ -296,7 +297,7 @@ def _registry_change(registry: Registry, observed: Observed) -> Change | None:
         if "kube_rbac" not in observed.proxies:
             # Releases with ML Metadata need it.
             wanted["spec"]["grpc"] = {}
-        check_spec(present_fields(wanted)["spec"])
+        _check_database(registry, present_fields(wanted)["spec"])
         return creation_of(wanted, observed.namespace, registry.name)
     spec = existing.get("spec") or {}
     if registry.resources is not None:
@@ -305,9 +306,19 @@ def _registry_change(registry: Registry, observed: Observed) -> Change | None:
     wanted = wanted_registry(registry, observed.version, changed_proxy(registry.auth_proxy, spec))
     wanted = _with_unused_secret(existing, wanted, observed)
     change = patch_of(_without_defaults(existing), wanted, observed.namespace)
-    if change is not None:
-        check_spec(applied(existing, change.body)["spec"])
+    _check_database(registry, applied(existing, change.body)["spec"] if change else spec, is_new=change is not None)
     return change
+
+
+def _check_database(registry: Registry, spec: Object, is_new: bool = True) -> None:
+    """Raise InvalidInput if the spec cannot work as it will be, or has less of TLS than the options ask for.
+
+    is_new: whether this run changes it; what is there is left as it is otherwise.
+    """
+    if is_new:
+        check_spec(spec)
+    if registry.database is not None:
+        check_encryption(registry.database.tls, database_of(spec))
 
 
 def _with_unused_secret(existing: Object, wanted: Object, observed: Observed) -> Object:

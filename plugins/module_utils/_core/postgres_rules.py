@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from .finding import MIGRATIONS, Finding
+from .finding import MIGRATIONS, PRODUCT, Finding
 from .hosts import DIRECT, RELAY
 
 __all__ = ["Asked", "PostgresFacts", "judge"]
@@ -16,6 +16,8 @@ __all__ = ["Asked", "PostgresFacts", "judge"]
 POSTGRES = "PostgreSQL documentation"
 OF_ADDRESS = ("access_denied", "host_denied")
 """What may be otherwise for another address."""
+OF_ROLE = r'password authentication failed for user |role ".*" (does not exist|is not permitted to log in)'
+"""How the words of a refusal begin that is so from every address: a role has one password, and no host."""
 OLDEST = 120000
 """server_version_num: older servers get no more corrections from their makers."""
 STATES = {
@@ -97,7 +99,7 @@ def judge(facts: PostgresFacts, asked: Asked, path: str) -> list[Finding]:
     """
     if facts.refusal:
         told = _refused(facts, asked)
-        is_elsewhere = path != RELAY and told.code in OF_ADDRESS
+        is_elsewhere = path != RELAY and told.code in OF_ADDRESS and not re.match(OF_ROLE, _words(facts))
         is_proven = not is_elsewhere and (told.code, path) != ("unreachable", DIRECT)
         remedy = f"Check with via: relay. {told.remedy}"
         return [told if is_proven else replace(told, severity="warning", remedy=remedy)]
@@ -118,8 +120,13 @@ def _address(facts: PostgresFacts, asked: Asked) -> Iterator[Finding]:
     yield Finding("account_host", "warning", what, why, "Check with via: relay.", POSTGRES)
 
 
+def _words(facts: PostgresFacts) -> str:
+    """Return the words of a refusal without its severity."""
+    return re.sub(r"^(FATAL|ERROR): +", "", facts.refusal)
+
+
 def _refused(facts: PostgresFacts, asked: Asked) -> Finding:
-    words = re.sub(r"^(FATAL|ERROR): +", "", facts.refusal)
+    words = _words(facts)
     by_words = next((code for begin, code in REFUSALS if re.match(begin, words)), "unreachable")
     found = STATES.get(facts.state, by_words)
     name, account = _quoted(asked.name), _quoted(asked.username)
@@ -188,11 +195,24 @@ def _tls(facts: PostgresFacts, asked: Asked) -> Iterator[Finding]:
     if not facts.encrypted:
         why = "it is in plain text, password and models included"
         yield Finding(
-            "plaintext", "warning", what, why, "Set database.tls.mode to verify-full, with an authority.", POSTGRES
+            "plaintext",
+            "warning",
+            what,
+            why,
+            "Give database.tls the authority that has signed its certificate.",
+            POSTGRES,
         )
     elif asked.mode not in ("verify-ca", "verify-full"):
         why = "it is encrypted, but anybody who answers at the host's address is believed to be the database"
-        yield Finding("unverified", "warning", what, why, "Set database.tls.mode to verify-full.", POSTGRES)
+        step = "Give database.tls the authority that has signed its certificate."
+        yield Finding("unverified", "warning", what, why, step, POSTGRES)
+    elif asked.mode == "verify-ca":
+        why = (
+            "the certificate is of the authority, and whether it is for this host is not verified: with an authority, the "
+            "registry server takes every mode as verify-ca"
+        )
+        step = "Give an authority of your own that signs for this database alone, if that is too little."
+        yield Finding("host_unverified", "info", what, why, step, PRODUCT)
 
 
 def _limits(facts: PostgresFacts, asked: Asked) -> Iterator[Finding]:

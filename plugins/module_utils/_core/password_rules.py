@@ -1,0 +1,92 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a registry server cannot do with a password, wherever it comes from, and to which databases a stored one may go."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from .candidate import PORTS, database_of
+from .export import uses
+from .finding import PRODUCT, Finding
+from .model import Database, Object
+from .params import QUESTION_MARK, URL_STEP, URL_WHY, breaks_url
+
+__all__ = ["breaking", "server_version", "withheld"]
+
+SERVER_CONTAINER = "rest-container"
+GENERATED = "{name}-postgres-credentials"
+"""The operator's own Secret of a database that it runs for a registry."""
+
+
+def breaking(password: str, database: Database, what: str, version: tuple[int, ...] | None) -> Iterator[Finding]:
+    """Yield what is wrong with a password for the connection string that it goes into. No character of it is shown.
+
+    what: where it comes from, for people. version: the registry server's; None if it is not known.
+    """
+    if database.type == "postgres":
+        if breaks_url(password):
+            why = f"{URL_WHY}, and the password in it has a character that is not allowed there"
+            yield Finding("password_breaks_dsn", "blocker", what, why, URL_STEP, PRODUCT)
+        return
+    for text, name in ((password, what), (str(database.username), f"account {database.username}")):
+        if "?" in text:
+            yield from _question_mark(name, version)
+
+
+def _question_mark(what: str, version: tuple[int, ...] | None) -> Iterator[Finding]:
+    first = tuple(int(part) for part in QUESTION_MARK.split("."))
+    if version is not None and version < first:
+        return
+    why = f"it has a question mark in it, with which registry servers from {QUESTION_MARK} on do not start"
+    told = "; which version the cluster runs is not known" if version is None else ""
+    if version is not None:
+        told = f"; the cluster runs {'.'.join(map(str, version))}"
+    severity = "warning" if version is None else "blocker"
+    yield Finding("password_breaks_dsn", severity, what, why + told, "Choose one without a question mark.", PRODUCT)
+
+
+def server_version(deployments: Iterable[Object]) -> tuple[int, ...] | None:
+    """Return the newest registry server's version that the images of registries' Deployments tell; None if none does."""
+    found = [_tag(container) for item in deployments for container in _containers(item)]
+    return max((version for version in found if version is not None), default=None)
+
+
+def _containers(deployment: Object) -> list[Object]:
+    pod = ((deployment.get("spec") or {}).get("template") or {}).get("spec") or {}
+    return [one for one in pod.get("containers") or () if one.get("name") == SERVER_CONTAINER]
+
+
+def _tag(container: Object) -> tuple[int, ...] | None:
+    match = re.search(r":v?(\d{1,4})\.(\d{1,4})\.(\d{1,4})(?![^-@+])", str(container.get("image", "")))
+    return tuple(int(part) for part in match.groups()) if match else None
+
+
+def withheld(database: Database, registries: Iterable[Object]) -> str:
+    """Return why the Secret's password must not go to that database; empty if it may.
+
+    A Secret that a registry uses holds what its own database alone is told: its password goes to the host, port and account
+    of that registry's spec. One that no registry uses goes where the caller says, as a registry made so would send it.
+    """
+    ref = database.password_secret
+    users = [] if ref is None else [item for item in registries if _uses(item, ref.name)]
+    if not users or any(_place(database_of(item["spec"])) == _place(database) for item in users):
+        return ""
+    names = sorted(str(item["metadata"]["name"]) for item in users)
+    used = f"registry {names[0]}" if len(names) == 1 else f"registries {', '.join(names)}"
+    return f"it is the Secret of {used}, which logs in elsewhere or as another account"
+
+
+def _uses(registry: Object, secret: str) -> bool:
+    spec = registry.get("spec") or {}
+    is_generated = secret == GENERATED.format(name=registry["metadata"]["name"])
+    return uses(spec, "Secret", secret) or (
+        is_generated and bool((spec.get("postgres") or {}).get("generateDeployment"))
+    )
+
+
+def _place(database: Database) -> tuple[str, int, str]:
+    """Return host, port and account as they are compared."""
+    host = str(database.host or "").strip("[]").rstrip(".").lower()
+    return host, database.port or PORTS[database.type or "mysql"], str(database.username)
