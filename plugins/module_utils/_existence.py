@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from ._cluster import Cluster
 from ._core.errors import Forbidden, Missing, RegistryError
 from ._core.model import Grant
+from ._core.printable import printable_name
 
 __all__ = ["CLUSTER_ROLE", "check_existence"]
 
@@ -16,6 +17,8 @@ FEW = 3
 """Up to so many objects of a kind are read one by one."""
 CLUSTER_ROLE = "The optional ClusterRole in playbooks/files/registry-admin-cluster.yaml has it."
 """What refusals say that are about objects of the cluster."""
+SHOWN = 20
+"""How many names a message has, at most."""
 BUILT_IN = ("system:", "kube:")
 """What names begin with that Kubernetes and OpenShift know without an object."""
 WORDS = {"User": "users", "Group": "groups", "Namespace": "projects"}
@@ -56,14 +59,21 @@ def _problem(cluster: Cluster, kind: str, names: list[str]) -> RegistryError | N
         return Forbidden(what, f"it was not checked whether they exist: {error.why}", step)
     if not unknown:
         return None
+    given = _some(unknown)
     if kind == "Namespace":
-        return Missing(what, f"the cluster has none named {', '.join(unknown)}", "Check the names.")
+        return Missing(what, f"the cluster has none named {given}", "Check the names.")
     if not cluster.serves(kind):
         # They are the identity provider's alone.
-        why = f"this cluster keeps no list of {what}, so nobody can tell whether {', '.join(unknown)} exist"
+        why = f"this cluster keeps no list of {what}, so nobody can tell whether {given} exist"
         return Missing(what, why, "Leave must_exist out, and check the names where people log in.")
     step = "Check the names. They may come from an identity provider and appear at the first login."
-    return Missing(what, f"the cluster does not know {', '.join(unknown)}", step)
+    return Missing(what, f"the cluster does not know {given}", step)
+
+
+def _some(names: list[str]) -> str:
+    """Return the names for a message, and how many more there are."""
+    more = len(names) - SHOWN
+    return ", ".join(map(printable_name, names[:SHOWN])) + (f" and {more} more" if more > 0 else "")
 
 
 def _unknown(cluster: Cluster, kind: str, names: list[str]) -> list[str]:

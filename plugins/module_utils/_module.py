@@ -15,6 +15,7 @@ from ansible_collections.kubernetes.core.plugins.module_utils.args_common import
 from ._argspec import check_ranges
 from ._cluster import MISSING, Cluster, connected
 from ._core.errors import RegistryError
+from ._core.printable import printable_message
 
 __all__ = ["Connect", "Result", "run_module"]
 
@@ -38,7 +39,7 @@ def run_module(module: AnsibleModule, work: Callable[[Connect, Result], None]) -
         check_ranges(module.params)
         work(lambda: connected({name: module.params[name] for name in AUTH_ARG_SPEC}), result)
     except RegistryError as error:
-        module.fail_json(msg=str(error), **_end(module, result))
+        module.fail_json(msg=printable_message(str(error)), **_end(module, result))
     except Exception as error:
         module.fail_json(msg=_unexpected(error), **_end(module, result))
     module.exit_json(**_end(module, result))
@@ -46,7 +47,7 @@ def run_module(module: AnsibleModule, work: Callable[[Connect, Result], None]) -
 
 def _end(module: AnsibleModule, result: Result) -> Result:
     for warning in result.pop("warnings", ()):
-        module.warn(warning)
+        module.warn(printable_message(warning))
     return result
 
 

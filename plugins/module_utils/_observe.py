@@ -15,6 +15,7 @@ from ._core.manifests import PROXIES
 from ._core.model import Object, Registry
 from ._core.names import SHARED_CA, ca_config_map, password_secret, users_group
 from ._core.plan import UNUSED_SECRET, Key, Observed, reaches_pods
+from ._core.printable import printable_name
 from ._core.removal import REGISTRY_LABEL, Dependents
 
 __all__ = [
@@ -193,7 +194,9 @@ def _members(cluster: Cluster, name: str) -> tuple[tuple[str, ...], tuple[str, .
         why = f"It is not known who is in the Group {users_group(name)}, which goes too. {error.next_step}"
         return (), (why,)
     members = tuple(group.get("users") or ())
-    why = f"The Group {users_group(name)} goes with the registry, and with it {', '.join(members)}."
+    why = (
+        f"The Group {users_group(name)} goes with the registry, and with it {', '.join(map(printable_name, members))}."
+    )
     return members, (why,) if members else ()
 
 

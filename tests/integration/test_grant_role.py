@@ -4,15 +4,12 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-from plays import ROOT, RUNNER, Answers, Book, book
+from plays import INFO, Answers, Book, book, play, task
 from registries import Registries
 from testbed.bed import Testbed
 
@@ -140,41 +137,6 @@ def test_members_and_existence_take_rights_of_the_cluster(sharing: Registries, r
         sharing.api.delete("user.openshift.io/v1", "User", name)
 
 
-def test_any_name_is_read_from_the_file_as_it_was(tmp_path: Path) -> None:
-    """Also those that YAML or Ansible would take for something else, and those that grant refuses then."""
-    names = [
-        "😀 Zoë",
-        "a\u0085b\x7f\u2028",
-        "\ufeffq\U000e0001",
-        "yes",
-        "1",
-        "null",
-        "~",
-        "- x",
-        "a: b #c",
-        "tab\tx",
-        "\\",
-        "!x",
-    ]
-    names += ["x y " * 80 + "z", "{{ 7 * 7 }} 'of' \"them\"", "{% if %}", "a\nb\n", "2026-01-01", "é" * 300]
-    found = {"users": names, "groups": [], "projects": ["p"], "members": names[:2]}
-    accounts = [{"namespace": "a", "name": "b"}]
-    (tmp_path / "found.json").write_text(json.dumps({**found, "service_accounts": accounts}))
-    template = ROOT / "roles" / "teardown" / "templates" / "permissions.yml.j2"
-    variables = {"teardown_name": "demo", "teardown_permissions": "{{ found.content | b64decode | from_json }}"}
-    told = "{{ [access_users, access_groups, access_projects, access_members, access_service_accounts] | to_json }}"
-    steps: list[Answers] = [
-        {"ansible.builtin.slurp": {"src": f"{tmp_path}/found.json"}, "register": "found"},
-        {"ansible.builtin.template": {"src": str(template), "dest": f"{tmp_path}/saved.yml"}, "vars": variables},
-        {"ansible.builtin.include_vars": f"{tmp_path}/saved.yml"},
-        {"ansible.builtin.copy": {"content": told, "dest": f"{tmp_path}/read.json"}},
-    ]
-    (tmp_path / "play.yml").write_text(yaml.safe_dump([{"hosts": "localhost", "gather_facts": False, "tasks": steps}]))
-    done = subprocess.run([str(RUNNER), f"{tmp_path}/play.yml"], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert json.loads((tmp_path / "read.json").read_text()) == [*found.values(), accounts]
-
-
 def test_teardown_saves_what_grant_takes_back(registries: Registries, run: Run, tmp_path: Path) -> None:
     """All permissions, with names that are no templates; and no grant of any making is left behind."""
     registries.make("book-saved")
@@ -215,3 +177,79 @@ def test_teardown_saves_what_grant_takes_back(registries: Registries, run: Run, 
     deleted = run("teardown", confirmed, user="registry-admin")
     assert deleted.output.count("It was not checked whether InferenceServices refer to book-saved") == 1
     assert deleted.output.count("It is not known who is in the Group book-saved-users") == 1
+
+
+def subject(kind: str, name: str, **more: str) -> Answers:
+    return {
+        "kind": kind,
+        "name": name,
+        **({} if kind == "ServiceAccount" else {"apiGroup": RBAC.partition("/")[0]}),
+        **more,
+    }
+
+
+def test_names_from_the_cluster_are_never_run(registries: Registries, run: Run, tmp_path: Path) -> None:
+    """In subjects of every kind, members, display name and description; through every role's output, and the saved file.
+
+    Each name makes a file of its own if anything takes it for a template.
+    """
+    name = "book-hostile"
+
+    def text(place: str, before: str = "") -> str:
+        return f"{before}{{{{ lookup('ansible.builtin.pipe', 'touch {tmp_path}/{place}') }}}}"
+
+    registries.make(name)
+    registries.bed.until("the Group", lambda: members(registries, name) is not None)
+    set_members(registries, name, text("member"), "alice")
+    place = {"namespace": registries.namespace}
+    shown = {"openshift.io/display-name": text("display"), "openshift.io/description": text("description")}
+    registries.api.patch(
+        {
+            "apiVersion": registries.version,
+            "kind": "ModelRegistry",
+            "metadata": {**place, "name": name, "annotations": shown},
+        }
+    )
+    subjects = [
+        subject("User", text("user")),
+        subject("User", text("account", "system:serviceaccount:dev:")),
+        subject("Group", text("group")),
+        subject("Group", text("project", "system:serviceaccounts:")),
+        subject("ServiceAccount", "builder", namespace=text("namespace")),
+        subject("User", "0123"),
+        subject("User", "null"),
+    ]
+    ref = {"apiGroup": RBAC.partition("/")[0], "kind": "Role", "name": f"registry-user-{name}"}
+    meta = {**place, "name": f"{name}-by-hand"}
+    registries.api.create(
+        {"apiVersion": RBAC, "kind": "RoleBinding", "metadata": meta, "roleRef": ref, "subjects": subjects}
+    )
+    expected = sorted(
+        [
+            f"Group {text('group')}",
+            f"Group {text('project', 'system:serviceaccounts:')}",
+            "User 0123",
+            "User null",
+            f"User {text('user')}",
+            f"User {text('account', 'system:serviceaccount:dev:')}",
+            f"User system:serviceaccount:{text('namespace')}:builder",
+        ]
+    )
+    loud = ("-vvv", "--diff")
+    told = run("grant", survey(name, users="alice"), *loud, user="platform-admin")
+    assert sorted(told.said[-1]["may_use"]) == sorted([*expected, "User alice"])
+    run("grant", survey(name, users="alice", state="absent"), *loud, user="platform-admin")
+    run("update", {"registry_name": name, "display_name": "Plain", "update_wait": False}, *loud, user="platform-admin")
+    looked = play(registries.bed, task(INFO, name=name, access="verified"), options=loud, user="platform-admin").result
+    assert looked["registries"][0]["description"] == shown["openshift.io/description"]
+
+    file = tmp_path / "saved.yml"
+    confirmed = {"registry_name": name, "confirm_name": name, "save_permissions": str(file)}
+    deleted = run("teardown", confirmed, *loud, user="platform-admin")
+    assert {"saved_to": str(file)} in deleted.said
+    registries.make(name)
+    registries.bed.until("the Group", lambda: members(registries, name) is not None)
+    granted = run("grant", file, *loud, user="platform-admin")
+    assert sorted(granted.said[-1]["may_use"]) == expected and granted.said[-1]["confirmed"]
+    assert members(registries, name) == [text("member"), "alice"]
+    assert [path.name for path in tmp_path.iterdir()] == [file.name], "a name was run as a template"

@@ -56,8 +56,8 @@ EXPECTED: dict[str, Spec] = {
         **COMMON,
     },
 }
-FILTERS = ("bool", "dict2items", "items2dict", "combine", "split", "zip", "regex_replace", "from_yaml")
-"""Ansible's own filters that the playbooks use."""
+FILTERS = ("bool", "dict2items", "items2dict", "opendatahub.model_registry.access_answers")
+"""Filters that the playbooks use and Jinja does not have."""
 COMPARED = ("type", "choices", "default", "required", "elements")
 
 

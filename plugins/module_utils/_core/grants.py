@@ -13,6 +13,7 @@ from .model import Grant, Object
 from .names import user_role, users_group
 from .patch import applied
 from .plan import Change, creation_of, deletion_of, patch_of
+from .printable import printable_name
 from .subjects import RBAC, grant_of, subject_of
 
 __all__ = [
@@ -155,7 +156,9 @@ def remarks(registry: str, bindings: Iterable[Binding]) -> list[str]:
     if texts:
         found.append(f"Access to {registry} is granted where the dashboard does not show it: {_some(texts)}. {_REMEDY}")
     twice = [entry for entry in entries(bindings) if len(entry["bindings"]) > 1]
-    texts = [f"{entry['kind']} {entry['name']} through {', '.join(entry['bindings'])}" for entry in twice]
+    texts = [
+        f"{entry['kind']} {printable_name(entry['name'])} through {', '.join(entry['bindings'])}" for entry in twice
+    ]
     if texts:
         found.append(f"Access to {registry} is granted more than once: {_some(texts)}. {_REMEDY}")
     return found

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from .printable import printable_name
+
 __all__ = ["CaSource", "Database", "Grant", "KeyRef", "Object", "Registry", "Tls"]
 
 Object = dict[str, Any]
@@ -92,4 +94,6 @@ class Grant:
     name: str
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
+        """Return it as a message names it."""
+        place = f"{printable_name(self.namespace)}/" if self.namespace else ""
+        return f"{self.kind} {place}{printable_name(self.name)}"

@@ -14,6 +14,7 @@ from .manifests import MARK
 from .model import Object
 from .names import users_group
 from .plan import Change, Observed, Plan, deletion_of, patch_of
+from .printable import printable_name
 
 __all__ = ["REGISTRY_LABEL", "Confirmed", "Dependents", "Removal", "plan_absent"]
 
@@ -128,7 +129,7 @@ def _database(spec: Object) -> Object | None:
 def _lost(name: str, spec: Object, dependents: Dependents) -> tuple[Object, ...]:
     lost = []
     if dependents.members:
-        reason = f"OpenShift's Group goes with the registry; its members were {', '.join(dependents.members)}"
+        reason = f"OpenShift's Group goes with the registry; its members were {', '.join(map(printable_name, dependents.members))}"
         lost.append({"kind": "Group", "name": users_group(name), "reason": reason})
     if (spec.get("postgres") or {}).get("generateDeployment"):
         reason = "the operator deletes the database that it has run, with its data"

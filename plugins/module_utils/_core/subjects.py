@@ -11,6 +11,7 @@ from typing import Any
 
 from .errors import InvalidInput
 from .model import Grant, Object
+from .printable import JOINERS
 
 __all__ = ["check_names", "grant_of", "grants_from", "subject_of"]
 
@@ -25,18 +26,30 @@ OBJECT_NAME = r"(?=.{1,253}\Z)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]
 """Names of service accounts (RFC 1123 subdomain)."""
 
 
-JOINERS = "\u200c\u200d"
-"""Characters without a width that words of some scripts are written with."""
-
-
 def grant_of(subject: Object) -> Grant:
-    """Whom a subject of a RoleBinding stands for: a project and a service account have two ways to be written."""
+    """Return what a subject of a RoleBinding stands for: a project and a service account have two ways to be written.
+
+    Kubernetes does not check a subject's names. Only what can be the name of a project or of a service account is taken
+    for one; all else is the user or group that has it as login name, which is what the API server's authorizer compares.
+    """
     kind, name = str(subject.get("kind")), str(subject.get("name"))
-    if kind == "Group" and (found := re.fullmatch(f"{PROJECT_GROUP}({LABEL_NAME})", name)):
-        return Grant("Project", "", found[1])
-    if kind == "User" and (found := re.fullmatch(f"{SERVICE_ACCOUNT_USER}({LABEL_NAME}):(.+)", name)):
-        return Grant("ServiceAccount", found[1], found[found.re.groups])
-    return Grant(kind, str(subject.get("namespace") or "") if kind == "ServiceAccount" else "", name)
+    if kind == "ServiceAccount":
+        # Its login name is made of both (Kubernetes' documentation on authentication).
+        kind, name = "User", f"{SERVICE_ACCOUNT_USER}{subject.get('namespace') or ''}:{name}"
+    if kind == "Group" and (project := _rest(name, PROJECT_GROUP)) and _is_label(project):
+        return Grant("Project", "", project)
+    namespace, _colon, account = _rest(name, SERVICE_ACCOUNT_USER).partition(":")
+    if kind == "User" and _is_label(namespace) and re.fullmatch(OBJECT_NAME, account):
+        return Grant("ServiceAccount", namespace, account)
+    return Grant(kind, "", name)
+
+
+def _rest(name: str, beginning: str) -> str:
+    return name[len(beginning) :] if name.startswith(beginning) else ""
+
+
+def _is_label(name: str) -> bool:
+    return re.fullmatch(LABEL_NAME, name) is not None
 
 
 def subject_of(grant: Grant) -> Object:

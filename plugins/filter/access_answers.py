@@ -1,0 +1,105 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Filter access_answers: from what a survey gives for the playbook grant to the lists of its role."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+
+__all__ = ["FilterModule", "access_answers"]
+
+DOCUMENTATION = r"""
+name: access_answers
+short_description: Turn the answers of a survey into lists of names
+version_added: 0.1.0
+author:
+  - The opendatahub.model_registry authors (@opendatahub-io)
+description:
+  - Takes the variables of the playbook C(opendatahub.model_registry.grant), without C(access_), and gives each as a list.
+  - A text has names with commas or line breaks between them. White space around them is dropped.
+  - The names in a list are taken as they are, so that they can have commas, too. Empty ones are dropped.
+  - What is no text is an error that names the variable, since YAML has read a name as something else then.
+options:
+  _input:
+    description: C(users), C(groups), C(projects), C(service_accounts) and C(members).
+    type: dict
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Show the names in a text
+  ansible.builtin.debug:
+    msg: "{{ ({'users': 'alice, bob'} | opendatahub.model_registry.access_answers).users }}"
+"""
+
+RETURN = r"""
+_value:
+  description:
+    - The lists by the same keys. Each entry of C(service_accounts) is a mapping of C(namespace) and C(name).
+    - C(members) is null if it is not given, and an empty list if an empty list is given.
+  type: dict
+"""
+
+LISTS = ("users", "groups", "projects", "service_accounts", "members")
+
+
+def access_answers(answers: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the lists. Raises AnsibleFilterError for a name that is no text."""
+    found: dict[str, Any] = {name: _names(f"access_{name}", answers.get(name)) for name in LISTS}
+    found["service_accounts"] = [_account(entry) for entry in found["service_accounts"]]
+    given = answers.get("members")
+    if given is None or (isinstance(given, str) and not found["members"]):
+        found["members"] = None
+    return found
+
+
+def _names(variable: str, given: Any) -> list[Any]:
+    """Return the names in a text or list. None and an empty text are the same as nothing given."""
+    if given is None:
+        return []
+    entries = [name.strip() for name in re.split(r"[,\n]", given)] if isinstance(given, str) else given
+    if not isinstance(entries, (list, tuple)):
+        raise AnsibleFilterError(f"{variable}: it has been read as {_kind(given)}. Quote the name.")
+    names: list[Any] = []
+    for entry in entries:
+        if variable == "access_service_accounts" and isinstance(entry, Mapping):
+            names.append(entry)
+        elif not isinstance(entry, str):
+            raise AnsibleFilterError(f"{variable}: a name in it has been read as {_kind(entry)}. Quote the name.")
+        elif entry.strip():
+            names.append(entry)
+    return names
+
+
+def _account(entry: Any) -> Any:
+    """Return a service account that is written as project/name as a mapping. Its names are checked by the module."""
+    if isinstance(entry, Mapping):
+        return entry
+    namespace, slash, name = entry.partition("/")
+    if not (slash and namespace and name) or "/" in name:
+        why = f"{entry[:80]!r} is not written as project/name"
+        raise AnsibleFilterError(f"access_service_accounts: {why}. Give the project, a slash and the account's name.")
+    return {"namespace": namespace, "name": name}
+
+
+def _kind(value: Any) -> str:
+    """Return what YAML has made of a name, with the value as it is now."""
+    if isinstance(value, bool):
+        return f"the boolean {str(value).lower()}"
+    if isinstance(value, (int, float)):
+        return f"the number {value}"
+    if value is None:
+        return "null"
+    return "a mapping" if isinstance(value, Mapping) else f"a {type(value).__name__}"
+
+
+class FilterModule:
+    """What Ansible looks for."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        """Return the filters by name."""
+        return {"access_answers": access_answers}

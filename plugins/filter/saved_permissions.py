@@ -1,0 +1,111 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Filter saved_permissions: who may use a registry, as a file of variables that the playbook grant takes back."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import yaml
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.printable import printable_name
+
+__all__ = ["FilterModule", "saved_permissions"]
+
+DOCUMENTATION = r"""
+name: saved_permissions
+short_description: Write permissions as a file of variables
+version_added: 0.1.0
+author:
+  - The opendatahub.model_registry authors (@opendatahub-io)
+description:
+  - Takes C(permissions) of one of RV(opendatahub.model_registry.model_registry_info#module:registries), and gives the text of
+    a file that the playbook C(opendatahub.model_registry.grant) takes with C(--extra-vars @file).
+  - Names come from the cluster and can be any text. None of them is read as a template, a number, a boolean, a date or
+    nothing, whichever version of ansible-core reads the file.
+positional: _input, registry
+options:
+  _input:
+    description: The permissions.
+    type: dict
+    required: true
+  registry:
+    description: The resource name of the registry.
+    type: str
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Save who may use a registry
+  ansible.builtin.copy:
+    content: "{{ found.registries[0].permissions | opendatahub.model_registry.saved_permissions('fraud') }}"
+    dest: fraud-access.yml
+    mode: "0600"
+"""
+
+RETURN = r"""
+_value:
+  description: The text of the file, in YAML.
+  type: str
+"""
+
+HEADING = """\
+# Who may use the model registry {}. To grant it again, once there is such a registry:
+#   ansible-playbook opendatahub.model_registry.grant --extra-vars @FILE
+# Names are data: with !unsafe, Ansible sees no templates in them.
+---
+"""
+UNSAFE = "!unsafe"
+TEXT = "tag:yaml.org,2002:str"
+LISTS = ("users", "groups", "projects", "service_accounts", "members")
+
+
+class _Name(str):
+    """A text that comes from the cluster."""
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes names quoted, and every name by itself as no template.
+
+    A whole list cannot be tagged: ansible-core before 2.19 loses the mappings in one.
+    """
+
+
+def _written(dumper: yaml.SafeDumper, name: _Name) -> yaml.ScalarNode:
+    """Return the node of a name.
+
+    ansible-core from 2.19 on resolves what ``!unsafe`` stands before as if it were plain, quotes or not: ``!unsafe "null"``
+    is nothing, and ``!unsafe "0123"`` is 83. Such a text is no template, since none that YAML reads as another type can
+    have a brace in it, and is only quoted.
+    """
+    tag = dumper.resolve(yaml.ScalarNode, str(name), (True, False))  # type: ignore[no-untyped-call]  # types-PyYAML
+    return dumper.represent_scalar(UNSAFE if tag == TEXT else TEXT, str(name), style='"')
+
+
+_Dumper.add_representer(_Name, _written)
+
+
+def saved_permissions(permissions: Mapping[str, Any], registry: str) -> str:
+    """Return the text of the file. Members are left out if they are not known."""
+    found: dict[str, Any] = {"registry_name": _Name(registry)}
+    for name in LISTS:
+        if permissions.get(name) is not None:
+            found[f"access_{name}"] = [_named(entry) for entry in permissions[name]]
+    # ASCII alone, so that neither an encoding nor a character that ends a line for one reader alone matters.
+    text: str = yaml.dump(found, Dumper=_Dumper, sort_keys=False, allow_unicode=False, width=sys.maxsize)
+    return HEADING.format(printable_name(registry)) + text
+
+
+def _named(entry: Any) -> Any:
+    if isinstance(entry, Mapping):
+        return {key: _Name(entry[key]) for key in ("namespace", "name")}
+    return _Name(entry)
+
+
+class FilterModule:
+    """What Ansible looks for."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        """Return the filters by name."""
+        return {"saved_permissions": saved_permissions}
