@@ -22,7 +22,18 @@ from ._core.errors import (
     Refused,
     RegistryError,
 )
-from ._core.grants import Wish, entries, given, plan_grants, predicted, read_bindings, remarks
+from ._core.grants import (
+    Wish,
+    entries,
+    given,
+    misdirected,
+    plan_grants,
+    plan_without_role,
+    predicted,
+    read_bindings,
+    remark_without_role,
+    remarks,
+)
 from ._core.members import members_of, no_groups, plan_members, wanted_members
 from ._core.model import Grant, Object
 from ._core.names import user_role, users_group
@@ -86,6 +97,12 @@ class _Scene:
     """All RoleBindings of the namespace."""
     group: Object | None
     """OpenShift's Group of the registry, where it was looked for."""
+    without_role: frozenset[str] = frozenset()
+    """Names of the RoleBindings that were meant for the registry and give a role that does not exist."""
+
+    def lacking(self, bindings: Iterable[Object], registry: str) -> list[Object]:
+        """Return those of the RoleBindings that still give a role that does not exist."""
+        return [one for one in misdirected(bindings, registry) if one["metadata"]["name"] in self.without_role]
 
 
 @dataclass(frozen=True)
@@ -107,7 +124,9 @@ def ensure_permissions(run: Run, demand: Demand, outcome: Permissions, sleep: Sl
     scene = _settle_in(demand, outcome, scene, patience)
     name = demand.wish.registry
     changes = [one.change for one in outcome.record.done] if run.check_mode else []
-    outcome.warnings += remarks(name, read_bindings(predicted(scene.bindings, changes), name))
+    then = predicted(scene.bindings, changes)
+    outcome.warnings += remarks(name, read_bindings(then, name))
+    outcome.warnings += remark_without_role(name, scene.lacking(then, name))
     _report(demand, outcome, scene, changes)
     if demand.members is not None and run.check_mode:
         outcome.members = wanted_members(members_of(scene.group), demand.members, demand.wish.state)
@@ -139,7 +158,22 @@ def _observe(run: Run, demand: Demand, outcome: Permissions) -> _Scene:
     group = None if demand.members is None else _group(cluster, users_group(name), bool(demand.members))
     outcome.seen |= given(read_bindings(bindings, name))
     outcome.seen_members |= set(members_of(group))
-    return _Scene(run.namespace, registry, bindings, group)
+    return _Scene(run.namespace, registry, bindings, group, _without_role(run, misdirected(bindings, name)))
+
+
+def _without_role(run: Run, bindings: Sequence[Object]) -> frozenset[str]:
+    """Return the names of those RoleBindings whose role does not exist. One that may not be seen is taken to exist."""
+    exists: dict[tuple[str, str], bool] = {}
+    for binding in bindings:
+        kind, name = key = (binding["roleRef"]["kind"], binding["roleRef"]["name"])
+        if key not in exists:
+            try:
+                exists[key] = run.cluster.get(kind, run.namespace if kind == "Role" else None, name) is not None
+            except Forbidden:
+                exists[key] = True
+    return frozenset(
+        one["metadata"]["name"] for one in bindings if not exists[one["roleRef"]["kind"], one["roleRef"]["name"]]
+    )
 
 
 def _group(cluster: Cluster, name: str, needed: bool) -> Object | None:
@@ -196,6 +230,8 @@ def _settle_in(demand: Demand, outcome: Permissions, scene: _Scene, patience: _P
 def _plan(demand: Demand, scene: _Scene) -> tuple[list[Change], list[Change]]:
     """What gives access, and what takes it away afterwards."""
     giving, taking = plan_grants(demand.wish, scene.namespace, scene.registry, scene.bindings)
+    left = scene.lacking(predicted(scene.bindings, giving), demand.wish.registry)
+    taking += plan_without_role(demand.wish, scene.namespace, left)
     if scene.group is not None and demand.members is not None:
         change = plan_members(scene.group, demand.members, demand.wish.state)
         if change:

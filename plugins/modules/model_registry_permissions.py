@@ -21,7 +21,10 @@ description:
   - RoleBindings to the role of the registry that are not as the dashboard makes them, and permissions that are there more
     than once, are reported as warnings. O(adopt) and O(state=exact) put one RoleBinding as the dashboard makes it in their
     place.
-  - RoleBindings to other roles are never changed, though some may give access, too.
+  - RoleBindings that are labelled as the registry's, or give C(registry-users-<registry>), and whose role does not exist give
+    nobody access. They are reported as warnings. O(adopt) and O(state=absent) take those who are named out of them, and
+    O(state=exact) deletes them.
+  - RoleBindings to other roles that exist are never changed, though some may give access, too.
 extends_documentation_fragment:
   - kubernetes.core.k8s_auth_options
   - opendatahub.model_registry.attributes

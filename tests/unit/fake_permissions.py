@@ -103,7 +103,7 @@ class FakeCluster:
         with self._lock:
             self.requests.append(("review", _kind, spec.get("user", "")))
             for binding in self.bindings():
-                found = self.objects.get(("Role", binding["roleRef"]["name"]))
+                found = self.objects.get((binding["roleRef"]["kind"], binding["roleRef"]["name"]))
                 right = found and any(
                     spec["resourceAttributes"]["resource"] in rule["resources"]
                     and spec["resourceAttributes"]["name"] in rule["resourceNames"]

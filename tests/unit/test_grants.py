@@ -252,6 +252,34 @@ def test_names_do_not_run_into_each_other() -> None:
         ),
         ({"kind": "User", "name": "system:serviceaccount:fraud"}, Grant("User", "", "system:serviceaccount:fraud")),
         ({"kind": "User", "name": "ann", "namespace": "ignored"}, ANN),
+        *(
+            (subject, Grant("User", "", f"system:serviceaccount:{namespace}:{name}"))
+            for namespace, name in (
+                ("dev", "{{ x }}"),
+                ("{{ x }}", "builder"),
+                ("dev", "Builder"),
+                ("dev", "a:b"),
+                ("dev", ""),
+                ("", "builder"),
+                ("dev", "builder\n"),
+                ("dev\n", "builder"),
+                ("dev", "-x"),
+                ("dev", "x" * 254),
+                ("d" * 64, "x"),
+                ("dév", "x"),
+            )
+            for subject in (
+                {"kind": "User", "name": f"system:serviceaccount:{namespace}:{name}"},
+                {"kind": "ServiceAccount", "namespace": namespace, "name": name},
+            )
+        ),
+        *(
+            (
+                {"kind": "Group", "name": f"system:serviceaccounts:{name}"},
+                Grant("Group", "", f"system:serviceaccounts:{name}"),
+            )
+            for name in ("{{ x }}", "", "a:b", "dev\n", "d" * 64)
+        ),
     ],
 )
 def test_meaning_of_a_subject(subject: Object, grant: Grant) -> None:
@@ -457,6 +485,78 @@ def test_a_wrong_role_is_replaced_where_the_name_is_the_grants() -> None:
         ensure(cluster_with(foreign), Wish("demo", frozenset({ANN})))
 
 
+def astray(
+    name: str, *grants: Grant, role_name: str = "registry-users-demo", kind: str = "Role", **labels: Any
+) -> Object:
+    """Return a RoleBinding to a role that does not exist."""
+    made = binding(name, *grants, **labels)
+    made["roleRef"] = {**made["roleRef"], "kind": kind, "name": role_name}
+    return made
+
+
+UNLABELLED: Object = dict.fromkeys(LABELS)
+"""Whose labels are none."""
+
+
+@pytest.mark.parametrize(
+    "given_by",
+    [
+        astray("by-hand", ANN, BOB, **UNLABELLED),
+        astray("dashboard-permissions-abcd", ANN, BOB),
+        astray("mistyped", ANN, BOB, role_name="registry-user-dem"),
+        astray("of-the-cluster", ANN, BOB, kind="ClusterRole", role_name="registry-user-demo", **UNLABELLED),
+    ],
+    ids=lambda one: str(one["metadata"]["name"]),
+)
+@pytest.mark.parametrize(
+    ("wish", "left", "access"),
+    [
+        (Wish("demo", frozenset({ANN})), [ANN, BOB], {ANN}),
+        (Wish("demo", frozenset({ANN}), adopt=True), [BOB], {ANN}),
+        (Wish("demo", frozenset({ANN, BOB}), adopt=True), None, {ANN, BOB}),
+        (Wish("demo", frozenset({ANN}), "exact"), None, {ANN}),
+        (Wish("demo", frozenset({ANN}), "absent"), [BOB], set()),
+        (Wish("demo", frozenset({EVE}), adopt=True), [ANN, BOB], {EVE}),
+    ],
+)
+def test_a_role_that_does_not_exist(given_by: Object, wish: Wish, left: list[Grant] | None, access: set[Grant]) -> None:
+    """It gives no access. Those who are named are taken out of what gives it, and get RoleBindings of their own first."""
+    cluster = cluster_with(given_by)
+    assert granted(cluster) == frozenset()
+    outcome = ensure(cluster, wish)
+    assert granted(cluster) == outcome.after == access and outcome.before == frozenset()
+    kept = cluster.objects.get(("RoleBinding", given_by["metadata"]["name"]))
+    assert (None if kept is None else [grant_of(one) for one in kept["subjects"]]) == left
+    actions = [request[0] for request in cluster.writes]
+    assert actions == sorted(actions, key=["create", "patch", "delete"].index), "what gives comes first"
+    told = [text for text in outcome.warnings if "a role that does not exist" in text]
+    assert bool(told) is (left is not None) and all(given_by["roleRef"]["name"] in text for text in told)
+    written = len(cluster.writes)
+    assert not ensure(cluster, wish).record.done and len(cluster.writes) == written
+    before = cluster_with(given_by)
+    foreseen = ensure(before, wish, check_mode=True)
+    assert [done.change.key for done in foreseen.record.done] == [done.change.key for done in outcome.record.done]
+
+
+def test_a_role_of_another_name_that_exists_is_not_the_registrys_matter() -> None:
+    """Nor is one that may not be seen."""
+    existing = {"kind": "Role", "metadata": {"name": "registry-users-demo"}, "rules": []}
+    made = astray("by-hand", ANN)
+    cluster = cluster_with(made)
+    cluster.store(existing)
+    assert not ensure(cluster, Wish("demo", frozenset({ANN}), "absent")).record.done
+
+    class Blind(FakeCluster):
+        def get(self, kind: str, _namespace: str | None, name: str) -> Object | None:
+            if kind == "ClusterRole":
+                raise Forbidden("ClusterRole", "no", "")
+            return super().get(kind, _namespace, name)
+
+    unseen = Blind(OWNER, role(), astray("x", ANN, kind="ClusterRole", role_name="registry-user-demo"))
+    outcome = ensure(unseen, Wish("demo", frozenset({ANN}), "absent"))
+    assert not outcome.record.done and not outcome.warnings
+
+
 def test_entries() -> None:
     found = read_bindings([HIDDEN, TWICE, binding("z", RUNNER)], "demo")
     several = "it has 2 subjects instead of one and no label component=model-registry"
@@ -616,6 +716,13 @@ def test_both_make_the_same(order: str) -> None:
         (TEAM, None, ["team", "system:authenticated"]),
         (EVERYBODY, None, ["system:authenticated"]),
         (Grant("User", "", "system:anonymous"), "system:anonymous", ["system:unauthenticated"]),
+        (Grant("Group", "", "system:unauthenticated"), None, ["system:unauthenticated"]),
+        (Grant("Group", "", "system:serviceaccounts"), None, ["system:serviceaccounts", "system:authenticated"]),
+        (
+            grant_of({"kind": "User", "name": "system:serviceaccount:dev:{{ x }}"}),
+            "system:serviceaccount:dev:{{ x }}",
+            ["system:authenticated"],
+        ),
         (
             PROJECT,
             "system:serviceaccount:fraud:default",

@@ -24,9 +24,12 @@ __all__ = [
     "given",
     "grants_access",
     "is_owned",
+    "misdirected",
     "plan_grants",
+    "plan_without_role",
     "predicted",
     "read_bindings",
+    "remark_without_role",
     "remarks",
     "target",
     "wanted_binding",
@@ -83,6 +86,16 @@ def grants_access(binding: Object, registry: str) -> bool:
     """Whether a RoleBinding gives the registry's own Role. What other roles give is not judged here."""
     ref = binding.get("roleRef") or {}
     return (ref.get("kind"), ref.get("name")) == ("Role", user_role(registry))
+
+
+def misdirected(bindings: Iterable[Object], registry: str) -> list[Object]:
+    """Return the RoleBindings that were meant for the registry, by their role's name or labels, and give another role.
+
+    If there is no such role they give nothing to anyone. ``registry-users-<name>`` stood in upstream's documentation once.
+    """
+    names = {user_role(registry), f"registry-users-{registry}"}
+    found = (one for one in bindings if not grants_access(one, registry))
+    return [one for one in found if one["roleRef"]["name"] in names or not _labels_amiss(one, registry)]
 
 
 def is_owned(binding: Object, registry: str) -> bool:
@@ -164,6 +177,18 @@ def remarks(registry: str, bindings: Iterable[Binding]) -> list[str]:
     return found
 
 
+def remark_without_role(registry: str, bindings: Iterable[Object]) -> list[str]:
+    """Return what is to be said of misdirected RoleBindings to roles that do not exist."""
+    texts = [
+        f"RoleBinding {one['metadata']['name']} ({one['roleRef']['kind']} {printable_name(one['roleRef']['name'])}: "
+        f"{', '.join(str(grant_of(subject)) for subject in (one.get('subjects') or [])[:SHOWN]) or 'no subjects'})"
+        for one in bindings
+    ]
+    if not texts:
+        return []
+    return [f"Nobody has access to {registry} through what gives a role that does not exist: {_some(texts)}. {_REMEDY}"]
+
+
 _REMEDY = "Name them in model_registry_permissions with adopt, and each gets one RoleBinding as the dashboard makes it."
 
 
@@ -224,6 +249,26 @@ def _taking(wish: Wish, namespace: str, bindings: list[Object], lasting: frozens
         return grant in lasting and (grant not in single or homes[grant] == name)
 
     return [change for name in sorted(own) for change in _reduce(own[name], namespace, stays, name in cleaned)]
+
+
+def plan_without_role(wish: Wish, namespace: str, bindings: Iterable[Object]) -> list[Change]:
+    """Return the changes after which misdirected RoleBindings to roles that do not exist name none of the wished grants.
+
+    A roleRef is immutable, so that the grants get RoleBindings of their own. Such a RoleBinding is left alone if grants are
+    to be added without adopt, and goes whole with exact: whoever made its role would give access to all in it.
+    """
+    if wish.state == "present" and not wish.adopt:
+        return []
+    changes = []
+    for body in bindings:
+        subjects = body.get("subjects") or []
+        kept = [one for one in subjects if wish.state != "exact" and grant_of(one) not in wish.grants]
+        if not kept:
+            changes.append(deletion_of(body, namespace))
+        elif len(kept) != len(subjects):
+            change = patch_of(body, {"subjects": kept}, namespace)
+            changes += [change] if change else []
+    return changes
 
 
 def predicted(bindings: Iterable[Object], changes: Iterable[Change]) -> list[Object]:
