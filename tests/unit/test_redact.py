@@ -17,7 +17,13 @@ SECRET: dict[str, Any] = {
     "kind": "Secret",
     "metadata": {
         "name": "one",
-        "annotations": {"kubectl.kubernetes.io/last-applied-configuration": CANARY, "kept": "yes"},
+        "annotations": {
+            "kubectl.kubernetes.io/last-applied-configuration": CANARY,
+            "banzaicloud.com/last-applied": json.dumps({"data": {"password": ENCODED}}),
+            "example.com/written-by-any-tool": f"was {CANARY}",
+            "ansible.opendatahub.io/restart-pending": "never",
+            "template.openshift.io/expose-password": "{.data['password']}",
+        },
         "managedFields": [
             {
                 "manager": "kubectl-edit",
@@ -45,8 +51,15 @@ def test_no_value_is_left_and_who_wrote_it_when_is_kept() -> None:
             "fieldsV1": {"f:data": {}},
         }
     ]
-    assert sealed["metadata"]["annotations"] == {"kept": "yes"}
+    assert sealed["metadata"]["annotations"] == {
+        "ansible.opendatahub.io/restart-pending": "never",
+        "template.openshift.io/expose-password": "{.data['password']}",
+    }
     assert unsealed(sealed["data"]) == SECRET["data"]
+
+
+def test_annotations_may_be_null() -> None:
+    assert seal({"metadata": {"annotations": None}})["metadata"] == {"annotations": {}}
 
 
 def test_a_secret_without_metadata_of_that_kind() -> None:

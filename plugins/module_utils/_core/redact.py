@@ -40,21 +40,24 @@ class Sealed:
 
 
 def seal(secret: Object) -> Object:
-    """The Secret with its values sealed, and without the copy of itself that `kubectl apply` may have left in it.
+    """Return the Secret with its values sealed, and with only those annotations that hold none.
 
-    Of managedFields, what tells who has written the values and when is kept.
+    Tools copy what they have applied into annotations of their own (``kubectl apply``, and the operator with the account
+    of the database that it runs), values included, and old values stay there. So only known annotations are kept. Of
+    managedFields, what tells who has written the values and when is kept.
     """
     meta = dict(secret.get("metadata", {}))
-    annotations = {k: v for k, v in meta.get("annotations", {}).items() if k != LAST_APPLIED}
     if "annotations" in meta:
-        meta["annotations"] = annotations
+        kept = (meta["annotations"] or {}).items()
+        meta["annotations"] = {name: text for name, text in kept if name.startswith(HARMLESS)}
     if "managedFields" in meta:
         meta["managedFields"] = [_written(entry) for entry in meta["managedFields"]]
     data = {key: Sealed(value) for key, value in (secret.get("data") or {}).items()}
     return {**secret, "metadata": meta, "data": data}
 
 
-LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+HARMLESS = ("ansible.opendatahub.io/", "template.openshift.io/expose-")
+"""How the annotations of a Secret begin that this collection writes and reads: marks, and names of keys."""
 
 
 def _written(entry: Object) -> Object:
