@@ -107,7 +107,7 @@ def test_fields_of_v1beta1_alone_survive(registries: Registries) -> None:
     registries.make_database("newer", native=True)
     succeeded(play(bed, task(**wanted("newer"), wait=False)))
     # Fields that are in the schema of v1beta1 and not in that of v1alpha1.
-    own = {"kubeRBACProxy": {"routePort": 8444}} if bed.flavour.stored == "v1beta1" else {}
+    own = {"kubeRBACProxy": {"routePort": 8444}} if bed.flavour.name != "transition" else {}
     annotate(registries, "newer", own, V1BETA1)
     before = bed.until("the operator's part", lambda: stored(registries, "newer"))
     if own:
@@ -171,7 +171,8 @@ def test_drift_by_an_operators_migration(start: Start) -> None:
         istio: Object = {"gateway": {"rest": {"tls": {}}, "grpc": {"tls": {}}}}
         registries.make_secret("migrated", "old-password")
         body = registries.body("migrated", database="old", username="old")
-        registries.create({**body, "spec": {**body["spec"], "istio": istio}})
+        old = "modelregistry.opendatahub.io/v1alpha1"
+        registries.create({**body, "apiVersion": old, "spec": {**body["spec"], "istio": istio}})
         bed.until("migrated", lambda: "oauthProxy" in (registries.get("migrated") or {})["spec"])
         reference = {"name": "migrated-db", "key": "database-password"}
         database = {"type": "mysql", "host": HOST, "name": "old", "username": "old", "password_secret": reference}

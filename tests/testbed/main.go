@@ -50,6 +50,7 @@ var table = map[string]func(){
 	"mysql":                   command(programs.MySQLCommand),
 	"mariadb":                 command(programs.MariaDBCommand),
 	"postgres":                command(programs.PostgresCommand),
+	"postgres-check":          command(programs.PostgresCheckCommand),
 }
 
 func main() {

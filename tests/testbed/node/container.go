@@ -242,7 +242,7 @@ func (w *podWorker) hasStarted(probing context.Context, c *container) {
 func (w *podWorker) probe(ctx context.Context, c *container, kind probeKind, spec *corev1.Probe) {
 	instance := c.process
 	p := &prober{
-		kind: kind, spec: spec, container: c.spec, process: instance, podIP: w.sandbox.ip.String(), factor: w.agent.timeFactor,
+		kind: kind, spec: spec, container: c.spec, image: c.image, process: instance, podIP: w.sandbox.ip.String(), factor: w.agent.timeFactor,
 		warn: func(reason, message string) {
 			w.mail.put(func() { w.warn(c, reason, "%s", message) })
 		},

@@ -33,6 +33,7 @@ type prober struct {
 	kind      probeKind
 	spec      *corev1.Probe
 	container *corev1.Container
+	image     image
 	process   *process
 	podIP     string
 	factor    float64
@@ -138,7 +139,7 @@ func (p *prober) exec(ctx context.Context, timeout time.Duration) (probe.Result,
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	var output limitedBuffer
-	err := p.process.run(p.spec.Exec.Command, nil, &output, &output, ctx.Done())
+	err := p.process.run(p.image.onHost(p.spec.Exec.Command), nil, &output, &output, ctx.Done())
 	switch {
 	case ctx.Err() == context.DeadlineExceeded:
 		return probe.Failure, fmt.Sprintf("command timed out: %q timed out after %s", p.spec.Exec.Command, timeout), nil

@@ -21,7 +21,6 @@ func userGroupName(r *registry) string { return r.Name + "-users" }
 // userRole is the one that dashboard users are bound to.
 func userRole(r *registry) *rbacv1.Role {
 	meta := objectMeta(r, userRoleName(r))
-	meta.Labels = labels(r.Name, userRoleName(r))
 	meta.Annotations = map[string]string{
 		displayNameAnnotation: "Registry User " + r.Name,
 		descriptionAnnotation: "Can access Model Registry " + r.Name,
@@ -40,32 +39,47 @@ func userRoleBinding(r *registry) *rbacv1.RoleBinding {
 	}
 }
 
-// userGroup has no users field, so that added members are no difference. Where a label of it was
+// userGroup says nothing of its users, so that added members are no difference. Where a label of it was
 // changed, though, repairing it removes them: updates replace the whole object.
 func userGroup(r *registry) *unstructured.Unstructured {
 	group := &unstructured.Unstructured{}
 	group.SetGroupVersionKind(groupKind)
 	group.SetName(userGroupName(r))
-	group.SetLabels(labels(r.Name, r.Name))
+	group.SetLabels(labels(r.Name, userGroupName(r)))
 	return group
 }
 
-// networkPolicy admits the cluster's ingress to the port that the Service offers.
+// networkPolicy admits the cluster's router and the platform's own namespaces to kube-rbac-proxy. Of a registry
+// without that proxy only the name counts, to remove it by.
 func networkPolicy(r *registry) *networkingv1.NetworkPolicy {
-	port := r.Spec.Rest.Port
-	if proxy := r.proxy(); proxy != nil {
+	var port int32
+	if proxy := r.Spec.KubeRBACProxy; proxy != nil {
 		port = proxy.Port
 	}
-	router := metav1.LabelSelector{MatchLabels: map[string]string{"network.openshift.io/policy-group": "ingress"}}
+	return ingressPolicy(objectMeta(r, r.Name+"-https-route"), podLabels(r.Name), port,
+		namespacesWith("network.openshift.io/policy-group", "ingress"),
+		namespacesWith("opendatahub.io/generated-namespace", "true"))
+}
+
+// ingressPolicy lets only peers in to a port of the pods, and to no other.
+func ingressPolicy(meta metav1.ObjectMeta, pods map[string]string, port int32, peers ...networkingv1.NetworkPolicyPeer) *networkingv1.NetworkPolicy {
 	return &networkingv1.NetworkPolicy{
-		ObjectMeta: objectMeta(r, r.Name+"-https-route"),
+		ObjectMeta: meta,
 		Spec: networkingv1.NetworkPolicySpec{
-			PodSelector: metav1.LabelSelector{MatchLabels: podLabels(r.Name)},
+			PodSelector: metav1.LabelSelector{MatchLabels: pods},
 			PolicyTypes: []networkingv1.PolicyType{networkingv1.PolicyTypeIngress},
 			Ingress: []networkingv1.NetworkPolicyIngressRule{{
-				From:  []networkingv1.NetworkPolicyPeer{{NamespaceSelector: &router}},
+				From:  peers,
 				Ports: []networkingv1.NetworkPolicyPort{{Protocol: ptr.To(corev1.ProtocolTCP), Port: ptr.To(intstr.FromInt32(port))}},
 			}},
 		},
 	}
+}
+
+func namespacesWith(label, value string) networkingv1.NetworkPolicyPeer {
+	return networkingv1.NetworkPolicyPeer{NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{label: value}}}
+}
+
+func podsWith(labels map[string]string) networkingv1.NetworkPolicyPeer {
+	return networkingv1.NetworkPolicyPeer{PodSelector: &metav1.LabelSelector{MatchLabels: labels}}
 }

@@ -51,17 +51,14 @@ func (r *reconciler) apply(ctx context.Context, owner *unstructured.Unstructured
 			return unchanged, err
 		}
 	}
-	plain, err := json.Marshal(wanted.Object)
+	plain, err := annotateLastApplied(wanted)
 	if err != nil {
 		return unchanged, err
 	}
-	annotations := maps.Clone(wanted.GetAnnotations())
-	if annotations == nil {
-		annotations = map[string]string{}
+	if wanted.GroupVersionKind() == groupKind {
+		// OpenShift writes a list that is not there as null.
+		wanted.Object["users"] = nil
 	}
-	annotations[lastAppliedAnnotation] = string(plain)
-	wanted.SetAnnotations(annotations)
-
 	current := r.empty(wanted.GroupVersionKind())
 	err = r.client.Get(ctx, client.ObjectKeyFromObject(wanted), current)
 	switch {
@@ -85,6 +82,21 @@ func (r *reconciler) apply(ctx context.Context, owner *unstructured.Unstructured
 	return updated, err
 }
 
+// annotateLastApplied notes in the object what is written, and gives that as JSON.
+func annotateLastApplied(wanted *unstructured.Unstructured) ([]byte, error) {
+	plain, err := json.Marshal(wanted.Object)
+	if err != nil {
+		return nil, err
+	}
+	annotations := maps.Clone(wanted.GetAnnotations())
+	if annotations == nil {
+		annotations = map[string]string{}
+	}
+	annotations[lastAppliedAnnotation] = string(plain)
+	wanted.SetAnnotations(annotations)
+	return plain, nil
+}
+
 // isImmutable tells an update that no repetition can make succeed, as the real operator tells it.
 func isImmutable(err error) bool {
 	return errors.IsForbidden(err) || errors.IsInvalid(err) && strings.Contains(err.Error(), "field is immutable")
@@ -96,21 +108,16 @@ func isMissingGroupAPI(err error, object *unstructured.Unstructured) bool {
 }
 
 // ensure creates an object whose content is made once and then left alone.
-func (r *reconciler) ensure(ctx context.Context, owner *unstructured.Unstructured, desired client.Object) error {
+func ensure(ctx context.Context, writer client.Client, desired client.Object) error {
 	wanted, err := toUnstructured(desired)
 	if err != nil {
 		return err
 	}
-	err = r.client.Get(ctx, client.ObjectKeyFromObject(wanted), r.empty(wanted.GroupVersionKind()))
+	err = writer.Get(ctx, client.ObjectKeyFromObject(wanted), wanted.DeepCopy())
 	if !errors.IsNotFound(err) {
 		return err
 	}
-	if owner != nil {
-		if err := controllerutil.SetControllerReference(owner, wanted, scheme.Scheme); err != nil {
-			return err
-		}
-	}
-	return r.client.Create(ctx, wanted)
+	return writer.Create(ctx, wanted)
 }
 
 // remove deletes an object if it is there, without a request that could not change anything.

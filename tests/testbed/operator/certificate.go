@@ -49,7 +49,7 @@ func (r *reconciler) ensureServingCertificate(ctx context.Context, registry *reg
 		Type: corev1.SecretTypeTLS,
 		Data: map[string][]byte{corev1.TLSCertKey: certificate, corev1.TLSPrivateKeyKey: private},
 	}
-	return r.ensure(ctx, nil, secret)
+	return ensure(ctx, r.world, secret)
 }
 
 func selfSigned(names ...string) (certificate, private []byte, err error) {

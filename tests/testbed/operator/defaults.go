@@ -30,7 +30,7 @@ func (r rules) applyDefaults(spec map[string]any, version, known string) {
 	}
 	if r.KubeRBACProxy && version != "v1alpha1" {
 		migrateOAuthProxy(spec)
-		if spec["kubeRBACProxy"] == nil && spec["oauthProxy"] == nil && r.OpenShift {
+		if spec["kubeRBACProxy"] == nil && spec["oauthProxy"] == nil && r.OpenShift && r.AddsProxy {
 			spec["kubeRBACProxy"] = map[string]any{}
 		}
 		if spec["kubeRBACProxy"] != nil {
@@ -162,7 +162,9 @@ func (r rules) withRuntimeDefaults(name string, stored map[string]any) map[strin
 		secret := name + "-" + proxy.name
 		setMissing(spec, map[string]any{"name": secret, "key": "tls.crt"}, field, "tlsCertificateSecret")
 		setMissing(spec, map[string]any{"name": secret, "key": "tls.key"}, field, "tlsKeySecret")
-		setMissing(spec, r.Domain, field, "domain")
+		if r.OpenShift {
+			setMissing(spec, r.Domain, field, "domain")
+		}
 		setMissing(spec, proxy.image, field, "image")
 	}
 	return spec

@@ -30,17 +30,21 @@ type Flavour struct {
 	Webhooks bool
 	// Istio: the spec's istio is kept as it is; otherwise it becomes oauthProxy.
 	Istio bool
-	// KubeRBACProxy: oauthProxy becomes kubeRBACProxy, the only proxy there is.
+	// KubeRBACProxy: oauthProxy becomes kubeRBACProxy, the only proxy there is (since v0.3.2).
 	KubeRBACProxy bool
+	// AddsProxy: on OpenShift a registry without a proxy gets kubeRBACProxy (since v0.3.14, of July 2026), and while it
+	// is unavailable its proxy is, too (since the month after).
+	AddsProxy bool
 	// GRPC: the registry's pod has the ML Metadata container.
 	GRPC bool
 }
 
 var flavours = []Flavour{
 	{Name: "2.19", Version: "v1alpha1", OpenShift: true, Webhooks: true, Istio: true, GRPC: true},
-	{Name: "transition", Version: "v1alpha1", OpenShift: true, Webhooks: true, GRPC: true},
-	{Name: "current", Version: "v1beta1", OpenShift: true, Webhooks: true, KubeRBACProxy: true},
-	{Name: "plain", Version: "v1beta1", KubeRBACProxy: true},
+	{Name: "transition", Version: "v1beta1", OpenShift: true, Webhooks: true, GRPC: true},
+	{Name: "earlier", Version: "v1beta1", OpenShift: true, Webhooks: true, KubeRBACProxy: true},
+	{Name: "current", Version: "v1beta1", OpenShift: true, Webhooks: true, KubeRBACProxy: true, AddsProxy: true},
+	{Name: "plain", Version: "v1beta1", KubeRBACProxy: true, AddsProxy: true},
 }
 
 func flavourNamed(name string) (Flavour, error) {

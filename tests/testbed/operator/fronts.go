@@ -16,9 +16,16 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// frontConditions are looked at only while the Deployment is available; otherwise they stay as
-// they were, as with the real operator.
-func (r *reconciler) frontConditions(ctx context.Context, registry *registry) ([]metav1.Condition, error) {
+// frontConditions are looked at only while the Deployment is available. Otherwise they stay as they were, but for that of
+// kube-rbac-proxy, which newer operators make unavailable, too.
+func (r *reconciler) frontConditions(ctx context.Context, registry *registry, available metav1.Condition) ([]metav1.Condition, error) {
+	if available.Status != metav1.ConditionTrue {
+		if registry.Spec.KubeRBACProxy == nil || !r.AddsProxy {
+			return nil, nil
+		}
+		return []metav1.Condition{{Type: conditionKubeRBACProxy, Status: metav1.ConditionFalse,
+			Reason: reasonResourcesUnavailable, Message: available.Message}}, nil
+	}
 	if registry.proxy() != nil {
 		condition, err := r.proxyCondition(ctx, registry)
 		return []metav1.Condition{condition}, err
@@ -78,7 +85,7 @@ func (r *reconciler) proxyProblem(ctx context.Context, registry *registry, names
 			return fmt.Sprintf("%s proxy unavailable in Pod %s", names.pod, pod.Name), nil
 		}
 	}
-	if registry.proxy().ServiceRoute != enabled {
+	if registry.proxy().ServiceRoute != enabled || !r.OpenShift {
 		return "", nil
 	}
 	admitted, detail, err := r.routeState(ctx, registry)
@@ -98,12 +105,8 @@ func frontNames(registry *registry) front {
 	return front{conditionOAuthProxy, "OAuth Proxy", "OAuth", "OAuthProxy"}
 }
 
-// routeState tells whether the router has admitted the proxy's route. Without OpenShift there is
-// no route, and the real operator reports just that.
+// routeState tells whether the router has admitted the proxy's route.
 func (r *reconciler) routeState(ctx context.Context, registry *registry) (bool, string, error) {
-	if !r.OpenShift {
-		return false, "", nil
-	}
 	route := r.empty(routeKind)
 	key := client.ObjectKey{Namespace: registry.Namespace, Name: registry.Name + "-https"}
 	if err := r.client.Get(ctx, key, route); err != nil {

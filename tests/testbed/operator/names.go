@@ -33,8 +33,8 @@ const (
 )
 
 // labels are those of every object that belongs to registry. A name of more than 63 characters is
-// no label value, and one of more than 49 makes registry-user-<name>, the Role's instance, none:
-// there the real operator's limits come from.
+// no label value; one of more than 49 makes registry-user-<name>, the Role's instance, none, and one
+// of more than 48 <name>-auth-delegator: there the real operator's limits come from.
 func labels(registry, instance string) map[string]string {
 	return map[string]string{
 		"app":                          registry,
@@ -53,14 +53,21 @@ func podLabels(registry string) map[string]string {
 	return map[string]string{"app": registry, "component": component, "app.kubernetes.io/name": registry}
 }
 
-// objectMeta is the metadata of an object called name that belongs to registry.
+// objectMeta is the metadata of an object called name that belongs to registry; its label as an instance is its own name.
 func objectMeta(r *registry, name string) metav1.ObjectMeta {
-	return metav1.ObjectMeta{Name: name, Namespace: r.Namespace, Labels: labels(r.Name, r.Name)}
+	return metav1.ObjectMeta{Name: name, Namespace: r.Namespace, Labels: labels(r.Name, name)}
+}
+
+// sharedMeta is objectMeta with the registry's name as the instance, as what the proxies read has it.
+func sharedMeta(r *registry, name string) metav1.ObjectMeta {
+	meta := objectMeta(r, name)
+	meta.Labels = labels(r.Name, r.Name)
+	return meta
 }
 
 // clusterMeta is the metadata of a cluster-scoped object, which cannot be owned by the registry.
 func clusterMeta(r *registry, name string) metav1.ObjectMeta {
-	all := labels(r.Name, r.Name)
+	all := labels(r.Name, name)
 	all[namespaceLabel] = r.Namespace
 	return metav1.ObjectMeta{Name: name, Labels: all}
 }

@@ -22,7 +22,6 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	metrics "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 	"sigs.k8s.io/controller-runtime/pkg/webhook"
@@ -53,7 +52,7 @@ func Command() *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&o.kubeconfig, "kubeconfig", "", "kubeconfig of a cluster administrator")
-	flags.StringVar(&o.flavour, "flavour", "current", "generation of the platform: 2.19, transition, current or plain")
+	flags.StringVar(&o.flavour, "flavour", "current", "generation of the platform: 2.19, transition, earlier, current or plain")
 	flags.StringVar(&o.registriesNamespace, "registries-namespace", "", "the only namespace in which registries are allowed; empty: any")
 	flags.StringVar(&o.domain, "domain", "apps.testbed.example", "ingress domain of the cluster, for the hosts of routes")
 	flags.StringVar(&o.webhookAddress, "webhook-address", "10.88.0.1:9443", "address on which the admission webhooks are served")
@@ -102,8 +101,7 @@ func (o *options) manager(config *rest.Config, flavour Flavour) (ctrl.Manager, e
 	if err != nil {
 		return nil, err
 	}
-	// Reads bypass the cache: a stale read could report an object as missing right after its creation.
-	direct, err := client.New(config, client.Options{Scheme: scheme.Scheme})
+	paced, err := newPacedClient(config)
 	if err != nil {
 		return nil, err
 	}
@@ -114,7 +112,7 @@ func (o *options) manager(config *rest.Config, flavour Flavour) (ctrl.Manager, e
 	rules := rules{Flavour: flavour, RegistriesNamespace: o.registriesNamespace, Domain: o.domain}
 	ready := healthz.Ping
 	if flavour.Webhooks {
-		registerWebhooks(manager.GetWebhookServer(), rules, direct)
+		registerWebhooks(manager.GetWebhookServer(), rules, paced)
 		ready = manager.GetWebhookServer().StartedChecker()
 	}
 	if err := manager.AddReadyzCheck("webhooks", ready); err != nil {
@@ -124,7 +122,8 @@ func (o *options) manager(config *rest.Config, flavour Flavour) (ctrl.Manager, e
 		return nil, err
 	}
 	reconciler := &reconciler{
-		client: direct,
+		client: paced,
+		world:  paced.Client,
 		logs:   logs,
 		events: manager.GetEventRecorderFor("modelregistry-controller"),
 		rules:  rules,

@@ -99,7 +99,7 @@ func logFailure(text io.Reader, server string) (reason, message string) {
 			return reasonResourcesAlert, fmt.Sprintf("%s container alert: %s", server, line)
 		}
 		if parts := mlmdFailure.FindStringSubmatch(line); parts != nil {
-			return reasonConfigurationError, fmt.Sprintf("metadata database configuration error: %s: %s", parts[2], parts[1])
+			return reasonConfigurationError, fmt.Sprintf("database configuration error: %s: %s", parts[2], parts[1])
 		}
 	}
 	return "", ""

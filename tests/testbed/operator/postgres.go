@@ -7,40 +7,50 @@
 package operator
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 )
 
 const (
 	postgresPort     = 5432
-	postgresDataPath = "/var/lib/postgresql/data"
+	postgresDataPath = "/var/lib/pgsql/data"
+	postgresUser     = "modelregistry"
+	postgresDatabase = "model_registry"
+
+	// checkContainer is what the image has to say whether its server takes connections.
+	checkContainer = "/usr/libexec/check-container"
 )
 
-// applyPostgres makes the database and points the registry, in memory only, at it.
+// applyPostgres makes the database and points the registry, in memory only, at it. Its user and its database have fixed
+// names: what the spec says of them, and of encryption, is not used.
 func (r *reconciler) applyPostgres(ctx context.Context, owner *unstructured.Unstructured, registry *registry, total *result) error {
-	given := registry.Spec.Postgres
 	db := &databaseSpec{
 		Host:           postgresName(registry),
 		Port:           postgresPort,
-		Username:       cmp.Or(given.Username, "modelregistry"),
-		Database:       cmp.Or(given.Database, "model_registry"),
+		Username:       postgresUser,
+		Database:       postgresDatabase,
 		PasswordSecret: &keyRef{Name: postgresSecretName(registry), Key: "password"},
-		Image:          given.Image,
+		Image:          registry.Spec.Postgres.Image,
 	}
-	if err := r.ensure(ctx, owner, postgresSecret(registry, db)); err != nil {
+	if err := r.ensurePostgresSecret(ctx, owner, registry); err != nil {
 		return err
 	}
-	for _, desired := range []client.Object{postgresClaim(registry), postgresDeployment(registry, db), postgresService(registry)} {
+	parts := []client.Object{
+		postgresClaim(registry), postgresDeployment(registry, db), postgresService(registry), postgresPolicy(registry),
+	}
+	for _, desired := range parts {
 		one, err := r.apply(ctx, owner, desired)
 		if err != nil {
 			return err
@@ -56,26 +66,44 @@ func postgresName(r *registry) string       { return r.Name + "-postgres" }
 func postgresSecretName(r *registry) string { return r.Name + "-postgres-credentials" }
 func postgresClaimName(r *registry) string  { return r.Name + "-postgres-storage" }
 
-// postgresMeta has labels of its own: with the registry's, the database's pod would count as one
-// of the registry server.
+// postgresMeta is the metadata of an object of the database: labels of its own, unlike those of its pods.
 func postgresMeta(r *registry, name string) metav1.ObjectMeta {
 	return metav1.ObjectMeta{Name: name, Namespace: r.Namespace, Labels: map[string]string{
 		"app":                          postgresName(r),
+		"component":                    component + "-postgres",
+		"app.kubernetes.io/name":       postgresName(r),
+		"app.kubernetes.io/instance":   name,
+		"app.kubernetes.io/component":  "database",
 		createdByLabel:                 operatorName,
-		"app.kubernetes.io/managed-by": operatorName,
 		"app.kubernetes.io/part-of":    component,
+		"app.kubernetes.io/managed-by": operatorName,
 	}}
 }
 
-func postgresSelector(r *registry) map[string]string {
-	return map[string]string{"app": postgresName(r)}
+// postgresPodLabels select the database's pods. Those of the registry server differ in the last label only, so who
+// looks for pods by the first two finds both.
+func postgresPodLabels(r *registry) map[string]string {
+	return map[string]string{"app": r.Name, "component": component, "app.kubernetes.io/name": postgresName(r)}
 }
 
-func postgresSecret(r *registry, db *databaseSpec) *corev1.Secret {
-	return &corev1.Secret{
-		ObjectMeta: postgresMeta(r, postgresSecretName(r)),
-		Data:       map[string][]byte{"username": []byte(db.Username), "password": []byte(rand.Text())},
+// ensurePostgresSecret makes the account's Secret once. As the real operator's, it has no labels, and an annotation
+// that shows the password.
+func (r *reconciler) ensurePostgresSecret(ctx context.Context, owner *unstructured.Unstructured, registry *registry) error {
+	secret := &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Name: postgresSecretName(registry), Namespace: registry.Namespace},
+		Data:       map[string][]byte{"username": []byte(postgresUser), "password": []byte(rand.Text())},
 	}
+	if err := controllerutil.SetControllerReference(owner, secret, scheme.Scheme); err != nil {
+		return err
+	}
+	wanted, err := toUnstructured(secret)
+	if err != nil {
+		return err
+	}
+	if _, err := annotateLastApplied(wanted); err != nil {
+		return err
+	}
+	return ensure(ctx, r.client, wanted)
 }
 
 func postgresClaim(r *registry) *corev1.PersistentVolumeClaim {
@@ -95,10 +123,9 @@ func postgresDeployment(r *registry, db *databaseSpec) *appsv1.Deployment {
 		ObjectMeta: postgresMeta(r, postgresName(r)),
 		Spec: appsv1.DeploymentSpec{
 			Replicas: ptr.To(int32(1)),
-			Selector: &metav1.LabelSelector{MatchLabels: postgresSelector(r)},
-			Strategy: appsv1.DeploymentStrategy{Type: appsv1.RecreateDeploymentStrategyType},
+			Selector: &metav1.LabelSelector{MatchLabels: postgresPodLabels(r)},
 			Template: corev1.PodTemplateSpec{
-				ObjectMeta: metav1.ObjectMeta{Labels: postgresSelector(r)},
+				ObjectMeta: metav1.ObjectMeta{Labels: postgresPodLabels(r)},
 				Spec: corev1.PodSpec{
 					SecurityContext: podSecurity(),
 					Containers:      []corev1.Container{postgresServer(r, db)},
@@ -111,25 +138,40 @@ func postgresDeployment(r *registry, db *databaseSpec) *appsv1.Deployment {
 	}
 }
 
-// postgresServer is set up by the variables of the official image.
+// postgresServer is set up by the variables of the sclorg image.
 func postgresServer(r *registry, db *databaseSpec) corev1.Container {
+	account := func(key string) *keyRef { return &keyRef{Name: postgresSecretName(r), Key: key} }
+	env := []corev1.EnvVar{{Name: "POSTGRESQL_DATABASE", Value: db.Database}}
+	env = append(env, secretEnv("POSTGRESQL_USER", account("username"))...)
 	return corev1.Container{
-		Name:  "postgres",
-		Image: db.Image,
-		Ports: []corev1.ContainerPort{{Name: "postgres", ContainerPort: postgresPort, Protocol: corev1.ProtocolTCP}},
-		Env: append([]corev1.EnvVar{
-			{Name: "POSTGRES_DB", Value: db.Database},
-			{Name: "POSTGRES_USER", Value: db.Username},
-			{Name: "PGDATA", Value: postgresDataPath + "/pgdata"},
-		}, secretEnv("POSTGRES_PASSWORD", db.PasswordSecret)...),
-		ReadinessProbe:  tcpProbe("postgres", 1, 5),
+		Name:            "postgres",
+		Image:           db.Image,
+		Ports:           []corev1.ContainerPort{{ContainerPort: postgresPort, Protocol: corev1.ProtocolTCP}},
+		Env:             append(env, secretEnv("POSTGRESQL_PASSWORD", account("password"))...),
+		ReadinessProbe:  execProbe(5, 10, checkContainer),
+		LivenessProbe:   execProbe(30, 10, checkContainer, "--live"),
 		SecurityContext: containerSecurity(),
 		VolumeMounts:    []corev1.VolumeMount{{Name: "postgres-storage", MountPath: postgresDataPath}},
 		Resources: corev1.ResourceRequirements{
-			Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("100m"), corev1.ResourceMemory: resource.MustParse("256Mi")},
-			Limits:   corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("512Mi")},
+			Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("250m"), corev1.ResourceMemory: resource.MustParse("256Mi")},
+			Limits:   corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("500m"), corev1.ResourceMemory: resource.MustParse("512Mi")},
 		},
 	}
+}
+
+func execProbe(delay, period int32, command ...string) *corev1.Probe {
+	return &corev1.Probe{
+		ProbeHandler:        corev1.ProbeHandler{Exec: &corev1.ExecAction{Command: command}},
+		InitialDelaySeconds: delay,
+		PeriodSeconds:       period,
+		TimeoutSeconds:      5,
+		FailureThreshold:    3,
+	}
+}
+
+// postgresPolicy admits the registry server, and no other pod.
+func postgresPolicy(r *registry) *networkingv1.NetworkPolicy {
+	return ingressPolicy(postgresMeta(r, postgresName(r)), postgresPodLabels(r), postgresPort, podsWith(podLabels(r.Name)))
 }
 
 func postgresService(r *registry) *corev1.Service {
@@ -137,9 +179,9 @@ func postgresService(r *registry) *corev1.Service {
 		ObjectMeta: postgresMeta(r, postgresName(r)),
 		Spec: corev1.ServiceSpec{
 			Type:     corev1.ServiceTypeClusterIP,
-			Selector: postgresSelector(r),
+			Selector: postgresPodLabels(r),
 			Ports: []corev1.ServicePort{
-				{Name: "postgres", Port: postgresPort, TargetPort: intstr.FromInt32(postgresPort), Protocol: corev1.ProtocolTCP},
+				{Port: postgresPort, TargetPort: intstr.FromInt32(postgresPort), Protocol: corev1.ProtocolTCP},
 			},
 		},
 	}

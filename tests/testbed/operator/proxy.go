@@ -122,25 +122,18 @@ func proxyVolumes(r *registry) []corev1.Volume {
 	return append(all, config)
 }
 
-// proxyParts are the objects of which a registry has some or none, by its proxy.
-type proxyParts []client.Object
-
-func proxyObjects(r *registry) proxyParts {
-	return proxyParts{
-		proxyConfig(r),
-		authDelegator(r, r.Name+"-kube-rbac-proxy"),
-		authDelegator(r, r.Name+"-auth-delegator"),
-	}
+// proxyPart is an object that a registry has or lacks, by its proxy.
+type proxyPart struct {
+	object client.Object
+	wanted bool
 }
 
-func (p proxyParts) wanted(r *registry) proxyParts {
-	switch {
-	case r.Spec.KubeRBACProxy != nil:
-		return p[:2]
-	case r.Spec.OAuthProxy != nil:
-		return p[2:]
-	default:
-		return nil
+func proxyParts(r *registry, f Flavour) []proxyPart {
+	proxy := r.Spec.KubeRBACProxy
+	return []proxyPart{
+		{proxyConfig(r), proxy != nil},
+		{authDelegator(r), r.proxy() != nil},
+		{networkPolicy(r), proxy != nil && proxy.ServiceRoute == enabled && f.OpenShift},
 	}
 }
 
@@ -149,7 +142,7 @@ func proxyConfigName(r *registry) string { return r.Name + "-kube-rbac-proxy-con
 // proxyConfig lets through whoever may get the registry's Service.
 func proxyConfig(r *registry) *corev1.ConfigMap {
 	return &corev1.ConfigMap{
-		ObjectMeta: objectMeta(r, proxyConfigName(r)),
+		ObjectMeta: sharedMeta(r, proxyConfigName(r)),
 		Data: map[string]string{"config-file.yaml": fmt.Sprintf(`authorization:
   resourceAttributes:
     apiVersion: v1
@@ -161,10 +154,10 @@ func proxyConfig(r *registry) *corev1.ConfigMap {
 	}
 }
 
-// authDelegator allows the proxy to ask the API server about tokens and rights.
-func authDelegator(r *registry, name string) *rbacv1.ClusterRoleBinding {
+// authDelegator allows the proxy to ask the API server about tokens and rights. It has no owner, so it outlives the registry.
+func authDelegator(r *registry) *rbacv1.ClusterRoleBinding {
 	return &rbacv1.ClusterRoleBinding{
-		ObjectMeta: clusterMeta(r, name),
+		ObjectMeta: clusterMeta(r, r.Name+"-auth-delegator"),
 		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "system:auth-delegator"},
 		Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Name: r.Name, Namespace: r.Namespace}},
 	}
@@ -174,7 +167,7 @@ func cookieSecretName(r *registry) string { return r.Name + "-oauth-cookie-secre
 
 func cookieSecret(r *registry) *corev1.Secret {
 	return &corev1.Secret{
-		ObjectMeta: objectMeta(r, cookieSecretName(r)),
+		ObjectMeta: sharedMeta(r, cookieSecretName(r)),
 		Data:       map[string][]byte{"cookie-secret.txt": []byte(rand.Text()[:24])},
 	}
 }

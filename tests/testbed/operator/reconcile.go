@@ -8,7 +8,6 @@ package operator
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -21,6 +20,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/tools/record"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
@@ -33,6 +33,8 @@ import (
 
 type reconciler struct {
 	client client.Client
+	// world writes what others than the operator write on a real cluster: OpenShift's router and its service CA.
+	world  client.Client
 	logs   kubernetes.Interface
 	events record.EventRecorder
 	rules
@@ -180,7 +182,6 @@ func (r *reconciler) applyAll(ctx context.Context, owner *unstructured.Unstructu
 	if r.OpenShift {
 		steps = append(steps, userGroup(registry), userRoleBinding(registry))
 	}
-	steps = append(steps, networkPolicy(registry))
 	for _, desired := range steps {
 		one, err := r.apply(ctx, owner, desired)
 		if err != nil {
@@ -198,16 +199,14 @@ func (r *reconciler) applyAll(ctx context.Context, owner *unstructured.Unstructu
 
 // applyProxy makes what only a registry with a proxy needs and removes it from one without.
 func (r *reconciler) applyProxy(ctx context.Context, owner *unstructured.Unstructured, registry *registry, total *result) error {
-	all := proxyObjects(registry)
-	wanted := all.wanted(registry)
-	for _, desired := range all {
-		if !slices.Contains(wanted, desired) {
-			if err := r.remove(ctx, desired); err != nil {
+	for _, part := range proxyParts(registry, r.Flavour) {
+		if !part.wanted {
+			if err := r.remove(ctx, part.object); err != nil {
 				return err
 			}
 			continue
 		}
-		one, err := r.apply(ctx, owner, desired)
+		one, err := r.apply(ctx, owner, part.object)
 		if err != nil {
 			return err
 		}
@@ -217,7 +216,11 @@ func (r *reconciler) applyProxy(ctx context.Context, owner *unstructured.Unstruc
 		return r.removeRoute(ctx, registry)
 	}
 	if registry.Spec.OAuthProxy != nil {
-		if err := r.ensure(ctx, owner, cookieSecret(registry)); err != nil {
+		secret := cookieSecret(registry)
+		if err := controllerutil.SetControllerReference(owner, secret, scheme.Scheme); err != nil {
+			return err
+		}
+		if err := ensure(ctx, r.client, secret); err != nil {
 			return err
 		}
 	}

@@ -43,7 +43,7 @@ func route(r *registry, name string, spec map[string]any) *unstructured.Unstruct
 	object.SetGroupVersionKind(routeKind)
 	object.SetName(name)
 	object.SetNamespace(r.Namespace)
-	object.SetLabels(labels(r.Name, r.Name))
+	object.SetLabels(labels(r.Name, name))
 	return object
 }
 
@@ -87,7 +87,7 @@ func (r *reconciler) admitRoute(ctx context.Context, registry *registry, desired
 	live.Object["status"] = map[string]any{"ingress": []any{map[string]any{
 		"host": host, "routerName": "default", "wildcardPolicy": "None", "conditions": []any{condition},
 	}}}
-	return r.client.Status().Update(ctx, live)
+	return r.world.Status().Update(ctx, live)
 }
 
 // routeAdmission is the first condition of the first router, empty where no router has spoken yet.

@@ -39,7 +39,7 @@ func service(r *registry, f Flavour) *corev1.Service {
 		Spec: corev1.ServiceSpec{
 			Type:     corev1.ServiceTypeClusterIP,
 			Ports:    servicePorts(r, f),
-			Selector: map[string]string{"app.kubernetes.io/name": r.Name, "component": component},
+			Selector: podLabels(r.Name),
 		},
 	}
 }

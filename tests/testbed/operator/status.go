@@ -90,24 +90,22 @@ func (r *reconciler) writeStatus(ctx context.Context, object *unstructured.Unstr
 	return r.client.Status().Update(ctx, object)
 }
 
-// updateStatus writes all of the status and says when to look again: after a second in the
-// cooldown, with growing pauses while not available, else only on a change of the Deployment.
+// updateStatus writes all of the status and says when to look again: after a second while only
+// its Deployment is available, with growing pauses while that is not, either, else only on a change of the Deployment.
 func (r *reconciler) updateStatus(ctx context.Context, object *unstructured.Unstructured, registry *registry, outcome result) (ctrl.Result, error) {
 	live := &appsv1.Deployment{}
 	if err := r.client.Get(ctx, client.ObjectKeyFromObject(object), live); err != nil {
 		return ctrl.Result{}, err
 	}
+	isAvailable, _, _ := deploymentState(live)
 	available := r.availability(ctx, registry, live)
-	extra := []metav1.Condition{}
-	if available.Status == metav1.ConditionTrue {
-		var err error
-		if extra, err = r.frontConditions(ctx, registry); err != nil {
-			return ctrl.Result{}, err
-		}
-		available = withFront(available, extra)
+	extra, err := r.frontConditions(ctx, registry, available)
+	if err != nil {
+		return ctrl.Result{}, err
 	}
-	err := r.writeStatus(ctx, object, func(s *status) {
-		s.Hosts = hosts(registry, r.OpenShift)
+	available = withFront(available, extra)
+	err = r.writeStatus(ctx, object, func(s *status) {
+		s.Hosts = hosts(registry)
 		s.HostsStr = strings.Join(s.Hosts, ",")
 		s.SpecDefaults = specDefaults(specOf(object), r.withRuntimeDefaults(registry.Name, specOf(object)), registry)
 		s.setCondition(r.progress(outcome))
@@ -122,7 +120,7 @@ func (r *reconciler) updateStatus(ctx context.Context, object *unstructured.Unst
 	switch {
 	case err != nil:
 		return ctrl.Result{}, err
-	case available.Reason == reasonDeploymentCooldown:
+	case isAvailable && available.Status != metav1.ConditionTrue:
 		return ctrl.Result{RequeueAfter: time.Second}, nil
 	default:
 		return ctrl.Result{Requeue: available.Status != metav1.ConditionTrue}, nil
@@ -151,10 +149,16 @@ func (r rules) progress(outcome result) metav1.Condition {
 func (r *reconciler) availability(ctx context.Context, registry *registry, live *appsv1.Deployment) metav1.Condition {
 	ok, message, since := deploymentState(live)
 	condition := metav1.Condition{Type: conditionAvailable, Status: metav1.ConditionFalse, Reason: reasonDeploymentUnavailable}
+	unreached := ""
+	if ok {
+		unreached = r.endpointsProblem(ctx, registry)
+	}
 	switch {
+	case unreached != "":
+		condition.Message = unreached
 	case ok && time.Since(since) < cooldown:
 		condition.Reason = reasonDeploymentCooldown
-		condition.Message = "Deployment is available, waiting for it to stay available"
+		condition.Message = "Deployment only recently available"
 	case ok:
 		condition.Status = metav1.ConditionTrue
 		condition.Reason = reasonDeploymentAvailable
@@ -165,6 +169,26 @@ func (r *reconciler) availability(ctx context.Context, registry *registry, live 
 		condition.Message = "Deployment is unavailable: " + message
 	}
 	return condition
+}
+
+// endpointsProblem tells why the registry's Service leads nowhere, empty where it leads to a ready pod. Operators that
+// still have ML Metadata do not ask.
+func (r *reconciler) endpointsProblem(ctx context.Context, registry *registry) string {
+	if r.GRPC {
+		return ""
+	}
+	//nolint:staticcheck // Endpoints are what the real operator reads.
+	endpoints := &corev1.Endpoints{}
+	key := client.ObjectKey{Namespace: registry.Namespace, Name: registry.Name}
+	if err := r.client.Get(ctx, key, endpoints); err != nil {
+		return fmt.Sprintf("Service endpoints not found: %v", err)
+	}
+	for _, subset := range endpoints.Subsets {
+		if len(subset.Addresses) > 0 {
+			return ""
+		}
+	}
+	return "Service endpoints not ready - no ready addresses available"
 }
 
 // deploymentState reads a Deployment's conditions: whether it is available, since when, or why not.
@@ -188,6 +212,9 @@ func deploymentState(live *appsv1.Deployment) (available bool, message string, s
 
 // withFront makes a registry unavailable whose proxy or gateway is.
 func withFront(available metav1.Condition, fronts []metav1.Condition) metav1.Condition {
+	if available.Status != metav1.ConditionTrue {
+		return available
+	}
 	for _, front := range fronts {
 		if front.Status != metav1.ConditionTrue {
 			available.Status, available.Reason, available.Message = front.Status, front.Reason, front.Message
@@ -200,10 +227,11 @@ func withFront(available metav1.Condition, fronts []metav1.Condition) metav1.Con
 }
 
 // hosts are the names under which the registry can be reached, the outermost first.
-func hosts(r *registry, openShift bool) []string {
+func hosts(r *registry) []string {
 	var all []string
 	switch proxy := r.proxy(); {
-	case proxy != nil && proxy.ServiceRoute == enabled && openShift:
+	case proxy != nil && proxy.ServiceRoute == enabled:
+		// Without OpenShift the domain is empty: "x-rest.", as the real operator has it.
 		all = append(all, routeHost(r))
 	case r.Spec.Istio != nil && r.Spec.Istio.Gateway != nil && r.Spec.Istio.Gateway.Domain != "":
 		for _, server := range []string{"rest", "grpc"} {

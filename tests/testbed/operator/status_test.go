@@ -14,6 +14,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
 func TestAvailability(t *testing.T) {
@@ -29,7 +30,7 @@ func TestAvailability(t *testing.T) {
 		"nothing known": {appsv1.DeploymentStatus{}, "DeploymentUnavailable: Deployment is unavailable: "},
 		"just available": {appsv1.DeploymentStatus{Conditions: []appsv1.DeploymentCondition{
 			of(appsv1.DeploymentAvailable, corev1.ConditionTrue, now, "")}},
-			"DeploymentCooldown: Deployment is available, waiting for it to stay available"},
+			"DeploymentCooldown: Deployment only recently available"},
 		"available": {appsv1.DeploymentStatus{Conditions: []appsv1.DeploymentCondition{
 			of(appsv1.DeploymentAvailable, corev1.ConditionTrue, longAgo, "")}},
 			"DeploymentAvailable: Deployment is available"},
@@ -46,12 +47,76 @@ func TestAvailability(t *testing.T) {
 			"DeploymentUnavailable: Deployment is unavailable: quota"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := (&reconciler{}).availability(context.Background(), &registry{}, &appsv1.Deployment{Status: test.status})
+			r := &reconciler{client: endpoints{Subsets: ready}}
+			got := r.availability(context.Background(), &registry{}, &appsv1.Deployment{Status: test.status})
 			if text := got.Reason + ": " + got.Message; text != test.want {
 				t.Errorf("got %q, want %q", text, test.want)
 			}
 			if (got.Status == metav1.ConditionTrue) != (got.Reason == reasonDeploymentAvailable) {
 				t.Errorf("status %s with reason %s", got.Status, got.Reason)
+			}
+		})
+	}
+}
+
+// endpoints are what every Service leads to.
+type endpoints struct {
+	client.Client
+	Subsets []corev1.EndpointSubset
+}
+
+var ready = []corev1.EndpointSubset{{Addresses: []corev1.EndpointAddress{{IP: "10.0.0.1"}}}}
+
+func (e endpoints) Get(_ context.Context, _ client.ObjectKey, object client.Object, _ ...client.GetOption) error {
+	object.(*corev1.Endpoints).Subsets = e.Subsets
+	return nil
+}
+
+func TestEndpointsProblem(t *testing.T) {
+	const none = "Service endpoints not ready - no ready addresses available"
+	starting := []corev1.EndpointSubset{{NotReadyAddresses: ready[0].Addresses}}
+	for name, test := range map[string]struct {
+		flavour string
+		subsets []corev1.EndpointSubset
+		want    string
+	}{
+		"none":               {"current", nil, none},
+		"none is ready":      {"plain", starting, none},
+		"ready":              {"current", ready, ""},
+		"not asked in those": {"transition", nil, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := &reconciler{client: endpoints{Subsets: test.subsets}, rules: rulesOf(t, test.flavour)}
+			if got := r.endpointsProblem(context.Background(), &registry{}); got != test.want {
+				t.Errorf("got %q, want %q", got, test.want)
+			}
+		})
+	}
+}
+
+// The proxy's condition while the registry is not available.
+func TestFrontOfAnUnavailableRegistry(t *testing.T) {
+	unavailable := metav1.Condition{Type: conditionAvailable, Status: metav1.ConditionFalse, Message: "why"}
+	for name, test := range map[string]struct {
+		flavour, proxy, want string
+	}{
+		"kube-rbac-proxy":                {"current", kubeRBACProxy, "KubeRBACProxyAvailable False ResourcesUnavailable why"},
+		"kube-rbac-proxy before v0.3.14": {"earlier", kubeRBACProxy, ""},
+		"OAuth proxy":                    {"transition", oauthProxy, ""},
+		"none":                           {"current", "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := &reconciler{rules: rulesOf(t, test.flavour)}
+			fronts, err := r.frontConditions(context.Background(), built(test.proxy), unavailable)
+			var got []string
+			for _, c := range fronts {
+				got = append(got, strings.Join([]string{c.Type, string(c.Status), c.Reason, c.Message}, " "))
+			}
+			if text := strings.Join(got, "; "); err != nil || text != test.want {
+				t.Errorf("got %q (%v), want %q", text, err, test.want)
+			}
+			if after := withFront(unavailable, fronts); after != unavailable {
+				t.Errorf("Available became %v", after)
 			}
 		})
 	}
@@ -113,7 +178,7 @@ func TestLogFailure(t *testing.T) {
 		"alert": {"starting\nF {{ALERT}} error connecting to datastore: Error 1142\n",
 			reasonResourcesAlert, "rest container alert: F {{ALERT}} error connecting to datastore: Error 1142"},
 		"ML Metadata": {"F Check failed: absl::OkStatus() == status (OK vs. INTERNAL: no) MetadataStore cannot be created\n",
-			reasonConfigurationError, "metadata database configuration error: MetadataStore cannot be created: INTERNAL: no"},
+			reasonConfigurationError, "database configuration error: MetadataStore cannot be created: INTERNAL: no"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			reason, message := logFailure(strings.NewReader(test.text), "rest")
@@ -126,12 +191,15 @@ func TestLogFailure(t *testing.T) {
 
 func TestHosts(t *testing.T) {
 	r := &registry{Name: "x", Namespace: "n"}
-	r.Spec.KubeRBACProxy = &proxySpec{ServiceRoute: enabled, Domain: "apps.example"}
 	inside := "x.n.svc.cluster.local,x.n,x"
-	if got := strings.Join(hosts(r, true), ","); got != "x-rest.apps.example,"+inside {
-		t.Errorf("with a route: %s", got)
+	for domain, want := range map[string]string{"apps.example": "x-rest.apps.example,", "": "x-rest.,"} {
+		r.Spec.KubeRBACProxy = &proxySpec{ServiceRoute: enabled, Domain: domain}
+		if got := strings.Join(hosts(r), ","); got != want+inside {
+			t.Errorf("with domain %q: %s", domain, got)
+		}
 	}
-	if got := strings.Join(hosts(r, false), ","); got != inside {
-		t.Errorf("without OpenShift: %s", got)
+	r.Spec.KubeRBACProxy.ServiceRoute = disabled
+	if got := strings.Join(hosts(r), ","); got != inside {
+		t.Errorf("without a route: %s", got)
 	}
 }

@@ -33,6 +33,10 @@ func (r rules) mutate(_ context.Context, request admission.Request) admission.Re
 	if err := canonicalResources(spec); err != nil {
 		return admission.Errored(http.StatusBadRequest, err)
 	}
+	if spec["grpc"] == nil {
+		// Of the real webhook's typed structs, which always have one; the API's default port follows.
+		spec["grpc"] = map[string]any{}
+	}
 	object.Object["spec"] = spec
 	changed, err := json.Marshal(object.Object)
 	if err != nil {

@@ -417,6 +417,11 @@ def _images(binary: str, homes: Mapping[str, Path]) -> Object:
     for name, home in homes.items():
         server = SERVERS[name]
         table.append((server.image, "/entrypoint", [binary, server.program, f"--home={home}"]))
-    entries = [{"image": image, "entrypoint": [program], "programs": {program: argv}} for image, program, argv in table]
+    # What a probe asks the image of the generated database with.
+    more = {SERVERS["postgres-16"].image: {"/usr/libexec/check-container": [binary, "postgres-check"]}}
+    entries = [
+        {"image": image, "entrypoint": [program], "programs": {program: argv, **more.get(image, {})}}
+        for image, program, argv in table
+    ]
     # An image without programs of its own: what a container's command names is found on the machine.
     return {"images": [*entries, {"image": "testbed/shell"}]}

@@ -29,7 +29,8 @@ FLAVOURS = {
     flavour.name: flavour
     for flavour in (
         Flavour("2.19", ("v1alpha1",), "v1alpha1", "rhoai-model-registries"),
-        Flavour("transition", ("v1alpha1", "v1beta1"), "v1alpha1", "rhoai-model-registries"),
+        Flavour("transition", ("v1alpha1", "v1beta1"), "v1beta1", "rhoai-model-registries"),
+        Flavour("earlier", ("v1alpha1", "v1beta1"), "v1beta1", "rhoai-model-registries"),
         Flavour("current", ("v1alpha1", "v1beta1"), "v1beta1", "rhoai-model-registries", aihub=True),
         Flavour("plain", ("v1alpha1", "v1beta1"), "v1beta1", "odh-model-registries", openshift=False),
     )

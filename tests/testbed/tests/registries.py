@@ -32,10 +32,11 @@ OBJECTS = (
 """What the operator makes of a registry on OpenShift, in its order: apiVersion, kind, and name with {} for the registry's."""
 
 
-def labels(name: str) -> dict[str, str]:
-    """Those that everything of a registry bears."""
+def labels(name: str, instance: str) -> dict[str, str]:
+    """Return those that everything of a registry bears, with the object's own name as its instance."""
     return {
         "app": name,
+        "app.kubernetes.io/instance": instance,
         "component": "model-registry",
         "app.kubernetes.io/name": name,
         "app.kubernetes.io/component": "model-registry",
@@ -143,7 +144,7 @@ class Registries:
             **mysql,
         }
         spec: Object = {"rest": {}, "mysql": database}
-        if self.version.endswith("v1alpha1"):
+        if self.bed.flavour.name in ("2.19", "transition"):
             spec["grpc"] = {}
         return {
             "apiVersion": self.version,

@@ -157,6 +157,12 @@ ROWS = {
         + r'Service "{name}" is invalid: metadata.name: Invalid value: "{name}": a DNS-1035 label must .*',
         made=1,
     ),
+    "49-characters": Failure(
+        good_database,
+        name="a" * 49,
+        message=REFUSED + r'ClusterRoleBinding\S* "{name}-auth-delegator" is invalid: .*must be no more than 63.*',
+        made=6,
+    ),
     "50-characters": Failure(
         good_database,
         name="a" * 50,
@@ -282,9 +288,9 @@ def test_objects_of_a_failure(failed: dict[str, Failed], histories: dict[str, li
     api, namespace = one.registries.api, one.registries.namespace
     found = [api.get(version, kind, name.format(one.name), namespace) for version, kind, name in OBJECTS]
     assert [found_one is not None for found_one in found] == [number < failure.made for number in range(len(OBJECTS))]
-    for (_, kind, _), item in zip(OBJECTS, found, strict=True):
+    for (_, kind, name), item in zip(OBJECTS, found, strict=True):
         if item:
-            assert labels(one.name).items() <= item["metadata"]["labels"].items(), kind
+            assert labels(one.name, name.format(one.name)).items() <= item["metadata"]["labels"].items(), kind
             owners = [owner["uid"] for owner in item["metadata"].get("ownerReferences", ())]
             assert owners == ([] if kind == "Group" else [one.created["metadata"]["uid"]]), kind
     through = [("True", "CreatingDeployment"), ("False", "CreatedDeployment")]
@@ -295,6 +301,13 @@ def test_a_rejected_route_is_the_proxys(failed: dict[str, Failed]) -> None:
     """The proxy's own condition has the words that Available repeats."""
     one = failed["rejected-route"]
     assert condition(one.registries.get(one.name), "KubeRBACProxyAvailable") == one.available
+
+
+def test_the_proxy_of_an_unavailable_registry_is_unavailable(failed: dict[str, Failed]) -> None:
+    """Its condition follows the Deployment's, with the same words and a reason of its own."""
+    registry = failed["missing-secret"].registries.get("missing-secret")
+    status, _, message = condition(registry)
+    assert condition(registry, "KubeRBACProxyAvailable") == (status, "ResourcesUnavailable", message)
 
 
 def test_a_half_way_migration_leaves_a_dirty_schema(failed: dict[str, Failed]) -> None:

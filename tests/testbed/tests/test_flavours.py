@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import pytest
 from registries import Registries, condition
-from testbed.api import Object
+from testbed.api import ApiError, Object
 from testbed.bed import Testbed
 from testbed.flavours import FLAVOURS
 from testbed_fixtures import Start
@@ -22,7 +22,8 @@ ISTIO: Object = {"gateway": {"rest": {"tls": {}}, "grpc": {"tls": {}}}}
 WORKS: dict[str, dict[str, Object]] = {
     "2.19": {"on-istio": {"istio": ISTIO}},
     "transition": {"on-oauth": {"oauthProxy": {}}, "on-istio": {"istio": ISTIO}},
-    "plain": {"bare": {}},
+    "earlier": {"open": {}, "closed": {"kubeRBACProxy": {}}},
+    "plain": {"bare": {}, "proxied": {"kubeRBACProxy": {}}},
 }
 """Registries that become available, by flavour and name, with their proxies. ``current`` is that of all other tests."""
 
@@ -37,10 +38,27 @@ def clusters(start: Start, bed: Testbed) -> Iterator[dict[str, Registries]]:
             for name, proxy in proxies.items():
                 registries.make_database(name)
                 registries.make_secret(name)
-                body = registries.body(name)
-                registries.create({**body, "spec": {**body["spec"], **proxy}})
+                if (flavour, name) == ("plain", "proxied"):
+                    registries.api.apply(_serving_secret(registries, name))
+                create(registries, name, proxy)
         yield found
         found["current"].remove()
+
+
+def create(registries: Registries, name: str, asked: Object) -> None:
+    """Create a registry with more fields in its spec, through the API version that has them."""
+    body = registries.body(name)
+    if "istio" in asked:
+        body["apiVersion"] = V1ALPHA1
+    registries.create({**body, "spec": {**body["spec"], **asked}})
+
+
+def _serving_secret(registries: Registries, name: str) -> Object:
+    """Return the Secret with kube-rbac-proxy's certificate, which on plain Kubernetes the user has to make."""
+    folder = registries.bed.layout.certificates
+    data = {"tls.crt": (folder / "serving.crt").read_text(), "tls.key": (folder / "serving.key").read_text()}
+    meta = {"name": f"{name}-kube-rbac-proxy", "namespace": registries.namespace}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": meta, "type": "kubernetes.io/tls", "stringData": data}
 
 
 @pytest.mark.parametrize("flavour", FLAVOURS)
@@ -95,6 +113,10 @@ PROXIED = {
         "current", {"oauthProxy": {}}, {"kubeRBACProxy"}, ["rest-container", "kube-rbac-proxy"], [8443]
     ),
     "is-added": Proxied("current", {}, {"kubeRBACProxy"}, ["rest-container", "kube-rbac-proxy"], [8443]),
+    "is-not-added": Proxied("earlier", {}, set(), ["rest-container"], [8080]),
+    "is-asked-for": Proxied(
+        "earlier", {"kubeRBACProxy": {}}, {"kubeRBACProxy"}, ["rest-container", "kube-rbac-proxy"], [8443]
+    ),
     "none": Proxied("plain", {}, set(), ["rest-container"], [8080]),
 }
 
@@ -104,9 +126,7 @@ def test_proxies(clusters: dict[str, Registries], case: str) -> None:
     expected = PROXIED[case]
     registries = clusters[expected.flavour]
     api, namespace = registries.api, registries.namespace
-    body = registries.body(case)
-    body["spec"] = {**body["spec"], **expected.asked, "grpc": {}}
-    registries.create(body)
+    create(registries, case, {**expected.asked, "grpc": {}})
 
     def made() -> list[str]:
         deployment = api.get("apps/v1", "Deployment", case, namespace) or {}
@@ -122,6 +142,10 @@ def test_proxies(clusters: dict[str, Registries], case: str) -> None:
     is_openshift = registries.bed.flavour.openshift
     group = api.get("user.openshift.io/v1", "Group", f"{case}-users") if is_openshift else None
     assert (group is not None) is is_openshift
+    routed = "kubeRBACProxy" in stored["spec"] and is_openshift
+    registries.bed.until("its status, the last that is written", lambda: condition(registries.get(case))[0])
+    policy = api.get("networking.k8s.io/v1", "NetworkPolicy", f"{case}-https-route", namespace)
+    assert (policy is not None) is routed
 
 
 @pytest.mark.parametrize(("flavour", "name"), [(flavour, name) for flavour, names in WORKS.items() for name in names])
@@ -130,6 +154,45 @@ def test_a_registry_works_on_every_flavour(clusters: dict[str, Registries], flav
     assert condition(registries.available(name))[1] == "DeploymentAvailable"
     assert registries.rest(name, "GET", "/readyz/health")[0] == 200
     assert registries.sql(f"USE `{name}`", "SELECT dirty FROM schema_migrations") == [(0,)]
+
+
+def test_the_secret_of_a_proxy_on_kubernetes(clusters: dict[str, Registries]) -> None:
+    """Without OpenShift's service CA the proxy waits for a Secret that the user makes; its host has no domain."""
+    registries = clusters["plain"]
+    proxied = registries.available("proxied")
+    assert condition(proxied, "KubeRBACProxyAvailable")[:2] == ("True", "ResourcesAvailable")
+    assert proxied["status"]["hosts"][0] == "proxied-rest."
+
+
+@pytest.mark.parametrize(
+    ("host", "words"), [({}, "no such key: host"), ({"host": ""}, "GenerateDeployment must be set to true")]
+)
+def test_a_database_without_a_host(clusters: dict[str, Registries], host: Object, words: str) -> None:
+    """The schema refuses it; where there are webhooks, they have dropped such a database before."""
+    body = clusters["plain"].body("hostless")
+    with pytest.raises(ApiError, match=words):
+        clusters["plain"].create({**body, "spec": {"rest": {}, "postgres": {**host, "username": "u", "database": "d"}}})
+
+
+def test_an_open_registry_of_an_earlier_operator(clusters: dict[str, Registries]) -> None:
+    """Before v0.3.14 nothing is added where no proxy is asked for: no Route, and a server that asks for no login."""
+    registries = clusters["earlier"]
+    registries.available("open")
+    api, namespace = registries.api, registries.namespace
+    routes = {item["metadata"]["name"] for item in api.list("route.openshift.io/v1", "Route", namespace)}
+    registries.available("closed")
+    assert "open-https" not in routes
+    assert "kubeRBACProxy" not in (registries.get("open") or {})["spec"]
+
+
+def test_transitions_newer_version_lacks_what_came_later(clusters: dict[str, Registries]) -> None:
+    """No generated database before v0.3.2, though v1beta1 is stored."""
+    registries = clusters["transition"]
+    body = registries.body("generated")
+    body["spec"] = {**body["spec"], "mysql": None, "postgres": {"generateDeployment": True, "database": "d"}}
+    path = registries.api.path(registries.version, "ModelRegistry", registries.namespace)
+    with pytest.raises(ApiError, match='unknown field "spec.postgres.generateDeployment"'):
+        registries.api.request("POST", f"{path}?fieldValidation=Strict&dryRun=All", body)
 
 
 def test_a_patch_through_v1alpha1_strips_newer_fields(clusters: dict[str, Registries]) -> None:

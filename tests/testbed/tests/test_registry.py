@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 
 import pytest
@@ -13,7 +14,7 @@ from testbed.bed import Testbed
 from testbed_fixtures import Servers
 
 RBAC = "rbac.authorization.k8s.io/v1"
-LONGEST = "a" * 49
+LONGEST = "a" * 48
 SERVERS = ("mysql-5.7", "mariadb-10.11")
 
 
@@ -55,7 +56,7 @@ def _make_bare(registries: Registries) -> Object:
 
 def _make_generated(registries: Registries) -> Object:
     body = registries.body("generated")
-    postgres = {"generateDeployment": True, "database": "model_registry", "username": "modelregistry"}
+    postgres = {"generateDeployment": True, "database": "unused", "username": "unused"}
     body["spec"] = {"rest": {}, "postgres": postgres}
     return registries.create(body)
 
@@ -80,6 +81,7 @@ def test_good(good: Registries) -> None:
     assert registry["metadata"]["finalizers"] == ["modelregistry.opendatahub.io/finalizer"]
     assert registry["spec"]["kubeRBACProxy"]["port"] == 8443, "the operator adds the proxy on OpenShift"
     assert registry["spec"]["mysql"]["port"] == 3306, "the API's default"
+    assert registry["spec"]["grpc"] == {"port": 9090}, "of the operator's webhook"
     status, health = good.rest("good", "GET", "/readyz/health")
     assert status == 200, health
     status, model = good.rest("good", "POST", "/api/model_registry/v1alpha3/registered_models", {"name": "m"})
@@ -104,7 +106,7 @@ def test_objects(made: dict[str, Object], good: Registries) -> None:
     for version, kind, name in OBJECTS:
         item = good.api.get(version, kind, name.format("objects"), good.namespace)
         assert item, f"{kind} is missing"
-        assert labels("objects").items() <= item["metadata"]["labels"].items(), kind
+        assert labels("objects", name.format("objects")).items() <= item["metadata"]["labels"].items(), kind
         owners = [owner["uid"] for owner in item["metadata"].get("ownerReferences", ())]
         # What is cluster-scoped cannot be owned by what is not.
         assert owners == ([] if kind == "Group" else [made["objects"]["metadata"]["uid"]]), kind
@@ -115,10 +117,14 @@ def test_objects(made: dict[str, Object], good: Registries) -> None:
         ("endpoints", "get", "objects"),
     }
     assert [(s["kind"], s["name"]) for s in found["RoleBinding"]["subjects"]] == [("Group", "objects-users")]
-    assert found["Group"]["users"] in ([], None)
+    assert found["Group"]["users"] is None
     assert [port["port"] for port in found["Service"]["spec"]["ports"]] == [8443]
     (ingress,) = found["NetworkPolicy"]["spec"]["ingress"]
     assert [port["port"] for port in ingress["ports"]] == [8443]
+    assert len(ingress["from"]) == 2, "the router and the platform's namespaces"
+    binding = good.api.get(RBAC, "ClusterRoleBinding", "objects-auth-delegator")
+    assert binding and "ownerReferences" not in binding["metadata"]
+    assert labels("objects", "objects-auth-delegator").items() <= binding["metadata"]["labels"].items()
     assert found["Route"]["spec"]["to"]["name"] == "objects"
     assert found["Deployment"]["spec"]["replicas"] == 1
 
@@ -145,6 +151,8 @@ def test_deletion(good: Registries) -> None:
     assert good.sql("SHOW DATABASES LIKE 'objects'"), "the database stays"
     assert api.get(RBAC, "RoleBinding", "ownerless", namespace), "a grant without an owner stays"
     api.delete(RBAC, "RoleBinding", "ownerless", namespace)
+    assert api.get(RBAC, "ClusterRoleBinding", "objects-auth-delegator"), "it has no owner, so it stays"
+    api.delete(RBAC, "ClusterRoleBinding", "objects-auth-delegator")
 
 
 def _rolled_out(registries: Registries, name: str) -> Object | None:
@@ -297,12 +305,36 @@ def test_an_owner_whose_deletion_is_blocked_takes_a_right(good: Registries) -> N
 
 
 @pytest.mark.parametrize(
-    "name", [LONGEST, "bare", "on-mysql-57", "on-mariadb-1011"], ids=["49-characters", "bare-host", *SERVERS]
+    "name", [LONGEST, "bare", "on-mysql-57", "on-mariadb-1011"], ids=["48-characters", "bare-host", *SERVERS]
 )
 def test_good_as_well(good: Registries, name: str) -> None:
     """The longest name that works, a host of the registries namespace, other servers."""
     good.available(name)
     assert good.rest(name, "GET", "/readyz/health")[0] == 200
+
+
+def _assert_generated_secret(secret: Object) -> None:
+    """Check the account's Secret: no labels, a fixed user, and an annotation that shows the password."""
+    meta, password = secret["metadata"], secret["data"]["password"]
+    assert "labels" not in meta
+    assert base64.b64decode(secret["data"]["username"]) == b"modelregistry"
+    assert password in meta["annotations"]["banzaicloud.com/last-applied"]
+
+
+RULES: dict[str, tuple[Object, str]] = {
+    "both": ({"generateDeployment": True, "host": "h"}, "must not be set when generateDeployment is true"),
+    "address-too": ({"generateDeployment": True, "hostAddress": "10.0.0.1"}, "must not be set when generateDeployment"),
+    "no-username": ({"host": "h", "database": "d"}, "Username must be set if database is specified"),
+}
+
+
+@pytest.mark.parametrize("case", RULES)
+def test_rules_for_postgres(registries: Registries, case: str) -> None:
+    """What the schema itself refuses of a PostgreSQL database."""
+    postgres, words = RULES[case]
+    body = registries.body(f"postgres-{case}")
+    with pytest.raises(ApiError, match=words):
+        registries.create({**body, "spec": {"rest": {}, "postgres": postgres}})
 
 
 def test_generated_postgres(good: Registries) -> None:
@@ -313,11 +345,16 @@ def test_generated_postgres(good: Registries) -> None:
         ("v1", "PersistentVolumeClaim", "generated-postgres-storage"),
         ("apps/v1", "Deployment", "generated-postgres"),
         ("v1", "Service", "generated-postgres"),
+        ("networking.k8s.io/v1", "NetworkPolicy", "generated-postgres"),
         ("v1", "Secret", "generated-postgres-credentials"),
     )
     found = {kind: good.api.get(version, kind, name, good.namespace) for version, kind, name in parts}
     assert all(found.values()), found
     assert (found["PersistentVolumeClaim"] or {})["status"]["phase"] == "Bound"
+    pods = good.api.list("v1", "Pod", good.namespace, labelSelector="app=generated,component=model-registry")
+    names = {pod["metadata"]["labels"]["app.kubernetes.io/name"] for pod in pods}
+    assert names == {"generated", "generated-postgres"}, "one label tells the database's pod from the server's"
+    _assert_generated_secret(found["Secret"] or {})
     good.api.delete(good.version, "ModelRegistry", "generated", good.namespace)
     for version, kind, name in parts:
         good.bed.until(f"{kind} gone", lambda: good.api.get(version, kind, name, good.namespace) is None)
