@@ -17,10 +17,11 @@ from ._core.certificates import Bundle, read_bundle
 from ._core.errors import Forbidden, Missing
 from ._core.export import ca_object, ca_source, described, password_ref, proxy_of
 from ._core.finding import shown
-from ._core.findings import Inventory, find, restarts_pending, tls_facts
+from ._core.findings import Inventory, find, not_understood, restarts_pending, tls_facts
 from ._core.model import Grant, Object
 from ._core.plan import Key
 from ._core.rollout import newest_pods
+from ._core.shape import misfit, without_nulls
 from ._core.status import Verdict
 from ._evidence import KINDS, Clock, Investigation, Snapshot
 
@@ -40,21 +41,49 @@ def look(
     """
     warnings: list[str] = []
     snapshot = _snapshot(cluster, namespace, warnings)
+    snapshot, odd = _set_apart(snapshot)
     registries = snapshot.objects["ModelRegistry"]
     names = [one for one in sorted(registries) if name in (None, one)]
-    if not names:
+    if not names and not (odd if name is None else name in odd):
         return [], warnings
     related = {kind: _related(cluster, namespace, kind, registries.values(), warnings) for kind in RELATED}
     inventory = _inventory(cluster, namespace, snapshot, names, related)
     warnings += [note for verdict in inventory.verdicts.values() for note in verdict.notes]
     found = [_entry(one, inventory) for one in names]
+    found += [entry for one, entry in odd.items() if name in (None, one)]
+    found.sort(key=lambda entry: str(entry["name"]))
     bindings = related["RoleBinding"]
     if access != "none" and bindings is not None:
-        around, problems = surroundings(cluster, names, bindings, related["Role"] or ())
+        around, problems = surroundings(cluster, [entry["name"] for entry in found], bindings, related["Role"] or ())
         warnings += problems
         for entry in found:
             _add_access(cluster, entry, around, access == "verified", warnings)
     return found, list(dict.fromkeys(warnings))
+
+
+def _set_apart(snapshot: Snapshot) -> tuple[Snapshot, dict[str, Object]]:
+    """Return the snapshot without registries that cannot be understood, and the entries of these by name.
+
+    The API server takes what the schema in the cluster allows, which is another one in each release.
+    """
+    registries = {name: without_nulls(item) for name, item in snapshot.objects["ModelRegistry"].items()}
+    fields = {name: field for name, item in registries.items() if (field := misfit(item)) is not None}
+    fit = {name: item for name, item in registries.items() if name not in fields}
+    odd = {name: _odd_entry(snapshot.objects["ModelRegistry"][name], field) for name, field in fields.items()}
+    return Snapshot({**snapshot.objects, "ModelRegistry": fit}, snapshot.unreadable), odd
+
+
+def _odd_entry(registry: Object, field: str) -> Object:
+    finding = not_understood(registry["metadata"]["name"], field)
+    status = {"state": "unknown", "reason": finding.code, "message": f"{finding.why}.", "next_step": finding.remedy}
+    return {
+        **{key: registry["metadata"].get(key) for key in ("name", "namespace", "uid")},
+        "created": registry["metadata"].get("creationTimestamp"),
+        "auth_proxy": None,
+        "status": status,
+        "tls": {"encrypted": None, "verified": None},
+        "findings": [shown(finding)],
+    }
 
 
 def _inventory(cluster: Cluster, namespace: str, snapshot: Snapshot, names: list[str], related: Related) -> Inventory:

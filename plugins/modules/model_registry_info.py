@@ -105,7 +105,8 @@ registries:
       elements: str
       returned: where known
     auth_proxy:
-      description: As the option of that name of M(opendatahub.model_registry.model_registry).
+      description:
+        - As the option of that name of M(opendatahub.model_registry.model_registry). Null if the registry cannot be read.
       type: str
       returned: always
       sample: kube_rbac
@@ -125,7 +126,8 @@ registries:
         state:
           description:
             - V(ready) where its newest pod serves; V(waiting) where it is on its way; V(failed) where it will not become
-              ready by itself; V(deleting).
+              ready by itself; V(deleting); V(unknown) if a field of it is of no type that the collection knows, of which
+              the finding C(registry_unreadable) speaks.
           type: str
           returned: always
           sample: failed
@@ -142,8 +144,8 @@ registries:
       type: dict
       returned: always
       contains:
-        encrypted: {description: Whether the connection is always encrypted., type: bool, returned: always}
-        verified: {description: Whether the database's certificate is checked., type: bool, returned: always}
+        encrypted: {description: Whether the connection is always encrypted. Null if the registry cannot be read., type: bool, returned: always}
+        verified: {description: Whether the database's certificate is checked. Null if the registry cannot be read., type: bool, returned: always}
         ca:
           description: Where the certificate authority is.
           type: dict

@@ -36,10 +36,12 @@ def condition(item: Object | None, kind: str) -> Object:
 
 
 def timestamp(text: str | None) -> datetime | None:
-    """A time as Kubernetes writes it, to the second or finer."""
-    if not text:
+    """Return a time as Kubernetes writes it, to the second or finer; None for what is no time."""
+    try:
+        moment = datetime.fromisoformat(re.sub(r"\.\d+", "", text or "").replace("Z", "+00:00"))
+        return moment.astimezone(timezone.utc)
+    except (ValueError, OverflowError):
         return None
-    return datetime.strptime(re.sub(r"\.\d+", "", text), "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
 
 
 def latest(item: Object) -> datetime | None:
@@ -65,8 +67,8 @@ def acted_at(registry: Object) -> datetime | None:
 
 
 def _newest(texts: Iterable[str | None]) -> datetime | None:
-    """The newest of some times; as text they sort as times do."""
-    return timestamp(max(filter(None, texts), default=None))
+    """Return the newest of some times. Some are written by others: what is no time does not hide the rest."""
+    return max(filter(None, map(timestamp, texts)), default=None)
 
 
 def registry_of(pod: Object) -> str | None:
