@@ -75,8 +75,10 @@ def _findings(result: Mapping[str, Any]) -> list[dict[str, str]]:
     # A check that fails because of its findings names them in its message.
     if not words or any(f"[{finding['code']}]" in words for finding in found):
         return found
-    why, remedy = f"it was not checked to the end: {words}", "Mend that, or look at the database by hand."
-    lost = Finding("not_checked", "warning", "database", why, remedy, UNSEEN)
+    why, remedy = f"it was not checked to the end: {words}", "Correct that, then run the check again."
+    # Of a check that has ended before it knew anything, only its words tell what it was about.
+    what = "database" if "via" in result else "cluster" if "table" in result else "check"
+    lost = Finding("not_checked", "warning", what, why, remedy, UNSEEN)
     return [*found, shown(lost, checked_as="", path="")]
 
 

@@ -158,6 +158,8 @@ def look(cluster: Cluster, wanted: Wanted) -> tuple[Observed, Database | None]:
         elsewhere=_elsewhere(cluster, wanted.known_name, place),
         missing=_missing(cluster, _rights(wanted, database, place), place) if place else (),
         probe=_probe(cluster, wanted, place, registry),
+        database=database,
+        registries=_registries(cluster, place) if database else {},
         sources=tuple(_sources(cluster, place, database)) if place and database else (),
         openshift=_openshift(cluster, registry),
     )
@@ -211,6 +213,12 @@ def _registry(cluster: Cluster, namespace: str | RegistryError, name: str | None
     if not name or not isinstance(namespace, str):
         return None
     return _seen(lambda: cluster.get("ModelRegistry", namespace, name))
+
+
+def _registries(cluster: Cluster, namespace: str | None) -> dict[str, Object]:
+    """Return the registries of the namespace by name; none if they may not be listed."""
+    found = _seen(lambda: cluster.list("ModelRegistry", namespace)[0]) if namespace else []
+    return {} if isinstance(found, RegistryError) else {item["metadata"]["name"]: item for item in found}
 
 
 def _elsewhere(cluster: Cluster, name: str | None, namespace: str | None) -> tuple[str, ...] | RegistryError:
@@ -296,12 +304,13 @@ def _sources(cluster: Cluster, namespace: str, database: Database) -> Iterator[S
     verified = bool(database.tls and (verifies(database.tls) or database.tls.mode in ("verify-ca", "verify-full")))
     for use, (kind, ref) in references(database).items():
         option = options.get(use, f"database.tls.{use}_secret")
-        text = _text(cluster, namespace, kind, ref)
-        yield Source(kind, ref.name, ref.key, option, text, use == "ca_pem", verified)
+        is_ca = use == "ca_pem"
+        text = _text(cluster, namespace, kind, ref, is_ca)
+        yield Source(kind, ref.name, ref.key, option, text, is_ca, verified)
 
 
-def _text(cluster: Cluster, namespace: str, kind: str, ref: KeyRef) -> str | RegistryError:
-    """The value of a key, in clear only for certificates in a ConfigMap or CA Secret: the caller looks at no other."""
+def _text(cluster: Cluster, namespace: str, kind: str, ref: KeyRef, is_ca: bool) -> str | RegistryError:
+    """Return the value of a key if it is an authority's certificate. Of all others, only whether they are there counts."""
     what = f"{kind} {ref.name}"
     try:
         item = cluster.get(kind, namespace, ref.name)
@@ -309,9 +318,10 @@ def _text(cluster: Cluster, namespace: str, kind: str, ref: KeyRef) -> str | Reg
         return error
     if item is None:
         return Missing(what, "it does not exist", "Create it.")
-    value = {**(item.get("binaryData") or {}), **(item.get("data") or {})}.get(ref.key)
-    if value is None:
+    value, binary = ((item.get(field) or {}).get(ref.key) for field in ("data", "binaryData"))
+    if value is None and binary is None:
         return Missing(what, f"it has no key {ref.key}", "Add the key.")
-    if isinstance(value, Sealed):
-        return base64.b64decode(value.reveal()).decode(errors="replace")
-    return str(value)
+    if not is_ca:
+        return ""
+    encoded = value.reveal() if isinstance(value, Sealed) else binary
+    return str(value) if encoded is None else base64.b64decode(encoded).decode(errors="replace")

@@ -131,9 +131,21 @@ facts:
   contains:
     user: {description: "Who the API server takes the user for. Empty before Kubernetes 1.28.", type: str, returned: always}
     api:
-      description: How the API server is reached, with C(host), C(verified), C(ca) (given, kubeconfig or default) and C(ca_file).
+      description: How the API server is reached.
       type: dict
       returned: always
+      contains:
+        host: {description: Its address., type: str, returned: always, sample: "https://api.example.com:6443"}
+        verified: {description: Whether its certificate is verified., type: bool, returned: always}
+        ca:
+          description: V(given) if an option, the environment or a kubeconfig names the authority, else V(default).
+          type: str
+          returned: always
+          sample: given
+        ca_file:
+          description: The file or folder with the authorities that are trusted. Empty if a kubeconfig has them as data.
+          type: str
+          returned: always
     namespace: {description: The registries namespace. Null where it is not known., type: str, returned: always}
     versions: {description: The served versions of ModelRegistry., type: list, elements: str, returned: always}
     component:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every code of a finding is explained in docs/findings.md, and nothing else is."""
+"""Every code of a finding is explained in docs/findings.md with the severities that the code gives it, and nothing else is."""
 
 from __future__ import annotations
 
@@ -10,11 +10,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.mysql_rules import CODES
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.postgres_rules import REFUSALS
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.postgres_rules import REFUSALS, STATES
 
 ROOT = Path(__file__).resolve().parents[2]
-ELSEWHERE = {"rights_missing", "rights_limited", "unreachable"}
-"""Codes that are chosen in another way than by a name ``code``."""
+ELSEWHERE = {
+    "rights_missing": {"blocker"},
+    "rights_limited": {"info"},
+    "login_refused": {"blocker"},
+    "query_failed": {"warning"},
+}
+"""Codes that are chosen in another way than by a name ``code``, and their severities."""
+TABLES = {
+    **{code: {"blocker"} for code in (*STATES.values(), *(code for _, code in REFUSALS), "unreachable")},
+    **{code: {"blocker", "warning"} for code in ("ca_expired", "ca_not_yet_valid")},
+}
+"""Of codes that a rule takes from a table. Those of CODES that no rule names are blockers."""
+SEVERITIES = ("blocker", "warning", "info")
 
 
 def texts(node: ast.AST) -> Iterator[str]:
@@ -38,10 +49,38 @@ def codes_in(source: str) -> set[str]:
     return found
 
 
+def findings_in(source: str) -> Iterator[tuple[str, str]]:
+    """Code and severity of each finding that can be told from the text of its function."""
+    for simple in re.findall(r'_simple\(\s*"(\w+)"', source):
+        yield simple, "blocker"
+    for function in ast.walk(ast.parse(source)):
+        if not isinstance(function, ast.FunctionDef):
+            continue
+        nodes = sorted((n for n in ast.walk(function) if hasattr(n, "lineno")), key=lambda n: n.lineno)
+        known: dict[str, set[str]] = {}
+        for node in nodes:
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+                known[node.targets[0].id] = set(texts(node.value))
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Finding":
+                first, second = (
+                    known.get(part.id, set()) if isinstance(part, ast.Name) else set(texts(part))
+                    for part in node.args[:2]
+                )
+                yield from ((code, severity) for code in first for severity in second)
+
+
+def sources() -> list[str]:
+    return [file.read_text() for file in (ROOT / "plugins" / "module_utils").rglob("*.py")]
+
+
+def sections() -> dict[str, str]:
+    page = (ROOT / "docs" / "findings.md").read_text()
+    return {part.split("\n")[0]: part.split("\n## ")[0] for part in page.split("\n### ")[1:]}
+
+
 def test_every_code_has_its_place_and_none_is_superfluous() -> None:
-    files = (ROOT / "plugins" / "module_utils").rglob("*.py")
-    codes = set().union(*(codes_in(file.read_text()) for file in files))
-    codes |= set(CODES) | {code for _, code in REFUSALS} | ELSEWHERE
+    codes = set().union(*map(codes_in, sources()))
+    codes |= {*CODES, *TABLES, *ELSEWHERE}
     page = (ROOT / "docs" / "findings.md").read_text()
     headings = re.findall(r"^### (\w+)$", page, re.MULTILINE)
     assert len(headings) == len(set(headings))
@@ -49,7 +88,33 @@ def test_every_code_has_its_place_and_none_is_superfluous() -> None:
 
 
 def test_each_says_how_severe_it_is_and_how_to_mend_it() -> None:
-    page = (ROOT / "docs" / "findings.md").read_text()
-    for part in page.split("\n### ")[1:]:
+    for part in sections().values():
         assert re.search(r"^\*(blocker|warning|info)\.\* \w", part, re.MULTILINE), part
         assert re.search(r"^To mend it: \w?", part, re.MULTILINE), part
+
+
+def test_the_severities_are_those_of_the_code() -> None:
+    """The first one is the most severe that it can have; the others are named in the text."""
+    given: dict[str, set[str]] = {code: set(severities) for code, severities in {**TABLES, **ELSEWHERE}.items()}
+    for source in sources():
+        for code, severity in findings_in(source):
+            given.setdefault(code, set()).add(severity)
+    for code in CODES:
+        given.setdefault(code, {"blocker"})
+    wrong = {}
+    for code, text in sections().items():
+        (first,) = re.findall(r"^\*(\w+)\.\*", text, re.MULTILINE)
+        named = {severity for severity in SEVERITIES if re.search(rf"\b{severity}", text)}
+        severities = given.get(code, set())
+        if not severities or first != min(severities, key=SEVERITIES.index) or not severities <= named:
+            wrong[code] = (first, named, severities)
+    assert not wrong
+
+
+def test_the_page_about_info_lists_all_that_it_finds() -> None:
+    rules = ROOT / "plugins" / "module_utils" / "_core"
+    files = ("findings", "ca_rules", "sharing", "password_rules", "auth_proxy", "certificates")
+    codes = set().union(*(codes_in((rules / f"{file}.py").read_text()) for file in files))
+    page = (ROOT / "docs" / "info.md").read_text()
+    table = page.split("| about | codes |")[1].split("\n\n")[0]
+    assert set(re.findall(r"`(\w+)`", table)) == codes

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import json
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.f
     find,
     tls_facts,
 )
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.redact import Sealed
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.status import Verdict
 
 NAMESPACE = "rhoai-model-registries"
@@ -146,8 +148,39 @@ def no_proxy(openshift: bool | None) -> Callable[[Scene], None]:
     return take_away
 
 
+READ = frozenset({"Secret", "ConfigMap", "Role", "RoleBinding"})
+
+
+def password(value: bytes) -> Callable[[Scene], None]:
+    sealed = Sealed(base64.b64encode(value).decode())
+    return lambda scene: scene.secret["data"].update({"database-password": sealed})
+
+
+def bind(role: str, labelled: bool = False) -> Callable[[Scene], None]:
+    one = binding("ann", role=role)
+    if not labelled:
+        one["metadata"]["labels"] = {}
+    return lambda scene: scene.bindings.append(one)
+
+
+def same_database(scene: Scene) -> dict[str, Any]:
+    """Another registry, which names its database in another way."""
+    mysql = {**scene.mysql, "host": "MySQL-80.databases.svc", "passwordSecret": None}
+    mysql.pop("port")
+    return {"metadata": {"name": "other", "namespace": NAMESPACE}, "spec": {"mysql": mysql}}
+
+
+def postgres(scene: Scene) -> dict[str, Any]:
+    ref = scene.mysql["passwordSecret"]
+    return {
+        **scene.registry["spec"],
+        "mysql": None,
+        "postgres": {**POSTGRES, "sslMode": "verify-ca", "passwordSecret": ref},
+    }
+
+
 OTHER = {
-    "metadata": {"name": "other"},
+    "metadata": {"name": "other", "namespace": NAMESPACE},
     "spec": {"mysql": {"passwordSecret": {"name": "good-db", "key": "database-password"}}},
 }
 POSTGRES = {"host": "pg", "database": "d", "username": "u"}
@@ -159,6 +192,20 @@ CASES: list[tuple[str, Callable[[Scene], Any], list[tuple[str, str]]]] = [
     ("no key", lambda s: s.secret["data"].clear(), [("secret_missing", "blocker")]),
     ("unreadable", lambda s: (change("secret", None)(s), change("read", frozenset())(s)), []),
     ("shared", lambda s: s.others.update(other=OTHER), [("shared_secret", "warning")]),
+    ("shared database", lambda s: s.others.update(other=same_database(s)), [("database_shared", "warning")]),
+    ("question mark", password(b"why?"), [("password_breaks_dsn", "warning")]),
+    ("nothing that breaks MySQL", password(b"@:/#%$(X) \xff"), []),
+    (
+        "a password that breaks a URL",
+        lambda s: (s.registry.update(spec=postgres(s)), password(b"a/b")(s)),
+        [("password_breaks_dsn", "blocker")],
+    ),
+    ("one that breaks no URL", lambda s: (s.registry.update(spec=postgres(s)), password(b"a+b$&!")(s)), []),
+    ("no role of that name", bind("registry-users-good"), [("grant_without_role", "warning")]),
+    ("no role, by labels", bind("gone", labelled=True), [("grant_without_role", "warning")]),
+    ("no role, of nothing known", bind("gone"), []),
+    ("no role of another registry", bind("registry-users-other"), []),
+    ("roles are not to be seen", lambda s: (bind("registry-users-good")(s), change("read", READ - {"Role"})(s)), []),
     ("newer", written("kubectl-edit"), [("secret_newer", "warning")]),
     ("newer, by server-side apply", written("kubectl", field="f:stringData"), [("secret_newer", "warning")]),
     ("newer, but not in its values", written("kubectl-label", field="f:metadata"), []),
@@ -198,7 +245,11 @@ CASES: list[tuple[str, Callable[[Scene], Any], list[tuple[str, str]]]] = [
     ("two subjects", change("bindings", [binding("ann", "bob")]), [("hidden_grant", "info")]),
     ("twice", change("bindings", [binding("ann"), other_name(binding("ann"))]), [("duplicate_grant", "info")]),
     ("no label", change("bindings", [binding("ann", component="other")]), [("hidden_grant", "info")]),
-    ("another role", change("bindings", [binding("ann", "bob", role="registry-user-other")]), []),
+    (
+        "another role, which is not there",
+        change("bindings", [binding("ann", "bob", role="registry-user-other")]),
+        [("grant_without_role", "warning")],
+    ),
     ("long name", lambda s: s.registry["metadata"].update(name="a" * 50), [("invalid_name", "blocker")]),
     ("no proxy", no_proxy(True), [("no_auth_proxy", "warning")]),
     ("no proxy, plain", no_proxy(False), [("no_auth_proxy", "info")]),
@@ -229,6 +280,17 @@ def test_the_most_severe_come_first() -> None:
     spec(verifyServerCert=False)(scene)
     scene.bindings, scene.secret = [binding("ann", "bob")], None
     assert [severity for _, severity in scene.codes()] == ["blocker", "warning", "info"]
+
+
+def test_no_finding_quotes_a_password() -> None:
+    for kind, value in (("mysql", b"canary?"), ("postgres", b"canary@")):
+        scene = Scene()
+        password(value)(scene)
+        if kind == "postgres":
+            scene.registry.update(spec=postgres(scene))
+        found = find("good", scene.inventory())
+        assert [one.code for one in found] == ["password_breaks_dsn"]
+        assert "canary" not in repr(found)
 
 
 @pytest.mark.parametrize(

@@ -315,7 +315,10 @@ def test_report_of_several_checks() -> None:
     assert [finding["code"] for finding in both["findings"]] == ["plaintext", "not_checked"]
     assert "KeyError" in both["findings"][1]["why"]
     (lost, _) = preflight_report([cluster, {"findings": [], "msg": "no PyMySQL"}])["findings"]
-    assert lost["code"] == "not_checked" and "no PyMySQL" in lost["why"]
+    assert lost["code"] == "not_checked" and "no PyMySQL" in lost["why"] and lost["what"] == "check"
+    for key, what in (("via", "database"), ("table", "cluster")):
+        (lost,) = preflight_report([{key: None, "findings": [], "failed": True, "msg": "api: no answer."}])["findings"]
+        assert (lost["code"], lost["what"]) == ("not_checked", what)
     assert preflight_report([cluster])["message"] == ""
     again = preflight_report(
         [{"findings": [shown("blocker", "a"), shown("info", "b")]}, {"findings": [shown("info", "a")]}]

@@ -4,21 +4,26 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
 from .auth_proxy import no_auth_proxy
 from .ca_rules import authority_findings
+from .candidate import database_of
 from .certificates import Bundle
 from .errors import InvalidInput
 from .export import ca_object, database_type, password_ref
 from .finding import CONFIG_OBJECTS, NAMES, OPTIONS, PRODUCT, RBAC, Finding, severest_first
-from .grants import entries, read_bindings
+from .grants import entries, misdirected, read_bindings
 from .model import Object
 from .names import check_name, user_role
+from .password_rules import breaking, server_version
 from .plan import Key, restart_due, restart_mark
+from .redact import Sealed
 from .rollout import condition, timestamp
+from .sharing import sharing_findings
 from .status import DELETING, READY, Verdict
 
 __all__ = ["Inventory", "find", "not_understood", "restarts_pending", "tls_facts"]
@@ -132,20 +137,18 @@ def _secret(name: str, registry: Object, inventory: Inventory) -> Iterator[Findi
         remedy = "Create it, or give database.password or another database.password_secret."
         yield Finding("secret_missing", "blocker", f"Secret {ref.name}", why, remedy, CONFIG_OBJECTS)
         return
+    value = secret["data"][ref.key]
+    if isinstance(value, Sealed):
+        password = base64.b64decode(value.reveal()).decode(errors="replace")
+        version = server_version(inventory.deployments.values())
+        database = database_of(registry.get("spec") or {})
+        yield from breaking(password, database, f"key {ref.key} of Secret {ref.name}", version)
     yield from _newer_secret(name, secret, inventory)
 
 
-def _shared_secret(name: str, registry: Object, inventory: Inventory) -> Iterator[Finding]:
-    ref = password_ref(registry.get("spec") or {})
-    others = [
-        other
-        for other, item in inventory.registries.items()
-        if ref and other != name and (used := password_ref(item.get("spec") or {})) and used.name == ref.name
-    ]
-    if ref and others:
-        why = f"the registries {', '.join(sorted(others))} use it, too: the dashboard deletes a Secret with the first of them"
-        remedy = "Give each registry a Secret of its own, with database.password or database.password_secret."
-        yield Finding("shared_secret", "warning", f"Secret {ref.name}", why, remedy, PRODUCT)
+def _shared(name: str, registry: Object, inventory: Inventory) -> Iterator[Finding]:
+    database = database_of(registry.get("spec") or {})
+    yield from sharing_findings(name, database, inventory.registries, _namespace(registry))
 
 
 def restarts_pending(
@@ -174,7 +177,7 @@ def _newer_secret(name: str, secret: Object, inventory: Inventory) -> Iterator[F
     started = [_started(pod) for pod in inventory.pods.get(name, ())]
     changed = _data_changed(secret)
     if changed and any(start and changed > start for start in started):
-        why = f"it was changed at {changed:%Y-%m-%dT%H:%M:%SZ}, after the registry's pods had started"
+        why = f"it was changed at {changed:%Y-%m-%dT%H:%M:%SZ}, after the registry's pods had started: they run with the old value"
         remedy = f"Restart them: kubectl rollout restart deployment/{name}."
         yield Finding("secret_newer", "warning", f"Secret {secret['metadata']['name']}", why, remedy, CONFIG_OBJECTS)
 
@@ -259,6 +262,18 @@ def _status(name: str, registry: Object, inventory: Inventory) -> Iterator[Findi
         )
 
 
+def _without_role(name: str, registry: Object, inventory: Inventory) -> Iterator[Finding]:
+    """Yield the RoleBindings that are meant for the registry, and give a Role that is not there."""
+    bindings = [item for key, item in inventory.objects.items() if key[0] == "RoleBinding"]
+    for binding in misdirected(bindings, name) if "Role" in inventory.read else ():
+        role = binding["roleRef"]
+        if role["kind"] == "Role" and ("Role", _namespace(registry), role["name"]) not in inventory.objects:
+            why = f"it gives the Role {role['name']}, which does not exist: nobody gets access to the registry by it"
+            remedy = f"Name its subjects in model_registry_permissions with adopt: they get the Role {user_role(name)}."
+            what = f"RoleBinding {binding['metadata']['name']}"
+            yield Finding("grant_without_role", "warning", what, why, remedy, RBAC)
+
+
 def _bindings(name: str, _registry: Object, inventory: Inventory) -> Iterator[Finding]:
     items = (item for key, item in inventory.objects.items() if key[0] == "RoleBinding")
     bindings = read_bindings(items, name)
@@ -286,4 +301,16 @@ def _auth_proxy(name: str, registry: Object, inventory: Inventory) -> Iterator[F
         yield found
 
 
-_CHECKS = (_name, _auth_proxy, _database, _secret, _pending, _shared_secret, _transport, _authority, _status, _bindings)
+_CHECKS = (
+    _name,
+    _auth_proxy,
+    _database,
+    _secret,
+    _pending,
+    _shared,
+    _transport,
+    _authority,
+    _status,
+    _without_role,
+    _bindings,
+)

@@ -26,6 +26,7 @@ __all__ = [
     "choose_path",
     "host_of",
     "reach",
+    "resolved",
     "service_of",
     "wrong_form",
 ]
@@ -115,6 +116,17 @@ def service_of(given: str) -> Host | None:
     if _address(given) is not None or len(labels) != 2 or not all(labels):
         return None
     return Host(given, SERVICE, labels[0], labels[1])
+
+
+def resolved(given: str, namespace: str) -> str:
+    """Return the one spelling of a host for all that a pod of that namespace takes for the same.
+
+    ``<service>.<namespace>`` is taken for that Service: a pod's resolver tries it first.
+    """
+    address, host = _address(given), service_of(given) or host_of(given, namespace)
+    if address is not None:
+        return str(getattr(address, "ipv4_mapped", None) or address)
+    return host.right_form if host.kind == SERVICE else ".".join(_labels(given))
 
 
 def wrong_form(given: str) -> Finding | None:

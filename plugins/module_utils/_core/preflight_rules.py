@@ -16,8 +16,9 @@ from .certificates import read_bundle
 from .errors import Forbidden, InvalidInput, Missing, RegistryError
 from .finding import CONFIG_OBJECTS, NAMES, OPTIONS, RBAC, Finding, severest_first
 from .kinds import GROUP, VERSIONS, newest
-from .model import Object
+from .model import Database, Object
 from .rights import Right, yaml_rules
+from .sharing import sharing_findings
 
 __all__ = [
     "JOBS",
@@ -115,6 +116,10 @@ class Observed:
     missing: tuple[Right, ...] = ()
     """Rights that the job takes and the user lacks."""
     sources: tuple[Source, ...] = ()
+    database: Database | None = None
+    """As the registry will use it, if that is known."""
+    registries: Mapping[str, Object] = field(default_factory=dict)
+    """Of the registries namespace, by name, if the database is known."""
     openshift: bool | None = None
     """Whether the cluster serves Routes; only asked for if something depends on it."""
 
@@ -349,6 +354,11 @@ def _rejected(seen: Observed) -> Iterator[Finding]:
         yield Finding("dry_run_refused", "blocker", refused.what, refused.why, refused.next_step, "API server, dry run")
 
 
+def _sharing(seen: Observed) -> Iterator[Finding]:
+    if seen.database is not None:
+        yield from sharing_findings(seen.name or "", seen.database, seen.registries, str(seen.namespace))
+
+
 def _sources(seen: Observed) -> Iterator[Finding]:
     for source in seen.sources:
         what = f"{source.kind} {source.name}"
@@ -377,4 +387,5 @@ _CHECKS = (
     _auth_proxy,
     _rejected,
     _sources,
+    _sharing,
 )

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .candidate import database_of
 from .errors import Refused
 from .export import ca_object, database_type, is_own_ca, is_own_secret, password_ref, uses
 from .grants import grants_access, is_owned
@@ -15,6 +16,7 @@ from .model import Object
 from .names import users_group
 from .plan import Change, Observed, Plan, deletion_of, patch_of
 from .printable import printable_name
+from .sharing import sharers
 
 __all__ = ["REGISTRY_LABEL", "Confirmed", "Dependents", "Removal", "plan_absent"]
 
@@ -70,7 +72,7 @@ def plan_absent(name: str, observed: Observed, dependents: Dependents, confirmed
             claimed.append(_claim(name, item, observed.namespace))
         elif verdict is not None:
             kept.append({"kind": key[0], "name": key[2], "reason": verdict})
-    database = _database(spec)
+    database = _database(spec, sharers(name, database_of(spec), others, observed.namespace))
     if database:
         kept.insert(0, database)
     deleting = registry is None or registry["metadata"].get("deletionTimestamp")
@@ -117,13 +119,17 @@ def _grant_verdict(name: str, binding: Object) -> str | None:
     return "" if grants_access(binding, name) and not is_owned(binding, name) else None
 
 
-def _database(spec: Object) -> Object | None:
+def _database(spec: Object, sharing: list[str]) -> Object | None:
+    """Return the database as what stays. sharing: other registries that use it."""
     kind = database_type(spec)
     fields = spec.get(kind or "") or {}
     if not fields or fields.get("generateDeployment"):
         return None
     place = f"{fields.get('database')} on {fields.get('host') or fields.get('hostAddress')}:{fields.get('port')}"
-    return {"kind": "Database", "name": place, "reason": f"{kind} data is never deleted with a registry"}
+    reason = f"{kind} data is never deleted with a registry"
+    if sharing:
+        reason += f"; the registries {', '.join(sharing)} use it, too"
+    return {"kind": "Database", "name": place, "reason": reason}
 
 
 def _lost(name: str, spec: Object, dependents: Dependents) -> tuple[Object, ...]:
