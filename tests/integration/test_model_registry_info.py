@@ -7,11 +7,12 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import trustme
-from plays import INFO, PERMISSIONS, play, task
+from plays import INFO, PERMISSIONS, book, play, task
 from registries import Registries
 from testbed.bed import Testbed
 
@@ -153,6 +154,41 @@ def test_good_and_bad_registries(bed: Testbed, registries: Registries) -> None:
     assert tls["tls"]["ca"] == {"kind": "ConfigMap", **ref}
     assert "O=trustme" in certificate["subject"] and certificate["expires"].startswith("3000-")
     assert codes(tls) == {"unverified", "shared_secret"}
+
+
+def test_hostile_names_and_one_damaged_certificate(
+    bed: Testbed, registries: Registries, others: Others, tmp_path: Path
+) -> None:
+    """Names are data in all that is shown, passed on and checked again; and each certificate is read on its own."""
+    made = tmp_path / "made"
+    text = "{{ lookup('ansible.builtin.pipe', 'touch " + str(made) + "') }}"
+    authority = trustme.CA().cert_pem.bytes().decode()
+    meta = {"name": "info-hostile-ca", "namespace": registries.namespace}
+    pem = authority.replace("MII", "M!I") + authority
+    registries.api.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"ca.crt": pem}})
+    ref = {"name": "info-hostile-ca", "key": "ca.crt"}
+    secret = {"name": "info-hostile-db", "key": text}
+    spec: dict[str, Any] = {"passwordSecret": secret, "sslRootCertificateConfigMap": ref, "verifyServerCert": True}
+    body = registries.body("info-hostile", host="db.example.com", **spec)
+    body["metadata"]["annotations"] = {"openshift.io/display-name": text, "openshift.io/description": text}
+    body["spec"]["mysql"].update(host=text, database=text, username=text)
+    registries.create(body)
+    role = ("Role", "registry-user-info-hostile")
+    others.bind("info-hostile", role, ("User", text), ("Group", text), ("User", f"system:serviceaccount:dev:{text}"))
+
+    shown = task(INFO, name="info-hostile", access="verified")
+    found = "{{ result_0.registries[0].permissions.users }}"
+    again = task(PERMISSIONS, registry="info-hostile", users=found, check_mode=True)
+    debug = {"name": "{{ result_0.registries[0].name }}", "ansible.builtin.debug": {"msg": "{{ result_0 }}"}}
+    played = play(bed, shown, debug, again, options=("-vvv",))
+    (entry,) = played.results[0]["registries"]
+    assert (entry["display_name"], entry["description"], entry["database"]["host"]) == (text, text, text)
+    assert text in entry["permissions"]["users"], entry["permissions"]
+    assert {"secret_missing", "ca_unreadable"} <= codes(entry)
+    assert len(entry["tls"]["ca"]["certificates"]) == 1
+    checked = book(bed, "preflight", {"registry_name": "info-hostile", "job": "update"}, user="admin")
+    assert text[3:20] in checked.output, checked.output
+    assert not made.exists()
 
 
 def test_one_by_name(bed: Testbed, registries: Registries) -> None:
