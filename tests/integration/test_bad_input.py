@@ -67,6 +67,10 @@ NAMES: list[Case] = [
     (given(auth_proxy="nginx"), "auth_proxy", "value of auth_proxy must be one of", "kube_rbac"),
     (given(state="gone"), "state", "value of state must be one of", "absent"),
     (given(wait_timeout="soon"), "wait_timeout", "unable to convert to int", "converted to an int"),
+    *(
+        (given(wait_timeout=seconds), "wait_timeout", f"{seconds} is out of range", "Give 1 to 86400 seconds")
+        for seconds in (0, -1, 86_401, 10**12)
+    ),
     (given(resources="much"), NO_NAME, "dictionary requested", "key=value"),
     (given(resources={"requests": {"cpu": "much"}}), "resources.requests.cpu", "'much' is no amount", "Give one such"),
     (given(databse={}), "databse", "Unsupported parameters", "Supported parameters include"),

@@ -484,6 +484,23 @@ def test_sampled_registry(name: str, state: str, reason: str, words: str) -> Non
     assert bool(verdict.next_step) == (state != "ready")
 
 
+@pytest.mark.parametrize(
+    ("left", "step"),
+    [
+        (["modelregistry.opendatahub.io/finalizer"], "log of the model registry operator"),
+        (["example.com/hold", "modelregistry.opendatahub.io/finalizer"], "log of the model registry operator"),
+        (["example.com/hold"], "Find out what example.com/hold waits for"),
+    ],
+)
+def test_a_deletion_that_hangs_says_which_finalizers_are_left_and_since_when(left: list[str], step: str) -> None:
+    found = evidence("hanging")
+    assert found.registry
+    found.registry["metadata"]["finalizers"] = left
+    verdict = judge(found)
+    assert verdict.state == "deleting" and "since 2026-11-23T08:58:58Z" in verdict.message
+    assert all(name in verdict.message for name in left) and step in verdict.next_step
+
+
 WAITING_CONTAINERS = [
     (
         "CreateContainerConfigError",

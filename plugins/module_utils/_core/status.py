@@ -58,6 +58,8 @@ __all__ = [
 
 READY, WAITING, FAILED, DELETING, GONE = "ready", "waiting", "failed", "deleting", "gone"
 
+FINALIZER = "modelregistry.opendatahub.io/finalizer"
+"""The operator's: it takes it off once its clean-up has worked."""
 SETTLING = timedelta(seconds=3)
 """After an edit, nothing is believed for that long: the operator, which watches registries, has acted by then."""
 OPERATOR_SILENCE = timedelta(seconds=20)
@@ -219,9 +221,12 @@ def _deleting(evidence: Evidence) -> Iterator[Verdict]:
         return
     left, since = meta.get("finalizers") or [], meta["deletionTimestamp"]
     message = f"It is being deleted since {since}; finalizers that are left: {', '.join(left) or 'none'}."
+    others = ", ".join(name for name in left if name != FINALIZER)
     step = (
         "Look into the log of the model registry operator, which takes its finalizer off when its own clean-up has worked "
         "(deployment model-registry-operator-controller-manager). Never take it off by hand before you have done that work."
+        if FINALIZER in left or not others
+        else f"Find out what {others} waits for: the operator has taken its own finalizer off."
     )
     yield Verdict(DELETING, "finalizing", message, step, f"metadata of ModelRegistry {meta['name']}")
 
