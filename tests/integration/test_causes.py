@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -17,7 +18,6 @@ from registries import Registries
 from test_real_databases import postgres
 from testbed.api import Object
 from testbed.bed import Testbed
-from testbed.databases import service_name
 from waiter import waiter
 
 CLOSING = r"""
@@ -58,35 +58,34 @@ def on_postgres(registries: Registries, name: str, service: str, **fields: Any) 
 
 def test_causes(bed: Testbed, registries: Registries, servers: Servers, closing: dict[str, Any]) -> None:
     """All at the same time: several attempts of PostgreSQL's driver, listeners that close, and tables without a key."""
-    service, newest = servers("postgres-16"), service_name("mysql-9")
+    service, newest = servers("postgres-16"), servers("mysql-9")
     role = ("CREATE ROLE causes LOGIN PASSWORD 'causes-password'", "CREATE DATABASE causes OWNER causes")
     postgres(bed, service, "DROP DATABASE IF EXISTS causes", "DROP ROLE IF EXISTS causes", *role)
-    causes = {"database": "causes", "username": "causes"}
-    expected = {}
+    bodies, expected = {}, {"keyless": "primary_key_required"}
     for mode in ("prefer", "allow", "require"):
-        for wrong, reason in (("password", "access_denied"), ("database", "database_missing")):
-            name = f"pg-{mode}-{wrong}"
-            registries.make_secret(name, "causes-password" if wrong == "database" else "wrong")
-            spec = {**causes, "sslMode": mode, **({"database": "nowhere"} if wrong == "database" else {})}
-            registries.create(on_postgres(registries, name, service, **spec))
+        for database, reason in (("causes", "access_denied"), ("nowhere", "database_missing")):
+            name = f"pg-{mode}-{database}"
+            registries.make_secret(name, "wrong" if database == "causes" else "causes-password")
+            fields = {"database": database, "username": "causes", "sslMode": mode}
+            bodies[name] = on_postgres(registries, name, service, **fields)
             expected[name] = "tls_not_offered" if mode == "require" else reason
     for how in ("closes", "resets"):
-        place = {"host": closing["address"], "port": closing[how]}
-        registries.make_secret(f"my-{how}")
-        registries.make_secret(f"pg-{how}")
-        registries.create(registries.body(f"my-{how}", **place))
-        registries.create(on_postgres(registries, f"pg-{how}", service, **place))
-        expected.update({f"my-{how}": "connection_closed", f"pg-{how}": "connection_closed"})
+        for name, make in ((f"my-{how}", registries.body), (f"pg-{how}", partial(on_postgres, registries))):
+            registries.make_secret(name)
+            bodies[name] = make(name, service=service, host=closing["address"], port=closing[how])
+            expected[name] = "connection_closed"
     registries.make_database("keyless", service=newest)
     registries.make_secret("keyless")
+    bodies["keyless"] = registries.body("keyless", service=newest)
     registries.sql("SET GLOBAL sql_require_primary_key = ON", service=newest)
     try:
         with waiter(bed) as waiting:
-            registries.create(registries.body("keyless", service=newest))
-            found = waiting.last("keyless", *expected)
+            for body in bodies.values():
+                registries.create(body)
+            found = waiting.last(*bodies)
     finally:
         registries.sql("SET GLOBAL sql_require_primary_key = OFF", service=newest)
-    for name, reason in {**expected, "keyless": "primary_key_required"}.items():
+    for name, reason in expected.items():
         told = found[name]
         assert (told["state"], told["reason"]) == ("failed", reason), told
         assert told["next_step"] and "\n" not in told["message"], told

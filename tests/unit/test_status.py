@@ -288,10 +288,22 @@ def test_a_question_mark_in_the_connection_string(held: dict[str, str]) -> None:
     assert "et@" not in str(verdict)
 
 
-def test_ml_metadata_that_does_not_say_why() -> None:
-    words = "INTERNAL: mysql_real_connect failed: errno: , error:  [mysql-error-info='\\x08\\xfd\\x0f']"
-    log = f"F1123 metadata_store_server_main.cc:555] Check failed: absl::OkStatus() == status (OK vs. {words}) MetadataStore"
-    verdict = judge(logged(Log(f"{log} cannot be created with the given connection config.\n")))
+NO_REASON = "mysql_real_connect failed: errno: , error: "
+ML_METADATA = [
+    f"Check failed: absl::OkStatus() == status (OK vs. INTERNAL: {NO_REASON} [mysql-error-info='\\x08\\xfd']) MetadataStore",
+    f"Non-OK-status: status status: INTERNAL: {NO_REASON} MetadataStore cannot be created",
+    NO_REASON,
+]
+
+
+@pytest.mark.parametrize("words", ML_METADATA)
+def test_ml_metadata_that_does_not_say_why(words: str) -> None:
+    found = logged(Log())
+    name = found.pods[0]["metadata"]["name"]
+    server = {"name": "grpc-container", "ready": False, "restartCount": 1, "state": {"running": {}}}
+    found.pods[0]["status"]["containerStatuses"] = [server]
+    log = Log(f"F1123 08:36:07.079033 1 metadata_store_server_main.cc:555] {words}\n")
+    verdict = judge(replace(found, logs={(name, "grpc-container"): log}))
     assert (verdict.state, verdict.reason) == ("failed", "metadata_connection")
     for word in ("mysql_native_password", "mysql-80.databases.svc.cluster.local:3306", "database.tls"):
         assert word in verdict.next_step

@@ -264,7 +264,7 @@ CONTAINER_CAUSES = (
 """Patterns match "reason: message" of a waiting or ended container, as the kubelet writes it."""
 
 _OTHER = Cause(
-    "database_error", "", "Mend what the message names; the log of the registry's pod says more.", MAY_BE_STARTING
+    "database_error", "", "Fix what the message names; the log of the registry's pod says more.", MAY_BE_STARTING
 )
 
 
@@ -278,6 +278,8 @@ def said(log: str) -> Said | None:
             last = Said(_meant(_core_of(found["alert"])), LAST)
         elif found["config"]:
             last = Said(_meant(found["config"]), LAST)
+        elif found["client"]:
+            last = Said(_meant(found["client"]), LAST)
         elif found["status"]:
             last = Said(_meant(f"{found['text']}: {found['status']}"), LAST)
         else:
@@ -290,7 +292,8 @@ _STATEMENTS = re.compile(
     r"|Retrying connection to \w{1,20} \(attempt (?P<attempt>\d{1,3})/\d+\): (?P<retried>[^\n]*(?:\n\t[^\n]*)*)"
     r"|\{\{ALERT\}\} error connecting to datastore: (?P<alert>.+?)(?=\nUsage:|\n[IWEF]\d{4} |\Z)"
     r"|Error: error creating datastore: (?P<config>[^\n]*)"
-    r"|Check failed: absl::OkStatus\(\) == status \(OK vs\. (?P<status>[^)\n]+)\) (?P<text>[^\n]*)",
+    r"|Check failed: absl::OkStatus\(\) == status \(OK vs\. (?P<status>[^)\n]+)\) (?P<text>[^\n]*)"
+    r"|(?P<client>mysql_real_connect failed: errno: ?\d*, error:[^\n]*)",
     re.DOTALL,
 )
 """What a registry server (0.3.0; without an alert from 0.3.2 on) and ML Metadata (up to 0.2.19) say of their database, in
