@@ -806,7 +806,7 @@ def test_a_generated_database_that_cannot_start(found: Evidence, reason: str | N
     ("labels", "registry", "database"),
     [
         (REAL, None, "wrong-postgres"),
-        ({"app": "wrong-postgres"}, None, "wrong-postgres"),
+        ({"app": "wrong-postgres"}, None, None),
         ({"app": "wrong", "component": "model-registry", "app.kubernetes.io/name": "wrong"}, "wrong", None),
         ({"app": "wrong", "component": "model-registry"}, "wrong", None),
         (

@@ -77,26 +77,20 @@ def registry_of(pod: Object) -> str | None:
     The pod of a database that the operator runs has the registry's labels too, but for its own name.
     """
     labels = pod["metadata"].get("labels") or {}
-    app = labels.get("app")
-    if labels.get("component") != "model-registry" or labels.get("app.kubernetes.io/name") == database_name(str(app)):
-        return None
-    return app
+    is_server = labels.get("component") == "model-registry" and database_of(pod) is None
+    return labels.get("app") if is_server else None
 
 
 def database_of(pod: Object) -> str | None:
     """Return the name of the generated database that the pod runs, see database_name; None for any other pod."""
     labels = pod["metadata"].get("labels") or {}
-    names = (labels.get("app.kubernetes.io/name"), labels.get("app"))
-    is_server = registry_of(pod) is not None
-    return None if is_server else next((name for name in names if name and name.endswith(_POSTGRES)), None)
+    name = database_name(str(labels.get("app")))
+    return name if labels.get("app.kubernetes.io/name") == name else None
 
 
 def database_name(registry: str) -> str:
     """Return the name of the Deployment, Service and pods of the database that the operator runs for a registry."""
-    return f"{registry}{_POSTGRES}"
-
-
-_POSTGRES = "-postgres"
+    return f"{registry}-postgres"
 
 
 def newest_pods(deployment: Object, pods: Iterable[Object]) -> list[Object]:
