@@ -897,6 +897,24 @@ def test_a_node_whose_clock_is_behind_cuts_no_patience_short() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "time"),
+    [
+        ("2026-11-23T08:57:31Z", True),
+        ("2026-11-23T08:57:31.123456Z", True),
+        ("2026-11-23T08:57:31.123456789Z", True),
+        ("2026-11-23T09:57:31+01:00", True),
+        ("2026-11-23T08:57:31", False),
+        ("2026-11-23", False),
+        ("soon", False),
+        ("", False),
+        (None, False),
+    ],
+)
+def test_times(text: str | None, time: bool) -> None:
+    assert timestamp(text) == (datetime(2026, 11, 23, 8, 57, 31, tzinfo=timezone.utc) if time else None)
+
+
+@pytest.mark.parametrize(
     ("hosts", "shown"),
     [
         (["gw.example.com/model-registry/fraud", "fraud.ns"], ["gw.example.com/model-registry/fraud", "fraud.ns"]),

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from typing import Any
 
 from .export import database_type
@@ -36,12 +36,12 @@ def condition(item: Object | None, kind: str) -> Object:
 
 
 def timestamp(text: str | None) -> datetime | None:
-    """Return a time as Kubernetes writes it, to the second or finer; None for what is no time."""
+    """Return a time as Kubernetes writes it, to the second or finer; None for what is none, which proves no age."""
     try:
-        moment = datetime.fromisoformat(re.sub(r"\.\d+", "", text or "").replace("Z", "+00:00"))
-        return moment.astimezone(timezone.utc)
-    except (ValueError, OverflowError):
+        found = datetime.fromisoformat(re.sub(r"\.\d+", "", text or "").replace("Z", "+00:00"))
+    except ValueError:
         return None
+    return found if found.tzinfo else None
 
 
 def latest(item: Object) -> datetime | None:
