@@ -28,6 +28,10 @@ options:
           - A name without dots is that of a Service in the registries namespace. For one in another namespace, give
             V(<service>.<namespace>.svc.cluster.local).
         type: str
+      host_address:
+        description:
+          - IP address of a PostgreSQL server, instead of O(database.host).
+        type: str
       port:
         description:
           - Port of the server. The API's defaults are 3306 for MySQL and 5432 for PostgreSQL.
@@ -46,6 +50,7 @@ options:
           - The account's password. It is kept in a Secret of the registry's own, C(<name>-db-password), or in the one
             that the dashboard has made.
           - When it changes, the registry's pods are restarted.
+          - An account that logs in with a client certificate alone needs none.
           - It must be the account's password already. The database itself is not changed.
         type: str
       password_secret:
@@ -70,8 +75,15 @@ options:
       generate:
         description:
           - Whether the operator runs a PostgreSQL server for this registry. Its data is deleted with the registry.
-          - Needs a cluster that serves API version v1beta1.
+          - The operator chooses everything about it but the image. Its database is C(model_registry) and its account
+            C(modelregistry), whatever is asked for.
+          - Needs a cluster whose API version v1beta1 has the field, which is so since operator v0.3.2.
         type: bool
+      image:
+        description:
+          - With O(database.generate), the image of that server, for clusters that cannot pull the operator's own.
+          - An empty text goes back to the operator's own.
+        type: str
       tls:
         description:
           - How the connection to the database is encrypted. Without it, a new registry connects in plain text.
@@ -137,4 +149,11 @@ options:
                 one.
             type: str
             choices: [disable, allow, prefer, require, verify-ca, verify-full]
+          cipher:
+            description:
+              - The cipher suites that are allowed for a connection to MySQL, by Go's names with colons between them, such as
+                V(TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256). They count up to TLS 1.2; those of TLS 1.3 cannot be chosen.
+              - Without a certificate authority, a client certificate and O(database.tls.verify), they encrypt the connection
+                and do not verify the server. An empty text takes them away.
+            type: str
 """

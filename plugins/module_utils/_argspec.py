@@ -72,11 +72,31 @@ def registry() -> Spec:
             "type": "dict",
             "options": {"requests": {"type": "dict"}, "limits": {"type": "dict"}},
         },
+        "image": {"type": "str"},
+        "port": {"type": "int"},
+        "service_route": {"type": "bool"},
+        "auth_proxy_settings": {
+            "type": "dict",
+            "options": _proxy(),
+            "required_together": [("certificate_secret", "key_secret")],
+        },
     }
 
 
 REGISTRY_RULES: Spec = {"required_one_of": [("name", "display_name")]}
 """Between the options of registry()."""
+
+
+def _proxy() -> Spec:
+    return {
+        "image": {"type": "str"},
+        "port": {"type": "int"},
+        "service_route": {"type": "bool"},
+        "domain": {"type": "str"},
+        "route_port": {"type": "int"},
+        "certificate_secret": _key_ref(no_log=False),
+        "key_secret": _key_ref(no_log=False),
+    }
 
 
 def permissions() -> Spec:
@@ -100,12 +120,14 @@ def database() -> Spec:
     return {
         "type": {"type": "str", "choices": ["mysql", "postgres"]},
         "host": {"type": "str"},
+        "host_address": {"type": "str"},
         "port": {"type": "int"},
         "name": {"type": "str"},
         "username": {"type": "str"},
         "password": {"type": "str", "no_log": True},
         "password_secret": _key_ref(no_log=False),
         "generate": {"type": "bool"},
+        "image": {"type": "str"},
         "tls": {"type": "dict", "options": _tls(), **_TLS_RULES},
     }
 
@@ -113,7 +135,9 @@ def database() -> Spec:
 DATABASE_RULES: Spec = {
     "mutually_exclusive": [
         ("password", "password_secret"),
+        ("host", "host_address"),
         ("generate", "host"),
+        ("generate", "host_address"),
         ("generate", "port"),
         ("generate", "password"),
         ("generate", "password_secret"),
@@ -156,6 +180,7 @@ def _tls() -> Spec:
         "client_certificate_secret": _key_ref(no_log=False),
         "client_key_secret": _key_ref(no_log=False),
         "mode": {"type": "str", "choices": ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]},
+        "cipher": {"type": "str"},
     }
 
 

@@ -107,11 +107,16 @@ class Cluster:
         return version
 
     def spec_fields(self) -> frozenset[str]:
-        """The fields of a ModelRegistry's spec in the newest served version, from the published schema (99 kB)."""
+        """Return the fields of a ModelRegistry's spec in the newest served version, from the published schema (99 kB).
+
+        Those of its own, such as rest, and one level deeper, such as rest.image.
+        """
         path = f"/openapi/v3/apis/{GROUP}/{self.version()}"
         schemas = self._json(_Request(Operation("get", "ModelRegistry"), "GET", path))["components"]["schemas"]
         (schema,) = (found for name, found in schemas.items() if name.endswith(".ModelRegistry"))
-        return frozenset(schema["properties"]["spec"].get("properties", ()))
+        fields = schema["properties"]["spec"].get("properties") or {}
+        inner = (f"{name}.{field}" for name, part in fields.items() for field in part.get("properties") or ())
+        return frozenset([*fields, *inner])
 
     def serves(self, kind: str) -> bool:
         """Whether the cluster has that kind of object at all: every authenticated user may ask."""

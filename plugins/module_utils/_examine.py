@@ -86,7 +86,7 @@ def _target(database: Database, credentials: Credentials) -> Target:
         database=str(database.name),
         server_name=str(database.host).strip("[]"),
         password=credentials.password,
-        encrypted=bool(verifies(tls) or tls.ca or credentials.ca_pem or credentials.client_certificate),
+        encrypted=bool(verifies(tls) or tls.ca or credentials.ca_pem or credentials.client_certificate or tls.cipher),
         verified=verified,
         ca_pem=credentials.ca_pem,
         client_certificate=credentials.client_certificate,

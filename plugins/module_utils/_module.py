@@ -15,6 +15,7 @@ from ansible_collections.kubernetes.core.plugins.module_utils.args_common import
 from ._argspec import check_ranges
 from ._cluster import MISSING, Cluster, connected
 from ._core.errors import RegistryError
+from ._core.params import check_numbers
 from ._core.printable import printable_message
 
 __all__ = ["Connect", "Result", "run_module"]
@@ -36,6 +37,7 @@ def run_module(module: AnsibleModule, work: Callable[[Connect, Result], None]) -
     module.no_log_values.update(_kubeconfig_secrets(module.params.get("kubeconfig")))
     result: Result = {"changed": False}
     try:
+        check_numbers(module.argument_spec, module.params)
         check_ranges(module.params)
         work(lambda: connected({name: module.params[name] for name in AUTH_ARG_SPEC}), result)
     except RegistryError as error:

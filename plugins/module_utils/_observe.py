@@ -4,14 +4,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from ._cluster import Cluster, Listed
+from ._core.auth_proxy import lacks_certificate, proxy_secret
 from ._core.errors import Forbidden, Missing, RegistryError
 from ._core.export import ca_object, password_ref
-from ._core.manifests import PROXIES
+from ._core.fields import needed_fields
 from ._core.model import Object, Registry
 from ._core.names import SHARED_CA, ca_config_map, password_secret, users_group
 from ._core.plan import UNUSED_SECRET, Key, Observed, reaches_pods
@@ -125,13 +126,37 @@ def observe_for_present(
         # Who may not read them can still edit the rest. A mark of others is for them, and model_registry_info shows it.
         with suppress(Forbidden):
             objects.update(observe_objects(cluster, namespace, {store for store in unseen if store[0] == kind}))
-    has_new = any(registry.name not in found for registry in registries)
-    proxies = _proxies(cluster) if has_new else frozenset()
-    by_default = any(one.name not in found and one.auth_proxy in (None, "auto") for one in registries)
-    openshift = by_default and cluster.serves("Route")
-    observed = Observed(namespace, cluster.version(), found, objects, proxies, revision, openshift)
+    fields = cluster.spec_fields() if _asks_for_fields(registries, found) else frozenset()
+    openshift, no_certificate = _front(cluster, namespace, registries, found)
+    observed = Observed(namespace, cluster.version(), found, objects, fields, revision, openshift, no_certificate)
     restarting = {("Deployment", registry.name) for registry in registries if reaches_pods(registry, observed)}
     return replace(observed, objects={**objects, **observe_objects(cluster, namespace, restarting)})
+
+
+def _asks_for_fields(registries: Sequence[Registry], found: Mapping[str, Object]) -> bool:
+    """Return whether the schema is to be read: it is the only place that tells releases apart."""
+    there = [(registry, found.get(registry.name)) for registry in registries]
+    return any(existing is None or needed_fields(registry, existing) for registry, existing in there)
+
+
+def _front(
+    cluster: Cluster, namespace: str, registries: Sequence[Registry], found: Mapping[str, Object]
+) -> tuple[bool | None, frozenset[str]]:
+    """Return whether the cluster is OpenShift, if a proxy depends on it, and the registries that lack a proxy's certificate."""
+    specs = {one.name: found[one.name].get("spec") or {} if one.name in found else None for one in registries}
+    by_default = any(specs[one.name] is None and one.auth_proxy in (None, "auto") for one in registries)
+    asked = [one.name for one in registries if lacks_certificate(one, specs[one.name])]
+    if not by_default and not asked:
+        return None, frozenset()
+    if cluster.serves("Route"):
+        return True, frozenset()
+    try:
+        secrets = observe_objects(cluster, namespace, {("Secret", proxy_secret(name)) for name in asked})
+    except Forbidden:
+        # Not to be seen is not the same as missing.
+        return False, frozenset()
+    there = {name for _kind, _namespace, name in secrets}
+    return False, frozenset(name for name in asked if proxy_secret(name) not in there)
 
 
 def observe_for_absent(
@@ -264,9 +289,3 @@ def _read(cluster: Cluster, namespace: str, kind: str, names: set[str], wants_li
                 raise
     answers = (cluster.get(kind, namespace, name) for name in sorted(names))
     return [answer for answer in answers if answer is not None]
-
-
-def _proxies(cluster: Cluster) -> frozenset[str]:
-    """The proxies that the schema of the newest version knows: it is the only place that tells releases apart."""
-    fields = cluster.spec_fields()
-    return frozenset(name for name, field in PROXIES.items() if field in fields)

@@ -7,21 +7,23 @@ from __future__ import annotations
 import base64
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, Callable, TypeVar
 
 from ._cluster import Cluster
+from ._core.auth_proxy import lacks_certificate, proxy_secret
 from ._core.candidate import candidate, verifies
 from ._core.errors import Forbidden, InvalidInput, Missing, RegistryError
 from ._core.export import proxy_of
+from ._core.fields import check_front, needed_fields
 from ._core.finding import shown
 from ._core.manifests import wanted_registry
-from ._core.model import Database, KeyRef, Object, Registry
+from ._core.model import Database, KeyRef, Object, ProxySettings, Registry
 from ._core.names import check_name, derive_name
-from ._core.params import database_from
+from ._core.params import database_from, proxy_from
 from ._core.plan import Change, creation_of
 from ._core.preflight_rules import OPERATOR, Observed, Probe, Source, component, judge, overruled
 from ._core.redact import Sealed
@@ -57,6 +59,8 @@ class Wanted:
     """The path on which the database will be checked."""
     credentials: Mapping[str, object] | None = None
     """The authentication options that were given."""
+    auth_proxy: str | None = None
+    proxy: ProxySettings | None = None
 
     @property
     def known_name(self) -> str | None:
@@ -66,7 +70,12 @@ class Wanted:
     @property
     def is_database_invalid(self) -> bool:
         """Whether the options of the database are wrong."""
-        return any(error.what not in NAMED for error in self.invalid)
+        return any(error.what.startswith("database") for error in self.invalid)
+
+    @property
+    def registry(self) -> Registry:
+        """What is wanted of the registry, as far as it is known."""
+        return Registry(self.name or "", database=self.database, auth_proxy=self.auth_proxy, proxy=self.proxy)
 
 
 def wanted_from(params: Mapping[str, Any]) -> Wanted:
@@ -85,8 +94,13 @@ def wanted_from(params: Mapping[str, Any]) -> Wanted:
             database = database_from(params["database"], datetime.now(timezone.utc))
     except InvalidInput as error:
         invalid.append(error)
+    proxy = None
+    try:
+        proxy = proxy_from(params["auth_proxy_settings"])
+    except InvalidInput as error:
+        invalid.append(error)
     given = (params["job"], name, params["namespace"], database)
-    return Wanted(*given, tuple(invalid), params["via"], _credentials(params))
+    return Wanted(*given, tuple(invalid), params["via"], _credentials(params), params["auth_proxy"], proxy)
 
 
 def preflight(cluster: Cluster, wanted: Wanted) -> Object:
@@ -139,6 +153,8 @@ def look(cluster: Cluster, wanted: Wanted) -> tuple[Observed, Database | None]:
     namespace = _seen(lambda: registries_namespace(cluster, wanted.namespace))
     registry = _registry(cluster, namespace, wanted.known_name)
     database, invalid = _database(wanted, registry if isinstance(registry, dict) else None)
+    openshift = _openshift(cluster, wanted, registry)
+    invalid += _unserved(cluster, wanted, registry, openshift)
     place = namespace if isinstance(namespace, str) else None
     seen = Observed(
         job=wanted.job,
@@ -160,8 +176,10 @@ def look(cluster: Cluster, wanted: Wanted) -> tuple[Observed, Database | None]:
         probe=_probe(cluster, wanted, place, registry),
         database=database,
         registries=_registries(cluster, place) if database else {},
-        sources=tuple(_sources(cluster, place, database)) if place and database else (),
-        openshift=_openshift(cluster, registry),
+        sources=tuple(_sources(cluster, place, database, _keys(wanted, database, registry, openshift)))
+        if place
+        else (),
+        openshift=openshift,
     )
     return seen, database
 
@@ -176,12 +194,33 @@ def _seen(get: Callable[[], T]) -> T | RegistryError:
         raise
 
 
-def _openshift(cluster: Cluster, registry: Object | RegistryError | None) -> bool | None:
-    """Return whether the cluster is OpenShift, as the operator sees it; None if nothing depends on it."""
-    if not isinstance(registry, dict) or proxy_of(registry.get("spec") or {}) is not None:
+def _openshift(cluster: Cluster, wanted: Wanted, registry: Object | RegistryError | None) -> bool | None:
+    """Return whether the cluster is OpenShift, as the operator sees it; None if nothing depends on it, or it is not to be seen."""
+    has_proxy = isinstance(registry, dict) and proxy_of(registry.get("spec") or {}) is not None
+    if has_proxy or (registry is None and wanted.job != "create"):
         return None
     answer = _seen(lambda: cluster.serves("Route"))
     return answer if isinstance(answer, bool) else None
+
+
+def _unserved(
+    cluster: Cluster, wanted: Wanted, registry: Object | RegistryError | None, openshift: bool | None
+) -> tuple[InvalidInput, ...]:
+    """Return what is wrong with options whose fields the cluster's release lacks."""
+    asked = wanted.registry
+    existing = registry if isinstance(registry, dict) else None
+    is_about = wanted.job in ("create", "update") and not wanted.invalid and not isinstance(registry, RegistryError)
+    if not is_about or not (asked.proxy or needed_fields(asked, existing, "kube_rbac")):
+        return ()
+    try:
+        version, served = cluster.version(), cluster.spec_fields()
+        check_front(asked, existing, version, served, bool(openshift))
+    except InvalidInput as error:
+        return (error,)
+    except Missing:
+        # Without any version of ModelRegistry there is a finding of its own.
+        return ()
+    return ()
 
 
 def _listed(cluster: Cluster, kind: str, selector: str = "") -> list[Object] | RegistryError | None:
@@ -291,20 +330,37 @@ def _creation(cluster: Cluster, wanted: Wanted, namespace: str) -> Change:
     """Of a registry of the name, or of one that nobody has; on a database that is never asked."""
     name = wanted.name or f"preflight-{secrets.token_hex(4)}"
     database = Database(type="mysql", host="localhost", name="preflight", username="preflight")
-    body = wanted_registry(Registry(name, database=database), cluster.version(), None)
+    body = wanted_registry(Registry(name, database=database), cluster.version(), {})
     change = creation_of(body, namespace, name)
     # Without fields of its own, rest would be taken for none; grpc is needed by all versions but the newest v1beta1.
     spec = {"rest": {}, "grpc": {}, **change.body["spec"]}
     return Change(change.kind, namespace, name, "create", {**change.body, "spec": spec})
 
 
-def _sources(cluster: Cluster, namespace: str, database: Database) -> Iterator[Source]:
-    """What the registry server will read from Secrets and ConfigMaps."""
+def _keys(
+    wanted: Wanted, database: Database | None, registry: Object | RegistryError | None, openshift: bool | None
+) -> Iterator[tuple[str, KeyRef, str, bool]]:
+    """Kind and key of each object that the registry's pods will read, with the option that names it, and if it is a CA."""
     options = {"password": "database.password_secret", "ca_pem": "database.tls"}
-    verified = bool(database.tls and (verifies(database.tls) or database.tls.mode in ("verify-ca", "verify-full")))
-    for use, (kind, ref) in references(database).items():
-        option = options.get(use, f"database.tls.{use}_secret")
-        is_ca = use == "ca_pem"
+    for use, (kind, ref) in references(database or Database()).items():
+        yield kind, ref, options.get(use, f"database.tls.{use}_secret"), use == "ca_pem"
+    settings = wanted.proxy or ProxySettings()
+    for option, given in (("certificate_secret", settings.certificate), ("key_secret", settings.key)):
+        if given is not None:
+            yield "Secret", given, f"auth_proxy_settings.{option}", False
+    spec = registry.get("spec") or {} if isinstance(registry, dict) else None
+    if wanted.known_name and openshift is False and lacks_certificate(wanted.registry, spec):
+        for key in ("tls.crt", "tls.key"):
+            yield "Secret", KeyRef(proxy_secret(wanted.known_name), key), "auth_proxy", False
+
+
+def _sources(
+    cluster: Cluster, namespace: str, database: Database | None, keys: Iterable[tuple[str, KeyRef, str, bool]]
+) -> Iterator[Source]:
+    """What the registry server will read from Secrets and ConfigMaps."""
+    tls = database.tls if database else None
+    verified = bool(tls and (verifies(tls) or tls.mode in ("verify-ca", "verify-full")))
+    for kind, ref, option, is_ca in keys:
         text = _text(cluster, namespace, kind, ref, is_ca)
         yield Source(kind, ref.name, ref.key, option, text, is_ca, verified)
 

@@ -24,6 +24,7 @@ extends_documentation_fragment:
   - opendatahub.model_registry.attributes.common
   - opendatahub.model_registry.database
   - opendatahub.model_registry.namespace
+  - opendatahub.model_registry.proxy
   - opendatahub.model_registry.wait
 options:
   name:
@@ -78,6 +79,18 @@ options:
         description:
           - Amounts that it may use at most, by resource name.
         type: dict
+  image:
+    description:
+      - Image of the registry server, such as a mirrored or pinned one. An empty text goes back to the operator's own.
+    type: str
+  port:
+    description:
+      - Port on which the registry server listens in its pod. The API's default is 8080.
+    type: int
+  service_route:
+    description:
+      - Whether an OpenShift Route leads to the registry server itself, past the proxy. The API's default is V(false).
+    type: bool
   force:
     description:
       - Whether to delete a registry that InferenceServices still refer to. They can hang on their own deletion then.
@@ -150,6 +163,10 @@ registry:
     database: {description: As the option O(database) without the password., type: dict, returned: always}
     auth_proxy: {description: As the option O(auth_proxy)., type: str, returned: always, sample: kube_rbac}
     resources: {description: As the option O(resources)., type: dict, returned: where set}
+    image: {description: As the option O(image)., type: str, returned: where set}
+    port: {description: As the option O(port)., type: int, returned: if it is not the API's default}
+    service_route: {description: As the option O(service_route)., type: bool, returned: if it is not the API's default}
+    auth_proxy_settings: {description: "As the option O(auth_proxy_settings), with what is not the API's default.", type: dict, returned: where set}
     hosts:
       description: Names under which it is reached, by HTTPS. One of a gateway has a path, V(gateway.example.com/model-registry/fraud).
       type: list

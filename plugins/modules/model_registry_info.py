@@ -114,6 +114,22 @@ registries:
       description: As the option of that name of M(opendatahub.model_registry.model_registry).
       type: dict
       returned: where set
+    image:
+      description: As the option of that name of M(opendatahub.model_registry.model_registry).
+      type: str
+      returned: where set
+    port:
+      description: As the option of that name of M(opendatahub.model_registry.model_registry).
+      type: int
+      returned: if it is not the API's default
+    service_route:
+      description: As the option of that name of M(opendatahub.model_registry.model_registry).
+      type: bool
+      returned: if it is not the API's default
+    auth_proxy_settings:
+      description: As the option of that name of M(opendatahub.model_registry.model_registry), with what is not the API's default.
+      type: dict
+      returned: where set
     database:
       description: As the option of that name of M(opendatahub.model_registry.model_registry), without the password.
       type: dict

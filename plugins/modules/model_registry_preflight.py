@@ -28,6 +28,7 @@ extends_documentation_fragment:
   - opendatahub.model_registry.attributes.common
   - opendatahub.model_registry.namespace
   - opendatahub.model_registry.database
+  - opendatahub.model_registry.proxy
 options:
   job:
     description:
@@ -44,6 +45,11 @@ options:
     description:
       - The name that people see, from which the resource name is derived where O(name) is not given.
     type: str
+  auth_proxy:
+    description:
+      - The proxy that the registry is going to have, as for M(opendatahub.model_registry.model_registry).
+    type: str
+    choices: [auto, kube_rbac, oauth, istio, none]
   via:
     description:
       - The path on which the database will be checked, as O(opendatahub.model_registry.mysql_auth_check#module:via) has it. It
@@ -162,7 +168,7 @@ facts:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._argspec import DATABASE_RULES, authentication, database
+from ..module_utils._argspec import authentication, registry
 from ..module_utils._core.errors import Unfit
 from ..module_utils._core.preflight_rules import JOBS
 from ..module_utils._core.table import failing
@@ -177,7 +183,7 @@ def main() -> None:
         "job": {"type": "str", "choices": list(JOBS), "default": "create"},
         "name": {"type": "str"},
         "display_name": {"type": "str"},
-        "database": {"type": "dict", "options": database(), **DATABASE_RULES},
+        **{option: registry()[option] for option in ("database", "auth_proxy", "auth_proxy_settings")},
         "via": {"type": "str", "choices": ["auto", "direct", "port_forward", "relay"], "default": "auto"},
         "fail_on": {"type": "str", "choices": ["blocker", "warning", "never"], "default": "blocker"},
     }

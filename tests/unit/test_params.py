@@ -9,8 +9,13 @@ from typing import Any
 
 import pytest
 import trustme
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._argspec import database as database_options
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._argspec import registry, waiting
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.errors import InvalidInput
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.params import registry_from
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.params import (
+    check_numbers,
+    registry_from,
+)
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -38,16 +43,32 @@ def expired() -> str:
 
 def options(**given: Any) -> Options:
     """Options as a module has them: None for what is left out."""
-    top = dict.fromkeys(("name", "display_name", "description", "database", "auth_proxy", "resources"))
-    return {**top, "name": "demo", **given}
+    top = dict.fromkeys(("name", "display_name", "description", "database", "auth_proxy", "resources", "image", "port"))
+    return {**top, "service_route": None, "auth_proxy_settings": None, "name": "demo", **given}
+
+
+def proxy(**given: Any) -> Options:
+    names = ("image", "port", "service_route", "domain", "route_port", "certificate_secret", "key_secret")
+    return options(auth_proxy_settings={**dict.fromkeys(names), **given})
+
+
+def generated(**given: Any) -> Options:
+    return database(type="postgres", generate=True, **given)
+
+
+def cipher(text: str, **given: Any) -> Options:
+    return database({"cipher": text}, **given)
+
+
+SUITE = "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"
 
 
 def database(tls: Options | None = None, **given: Any) -> Options:
     names = ("type", "host", "port", "name", "username", "password", "password_secret", "generate", "tls")
-    parts = ("enabled", "ca_bundle", "ca_config_map", "ca_secret", "ca_pem", "verify", "mode")
+    parts = ("enabled", "ca_bundle", "ca_config_map", "ca_secret", "ca_pem", "verify", "mode", "cipher")
     clients = ("client_certificate_secret", "client_key_secret")
     full = None if tls is None else {**dict.fromkeys((*parts, *clients)), **tls}
-    return options(database={**dict.fromkeys(names), "type": "mysql", "tls": full, **given})
+    return options(database={**dict.fromkeys((*names, "image", "host_address")), "type": "mysql", "tls": full, **given})
 
 
 def named(part: str, value: str) -> Options:
@@ -149,6 +170,42 @@ BAD: list[tuple[Options, str, str]] = [
         )
     ),
     (database({"mode": "require", "verify": True}, type="postgres"), "database.tls.mode", "Give mode alone"),
+    *((options(image=image), "image", "not the name of an image") for image in (" ", "a b", "quay.io/A/b", "a:b:c")),
+    *((options(port=port), "port", "1 to 65535") for port in (0, -1, 65536)),
+    (proxy(port=70000), "auth_proxy_settings.port", "1 to 65535"),
+    (proxy(route_port=0), "auth_proxy_settings.route_port", "1 to 65535"),
+    *(
+        (proxy(domain=text), "auth_proxy_settings.domain", "not a domain")
+        for text in ("https://a", "a/b", "-a", "a..b", "x" * 64)
+    ),
+    (proxy(image="http://a/b"), "auth_proxy_settings.image", "not the name of an image"),
+    (
+        proxy(certificate_secret={"name": "A", "key": "k"}),
+        "auth_proxy_settings.certificate_secret.name",
+        "cannot be one",
+    ),
+    (database(host_address="10.0.0.1"), "database.host_address", "for PostgreSQL, and the database is MySQL"),
+    (database(image="postgres:16"), "database.image", "for PostgreSQL, and the database is MySQL"),
+    *(
+        (database(type="postgres", host_address=text), "database.host_address", "no IP address")
+        for text in ("db", "10.0.0", "10.0.0.1:5432", "")
+    ),
+    (database(type="postgres", host="db", image="postgres:16"), "database.image", "another one is given"),
+    (generated(name="mine"), "database.name", "the account modelregistry"),
+    (generated(username="me"), "database.username", "the account modelregistry"),
+    (generated(port=5432), "database.port", "the operator chooses it"),
+    *(
+        (cipher(text), "database.tls.cipher", "no cipher suite that the registry server knows")
+        for text in (
+            "ECDHE-RSA-AES128-GCM-SHA256",
+            f"{SUITE},{SUITE}",
+            f"{SUITE}:",
+            "TLS_RSA_WITH_AES_128_CBC_SHA",
+            " ",
+        )
+    ),
+    (cipher(SUITE, type="postgres"), "database.tls.cipher", "for MySQL, and the database is PostgreSQL"),
+    (database({"cipher": SUITE, "enabled": False}), "database.tls.cipher", "Leave one of the two out"),
 ]
 
 
@@ -185,7 +242,15 @@ def test_bad(given: Options, option: str, words: str) -> None:
         database(host="[fd00::1]"),
         database(host="mysql.databases.svc.cluster.local."),
         database(type="postgres", password="aZ0._~!$&'()*+,;=-"),
-        database({"mode": "require"}, type=None, password="a@b", generate=True),
+        database({"mode": "require"}, type=None, password="a@b"),
+        options(image="", port=1, service_route=False),
+        options(image="quay.io:5000/opendatahub/model-registry:v0.3.1@sha256:" + "0" * 64),
+        proxy(image="", domain="", port=8444, service_route=True, route_port=443),
+        proxy(domain="apps.example.com", certificate_secret=REFERENCE, key_secret=REFERENCE),
+        cipher(f"{SUITE}:TLS_AES_128_GCM_SHA256"),
+        cipher(""),
+        database(type="postgres", host_address="fd00::1"),
+        generated(image="registry.example/postgresql-16@sha256:" + "a" * 64),
         database({"ca_pem": GOOD_PEM}),
         database({"ca_pem": "a comment\n" + GOOD_PEM + GOOD_PEM}),
         database({"ca_pem": expired() + GOOD_PEM}),
@@ -193,10 +258,30 @@ def test_bad(given: Options, option: str, words: str) -> None:
     ],
 )
 def test_good(given: Options) -> None:
-    registry = registry_from(given, NOW)
-    assert registry.name in ("demo", "fraud-models")
+    made = registry_from(given, NOW)
+    assert made.name in ("demo", "fraud-models")
 
 
 def test_no_secret_in_the_repr() -> None:
-    registry = registry_from(database({"ca_pem": GOOD_PEM}, password="canary"), NOW)
-    assert "canary" not in repr(registry)
+    made = registry_from(database({"ca_pem": GOOD_PEM}, password="canary"), NOW)
+    assert "canary" not in repr(made)
+
+
+@pytest.mark.parametrize(
+    ("given", "option"),
+    [
+        ({"port": True}, "port"),
+        ({"port": False}, "port"),
+        ({"auth_proxy_settings": {"route_port": True}}, "auth_proxy_settings.route_port"),
+        ({"database": {"port": True}}, "database.port"),
+        ({"wait_timeout": True}, "wait_timeout"),
+        ({"many": [{"port": 1}, {"port": True}]}, "many.port"),
+    ],
+)
+def test_a_boolean_is_no_number(given: Options, option: str) -> None:
+    """Of every number that a module takes."""
+    spec = {**registry(), **waiting(), "many": {"type": "list", "elements": "dict", "options": database_options()}}
+    with pytest.raises(InvalidInput, match="boolean") as caught:
+        check_numbers(spec, given)
+    assert caught.value.what == option
+    check_numbers(spec, {"port": 1, "database": None, "auth_proxy_settings": {"port": 8443}, "wait_timeout": 0})

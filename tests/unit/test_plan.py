@@ -5,16 +5,20 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
 import pytest
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._argspec import registry as registry_spec
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.errors import InvalidInput, Refused
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.export import described
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.fields import needed_fields
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.model import (
     CaSource,
     Database,
     KeyRef,
+    ProxySettings,
     Registry,
     Tls,
 )
@@ -80,15 +84,25 @@ def secret(name: str = "demo-db-password", **meta: Any) -> Object:
 DEPLOYMENT = {"kind": "Deployment", "metadata": {"name": "demo", "resourceVersion": "9"}, "spec": {"template": {}}}
 
 
+PROXY_FIELDS = {"istio": "istio", "oauth": "oauthProxy", "kube_rbac": "kubeRBACProxy"}
+REST = ("rest.image", "rest.port", "rest.serviceRoute")
+SETTINGS = ("image", "port", "serviceRoute", "domain", "routePort", "tlsCertificateSecret", "tlsKeySecret")
+POSTGRES = ("postgres.hostAddress", "postgres.image", "postgres.generateDeployment")
+
+
 def observed(
     *objects: Object,
     version: str = "v1beta1",
     proxies: tuple[str, ...] = ("oauth", "kube_rbac"),
     openshift: bool = False,
+    lacks: tuple[str, ...] = (),
 ) -> Observed:
+    """lacks: fields that the version does not have, beside those of other proxies."""
     registries = {one["metadata"]["name"]: one for one in objects if one["kind"] == "ModelRegistry"}
     others = {(one["kind"], "ns", one["metadata"]["name"]): one for one in objects if one["kind"] != "ModelRegistry"}
-    return Observed("ns", version, registries, others, frozenset(proxies), openshift=openshift)
+    fields = {*REST, *POSTGRES, "mysql.sslCipher", *(PROXY_FIELDS[name] for name in proxies)}
+    fields |= {f"{PROXY_FIELDS[name]}.{field}" for name in proxies for field in SETTINGS}
+    return Observed("ns", version, registries, others, frozenset(fields - set(lacks)), openshift=openshift)
 
 
 def test_creation() -> None:
@@ -432,37 +446,267 @@ def test_nothing_shown_is_secret() -> None:
     assert repr(Sealed.of("canary")) == "(hidden)"
 
 
-@pytest.mark.parametrize(
-    "registry",
-    [
-        stored(),
-        stored(
-            sslRootCertificateConfigMap={"name": "odh-trusted-ca-bundle", "key": "ca-bundle.crt"}, verifyServerCert=True
-        ),
-        stored(sslRootCertificateSecret={"name": "ca", "key": "k"}),
-        stored(
-            sslRootCertificateConfigMap={"name": "ca", "key": "k"},
-            sslCertificateSecret={"name": "c", "key": "c"},
-            sslKeySecret={"name": "c", "key": "k"},
-        ),
-    ],
-)
+PAIR: Object = {"tlsCertificateSecret": {"name": "t", "key": "c"}, "tlsKeySecret": {"name": "t", "key": "k"}}
+GENERATED: Object = {"generateDeployment": True, "port": 5432, "sslMode": "disable", "skipDBCreation": False}
+EXTERNAL: Object = {
+    "port": 5432,
+    "database": "demo",
+    "username": "demo",
+    "sslMode": "require",
+    "passwordSecret": {"name": "demo-db-password", "key": "database-password"},
+}
+
+
+def on(spec: Object) -> Object:
+    """A registry with other fields of the spec; None takes one away."""
+    return applied(stored(), {"spec": spec})
+
+
+STORED = [
+    stored(),
+    stored(
+        sslRootCertificateConfigMap={"name": "odh-trusted-ca-bundle", "key": "ca-bundle.crt"}, verifyServerCert=True
+    ),
+    stored(sslRootCertificateSecret={"name": "ca", "key": "k"}),
+    stored(
+        sslRootCertificateConfigMap={"name": "ca", "key": "k"},
+        sslCertificateSecret={"name": "c", "key": "c"},
+        sslKeySecret={"name": "c", "key": "k"},
+    ),
+    stored(sslCipher="TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256:TLS_AES_128_GCM_SHA256"),
+    on({"rest": {"image": "quay.io/a/b:1", "port": 9000, "serviceRoute": "enabled"}}),
+    on({"kubeRBACProxy": {"port": 9443, "routePort": 8444, "serviceRoute": "disabled", "domain": "a.b", **PAIR}}),
+    on({"kubeRBACProxy": None, "oauthProxy": {"image": "quay.io/a/b", "port": 8443}}),
+    on({"kubeRBACProxy": None}),
+    on({"kubeRBACProxy": None, "istio": {"gateway": {}}}),
+    on({"mysql": None, "postgres": {**EXTERNAL, "host": "db"}}),
+    on({"mysql": None, "postgres": {**EXTERNAL, "hostAddress": "10.0.0.1"}}),
+    on({"mysql": None, "postgres": GENERATED}),
+    on({"mysql": None, "postgres": {**GENERATED, "database": "d", "username": "u", "image": "quay.io/a/pg:16"}}),
+]
+
+
+@pytest.mark.parametrize("registry", STORED)
 def test_a_description_given_again_changes_nothing(registry: Object) -> None:
-    given = _options(described(registry))
-    again = registry_from(given, datetime(2026, 1, 1, tzinfo=timezone.utc))
-    assert not plan_present(again, observed(registry), NOW).changes
+    """Nor does it need the schema: what is stored is served."""
+    again = registry_from(_options(described(registry)), datetime(2026, 1, 1, tzinfo=timezone.utc))
+    assert needed_fields(again, registry) == {}
+    assert not plan_present(again, observed(registry, proxies=(), lacks=(*REST, *POSTGRES)), NOW).changes
+
+
+@pytest.mark.parametrize("registry", [one for one in STORED if "istio" not in one["spec"]])
+def test_a_description_creates_the_same_anew(registry: Object) -> None:
+    again = registry_from(_options(described(registry)), datetime(2026, 1, 1, tzinfo=timezone.utc))
+    (change,) = plan_present(again, observed(), NOW).changes
+    stored_again = {"metadata": {"name": "demo"}, "spec": change.body["spec"]}
+    for part in ("auth_proxy", "database", "image", "port", "service_route", "auth_proxy_settings"):
+        assert described(stored_again).get(part) == described(registry).get(part)
 
 
 def _options(description: Object) -> Object:
     """A description as module options: None for what is left out."""
-    names = ("type", "host", "port", "name", "username", "password", "password_secret", "generate", "tls")
-    parts = ("enabled", "ca_bundle", "ca_config_map", "ca_secret", "ca_pem", "verify", "mode")
-    clients = ("client_certificate_secret", "client_key_secret")
-    database = {**dict.fromkeys(names), **description["database"]}
-    if database["tls"]:
-        database["tls"] = {**dict.fromkeys((*parts, *clients)), **database["tls"]}
-    top = dict.fromkeys(("name", "display_name", "description", "auth_proxy", "resources"))
-    return {**top, **description, "database": database}
+    return _filled(registry_spec(), {key: value for key, value in description.items() if key in registry_spec()})
+
+
+def _filled(spec: Object, given: Object) -> Object:
+    """The options as Ansible hands them on, those of dictionaries that are given too."""
+    found: Object = dict.fromkeys(spec)
+    for name, value in given.items():
+        inner = spec[name].get("options")
+        found[name] = _filled(inner, value) if inner else value
+    return found
+
+
+ASKED: list[tuple[Registry, Object, Object]] = [
+    (Registry("demo", image="quay.io/a/b:1"), {}, {"rest": {"image": "quay.io/a/b:1"}}),
+    (Registry("demo", image=""), {"rest": {"image": "old"}}, {"rest": {"image": None}}),
+    (Registry("demo", image=""), {}, {}),
+    (Registry("demo", port=9000, service_route=True), {}, {"rest": {"port": 9000, "serviceRoute": "enabled"}}),
+    (Registry("demo", port=8080, service_route=False), {}, {}),
+    (Registry("demo", proxy=ProxySettings(route_port=8444)), {}, {"kubeRBACProxy": {"routePort": 8444}}),
+    (
+        Registry("demo", proxy=ProxySettings(domain="")),
+        {"kubeRBACProxy": {"domain": "a"}},
+        {"kubeRBACProxy": {"domain": None}},
+    ),
+    (Registry("demo", proxy=ProxySettings(image="", port=8443)), {}, {}),
+    # The settings go with the proxy, and its image, which is another program's, does not.
+    (
+        Registry("demo", auth_proxy="kube_rbac", proxy=ProxySettings(port=9443)),
+        {"kubeRBACProxy": None, "oauthProxy": {"image": "a", "routePort": 444, "port": 8443}},
+        {"oauthProxy": None, "kubeRBACProxy": {"routePort": 444, "port": 9443}},
+    ),
+    # A reset in a proxy that is new takes nothing else away.
+    (
+        Registry("demo", auth_proxy="kube_rbac", proxy=ProxySettings(image="")),
+        {"kubeRBACProxy": None},
+        {"kubeRBACProxy": {}},
+    ),
+    (
+        Registry("demo", database=Database(tls=Tls(cipher="TLS_AES_128_GCM_SHA256"))),
+        {},
+        {"mysql": {"sslCipher": "TLS_AES_128_GCM_SHA256"}},
+    ),
+    (
+        Registry("demo", database=Database(tls=Tls(cipher=""))),
+        {"mysql": {"sslCipher": "x", "sslRootCertificateSecret": {"name": "ca", "key": "k"}, "verifyServerCert": True}},
+        {"mysql": {"sslCipher": None}},
+    ),
+    (
+        Registry("demo", database=Database(tls=Tls(enabled=False))),
+        {"mysql": {"sslCipher": "x"}},
+        {"mysql": {"sslCipher": None}},
+    ),
+    (
+        Registry("demo", database=Database(host_address="10.0.0.1")),
+        {"mysql": None, "postgres": {**EXTERNAL, "host": "db"}},
+        {"postgres": {"host": None, "hostAddress": "10.0.0.1"}},
+    ),
+    (
+        Registry("demo", database=Database(host="db")),
+        {"mysql": None, "postgres": {**EXTERNAL, "hostAddress": "10.0.0.1"}},
+        {"postgres": {"host": "db", "hostAddress": None}},
+    ),
+    (
+        Registry("demo", database=Database(image="pg:17")),
+        {"mysql": None, "postgres": GENERATED},
+        {"postgres": {"image": "pg:17"}},
+    ),
+    (
+        Registry("demo", database=Database(host="db", name="d", username="u", password_secret=KeyRef("s", "k"))),
+        {"mysql": None, "postgres": {**GENERATED, "image": "pg:17"}},
+        {
+            "postgres": {
+                "generateDeployment": None,
+                "image": None,
+                "host": "db",
+                "database": "d",
+                "username": "u",
+                "passwordSecret": {"name": "s", "key": "k"},
+            }
+        },
+    ),
+]
+
+
+@pytest.mark.parametrize(("asked", "spec", "patch"), ASKED)
+def test_fields_are_patched(asked: Registry, spec: Object, patch: Object) -> None:
+    """And a second run has nothing to do."""
+    there = on(spec)
+    changes = plan_present(asked, observed(there, openshift=True), NOW).changes
+    assert [change.body["spec"] for change in changes] == ([patch] if patch else [])
+    after = applied(there, changes[0].body) if changes else there
+    assert not plan_present(asked, observed(after, openshift=True), NOW).changes
+
+
+WRONG: list[tuple[Registry, Object, str, str]] = [
+    (Registry("demo", proxy=ProxySettings(port=1)), {"kubeRBACProxy": None}, "auth_proxy_settings", "has no proxy"),
+    (
+        Registry("demo", proxy=ProxySettings(port=1)),
+        {"kubeRBACProxy": None, "istio": {}},
+        "auth_proxy_settings",
+        "istio",
+    ),
+    # Nothing else encrypts then.
+    (
+        Registry("demo", database=Database(tls=Tls(cipher=""))),
+        {"mysql": {"sslCipher": "x"}},
+        "database.tls",
+        "plain text",
+    ),
+    (Registry("demo", port=8443), {}, "port", "cannot both listen on 8443"),
+    (Registry("demo", proxy=ProxySettings(port=8080)), {}, "port", "cannot both listen on 8080"),
+    (
+        Registry("demo", database=Database(image="pg:17")),
+        {"mysql": None, "postgres": {**EXTERNAL, "host": "db"}},
+        "database.image",
+        "the operator runs",
+    ),
+    (Registry("demo", database=Database(image="pg:17")), {}, "database.image", "for PostgreSQL"),
+    (Registry("demo", database=Database(host_address="::1")), {}, "database.host_address", "for PostgreSQL"),
+    *(
+        (Registry("demo", database=given), {"mysql": None, "postgres": GENERATED}, f"database.{option}", words)
+        for given, option, words in (
+            (Database(name="d"), "name", "modelregistry"),
+            (Database(username="u"), "username", "modelregistry"),
+            (Database(password="canary"), "password", "modelregistry"),
+            (Database(generate=False), "generate", "no other one is given"),
+        )
+    ),
+]
+
+
+@pytest.mark.parametrize(("asked", "spec", "option", "words"), WRONG)
+def test_fields_that_do_not_go_together(asked: Registry, spec: Object, option: str, words: str) -> None:
+    with pytest.raises(InvalidInput, match=words) as caught:
+        plan_present(asked, observed(on(spec), secret()), NOW)
+    assert caught.value.what == option and "canary" not in str(caught.value)
+
+
+POSTGRES_AT = Database("postgres", name="d", username="u", password="canary", host_address="10.0.0.1")
+LACKING: list[tuple[Registry, str, str]] = [
+    (Registry("demo", database=MYSQL, image="a"), "image", "rest.image"),
+    (Registry("demo", database=MYSQL, port=9000), "port", "rest.port"),
+    (Registry("demo", database=MYSQL, service_route=False), "service_route", "rest.serviceRoute"),
+    (Registry("demo", database=MYSQL, auth_proxy="istio"), "auth_proxy", "istio"),
+    (
+        Registry("demo", database=MYSQL, proxy=ProxySettings(domain="a")),
+        "auth_proxy_settings.domain",
+        "kubeRBACProxy.domain",
+    ),
+    (
+        Registry("demo", database=MYSQL, proxy=ProxySettings(certificate=KeyRef("a", "b"), key=KeyRef("a", "c"))),
+        "auth_proxy_settings.certificate_secret",
+        "kubeRBACProxy.tlsCertificateSecret",
+    ),
+    (Registry("demo", database=POSTGRES_AT), "database.host_address", "postgres.hostAddress"),
+    (
+        Registry("demo", database=Database("postgres", generate=True)),
+        "database.generate",
+        "postgres.generateDeployment",
+    ),
+    (
+        Registry("demo", database=Database("postgres", generate=True, image="a")),
+        "database.image",
+        "postgres.image",
+    ),
+    (
+        Registry("demo", database=replace(MYSQL, tls=Tls(cipher="TLS_AES_128_GCM_SHA256"))),
+        "database.tls.cipher",
+        "mysql.sslCipher",
+    ),
+]
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+@pytest.mark.parametrize(("asked", "option", "field"), LACKING)
+def test_a_field_that_is_not_served_is_named(asked: Registry, option: str, field: str, is_new: bool) -> None:
+    """The option, before anything is written; and an edit asks for the schema then, and not otherwise."""
+    spec: Object = {"rest": None, "kubeRBACProxy": {"image": "x"}}
+    there = [] if is_new else [on({**spec, "kubeRBACProxy": None} if option == "auth_proxy" else spec)]
+    served = observed(*there, version="v1alpha1", openshift=True, lacks=(field,))
+    with pytest.raises(InvalidInput) as caught:
+        plan_present(asked, served, NOW)
+    assert caught.value.what == option
+    assert f"(v1alpha1) has no field spec.{field}" in str(caught.value)
+    assert is_new or option in needed_fields(asked, there[0])
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+def test_a_proxy_without_a_certificate_is_refused(is_new: bool) -> None:
+    there = observed(*([] if is_new else [on({"kubeRBACProxy": None})]))
+    asked = Registry("demo", database=MYSQL if is_new else None, auth_proxy="kube_rbac")
+    assert plan_present(asked, there, NOW).changes
+    with pytest.raises(Refused, match=r"Secret demo-kube-rbac-proxy: .* tls\.crt and tls\.key"):
+        plan_present(asked, replace(there, no_certificate=frozenset({"demo"})), NOW)
+
+
+def test_a_client_certificate_does_without_a_password() -> None:
+    tls = Tls(client_certificate=KeyRef("c", "tls.crt"), client_key=KeyRef("c", "tls.key"))
+    (change,) = plan_present(Registry("demo", database=replace(MYSQL, password=None, tls=tls)), observed(), NOW).changes
+    assert "passwordSecret" not in change.body["spec"]["mysql"] and change.kind == "ModelRegistry"
+    with pytest.raises(InvalidInput, match="or a client certificate"):
+        plan_present(Registry("demo", database=replace(MYSQL, password=None)), observed(), NOW)
 
 
 def test_removal() -> None:

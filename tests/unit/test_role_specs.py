@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._argspec import (
+    authentication,
     checking,
     permissions,
     registry,
@@ -36,7 +37,9 @@ EXPECTED: dict[str, Spec] = {
     "update": {**registry(), **COMMON, **NAME, **FIRST},
     "preflight": {
         "job": {"type": "str", "choices": list(JOBS), "default": "create"},
-        **{name: registry()[name] for name in ("name", "display_name", "database")},
+        **{
+            name: registry()[name] for name in ("name", "display_name", "database", "auth_proxy", "auth_proxy_settings")
+        },
         "namespace": COMMON["namespace"],
         **checking(),
         # The default is the module's own.
@@ -125,3 +128,9 @@ def test_pages_list_the_flat_variables(playbook: str) -> None:
     used = {name for name in used if not name.startswith("answers_")} - {"omit", "lookup", "dict"}
     page = (ROOT / "docs" / f"{PAGES.get(playbook, playbook)}.md").read_text()
     assert used == set(re.findall(r"^\| `([a-z0-9_]+)` \|", page, re.MULTILINE))
+
+
+@pytest.mark.parametrize("part", [registry(), waiting(), checking(), permissions()])
+def test_no_option_takes_the_place_of_one_for_authentication(part: Spec) -> None:
+    """Such as proxy, which is the HTTP proxy on the way to the API server."""
+    assert not set(part) & set(authentication()) - {"namespace"}

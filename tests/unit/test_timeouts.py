@@ -45,6 +45,7 @@ class Module:
 
     def __init__(self, **params: Any) -> None:
         self.params = {"kubeconfig": None, **params}
+        self.argument_spec = {option: {"type": "int"} for option in params}
         self.no_log_values: set[str] = set()
 
     def fail_json(self, **result: Any) -> None:

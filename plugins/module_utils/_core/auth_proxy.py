@@ -4,12 +4,25 @@
 
 from __future__ import annotations
 
+from .errors import InvalidInput, Refused
 from .export import proxy_of
 from .finding import PRODUCT, Finding
-from .manifests import PROXIES
-from .model import Object
+from .manifests import ISTIO, PROXIES, proxy_fields
+from .model import Object, Registry
+from .patch import present_fields
 
-__all__ = ["changed_proxy", "new_proxy", "no_auth_proxy", "overridden"]
+__all__ = [
+    "certificate_missing",
+    "changed_proxy",
+    "lacks_certificate",
+    "new_proxy",
+    "no_auth_proxy",
+    "overridden",
+    "proxy_secret",
+    "wanted_proxy",
+]
+
+WITH_SETTINGS = ("kube_rbac", "oauth")
 
 
 def new_proxy(asked: str | None, known: frozenset[str], openshift: bool) -> str | None:
@@ -39,6 +52,57 @@ def changed_proxy(asked: str | None, spec: Object) -> str | None:
     if current is not None and age.index(current) >= age.index(str(asked)):
         return None
     return asked
+
+
+def wanted_proxy(registry: Registry, asked: str | None, spec: Object) -> Object:
+    """Return what is wanted of the proxies in the spec.
+
+    asked: the proxy to ask for; None if that of the stored spec stays. Raises InvalidInput if there is none that the option
+    auth_proxy_settings could be about.
+    """
+    target = asked or proxy_of(spec)
+    if registry.proxy is not None and target not in WITH_SETTINGS:
+        has = f"the proxy is {target}, which takes no settings" if target else "the registry has no proxy"
+        raise InvalidInput("auth_proxy_settings", has, "Leave it out, or set auth_proxy to kube_rbac or oauth.")
+    wanted: Object = dict.fromkeys(PROXIES.values()) if asked else {}
+    settings = proxy_fields(registry.proxy) if registry.proxy else {}
+    if asked == "istio":
+        wanted["istio"] = ISTIO
+    elif target is not None and (asked or settings):
+        field = PROXIES[target]
+        # A reset in a proxy that is not there yet would be the reset of all that is in it.
+        wanted[field] = settings if spec.get(field) else present_fields({**_moved(spec, target), **settings})
+    return wanted
+
+
+def _moved(spec: Object, target: str) -> Object:
+    """The settings of the OAuth proxy that kube-rbac-proxy takes over, as in the operator's own migration: not the image."""
+    before = spec.get(PROXIES["oauth"]) or {}
+    return {key: value for key, value in before.items() if target == "kube_rbac" and key != "image"}
+
+
+def proxy_secret(name: str) -> str:
+    """Return the name of the Secret with the certificate of a registry's kube-rbac-proxy."""
+    return f"{name}-kube-rbac-proxy"
+
+
+def lacks_certificate(registry: Registry, spec: Object | None) -> bool:
+    """Return whether the options ask for a kube-rbac-proxy that is not there yet, and for no certificate of its own.
+
+    spec: that of the stored registry, None if it is new.
+    """
+    asked = registry.auth_proxy == "kube_rbac" and changed_proxy("kube_rbac", spec or {}) is not None
+    moved = _moved(spec or {}, "kube_rbac").get("tlsCertificateSecret")
+    return asked and not (registry.proxy and registry.proxy.certificate) and not moved
+
+
+def certificate_missing(name: str) -> Refused:
+    """Return the error about a proxy for which there is no certificate, on a cluster that makes none."""
+    why = "it is needed for auth_proxy kube_rbac and does not exist: without OpenShift nothing makes the proxy's certificate"
+    step = (
+        "Create it with the keys tls.crt and tls.key, or give certificate_secret and key_secret of auth_proxy_settings."
+    )
+    return Refused(f"Secret {proxy_secret(name)}", why, step)
 
 
 def overridden(asked: str | None, registry: Object | None) -> str | None:

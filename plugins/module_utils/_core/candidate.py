@@ -33,16 +33,20 @@ def candidate(given: Database | None, registry: Object | None) -> Database:
         check_encryption(given.tls, found)
     if given is not None and given.password is not None:
         found = replace(found, password_secret=None)
-    if given is not None and given.host is not None:
-        found = replace(found, generate=None)
+    if given is not None and (given.host or given.host_address):
+        # An address counts as the host wherever it is connected to.
+        found = replace(found, generate=None, host=given.host or given.host_address)
     if found.generate:
+        check_for_type(replace(given or Database(), type=found.type, generate=True))
         return found
     for option in ("host", "name", "username"):
         if not getattr(found, option):
             raise InvalidInput(f"database.{option}", "it is needed and not given", f"Give database.{option}.")
-    if found.password is None and found.password_secret is None:
+    has_certificate = found.tls is not None and found.tls.client_certificate is not None
+    if found.password is None and found.password_secret is None and not has_certificate:
         why = "the account's password is needed and not given"
-        raise InvalidInput("database.password", why, "Give database.password or database.password_secret.")
+        step = "Give database.password or database.password_secret, or a client certificate if the account has one."
+        raise InvalidInput("database.password", why, step)
     return replace(found, port=found.port or PORTS[found.type or "mysql"])
 
 
@@ -58,6 +62,7 @@ def database_of(spec: Object) -> Database:
         client_certificate=_ref(values.get("sslCertificateSecret")),
         client_key=_ref(values.get("sslKeySecret")),
         mode=values.get("sslMode"),
+        cipher=values.get("sslCipher"),
     )
     return Database(
         type=kind,
@@ -91,7 +96,7 @@ def check_encryption(given: Tls | None, merged: Database, option: str = "databas
             why = "the registry has a certificate authority, with which the registry server encrypts whatever mode says"
             raise InvalidInput(f"{option}.mode", why, "Give enabled: false instead of mode.")
         return
-    if has_authority or tls.client_certificate or tls.verify:
+    if has_authority or tls.client_certificate or tls.verify or tls.cipher:
         return
     if merged.type == "mysql":
         why = "with nothing else in it, a registry connects to MySQL in plain text: no field of it says just to encrypt"
@@ -103,7 +108,7 @@ def check_encryption(given: Tls | None, merged: Database, option: str = "databas
 
 
 _ENCRYPTS = (
-    "Give a certificate authority (ca_bundle, ca_config_map, ca_secret or ca_pem), a client certificate, or verify: true if an "
+    "Give a certificate authority (ca_bundle, ca_config_map, ca_secret or ca_pem), a client certificate, cipher, or verify: true if an "
     "authority that everybody knows has signed the server's certificate. For plain text leave tls out."
 )
 

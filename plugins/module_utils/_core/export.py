@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .manifests import CA_KEY, DATABASES, DESCRIPTION, DISPLAY_NAME, MARK, PROXIES
+from .manifests import CA_KEY, DATABASES, DESCRIPTION, DISPLAY_NAME, MARK, PORT, PROXIES, PROXY_PORT, ROUTE, ROUTE_PORT
 from .model import CaSource, KeyRef, Object
 from .names import ca_config_map
 from .params import CA_BUNDLE, CA_BUNDLE_KEYS
@@ -31,7 +31,8 @@ def described(registry: Object) -> Object:
     """
     meta, spec = registry["metadata"], registry.get("spec") or {}
     annotations = meta.get("annotations") or {}
-    resources = (spec.get("rest") or {}).get("resources") or {}
+    rest = spec.get("rest") or {}
+    resources = rest.get("resources") or {}
     return _present(
         name=meta["name"],
         namespace=meta.get("namespace"),
@@ -41,6 +42,10 @@ def described(registry: Object) -> Object:
         database=_database(spec),
         auth_proxy=proxy_of(spec) or "none",
         resources=_present(requests=resources.get("requests"), limits=resources.get("limits")) or None,
+        image=rest.get("image"),
+        port=_other(rest.get("port"), PORT),
+        service_route=_other(rest.get("serviceRoute") == ROUTE[True], False),
+        auth_proxy_settings=_proxy(spec),
         hosts=_hosts((registry.get("status") or {}).get("hosts")),
         created=meta.get("creationTimestamp"),
         deleting_since=meta.get("deletionTimestamp"),
@@ -122,16 +127,39 @@ def is_own_ca(config_map: Object, registry: str, used: tuple[str, str] | None) -
     return uploaded and used == ("ConfigMap", meta["name"])
 
 
+def _proxy(spec: Object) -> Object:
+    """The option auth_proxy_settings: what differs from the API's defaults. Istio's has no settings."""
+    kind = proxy_of(spec)
+    fields = (spec[PROXIES[kind]] if kind in ("kube_rbac", "oauth") else None) or {}
+    return _present(
+        image=fields.get("image"),
+        port=_other(fields.get("port"), PROXY_PORT),
+        service_route=_other(fields.get("serviceRoute") != ROUTE[False], True),
+        domain=fields.get("domain") or None,
+        route_port=_other(fields.get("routePort"), ROUTE_PORT),
+        certificate_secret=fields.get("tlsCertificateSecret"),
+        key_secret=fields.get("tlsKeySecret"),
+    )
+
+
+def _other(value: Any, default: Any) -> Any:
+    """The value, None if it is the API's default: it would be the same again."""
+    return None if value == default else value
+
+
 def _database(spec: Object) -> Object | None:
     kind = database_type(spec)
     if kind is None:
         return None
     fields = spec[kind]
+    if fields.get("generateDeployment"):
+        # What else may be in it has no effect, and cannot be given with generate.
+        return _present(type=kind, generate=True, image=fields.get("image"))
     return _present(
         type=kind,
-        generate=fields.get("generateDeployment"),
-        host=fields.get("host") or fields.get("hostAddress"),
-        port=None if fields.get("generateDeployment") else fields.get("port"),
+        host=fields.get("host") or None,
+        host_address=None if fields.get("host") else fields.get("hostAddress") or None,
+        port=fields.get("port"),
         name=fields.get("database"),
         username=fields.get("username"),
         password_secret=fields.get("passwordSecret"),
@@ -155,6 +183,7 @@ def _tls(fields: Object, database: str) -> Object:
         # Given back, a certificate authority without verify would turn verification on.
         verify=bool(fields.get("verifyServerCert")) if has_ca and database == "mysql" else None,
         mode=None if mode == "disable" else mode,
+        cipher=fields.get("sslCipher") or None,
     )
 
 

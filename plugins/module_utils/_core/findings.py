@@ -76,7 +76,13 @@ def tls_facts(registry: Object, bundle: Bundle | None = None) -> Object:
     database = spec.get(kind) or {}
     mode, source = database.get("sslMode"), ca_object(spec)
     verified = bool(database.get("verifyServerCert")) or mode in ("verify-ca", "verify-full")
-    encrypted = bool(source or verified or database.get("sslCertificateSecret") or mode not in (None, *_OPPORTUNISTIC))
+    encrypted = bool(
+        source
+        or verified
+        or database.get("sslCertificateSecret")
+        or database.get("sslCipher")
+        or mode not in (None, *_OPPORTUNISTIC)
+    )
     facts: Object = {"encrypted": encrypted, "verified": verified}
     if source:
         ref = database.get("sslRootCertificateConfigMap") or database["sslRootCertificateSecret"]

@@ -8,7 +8,7 @@ from typing import Any
 
 from .errors import InvalidInput
 from .kinds import GROUP
-from .model import Database, KeyRef, Object, Registry, Tls
+from .model import Database, KeyRef, Object, ProxySettings, Registry, Tls
 from .redact import Sealed
 
 __all__ = [
@@ -16,10 +16,16 @@ __all__ = [
     "DATABASES",
     "DESCRIPTION",
     "DISPLAY_NAME",
+    "ISTIO",
     "MARK",
     "PASSWORD_KEY",
+    "PORT",
     "PROXIES",
+    "PROXY_PORT",
+    "ROUTE",
+    "ROUTE_PORT",
     "check_spec",
+    "proxy_fields",
     "wanted_ca",
     "wanted_registry",
     "wanted_secret",
@@ -35,21 +41,20 @@ CA_KEY = "ca.crt"
 DATABASES = ("mysql", "postgres")
 PROXIES = {"istio": "istio", "oauth": "oauthProxy", "kube_rbac": "kubeRBACProxy"}
 """The spec's field of each proxy, oldest first: newer operators turn each into the next by themselves."""
+PORT, PROXY_PORT, ROUTE_PORT = 8080, 8443, 443
+"""The API's defaults of rest.port, and of a proxy's port and routePort."""
+ROUTE = {True: "enabled", False: "disabled"}
+"""The API's words for whether there is a Route."""
 ISTIO: Object = {"gateway": {"rest": {"tls": {}}, "grpc": {"tls": {}}}}
 """What the dashboard of OpenShift AI 2.19 writes."""
 
 
-def wanted_registry(registry: Registry, version: str, proxy: str | None) -> Object:
+def wanted_registry(registry: Registry, version: str, proxies: Object) -> Object:
     """The ModelRegistry in that API version, which refers to Secrets and ConfigMaps alone.
 
-    proxy: the key in PROXIES to ask for; None leaves it to what is there.
+    proxies: the fields of the spec that are about them; empty leaves it to what is there.
     """
-    spec: Object = {"rest": {}}
-    if registry.resources is not None:
-        spec["rest"] = {"resources": dict(registry.resources)}
-    if proxy is not None:
-        spec.update(dict.fromkeys(PROXIES.values()))
-        spec[PROXIES[proxy]] = ISTIO if proxy == "istio" else {}
+    spec: Object = {"rest": _rest(registry), **proxies}
     if registry.database is not None and registry.database.type is not None:
         spec.update(dict.fromkeys(DATABASES))
         spec[registry.database.type] = _database(registry)
@@ -67,6 +72,25 @@ def wanted_registry(registry: Registry, version: str, proxy: str | None) -> Obje
     }
 
 
+def _rest(registry: Registry) -> Object:
+    """spec.rest. An empty text takes a field away."""
+    route = None if registry.service_route is None else ROUTE[registry.service_route]
+    fields = _given(port=registry.port, serviceRoute=route)
+    if registry.resources is not None:
+        fields["resources"] = dict(registry.resources)
+    return fields if registry.image is None else {**fields, "image": registry.image or None}
+
+
+def proxy_fields(settings: ProxySettings) -> Object:
+    """Return the fields of spec.kubeRBACProxy and spec.oauthProxy, with None for one that goes back to its default."""
+    route = None if settings.service_route is None else ROUTE[settings.service_route]
+    fields = _given(port=settings.port, serviceRoute=route, routePort=settings.route_port)
+    texts = _given(image=settings.image, domain=settings.domain)
+    fields.update({name: text or None for name, text in texts.items()})
+    refs = _given(tlsCertificateSecret=settings.certificate, tlsKeySecret=settings.key)
+    return {**fields, **{name: _ref(ref) for name, ref in refs.items()}}
+
+
 def _database(registry: Registry) -> Object:
     """spec.mysql or spec.postgres."""
     database = registry.database or Database()
@@ -75,8 +99,11 @@ def _database(registry: Registry) -> Object:
         fields: Object = {"generateDeployment": True, **dict.fromkeys(gone)}
     else:
         fields = _given(host=database.host, port=database.port)
-        if database.host is not None and database.type == "postgres":
-            fields.update({"generateDeployment": None, "hostAddress": None})
+        if database.type == "postgres" and (database.host or database.host_address):
+            places = {"host": database.host, "hostAddress": database.host_address}
+            fields.update({"generateDeployment": None, "image": None, **places})
+    if database.image is not None:
+        fields["image"] = database.image or None
     fields.update(_given(database=database.name, username=database.username))
     if database.password_secret is not None:
         fields["passwordSecret"] = _ref(database.password_secret)
@@ -92,7 +119,7 @@ _CLIENT_FIELDS = ("sslCertificateSecret", "sslKeySecret")
 def _tls(tls: Tls, postgres: bool) -> Object:
     if tls.enabled is False:
         plain: Object = dict.fromkeys((*_CA_FIELDS.values(), *_CLIENT_FIELDS))
-        return {**plain, "sslMode": "disable"} if postgres else {**plain, "verifyServerCert": None}
+        return {**plain, "sslMode": "disable"} if postgres else {**plain, "verifyServerCert": None, "sslCipher": None}
     fields: Object = {}
     if tls.ca is not None:
         fields.update(dict.fromkeys(_CA_FIELDS.values()))
@@ -101,6 +128,8 @@ def _tls(tls: Tls, postgres: bool) -> Object:
         fields.update(zip(_CLIENT_FIELDS, (_ref(tls.client_certificate), _ref(tls.client_key))))
     # A certificate authority is there to verify with, unless the user says otherwise.
     verify = tls.verify if tls.verify is not None or tls.ca is None else True
+    if tls.cipher is not None:
+        fields["sslCipher"] = tls.cipher or None
     if not postgres:
         return fields if verify is None else {**fields, "verifyServerCert": verify or None}
     mode = tls.mode
@@ -144,20 +173,34 @@ def check_spec(spec: Object) -> None:
     if len(given) != 1:
         why = "a registry needs exactly one database" if given else "a registry needs a database and none is given"
         raise InvalidInput("database.type", why, "Give database with type mysql or postgres.")
+    _check_ports(spec)
     database = spec[given[0]]
+    if database.get("image") and not database.get("generateDeployment"):
+        why = "it is the image of a database that the operator runs, and this registry has another one"
+        raise InvalidInput("database.image", why, "Leave it out, or set database.generate to true.")
     if database.get("generateDeployment"):
         return
     for field, option in (("host", "host"), ("database", "name"), ("username", "username")):
         if not database.get(field) and not (field == "host" and database.get("hostAddress")):
             raise InvalidInput(f"database.{option}", "it is needed and not given", f"Give database.{option}.")
-    if not database.get("passwordSecret"):
+    if not database.get("passwordSecret") and not database.get("sslCertificateSecret"):
         why = "the account's password is needed and not given"
-        raise InvalidInput("database.password", why, "Give database.password or database.password_secret.")
+        step = "Give database.password or database.password_secret, or a client certificate if the account has one."
+        raise InvalidInput("database.password", why, step)
     has_ca = any(database.get(field) for field in _CA_FIELDS.values())
     # Without an authority, a registry server on MySQL verifies with those of its image.
     if not has_ca and str(database.get("sslMode", "")).startswith("verify"):
         why = "the server's certificate is to be verified and no certificate authority is given"
         raise InvalidInput("database.tls", why, "Give one of ca_bundle, ca_config_map, ca_secret and ca_pem.")
+
+
+def _check_ports(spec: Object) -> None:
+    """Raise InvalidInput if the registry server and its proxy would listen on one port of their pod."""
+    server = (spec.get("rest") or {}).get("port", PORT)
+    for field in (PROXIES["oauth"], PROXIES["kube_rbac"]):
+        if spec.get(field) is not None and spec[field].get("port", PROXY_PORT) == server:
+            why = f"the registry server and its proxy cannot both listen on {server}"
+            raise InvalidInput("port", why, "Give port and auth_proxy_settings.port different numbers.")
 
 
 def _ref(ref: KeyRef) -> Object:

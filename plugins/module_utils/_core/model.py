@@ -10,7 +10,7 @@ from typing import Any
 
 from .printable import printable_name
 
-__all__ = ["CaSource", "Database", "Grant", "KeyRef", "Object", "Registry", "Tls"]
+__all__ = ["CaSource", "Database", "Grant", "KeyRef", "Object", "ProxySettings", "Registry", "Tls"]
 
 Object = dict[str, Any]
 """A Kubernetes object as JSON has it."""
@@ -47,6 +47,8 @@ class Tls:
     client_key: KeyRef | None = None
     mode: str | None = None
     """PostgreSQL's sslmode."""
+    cipher: str | None = None
+    """MySQL's cipher suites by Go's names, with colons between them. Empty takes them away."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,26 @@ class Database:
     tls: Tls | None = None
     generate: bool | None = None
     """Whether the operator runs a PostgreSQL server for this registry alone."""
+    image: str | None = None
+    """Of that server. Empty goes back to the operator's own."""
+    host_address: str | None = None
+    """The address of a PostgreSQL server, instead of ``host``."""
+
+
+@dataclass(frozen=True)
+class ProxySettings:
+    """How kube-rbac-proxy or the OAuth proxy is set up. An empty text goes back to the operator's default."""
+
+    image: str | None = None
+    port: int | None = None
+    """On which it listens in the pod, and under which the registry's Service is reached."""
+    service_route: bool | None = None
+    """Whether an OpenShift Route leads to it."""
+    domain: str | None = None
+    """Of the Route's host."""
+    route_port: int | None = None
+    certificate: KeyRef | None = None
+    key: KeyRef | None = None
 
 
 @dataclass(frozen=True)
@@ -81,6 +103,13 @@ class Registry:
     """kube_rbac, oauth, istio, none; auto on creation is what the served API version has."""
     resources: Mapping[str, Any] | None = None
     """Requests and limits of the registry server's container."""
+    image: str | None = None
+    """Of the registry server. Empty goes back to the operator's own."""
+    port: int | None = None
+    """On which the registry server listens in its pod."""
+    service_route: bool | None = None
+    """Whether an OpenShift Route leads to the registry server itself, past the proxy."""
+    proxy: ProxySettings | None = None
 
 
 @dataclass(frozen=True, order=True)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Mapping
 from datetime import datetime
@@ -11,12 +12,22 @@ from typing import Any
 
 from .certificates import read_ca_pem
 from .errors import InvalidInput
-from .model import CaSource, Database, KeyRef, Registry, Tls
+from .model import CaSource, Database, KeyRef, ProxySettings, Registry, Tls
 from .names import check_name, derive_name
 from .quantity import amount
 from .text import quoted
 
-__all__ = ["QUESTION_MARK", "URL_STEP", "URL_WHY", "breaks_url", "check_for_type", "database_from", "registry_from"]
+__all__ = [
+    "QUESTION_MARK",
+    "URL_STEP",
+    "URL_WHY",
+    "breaks_url",
+    "check_for_type",
+    "check_numbers",
+    "database_from",
+    "proxy_from",
+    "registry_from",
+]
 
 Params = Mapping[str, Any]
 
@@ -41,8 +52,34 @@ QUESTION_MARK = "0.3.2"
 URL_WHY = "the registry server puts it unescaped into a URL"
 URL_STEP = "Choose a password of letters, digits and any of . _ ~ ! $ & ' ( ) * + , ; = -"
 HOST = r"(?=.{1,253}\Z)[a-zA-Z0-9_]([a-zA-Z0-9_-]*[a-zA-Z0-9_])?(\.[a-zA-Z0-9_]([a-zA-Z0-9_-]*[a-zA-Z0-9_])?)*\.?|\[[0-9a-fA-F:.]+\]"
+DOMAIN = r"(?=.{1,253}\Z)[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?(\.[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)*"
+LONGEST_IMAGE = 512
+"""Characters: more than any registry of images allows."""
+IMAGE = r"[a-zA-Z0-9.-]+(:[0-9]+)?(/[a-z0-9._-]+)*(:[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127})?(@sha256:[0-9a-f]{64})?"
+"""A reference to an image: its place, and a tag or digest."""
+CIPHER = (
+    r"TLS_(AES_128_GCM_SHA256|AES_256_GCM_SHA384|CHACHA20_POLY1305_SHA256|ECDHE_(ECDSA|RSA)_WITH_"
+    r"(AES_128_CBC_SHA|AES_256_CBC_SHA|AES_128_GCM_SHA256|AES_256_GCM_SHA384|CHACHA20_POLY1305_SHA256))"
+)
+"""The names of cipher suites that the registry server takes, which are Go's."""
 OBJECT_NAME = r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?"
 DATA_KEY = r"[-._a-zA-Z0-9]+"
+
+
+def check_numbers(spec: Mapping[str, Any], params: Params, prefix: str = "") -> None:
+    """Raise InvalidInput for a boolean where a number is wanted: Ansible takes it, and the API server gets true for 1.
+
+    spec: the argument spec of the options, whose names the error has with the prefix before them.
+    """
+    for name, option in spec.items():
+        value = params.get(name)
+        if option.get("type") == "int" and isinstance(value, bool):
+            why = f"it is the boolean {str(value).lower()} and not a number"
+            raise InvalidInput(f"{prefix}{name}", why, "Give a number: check what the variable holds.")
+        inner = value if isinstance(value, list) else [value]
+        for part in inner if "options" in option else ():
+            if isinstance(part, dict):
+                check_numbers(option["options"], part, f"{prefix}{name}.")
 
 
 def registry_from(params: Params, now: datetime, option: str = "") -> Registry:
@@ -72,7 +109,44 @@ def registry_from(params: Params, now: datetime, option: str = "") -> Registry:
         database=None if database is None else database_from(database, now, f"{prefix}database"),
         auth_proxy=params["auth_proxy"],
         resources=_resources(params["resources"], f"{prefix}resources"),
+        image=_image(params.get("image"), f"{prefix}image"),
+        port=_port(params.get("port"), f"{prefix}port"),
+        service_route=params.get("service_route"),
+        proxy=proxy_from(params.get("auth_proxy_settings"), f"{prefix}auth_proxy_settings"),
     )
+
+
+def proxy_from(params: Params | None, option: str = "auth_proxy_settings") -> ProxySettings | None:
+    """Return the settings of a proxy that module options describe. Raises InvalidInput."""
+    if params is None:
+        return None
+    domain = params["domain"]
+    if domain and not re.fullmatch(DOMAIN, domain):
+        why = f"{domain[:80]!r} is not a domain name"
+        raise InvalidInput(f"{option}.domain", why, "Give one such as apps.example.com, or leave it out.")
+    return ProxySettings(
+        image=_image(params["image"], f"{option}.image"),
+        port=_port(params["port"], f"{option}.port"),
+        service_route=params["service_route"],
+        domain=domain,
+        route_port=_port(params["route_port"], f"{option}.route_port"),
+        certificate=_key_ref(params["certificate_secret"], f"{option}.certificate_secret"),
+        key=_key_ref(params["key_secret"], f"{option}.key_secret"),
+    )
+
+
+def _image(image: str | None, option: str) -> str | None:
+    """Return the image's name, which may be empty. What is in the registry of images is not checked."""
+    if image and (len(image) > LONGEST_IMAGE or not re.fullmatch(IMAGE, image)):
+        why = f"{image[:80]!r} is not the name of an image"
+        raise InvalidInput(option, why, "Give one such as quay.io/example/model-registry:1.0 or …@sha256:….")
+    return image
+
+
+def _port(port: int | None, option: str) -> int | None:
+    if port is not None and not 1 <= port <= 65535:
+        raise InvalidInput(option, f"{port} is no port", "Give a number from 1 to 65535.")
+    return port
 
 
 def _resources(params: Params | None, option: str) -> Mapping[str, Any] | None:
@@ -101,10 +175,48 @@ def database_from(params: Params, now: datetime, option: str = "database") -> Da
         password_secret=_key_ref(params["password_secret"], f"{option}.password_secret"),
         tls=None if params["tls"] is None else _tls(params["tls"], now, f"{option}.tls"),
         generate=params["generate"],
+        host_address=params.get("host_address"),
+        image=_image(params.get("image"), f"{option}.image"),
     )
     _check_place(database, option)
     check_for_type(database, option)
     return database
+
+
+def _check_postgres_only(database: Database, option: str) -> None:
+    """Raise InvalidInput if MySQL is given what its part of the API has no field for."""
+    given = [name for name in ("host_address", "image") if getattr(database, name) is not None]
+    if given and database.type == "mysql":
+        why = "it is for PostgreSQL, and the database is MySQL"
+        step = {"host_address": "Give host, which may be an address.", "image": "Leave it out."}
+        raise InvalidInput(f"{option}.{given[0]}", why, step[given[0]])
+
+
+def _check_generated(database: Database, option: str) -> None:
+    """Raise InvalidInput for names that the operator would ignore: it has its own for a database that it runs."""
+    for name in ("name", "username", "port", "password", "password_secret", "tls"):
+        if database.generate and getattr(database, name) is not None:
+            why = "the operator chooses it for a database that it runs: model_registry, with the account modelregistry"
+            raise InvalidInput(f"{option}.{name}", why, "Leave it out.")
+    if database.image and (database.host or database.host_address or database.generate is False):
+        why = "it is the image of a database that the operator runs, and another one is given"
+        raise InvalidInput(f"{option}.image", why, f"Leave it out, or set {option}.generate to true.")
+
+
+def _check_cipher(tls: Tls, database_type: str | None, option: str) -> None:
+    """Raise InvalidInput for cipher suites that the registry server does not start with (its internal/tls package)."""
+    if tls.cipher is None:
+        return
+    if database_type == "postgres":
+        why = "it is for MySQL, and the database is PostgreSQL, whose driver chooses by itself"
+        raise InvalidInput(option, why, "Leave it out.")
+    if tls.cipher and tls.enabled is False:
+        raise InvalidInput(option, "cipher suites encrypt, and tls.enabled is false", "Leave one of the two out.")
+    wrong = [name for name in tls.cipher.split(":") if tls.cipher and not re.fullmatch(CIPHER, name)]
+    if wrong:
+        why = f"{wrong[0][:80]!r} is no cipher suite that the registry server knows"
+        step = "Give Go's names, with colons between them, such as TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256."
+        raise InvalidInput(option, why, step)
 
 
 def _check_place(database: Database, option: str) -> None:
@@ -112,8 +224,13 @@ def _check_place(database: Database, option: str) -> None:
         why = f"{quoted(database.host)} is no host name or address"
         step = "Give the bare name, such as mysql.databases.svc.cluster.local; the port has its own option."
         raise InvalidInput(f"{option}.host", why, step)
-    if database.port is not None and not 1 <= database.port <= 65535:
-        raise InvalidInput(f"{option}.port", f"{database.port} is no port", "Give a number from 1 to 65535.")
+    _port(database.port, f"{option}.port")
+    if database.host_address is not None:
+        try:
+            ipaddress.ip_address(database.host_address)
+        except ValueError:
+            why = f"{database.host_address[:80]!r} is no IP address"
+            raise InvalidInput(f"{option}.host_address", why, f"Give a name with {option}.host instead.") from None
 
 
 def check_for_type(database: Database, option: str = "database") -> None:
@@ -125,6 +242,8 @@ def check_for_type(database: Database, option: str = "database") -> None:
     if database.generate and database.type == "mysql":
         why = "only a PostgreSQL server can be run by the operator"
         raise InvalidInput(f"{option}.generate", why, f"Set {option}.type to postgres, or leave generate out.")
+    _check_postgres_only(database, option)
+    _check_generated(database, option)
     longest = LONGEST_DATABASE_NAME.get(database.type or "", max(LONGEST_DATABASE_NAME.values()))
     _check_in_url(f"{option}.name", database.name, longest, database.type)
     _check_in_url(f"{option}.username", database.username, LONGEST_USERNAME, database.type)
@@ -132,6 +251,7 @@ def check_for_type(database: Database, option: str = "database") -> None:
         _check_password(f"{option}.password", database.password, database.type)
     if database.tls is not None:
         _check_tls(database.tls, database.type, f"{option}.tls")
+        _check_cipher(database.tls, database.type, f"{option}.tls.cipher")
 
 
 def _check_in_url(option: str, value: str | None, longest: int, database_type: str | None) -> None:
@@ -186,6 +306,7 @@ def _tls(params: Params, now: datetime, option: str) -> Tls:
         client_certificate=_key_ref(params["client_certificate_secret"], f"{option}.client_certificate_secret"),
         client_key=_key_ref(params["client_key_secret"], f"{option}.client_key_secret"),
         mode=params["mode"],
+        cipher=params.get("cipher"),
     )
 
 

@@ -7,13 +7,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from .auth_proxy import changed_proxy, new_proxy
+from .auth_proxy import certificate_missing
 from .candidate import check_encryption, database_of
 from .certificates import stored_form
 from .errors import InvalidInput, Refused
 from .export import ca_source, database_type, is_own_ca, is_own_secret, password_ref, uses
-from .manifests import CA_KEY, MARK, PASSWORD_KEY, check_spec, wanted_ca, wanted_registry, wanted_secret
-from .model import CaSource, KeyRef, Object, Registry
+from .fields import check_front
+from .manifests import CA_KEY, MARK, PASSWORD_KEY, PROXIES, check_spec, wanted_ca, wanted_registry, wanted_secret
+from .model import CaSource, Database, KeyRef, Object, Registry
 from .names import SHARED_CA, ca_config_map, password_secret
 from .params import check_for_type
 from .patch import applied, merge_patch, present_fields, restricted
@@ -101,12 +102,14 @@ class Observed:
     """All of the namespace, by name."""
     objects: Mapping[Key, Object]
     """Other objects, as far as they were looked at and exist."""
-    proxies: frozenset[str] = frozenset()
-    """The keys of PROXIES that the API version has; only asked for where a registry is new."""
+    fields: frozenset[str] = frozenset()
+    """The fields of the API version's spec, such as rest and rest.image; only asked for if something depends on them."""
     revision: str = ""
     """The resourceVersion of the list of registries."""
-    openshift: bool = False
+    openshift: bool | None = None
     """Whether the cluster serves Routes, which is OpenShift as the operator sees it; only asked for if a proxy depends on it."""
+    no_certificate: frozenset[str] = frozenset()
+    """The registries that are to get a kube-rbac-proxy and lack the Secret for it, which OpenShift would make."""
 
     def find(self, kind: str, name: str) -> Object | None:
         """An object of the namespace."""
@@ -136,6 +139,7 @@ def plan_present(registry: Registry, observed: Observed, now: str) -> Plan:
         why = f"it is being deleted since {existing['metadata']['deletionTimestamp']}"
         raise Refused(f"ModelRegistry {registry.name}", why, "Wait until it is gone, then run the task again.")
     registry = _with_type(registry, observed)
+    _check_generated(registry.database, existing)
     registry, stores = _with_stores(registry, observed)
     change = _registry_change(registry, observed)
     changes = (*stores, *((change,) if change else ()))
@@ -291,19 +295,14 @@ def _keys_read(registry: str, observed: Observed, kind: str, name: str) -> set[s
 def _registry_change(registry: Registry, observed: Observed) -> Change | None:
     existing = observed.registries.get(registry.name)
     if existing is None:
-        wanted = wanted_registry(
-            registry, observed.version, new_proxy(registry.auth_proxy, observed.proxies, observed.openshift)
-        )
-        if "kube_rbac" not in observed.proxies:
-            # Releases with ML Metadata need it.
-            wanted["spec"]["grpc"] = {}
+        wanted = _new_registry(registry, observed)
         _check_database(registry, present_fields(wanted)["spec"])
         return creation_of(wanted, observed.namespace, registry.name)
     spec = existing.get("spec") or {}
     if registry.resources is not None:
         stored = (spec.get("rest") or {}).get("resources") or {}
         registry = replace(registry, resources=in_stored_words(registry.resources, stored))
-    wanted = wanted_registry(registry, observed.version, changed_proxy(registry.auth_proxy, spec))
+    wanted = wanted_registry(registry, observed.version, _wanted_proxies(registry, existing, observed))
     wanted = _with_unused_secret(existing, wanted, observed)
     change = patch_of(_without_defaults(existing), wanted, observed.namespace)
     _check_database(registry, applied(existing, change.body)["spec"] if change else spec, is_new=change is not None)
@@ -319,6 +318,42 @@ def _check_database(registry: Registry, spec: Object, is_new: bool = True) -> No
         check_spec(spec)
     if registry.database is not None:
         check_encryption(registry.database.tls, database_of(spec))
+
+
+def _check_generated(database: Database | None, existing: Object | None) -> None:
+    """Raise InvalidInput for what has no effect on a registry whose database the operator goes on to run."""
+    spec = (existing or {}).get("spec") or {}
+    is_generated = (spec.get("postgres") or {}).get("generateDeployment")
+    if database is None or not is_generated or database.type == "mysql" or database.host or database.host_address:
+        return
+    if database.generate is False:
+        why = "the operator runs the registry's database, and no other one is given"
+        raise InvalidInput(
+            "database.generate", why, "Give host, name, username and password of the one to use instead."
+        )
+    check_for_type(replace(database, generate=True))
+
+
+def _new_registry(registry: Registry, observed: Observed) -> Object:
+    """What is wanted of a registry that is not there. What would be reset in it is left out."""
+    wanted = wanted_registry(registry, observed.version, _wanted_proxies(registry, None, observed))
+    if PROXIES["kube_rbac"] not in observed.fields:
+        # Releases with ML Metadata need it.
+        wanted["spec"]["grpc"] = {}
+    fields = wanted["spec"].items()
+    spec = {field: present_fields(value) if isinstance(value, dict) else value for field, value in fields}
+    return {**wanted, "spec": spec}
+
+
+def _wanted_proxies(registry: Registry, existing: Object | None, observed: Observed) -> Object:
+    """What is wanted of the proxies in the spec.
+
+    Raises InvalidInput for an option whose field is not served, and Refused if a proxy's certificate is missing.
+    """
+    proxies = check_front(registry, existing, observed.version, observed.fields, bool(observed.openshift))
+    if registry.name in observed.no_certificate:
+        raise certificate_missing(registry.name)
+    return proxies
 
 
 def _with_unused_secret(existing: Object, wanted: Object, observed: Observed) -> Object:
