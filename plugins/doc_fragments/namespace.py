@@ -13,8 +13,8 @@ options:
   namespace:
     description:
       - The registries namespace, the one namespace where registries live.
-      - By default it is asked of the platform, from the AIHub object or the DataScienceCluster. Where the user may see
+      - By default it is asked of the platform, from the AIHub object and the DataScienceCluster. If the user may see
         neither, it is that of V(rhoai-model-registries) and V(odh-model-registries) in which registries can be seen, and a
-        warning says so.
+        warning says so. If the platform names several, or both have registries, the task fails and asks for it.
     type: str
 """

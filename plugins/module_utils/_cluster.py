@@ -10,7 +10,7 @@ import time
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
 from typing import Any, Callable
@@ -49,6 +49,8 @@ LONGEST_PAUSE = 10.0
 LOG_BYTES = 64 * 1024
 FORWARD_TIMEOUT = 5.0
 """Seconds in which a port-forward must be set up."""
+SUCCEEDED = ("DataScienceCluster",)
+"""Kinds that are read in whichever version is served if theirs is not: releases drop versions."""
 FIELD_MANAGER = "opendatahub.model_registry"
 """How the API server names this collection in managedFields."""
 
@@ -82,6 +84,8 @@ class Cluster:
         self._client = client.client
         self._sleep = sleep
         self._served: tuple[str, ...] | None = None
+        self._versions: dict[str, str] = {}
+        """By kind, the version to use if the one in KINDS is not served any more."""
         self.ahead: timedelta | None = None
         """How far the API server's clock is ahead of this machine's, by the Date of its answers; None before the first."""
         # urllib3 would repeat GET and DELETE by itself, without a word, and never POST and PATCH.
@@ -143,12 +147,25 @@ class Cluster:
         Raises Missing where the cluster has no such kind.
         """
         query = _query(labelSelector=label_selector, fieldSelector=field_selector)
-        request = _Request(Operation("list", kind, namespace), "GET", self._path(kind, namespace), query)
-        answer = self._json(request)
+        try:
+            answer = self._json(self._listing(kind, namespace, query))
+        except Missing:
+            if kind not in SUCCEEDED or kind in self._versions:
+                raise
+            self._versions[kind] = self._preferred_version(kind)
+            answer = self._json(self._listing(kind, namespace, query))
         version: str = answer["metadata"]["resourceVersion"]
         # The members of a list come without apiVersion and kind.
         common = {"apiVersion": answer["apiVersion"], "kind": kind}
         return [_readable({**item, **common}, kind) for item in answer["items"] or ()], version
+
+    def _listing(self, kind: str, namespace: str | None, query: Query) -> _Request:
+        return _Request(Operation("list", kind, namespace), "GET", self._path(kind, namespace), query)
+
+    def _preferred_version(self, kind: str) -> str:
+        """Return the version of the kind's group that the API server prefers. Raises Missing if there is no such group."""
+        group = self._json(_Request(Operation("list", kind), "GET", f"/apis/{KINDS[kind].group}"))
+        return str(group["versions"][0]["version"])
 
     def write(self, change: Change, dry_run: bool) -> Object:
         """Store the change, or have the server check that it could. Returns the object as the server has it then.
@@ -261,6 +278,8 @@ class Cluster:
         known = KINDS[kind]
         if kind == "ModelRegistry":
             known = Kind(known.group, self.version(), known.plural)
+        elif kind in self._versions:
+            known = replace(known, version=self._versions[kind])
         path = collection_path(known, namespace)
         return f"{path}/{quote(name, safe='')}" if name else path
 

@@ -15,6 +15,7 @@ from ansible_collections.kubernetes.core.plugins.module_utils.args_common import
 from ._argspec import check_ranges
 from ._cluster import MISSING, Cluster, connected
 from ._core.errors import RegistryError
+from ._core.names import check_namespace
 from ._core.params import check_numbers
 from ._core.printable import printable_message
 
@@ -38,6 +39,7 @@ def run_module(module: AnsibleModule, work: Callable[[Connect, Result], None]) -
     result: Result = {"changed": False}
     try:
         check_numbers(module.argument_spec, module.params)
+        check_namespace(module.params.get("namespace"))
         check_ranges(module.params)
         work(lambda: connected({name: module.params[name] for name in AUTH_ARG_SPEC}), result)
     except RegistryError as error:

@@ -16,6 +16,7 @@ from ._core.fields import needed_fields
 from ._core.model import Object, Registry
 from ._core.names import SHARED_CA, ca_config_map, password_secret, users_group
 from ._core.plan import UNUSED_SECRET, Key, Observed, reaches_pods
+from ._core.platform import said_namespace
 from ._core.printable import printable_name
 from ._core.removal import REGISTRY_LABEL, Dependents
 
@@ -51,26 +52,35 @@ def find_place(cluster: Cluster, given: str | None) -> Place:
     namespace = given if given is not None else platform_namespace(cluster)
     if namespace is not None:
         return Place(namespace)
-    visible = {}
+    return _guessed(cluster)
+
+
+def _guessed(cluster: Cluster) -> Place:
+    """Return the well-known namespace that has registries, or else is there. Raises RegistryError unless it is one alone."""
+    visible: dict[str, Listed] = {}
     for name in WELL_KNOWN:
-        try:
+        with suppress(Forbidden):
             visible[name] = cluster.list("ModelRegistry", name)
-        except Forbidden:
-            continue
-        if visible[name][0]:
-            return _guessed(name, visible[name])
-    if len(visible) > 1:
-        # Who may list registries anywhere sees none in namespaces that do not exist.
-        visible = {name: listed for name, listed in visible.items() if cluster.get("Namespace", None, name)}
-    if len(visible) == 1:
-        return _guessed(*visible.popitem())
-    which = " and ".join(visible or WELL_KNOWN)
-    why = (
-        f"both {which} are there"
-        if visible
-        else f"neither the platform's settings nor {which} can be seen by this user"
-    )
+    populated = {name: listed for name, listed in visible.items() if listed[0]}
+    possible = populated or _existing(cluster, visible)
+    if len(possible) == 1:
+        ((namespace, listed),) = possible.items()
+        why = f"Registries are taken to live in {namespace}: this user may not see what the platform says (AIHub, DataScienceCluster)."
+        return Place(namespace, listed, (f"{why} Give namespace to be sure.",))
+    which = " and ".join(possible or WELL_KNOWN)
+    why = f"neither the platform's settings nor {which} can be seen by this user"
+    if possible:
+        why = f"both {which} {'have registries' if populated else 'can be there'}, and the platform's settings do not tell"
     raise RegistryError("namespace", why, "Give namespace.")
+
+
+def _existing(cluster: Cluster, visible: dict[str, Listed]) -> dict[str, Listed]:
+    """Return those whose namespace exists: a user who may list registries anywhere sees none where there is nothing."""
+    if len(visible) < 2:
+        return visible
+    with suppress(Forbidden):
+        return {name: listed for name, listed in visible.items() if cluster.get("Namespace", None, name)}
+    return visible
 
 
 def registries_namespace(cluster: Cluster, given: str | None) -> str:
@@ -78,37 +88,20 @@ def registries_namespace(cluster: Cluster, given: str | None) -> str:
     return find_place(cluster, given).namespace
 
 
-def _guessed(namespace: str, listed: Listed) -> Place:
-    why = f"Registries are taken to live in {namespace}: this user may not see what the platform says (AIHub, DataScienceCluster)."
-    return Place(namespace, listed, (f"{why} Give namespace to be sure.",))
-
-
 def platform_namespace(cluster: Cluster) -> str | None:
-    """The registries namespace in the platform's own words; None where it says nothing, or not to this user."""
-    for find in (_said_by_hub, _said_by_cluster):
-        try:
-            found = find(cluster)
-        except (Forbidden, Missing):
-            # Both objects are of the cluster, and not for everyone to see.
-            continue
-        if found:
-            return found
-    return None
+    """The registries namespace in the platform's own words; None where it says nothing, or not to this user.
+
+    Raises RegistryError if its objects name several.
+    """
+    return said_namespace(_seen(cluster, "AIHub"), _seen(cluster, "DataScienceCluster"))
 
 
-def _said_by_hub(cluster: Cluster) -> str | None:
-    hub = cluster.get("AIHub", None, "default-aihub") or {}
-    namespace: str | None = (hub.get("spec") or {}).get("instancesNamespace")
-    return namespace
-
-
-def _said_by_cluster(cluster: Cluster) -> str | None:
-    for item in cluster.list("DataScienceCluster")[0]:
-        components = (item.get("status") or {}).get("components") or {}
-        namespace: str | None = (components.get("modelregistry") or {}).get("registriesNamespace")
-        if namespace:
-            return namespace
-    return None
+def _seen(cluster: Cluster, kind: str) -> Sequence[Object]:
+    """Return the objects of the kind, which is of the cluster, and not for every user to see. Their names differ by release."""
+    try:
+        return cluster.list(kind)[0]
+    except (Forbidden, Missing):
+        return ()
 
 
 def observe_for_present(

@@ -25,7 +25,8 @@ from ._core.model import Database, KeyRef, Object, ProxySettings, Registry
 from ._core.names import check_name, derive_name
 from ._core.params import database_from, proxy_from
 from ._core.plan import Change, creation_of
-from ._core.preflight_rules import OPERATOR, Observed, Probe, Source, component, judge, overruled
+from ._core.platform import component
+from ._core.preflight_rules import OPERATOR, Observed, Probe, Source, judge, overruled
 from ._core.redact import Sealed
 from ._core.rights import Right, path_rights, rights_for, ruled
 from ._core.table import table
@@ -165,7 +166,7 @@ def look(cluster: Cluster, wanted: Wanted) -> tuple[Observed, Database | None]:
         user=user,
         overruled=overruled(wanted.credentials or {}),
         invalid=invalid,
-        said_namespace=platform_namespace(cluster) if wanted.namespace else place,
+        said_namespace=_said(cluster) if wanted.namespace else place,
         namespace_object=_seen(lambda: cluster.get("Namespace", None, place)) if place else None,
         components=_listed(cluster, "DataScienceCluster"),
         served=_served(cluster),
@@ -192,6 +193,12 @@ def _seen(get: Callable[[], T]) -> T | RegistryError:
         if type(error) in (Forbidden, Missing, RegistryError):
             return error
         raise
+
+
+def _said(cluster: Cluster) -> str | None:
+    """Return the registries namespace in the platform's own words; None if it names none, or several."""
+    said = _seen(lambda: platform_namespace(cluster))
+    return said if isinstance(said, str) else None
 
 
 def _openshift(cluster: Cluster, wanted: Wanted, registry: Object | RegistryError | None) -> bool | None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from plays import HOST, book, full, play, succeeded, task
+from plays import HOST, INFO, book, full, play, succeeded, task
 from registries import Registries
 from testbed import flavours
 from testbed.api import Object
@@ -161,6 +161,60 @@ def test_playbooks(registries: Registries) -> None:
         if name != "teardown":
             assert registries.rest("book", "GET", "/readyz/health")[0] == 200
     assert registries.get("book") is None and registries.sql("SHOW TABLES IN book")
+
+
+SETTINGS: Options = {"port": 9443, "route_port": 8444, "service_route": False, "domain": "models.example.com"}
+CERTIFICATE: Options = {
+    "certificate_secret": {"name": "own-tls", "key": "tls.crt"},
+    "key_secret": {"name": "own-tls", "key": "tls.key"},
+}
+SUITE = "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"
+
+
+def test_fields_that_the_release_has(registries: Registries) -> None:
+    """Each is stored; a second run and what info says, given back, write nothing; what is not served is refused by name."""
+    bed, has_newest = registries.bed, registries.bed.flavour.name not in ("2.19", "transition")
+    proxy = {"auth_proxy": "kube_rbac" if has_newest else "oauth", "auth_proxy_settings": {**SETTINGS, **CERTIFICATE}}
+    front: Options = {"image": "quay.io/example/server:1", "port": 8081, "service_route": True}
+    wanted = {**full("fields", tls={"cipher": SUITE}), **front, **proxy, "wait": False}
+    created, again, info = succeeded(play(bed, task(**wanted), task(**wanted), task(INFO, name="fields"))).results
+    assert created["changed"] and not again["changed"]
+    (shown,) = info["registries"]
+    assert {name: shown[name] for name in (*front, *proxy)} == {**front, **proxy}
+    assert shown["database"]["tls"] == {"cipher": SUITE} and shown["tls"] == {"encrypted": True, "verified": False}
+    exported = {name: shown[name] for name in (*front, *proxy, "name", "database")}
+    back = succeeded(play(bed, task(**exported, wait=False)))
+    assert not back.writes and not back.result["changed"]
+    reset: Options = {"image": "", "auth_proxy_settings": {"domain": ""}, "database": {"tls": {"verify": True}}}
+    succeeded(play(bed, task(name="fields", **reset, wait=False)))
+    spec = (registries.get("fields") or {})["spec"]
+    assert "image" not in spec["rest"] and "domain" not in spec["kubeRBACProxy" if has_newest else "oauthProxy"]
+
+    generated: Options = {"type": "postgres", "generate": True, "image": "quay.io/example/postgres:16"}
+    refused = play(bed, task(name="unserved", database=generated, wait=False, check_mode=True))
+    assert refused.result.get("failed", False) is not has_newest
+    if not has_newest:
+        assert refused.result["msg"].startswith("database.image: the cluster's ModelRegistry (v1"), refused.result[
+            "msg"
+        ]
+    assert not refused.writes and registries.get("unserved") is None
+    succeeded(play(bed, task(name="fields", state="absent")))
+
+
+def test_who_gets_a_proxy(registries: Registries) -> None:
+    """By default each registry on OpenShift, on its release's own; elsewhere only what has a certificate."""
+    bed = registries.bed
+    on_openshift = bed.flavour.name != "plain"
+    proxies = {"2.19": "istio", "transition": "oauth", "plain": "none"}
+    created = succeeded(play(bed, task(**full("proxied"), wait=False), task(INFO, name="proxied")))
+    assert created.results[0]["registry"]["auth_proxy"] == proxies.get(bed.flavour.name, "kube_rbac")
+    codes = {found["code"]: found["severity"] for found in created.results[1]["registries"][0]["findings"]}
+    assert codes.get("no_auth_proxy") == (None if on_openshift else "info")
+    if not on_openshift:
+        refused = play(bed, task(name="proxied", auth_proxy="kube_rbac", wait=False))
+        assert "Secret proxied-kube-rbac-proxy: it is needed for auth_proxy kube_rbac" in refused.result["msg"]
+        assert not refused.writes
+    succeeded(play(bed, task(name="proxied", state="absent")))
 
 
 def test_drift_by_an_operators_migration(start: Start) -> None:

@@ -57,7 +57,7 @@ def test_life(bed: Testbed, registries: Registries, tmp_path: Path) -> None:
 
     # With an empty folder in its place, the client library has no cache, and asks for two things of its own.
     cold, its_own = {"TMPDIR": str(tmp_path)}, ["/apis", "/version"]
-    for namespace, cache, most, warned in (({"namespace": registries.namespace}, cold, 6, 0), ({}, {}, 8, 1)):
+    for namespace, cache, most, warned in (({"namespace": registries.namespace}, cold, 6, 0), ({}, {}, 9, 1)):
         again = succeeded(play(bed, task(**wanted, **namespace), environment=cache))
         assert not again.result["changed"] and not again.writes
         assert len(again.result.get("warnings", [])) == warned, again.result["warnings"]

@@ -101,6 +101,32 @@ def test_the_newest_version_is_asked_for_once() -> None:
     ]
 
 
+def test_a_version_that_is_not_served_any_more() -> None:
+    """Of the platform's objects, whose newest release may serve v3 alone. An old one costs no more than its list."""
+    items = {"apiVersion": "datasciencecluster.opendatahub.io/v3", "metadata": {"resourceVersion": "1"}, "items": [{}]}
+    door, fake, _ = cluster(refused(404), {"versions": [{"version": "v3"}]}, items, items)
+    for _turn in range(2):
+        ((found,), _revision) = door.list("DataScienceCluster")
+        assert found["apiVersion"] == "datasciencecluster.opendatahub.io/v3"
+    group = "/apis/datasciencecluster.opendatahub.io"
+    plural = "datascienceclusters"
+    assert [path for _, path, _ in fake.asked] == [f"{group}/v1/{plural}", group, *[f"{group}/v3/{plural}"] * 2]
+    door, fake, _ = cluster(refused(404), refused(404))
+    with pytest.raises(Missing):
+        door.list("DataScienceCluster")
+
+
+def test_fields_of_the_schema() -> None:
+    """One level deep, whatever else the document has in it."""
+    spec: dict[str, Any] = {
+        "rest": {"properties": {"image": {}, "resources": {"properties": {"limits": {}}}}},
+        "flag": {},
+    }
+    schema = {"properties": {"spec": {"properties": spec}}}
+    document = {"components": {"schemas": {"io.k8s.Status": {}, "io.opendatahub.v1beta1.ModelRegistry": schema}}}
+    assert cluster(GROUP, document)[0].spec_fields() == {"rest", "rest.image", "rest.resources", "flag"}
+
+
 def test_unknown_versions_are_said() -> None:
     door, _, _ = cluster({"versions": [{"version": "v7"}]})
     with pytest.raises(Missing, match="serves v7 .* knows v1beta1, v1alpha1"):

@@ -411,42 +411,114 @@ NO = Forbidden("it", "no", "rule")
 RHOAI, ODH = "rhoai-model-registries", "odh-model-registries"
 
 
+def namespace(name: str) -> Object:
+    return {"kind": "Namespace", "metadata": {"name": name}}
+
+
 def hidden(*objects: Object) -> EngineCluster:
     """A cluster whose platform's settings the user may not see."""
     cluster = EngineCluster(*objects)
-    cluster.refused.update({("get", "AIHub"): NO, ("list", "DataScienceCluster"): NO, ("get", "Namespace"): NO})
+    cluster.refused.update({("list", "AIHub"): NO, ("list", "DataScienceCluster"): NO, ("get", "Namespace"): NO})
     return cluster
 
 
 @pytest.mark.parametrize(
-    ("there", "seen", "asked"),
-    [(RHOAI, (RHOAI,), 1), (RHOAI, (RHOAI, ODH), 1), (ODH, (ODH,), 1), (ODH, (RHOAI, ODH), 2), (None, (ODH,), 1)],
+    ("there", "seen"),
+    [(RHOAI, (RHOAI,)), (RHOAI, (RHOAI, ODH)), (ODH, (ODH,)), (ODH, (RHOAI, ODH)), (None, (ODH,))],
 )
-def test_a_guessed_namespace_is_said(there: str | None, seen: tuple[str, ...], asked: int) -> None:
-    """It takes one list, which is that of the registries, too."""
+def test_a_guessed_namespace_is_said(there: str | None, seen: tuple[str, ...]) -> None:
+    """It takes one list of each, one of which is that of the registries, too."""
     cluster = hidden(*([registry(namespace=there)] if there else []))
     cluster.refused.update({("ModelRegistry", name): NO for name in (RHOAI, ODH) if name not in seen})
     place = find_place(cast("Cluster", cluster), None)
     assert place.namespace == (there or seen[0]) and place.listed
     assert [item["metadata"]["name"] for item in place.listed[0]] == (["demo"] if there else [])
     assert f"taken to live in {place.namespace}" in place.warnings[0]
-    assert cluster.requests == [("list", "ModelRegistry", "")] * asked
+    assert cluster.requests == [("list", "ModelRegistry", "")] * len(seen)
 
 
 @pytest.mark.parametrize(
-    ("namespaces", "words"), [((RHOAI, ODH), "both rhoai-model-registries and odh"), ((), "neither the platform's")]
+    ("objects", "forbidden", "words"),
+    [
+        ((namespace(RHOAI), namespace(ODH)), False, f"both {RHOAI} and {ODH} can be there"),
+        ((), True, f"both {RHOAI} and {ODH} can be there"),
+        ((), False, f"neither the platform's settings nor {RHOAI}"),
+        (
+            (registry(namespace=RHOAI), registry("other", namespace=ODH)),
+            False,
+            f"both {RHOAI} and {ODH} have registries",
+        ),
+    ],
 )
-def test_a_namespace_that_cannot_be_guessed(namespaces: tuple[str, ...], words: str) -> None:
-    """Somebody who may list registries anywhere, and finds none."""
-    cluster = hidden(*({"kind": "Namespace", "metadata": {"name": name}} for name in namespaces))
-    del cluster.refused["get", "Namespace"]
-    with pytest.raises(RegistryError, match=words):
+def test_a_namespace_that_cannot_be_guessed(objects: tuple[Object, ...], forbidden: bool, words: str) -> None:
+    """A user who may list registries anywhere; and who may not see namespaces, which is no error of its own."""
+    cluster = hidden(*objects)
+    if not forbidden:
+        del cluster.refused["get", "Namespace"]
+    with pytest.raises(RegistryError, match=words) as caught:
         find_place(cast("Cluster", cluster), None)
+    assert caught.value.next_step == "Give namespace." and type(caught.value) is RegistryError
 
 
-def test_a_namespace_that_is_given_or_said_is_not_guessed() -> None:
-    hub = {"kind": "AIHub", "metadata": {"name": "default-aihub"}, "spec": {"instancesNamespace": "models"}}
-    cluster = EngineCluster(hub)
+def hub(name: str, where: str = "models") -> Object:
+    return {"kind": "AIHub", "metadata": {"name": name}, "spec": {"instancesNamespace": where}}
+
+
+def dsc(version: str, state: str = "Managed", **where: str | None) -> Object:
+    """where: the namespace in spec, status or both."""
+    key, field = ("aiHub", "instancesNamespace") if version == "v3" else ("modelregistry", "registriesNamespace")
+    parts: Object = {part: {"components": {key: {field: name} if name else {}}} for part, name in where.items()}
+    parts.setdefault("spec", {"components": {key: {}}})
+    parts["spec"]["components"][key]["managementState"] = state
+    meta = {"name": "default-dsc"}
+    return {"kind": "DataScienceCluster", "apiVersion": f"{GROUP}/{version}", "metadata": meta, **parts}
+
+
+GROUP = "datasciencecluster.opendatahub.io"
+
+
+@pytest.mark.parametrize(
+    "objects",
+    [
+        (hub("default-aihub"),),
+        (hub("default"),),
+        (hub("default"), dsc("v2", status="models")),
+        (dsc("v1", status="models"),),
+        (dsc("v1", spec="models"),),
+        (dsc("v1", spec="models", status=None),),
+        (dsc("v1", spec="before", status="models"),),
+        (dsc("v2", spec="models", status="models"),),
+        (dsc("v3", spec="models"),),
+        (dsc("v3", status="models"),),
+        (dsc("v3", spec="models", status="models"),),
+        (dsc("v1", state="Removed", spec="models"),),
+        # Not enabled there: what it names by default is not where registries are.
+        (hub("default"), dsc("v1", state="Removed", spec=RHOAI)),
+    ],
+)
+def test_the_platform_says_the_namespace(objects: tuple[Object, ...]) -> None:
+    cluster = EngineCluster(*objects)
+    place = find_place(cast("Cluster", cluster), None)
+    assert (place.namespace, place.warnings, place.listed) == ("models", (), None)
+    assert cluster.requests == [("list", "AIHub", ""), ("list", "DataScienceCluster", "")]
+
+
+def test_one_of_the_platforms_objects_may_be_hidden() -> None:
+    cluster = EngineCluster(hub("default", "other"), dsc("v3", status="models"))
+    cluster.refused["list", "AIHub"] = NO
     assert find_place(cast("Cluster", cluster), None).namespace == "models"
-    assert find_place(cast("Cluster", cluster), "given").warnings == ()
-    assert cluster.requests == [("get", "AIHub", "default-aihub")]
+
+
+@pytest.mark.parametrize(
+    "objects", [(hub("default", "one"), dsc("v2", status="two")), (hub("default", "one"), hub("default-aihub", "two"))]
+)
+def test_the_platform_contradicts_itself(objects: tuple[Object, ...]) -> None:
+    cluster = EngineCluster(*objects)
+    with pytest.raises(RegistryError, match="AIHub default says one; .* says two. Give namespace"):
+        find_place(cast("Cluster", cluster), None)
+    assert find_place(cast("Cluster", cluster), "given").namespace == "given"
+
+
+def test_a_namespace_that_is_given_is_taken() -> None:
+    cluster = EngineCluster(hub("default"))
+    assert find_place(cast("Cluster", cluster), "given").warnings == () and cluster.requests == []

@@ -8,7 +8,11 @@ import re
 
 import pytest
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.errors import InvalidInput
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.names import check_name, derive_name
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.names import (
+    check_name,
+    check_namespace,
+    derive_name,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -65,3 +69,16 @@ def test_good(name: str) -> None:
 def test_bad(name: str, why: str) -> None:
     with pytest.raises(InvalidInput, match=re.compile(rf"^name: .*{why}", re.DOTALL)):
         check_name(name)
+
+
+@pytest.mark.parametrize("name", ["", " ", "a/b", "a?b", "A", "a.b", "-a", "a-", "x" * 64, "../x", "ä", "a\n"])
+def test_what_is_no_namespace(name: str) -> None:
+    """In a path, some would lead to other objects, and none at all to those of all namespaces."""
+    with pytest.raises(InvalidInput) as caught:
+        check_namespace(name)
+    assert caught.value.what == "namespace" and caught.value.next_step
+
+
+@pytest.mark.parametrize("name", [None, "a", "1", "rhoai-model-registries", "x" * 63])
+def test_what_is_a_namespace(name: str | None) -> None:
+    check_namespace(name)

@@ -52,6 +52,11 @@ def component(state: str, ready: str | None = None) -> Object:
     return {"metadata": {"name": "default-dsc"}, "spec": spec, "status": status}
 
 
+def component_v3(state: str) -> Object:
+    spec = {"components": {"aiHub": {"managementState": state}}}
+    return {"apiVersion": "datasciencecluster.opendatahub.io/v3", "metadata": {"name": "default-dsc"}, "spec": spec}
+
+
 def operator(available: int) -> Object:
     return {"metadata": {"name": OPERATOR, "namespace": "opendatahub"}, "status": {"availableReplicas": available}}
 
@@ -97,6 +102,8 @@ CASES: list[tuple[str, Object, list[str]]] = [
     ("no proxy, and it goes", {"job": "teardown", "registry": BARE, "openshift": True}, []),
     ("component removed", {"components": [component("Removed")]}, ["blocker component_disabled"]),
     ("component unmanaged", {"components": [component("Unmanaged")]}, ["blocker component_disabled"]),
+    ("component removed, v3", {"components": [component_v3("Removed")]}, ["blocker component_disabled"]),
+    ("component enabled, v3", {"components": [component_v3("Managed")]}, []),
     ("component not ready", {"components": [component("Managed", "False")]}, ["warning component_not_ready"]),
     ("component unseen", {"components": FORBIDDEN}, ["info component_unchecked"]),
     ("no such kind", {"components": None}, []),
@@ -324,3 +331,17 @@ def test_report_of_several_checks() -> None:
         [{"findings": [shown("blocker", "a"), shown("info", "b")]}, {"findings": [shown("info", "a")]}]
     )
     assert [(one["code"], one["severity"]) for one in again["findings"]] == [("a", "blocker"), ("b", "info")]
+
+
+@pytest.mark.parametrize(
+    ("item", "key"),
+    [
+        (component("Removed"), "modelregistry"),
+        ({**component("Removed"), "apiVersion": "datasciencecluster.opendatahub.io/v2"}, "modelregistry"),
+        (component_v3("Removed"), "aiHub"),
+        ({**component_v3("Removed"), "spec": {}}, "aiHub"),
+    ],
+)
+def test_the_patch_that_enables_the_component_fits_the_version(item: Object, key: str) -> None:
+    (found,) = judge(replace(GOOD, components=[item]))
+    assert f'{{"spec": {{"components": {{"{key}": {{"managementState": "Managed"}}}}}}}}' in found.remedy

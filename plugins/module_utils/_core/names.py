@@ -14,6 +14,7 @@ __all__ = [
     "SHARED_CA",
     "ca_config_map",
     "check_name",
+    "check_namespace",
     "derive_name",
     "password_secret",
     "user_role",
@@ -56,6 +57,17 @@ def check_name(name: str, option: str = "name") -> None:
         raise InvalidInput(option, why, _suggestion(name))
     if name[-1] == "-":
         raise InvalidInput(option, f"{quoted(name)} ends with a dash", _suggestion(name))
+
+
+def check_namespace(namespace: str | None, option: str = "namespace") -> None:
+    """Raise InvalidInput for what cannot be a namespace's name (RFC 1123 label): in a path it would lead elsewhere."""
+    if namespace is None:
+        return
+    if not namespace.strip():
+        raise InvalidInput(option, "it is empty", "Leave it out, or give the name of the registries namespace.")
+    if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", namespace):
+        why = f"{namespace[:80]!r} cannot be the name of a namespace"
+        raise InvalidInput(option, why, "Give one of at most 63 lowercase letters, digits and dashes.")
 
 
 def _suggestion(name: str) -> str:

@@ -17,6 +17,7 @@ from .errors import Forbidden, InvalidInput, Missing, RegistryError
 from .finding import CONFIG_OBJECTS, NAMES, OPTIONS, RBAC, Finding, severest_first
 from .kinds import GROUP, VERSIONS, newest
 from .model import Database, Object
+from .platform import component, enabling_patch
 from .rights import Right, yaml_rules
 from .sharing import sharing_findings
 
@@ -27,7 +28,6 @@ __all__ = [
     "Observed",
     "Probe",
     "Source",
-    "component",
     "judge",
     "overruled",
 ]
@@ -170,12 +170,6 @@ def _options(seen: Observed) -> Iterator[Finding]:
         )
 
 
-def component(item: Object) -> Object:
-    """What a DataScienceCluster wants of the model registry component."""
-    found: Object = ((item.get("spec") or {}).get("components") or {}).get("modelregistry") or {}
-    return found
-
-
 def _component(seen: Observed) -> Iterator[Finding]:
     if isinstance(seen.components, RegistryError):
         why = "it was not checked whether it is enabled: the user may not read DataScienceClusters"
@@ -186,8 +180,7 @@ def _component(seen: Observed) -> Iterator[Finding]:
         what = f"DataScienceCluster {name}"
         state = component(item).get("managementState", "Removed")
         if state != "Managed":
-            patch = '{"spec": {"components": {"modelregistry": {"managementState": "Managed"}}}}'
-            step = f"An administrator of the platform enables it: kubectl patch datasciencecluster {name} --type merge -p '{patch}'"
+            step = f"An administrator of the platform enables it: kubectl patch datasciencecluster {name} --type merge -p '{enabling_patch(item)}'"
             yield Finding(
                 "component_disabled", "blocker", what, f"the model registry component is {state}", step, PRODUCT
             )
