@@ -1,0 +1,92 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Lookup secret_answer: a secret out of a variable, or else the environment; errors name the variable and show nothing of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from ansible.errors import AnsibleLookupError
+from ansible.plugins.lookup import LookupBase
+
+__all__ = ["LookupModule"]
+
+DOCUMENTATION = r"""
+name: secret_answer
+short_description: Take a secret from a variable, or else from the environment
+version_added: 0.1.0
+author:
+  - The opendatahub.model_registry authors (@opendatahub-io)
+description:
+  - Gives the value of a variable, or, if the variable is not given or empty, of an environment variable.
+  - A variable's value is a template, unless it is tagged C(!unsafe). Where it is none, since the secret has a C({{) in it,
+    Ansible's own error shows the secret. The error of this lookup names the variable and shows nothing of its value.
+  - A value that YAML has read as something else than a text is an error, too, since that has altered it.
+options:
+  _terms:
+    description: The name of the variable.
+    type: list
+    elements: str
+    required: true
+  env:
+    description: The name of the environment variable.
+    type: str
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Hand on a password
+  opendatahub.model_registry.model_registry:
+    name: fraud
+    database:
+      password: >-
+        {{ lookup('opendatahub.model_registry.secret_answer', 'database_password', env='MODEL_REGISTRY_DATABASE_PASSWORD') }}
+"""
+
+RETURN = r"""
+_raw:
+  description: The secret, or an empty text.
+  type: list
+  elements: str
+"""
+
+COMMENT = "{#"
+"""With this, a template gives its text without what follows, and no error."""
+
+
+class LookupModule(LookupBase):  # type: ignore[misc]  # ansible-core has no annotations
+    """What Ansible looks for."""
+
+    def run(self, terms: list[str], variables: Mapping[str, Any] | None = None, **kwargs: Any) -> list[str]:
+        """Return the secret of each variable. Raises AnsibleLookupError."""
+        self.set_options(var_options=variables, direct=kwargs)
+        environment = self.get_option("env")
+        return [self._answer(name, (variables or {}).get(name), environment) for name in terms]
+
+    def _answer(self, name: str, raw: Any, environment: str) -> str:
+        right = f"Give it in the environment variable {environment}, or tag its value with !unsafe."
+        if (
+            isinstance(raw, str)
+            and COMMENT in raw
+            and self._templar.is_template(raw)
+            and not hasattr(raw, "__UNSAFE__")
+        ):
+            raise AnsibleLookupError(f"{name}: it has the beginning of a template's comment in it. {right}")
+        try:
+            value = self._templar.template(raw)
+            value = value if value is None else _text(value)
+        except Exception:
+            why = "its value is taken for a template, and that cannot be evaluated"
+            step = "If it is meant to be one, look whether all that it names is defined."
+            raise AnsibleLookupError(f"{name}: {why}. {right} {step}") from None
+        if value is not None and not isinstance(value, str):
+            why = "it has been read as something else than a text, such as a number"
+            raise AnsibleLookupError(f"{name}: {why}. Give it in the environment variable {environment}, or quote it.")
+        return value or os.environ.get(environment, "")
+
+
+def _text(value: Any) -> Any:
+    """Return what Ansible has decrypted as text. In ansible-core before 2.19 an encrypted text is an object of its own."""
+    return str(value) if hasattr(value, "__ENCRYPTED__") else value

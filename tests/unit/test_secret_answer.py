@@ -1,0 +1,98 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Passwords in variables and in the environment: handed on as they are, or an error that shows nothing of them.
+
+The plays run with the ansible-core of this Python, so that the matrix runs them with each.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+RUNNER = Path(sys.executable).with_name("ansible-playbook")
+VARIABLE = "MODEL_REGISTRY_DATABASE_PASSWORD"
+BRACES = (
+    "s3a{{b",
+    "s3{{ b }}c",
+    "s3{% if %}x",
+    "s3{% b",
+    "s3{#x",
+    "s3{#x#}y",
+    "s3}}{{",
+    "s3{{ 'b' | nofilter }}",
+    "s3{{ 1/0 }}",
+)
+"""Passwords that are no templates, though Ansible takes them for some."""
+PLAIN = ("simple", "p%}a}}'\"\\ $(x) €", "0123456", "True", "[1,2]", "{'a': 1}", "yes", " x ", "!unsafe x")
+
+
+def passwords(place: Path, given: list[str], environment: str = "", *options: str) -> tuple[list[str | None], str]:
+    """Return what create's role gets as password from each variables file, None for an error; and all that was written."""
+    answers = yaml.safe_load((ROOT / "playbooks" / "vars" / "answers.yml").read_text())
+    tasks: list[dict[str, Any]] = []
+    for number, text in enumerate(given):
+        (place / f"{number}.yml").write_text(text)
+        keep = {"content": "{{ create_database | to_json }}", "dest": f"{place}/{number}.json"}
+        tasks.append({"ansible.builtin.include_vars": f"{place}/{number}.yml", "no_log": True})
+        tasks.append(
+            {"ansible.builtin.copy": keep, "vars": {"create_database": "{{ answers_given }}"}, "ignore_errors": True}
+        )
+    play = {"hosts": "localhost", "gather_facts": False, "vars": answers, "tasks": tasks}
+    (place / "play.yml").write_text(yaml.safe_dump([play]))
+    collections = {"ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".venv" / "collections")}
+    done = subprocess.run(
+        [str(RUNNER), *options, str(place / "play.yml")],
+        env={**os.environ, **collections, **({VARIABLE: environment} if environment else {})},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    output = done.stdout + done.stderr
+    assert done.returncode == 0, output
+    files = [place / f"{number}.json" for number in range(len(given))]
+    return [json.loads(file.read_text()).get("password") if file.exists() else None for file in files], output
+
+
+def test_braces_in_a_variable_are_an_error_that_does_not_show_them(tmp_path: Path) -> None:
+    texts = [yaml.safe_dump({"database_password": text}) for text in BRACES]
+    found, output = passwords(tmp_path, texts, "", "-vvv")
+    assert found == [None] * len(BRACES)
+    assert output.count("database_password: it") >= len(BRACES) and f"environment variable {VARIABLE}" in output
+    assert "s3" not in output, "an error shows a part of the password"
+
+
+def test_passwords_are_handed_on_as_they_are(tmp_path: Path) -> None:
+    """With !unsafe, and quoted. A number that is quoted is a text."""
+    tagged = [f"database_password: !unsafe {json.dumps(text, ensure_ascii=False)}\n" for text in BRACES]
+    quoted = [f"database_password: {json.dumps(text, ensure_ascii=False)}\n" for text in PLAIN]
+    assert passwords(tmp_path, tagged + quoted)[0] == [*BRACES, *PLAIN]
+
+
+@pytest.mark.parametrize("text", [BRACES[0], BRACES[5], "p%}a}}'\"\\ $(x) €", "[1,2]", "0123456"])
+def test_the_environment(text: str, tmp_path: Path) -> None:
+    """Taken as it is, if the variable is not given, is empty or null."""
+    given = ["x: 1\n", "database_password: ''\n", "database_password:\n", "database_password: given\n"]
+    assert passwords(tmp_path, given, text)[0] == [text, text, text, "given"]
+
+
+def test_what_is_no_text_is_refused(tmp_path: Path) -> None:
+    given = ("0123456", "true", "1.5", "2026-01-01", "[a]")
+    found, output = passwords(tmp_path, [f"database_password: {text}\n" for text in given], "other")
+    assert found == [None] * len(given)
+    assert output.count("database_password: it has been read as something else than a text") >= len(given)
+
+
+def test_templates_still_work(tmp_path: Path) -> None:
+    """A variable that names another one, or that a lookup fills."""
+    named = "vaulted: !unsafe 'a{{b'\ndatabase_password: '{{ vaulted }}'\n"
+    looked_up = "database_password: \"{{ lookup('ansible.builtin.env', 'HOME') }}\"\n"
+    assert passwords(tmp_path, [named, looked_up])[0] == ["a{{b", os.environ["HOME"]]
