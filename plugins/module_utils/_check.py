@@ -28,14 +28,14 @@ from ._core.hosts import (
     wrong_form,
 )
 from ._core.model import Database, Object
-from ._core.password_rules import breaking, server_version, withheld
+from ._core.password_rules import breaking, withheld
 from ._core.relays import Relay
 from ._core.requirement import Requirement
 from ._credentials import Credentials, read_credentials, references
 from ._examine import examine, missing, want
 from ._observe import registries_namespace
 from ._path import Path, direct, port_forward, relay
-from ._requirement import find_requirement
+from ._requirement import find_requirement, find_server_version
 
 __all__ = ["Check", "Outcome", "Place", "check"]
 
@@ -193,25 +193,12 @@ def _credentials(database: Database, place: Place, kept_back: str, conceal: Call
 
 
 def _breaking(database: Database, credentials: Credentials, registry: Object | None, place: Place) -> Iterator[Finding]:
-    """Yield what a registry server cannot do with the password. Its version is only asked for if that matters."""
+    """Yield what a registry server cannot do with the password."""
     ref = database.password_secret
     what = f"key {ref.key} of Secret {ref.name}" if ref else "database.password"
-    password = credentials.password.decode(errors="replace")
-    found = list(breaking(password, database, what, None))
-    if any(one.severity == "warning" for one in found):
-        found = list(breaking(password, database, what, _server_version(registry, place)))
-    yield from found
-
-
-def _server_version(registry: Object | None, place: Place) -> tuple[int, ...] | None:
-    """Return the version of the registry's own server, or else of any of the namespace; None if none tells."""
-    try:
-        deployments = place.cluster.list("Deployment", place.namespace, label_selector="component=model-registry")[0]
-    except RegistryError:
-        return None
     name = registry["metadata"]["name"] if registry else ""
-    own = [item for item in deployments if item["metadata"]["name"] == name]
-    return server_version(own) or server_version(deployments)
+    password = credentials.password.decode(errors="replace")
+    yield from breaking(password, database, what, lambda: find_server_version(place.cluster, place.namespace, name))
 
 
 def _nothing(_kind: str, _name: str) -> None:

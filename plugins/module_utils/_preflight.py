@@ -19,11 +19,12 @@ from ._core.candidate import candidate, verifies
 from ._core.errors import Forbidden, InvalidInput, Missing, RegistryError
 from ._core.export import proxy_of
 from ._core.fields import check_front, needed_fields
-from ._core.finding import shown
+from ._core.finding import Finding, shown
 from ._core.manifests import wanted_registry
 from ._core.model import Database, KeyRef, Object, ProxySettings, Registry
 from ._core.names import check_name, derive_name
 from ._core.params import database_from, proxy_from
+from ._core.password_rules import breaking
 from ._core.plan import Change, creation_of
 from ._core.platform import component
 from ._core.preflight_rules import OPERATOR, Observed, Probe, Source, judge, overruled
@@ -33,6 +34,7 @@ from ._core.table import table
 from ._credentials import references
 from ._execute import AT_ONCE
 from ._observe import platform_namespace, registries_namespace
+from ._requirement import find_server_version
 
 __all__ = ["Wanted", "preflight", "wanted_from"]
 
@@ -177,6 +179,7 @@ def look(cluster: Cluster, wanted: Wanted) -> tuple[Observed, Database | None]:
         probe=_probe(cluster, wanted, place, registry),
         database=database,
         registries=_registries(cluster, place) if database else {},
+        password=tuple(_password(cluster, place, database)) if place and database else (),
         sources=tuple(_sources(cluster, place, database, _keys(wanted, database, registry, openshift)))
         if place
         else (),
@@ -370,6 +373,17 @@ def _sources(
     for kind, ref, option, is_ca in keys:
         text = _text(cluster, namespace, kind, ref, is_ca)
         yield Source(kind, ref.name, ref.key, option, text, is_ca, verified)
+
+
+def _password(cluster: Cluster, namespace: str, database: Database) -> Iterator[Finding]:
+    """Yield what a registry server cannot do with the password, given in clear or in a Secret that the user may read."""
+    ref, password, what = database.password_secret, database.password or "", "database.password"
+    if ref is not None:
+        what = f"key {ref.key} of Secret {ref.name}"
+        item = _seen(lambda: cluster.get("Secret", namespace, ref.name))
+        value = (item.get("data") or {}).get(ref.key) if isinstance(item, dict) else None
+        password = base64.b64decode(value.reveal()).decode(errors="replace") if isinstance(value, Sealed) else ""
+    yield from breaking(password, database, what, lambda: find_server_version(cluster, namespace))
 
 
 def _text(cluster: Cluster, namespace: str, kind: str, ref: KeyRef, is_ca: bool) -> str | RegistryError:

@@ -40,7 +40,6 @@ def main() -> None:
     from ansible_collections.opendatahub.model_registry.plugins.module_utils import _check
     from ansible_collections.opendatahub.model_registry.plugins.module_utils._check import Check, Outcome, Place, check
     from ansible_collections.opendatahub.model_registry.plugins.module_utils._cluster import Cluster
-    from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.candidate import database_of
     from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.relays import Relay
     from ansible_collections.opendatahub.model_registry.plugins.module_utils._path import direct
     from identity import expect_user
@@ -48,17 +47,24 @@ def main() -> None:
     namespace, user = sys.argv[1:]
     cluster = Cluster(get_api_client(kubeconfig=os.environ["K8S_AUTH_KUBECONFIG"]))
     expect_user(cluster, user)
-    place = Place(lambda: cluster, namespace)
+    planned: dict[str, Object] = {}
+
+    class Planned(Place):
+        """The cluster, with registries that are not there yet."""
+
+        def read(self, kind: str, name: str) -> Object | None:
+            """Return the planned registry, or an object of the registries namespace."""
+            return planned[name] if kind == "ModelRegistry" else super().read(kind, name)
+
+    place = Planned(lambda: cluster, namespace)
     # This program's address is one of those that the pods have, so what it sees is what a relay would see.
     _check.relay = lambda _cluster, _namespace, wanted, _warn: direct(wanted.host, wanted.port)  # type: ignore[assignment, attr-defined]
     for line in sys.stdin:
         registry = json.loads(line)
-        outcome = Outcome()
-        wanted = Check(
-            database_of(registry["spec"]), None, "relay", "any", 10, lambda host, port: Relay("", (), host, port, 0)
-        )
+        outcome, name = Outcome(), registry["metadata"]["name"]
+        planned[name] = registry
+        wanted = Check(None, name, "relay", "any", 10, lambda host, port: Relay("", (), host, port, 0))
         check(wanted, place, outcome, lambda _secret: None)
-        name = registry["metadata"]["name"]
         print(json.dumps({"name": name, "findings": outcome.findings, "facts": outcome.facts}), flush=True)
 
 

@@ -146,9 +146,10 @@ def _secret(name: str, registry: Object, inventory: Inventory) -> Iterator[Findi
     value = secret["data"][ref.key]
     if isinstance(value, Sealed):
         password = base64.b64decode(value.reveal()).decode(errors="replace")
-        version = server_version(inventory.deployments.values())
+        deployments = inventory.deployments.values()
         database = database_of(registry.get("spec") or {})
-        yield from breaking(password, database, f"key {ref.key} of Secret {ref.name}", version)
+        what = f"key {ref.key} of Secret {ref.name}"
+        yield from breaking(password, database, what, lambda: server_version(deployments))
     yield from _newer_secret(name, secret, inventory)
 
 

@@ -25,8 +25,6 @@ VITAL = ("CREATE", "SELECT", "INSERT", "DELETE")
 NATIVE_PLUGIN = "mysql_native_password"
 KNOWN_PLUGINS = (NATIVE_PLUGIN, "caching_sha2_password", "sha256_password", "client_ed25519")
 """Those that the registry server's driver takes part in (documentation of go-sql-driver/mysql)."""
-RSA_PLUGINS = ("caching_sha2_password", "sha256_password")
-"""Those that without TLS ask the server for its RSA key (MySQL's documentation, Pluggable Authentication)."""
 KEY_VARIABLES = {"sql_require_primary_key": 3750, "innodb_force_primary_key": 1173}
 """Of MySQL from 8.0.13 on and of MariaDB, with the error that they raise."""
 OWN_KEYS = "sql_generate_invisible_primary_key"
@@ -61,7 +59,6 @@ CODES = {
     "not_checked": "What the check needs for this account is not installed where it runs.",
     "limits": "The server, or the account, has hardly a connection left.",
     "not_mysql": "What answers is no MySQL server.",
-    "password_readable": "Without TLS, whatever answers at the host's address can read the password.",
     "plaintext": "The registry would talk to the database in plaintext.",
     "plugin_missing": "The account's authentication plugin is not loaded in the server.",
     "plugin_native": "The account's authentication plugin is not mysql_native_password, which this release needs.",
@@ -352,17 +349,6 @@ def _strict_mode(facts: MysqlFacts, subject: Subject) -> Iterator[Finding]:
         yield Finding("cluster_strict_mode", "blocker", f"server at {subject.host}", why, remedy, MIGRATIONS)
 
 
-def _readable(facts: MysqlFacts, subject: Subject) -> Iterator[Finding]:
-    plugin = facts.account.plugin
-    if facts.failure is None and facts.account.matched and not facts.tls.used and plugin in RSA_PLUGINS:
-        why = (
-            f"its plugin {plugin} sends the password encrypted with a key that the server tells, and without TLS nothing "
-            "proves whose key that is: whatever answers at the host's address can read the password"
-        )
-        remedy = "Give database.tls with the authority that has signed the server's certificate."
-        yield Finding("password_readable", "warning", _account(subject), why, remedy, MYSQL)
-
-
 def _server(facts: MysqlFacts, subject: Subject) -> Iterator[Finding]:
     what, variables = f"server at {subject.host}", facts.server.variables
     version = version_of(facts.server.version)
@@ -443,7 +429,6 @@ _RULES = (
     _dirty,
     _primary_key,
     _strict_mode,
-    _readable,
     transport,
     certificate,
     _server,

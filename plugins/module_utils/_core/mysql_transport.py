@@ -13,6 +13,8 @@ from .weighing import Subject
 
 __all__ = ["broken", "certificate", "transport"]
 
+RSA_PLUGINS = ("caching_sha2_password", "sha256_password")
+"""Those that without TLS ask the server for its RSA key (MySQL's documentation, Pluggable Authentication)."""
 _NETWORK = {
     "unresolved": ("host_unresolved", "Correct database.host."),
     "refused": ("port_closed", "Correct database.host and database.port, and see that the server runs."),
@@ -78,7 +80,13 @@ def transport(facts: MysqlFacts, subject: Subject) -> Iterator[Finding]:
         if not facts.account.matched:
             return
         offers = "offers TLS" if facts.tls.offered else "offers no TLS"
-        why = f"password and models would cross the network in plaintext. The server {offers}"
+        what_is_seen = "password and models would cross the network in plaintext"
+        if facts.account.plugin in RSA_PLUGINS:
+            what_is_seen = (
+                "models would cross the network in plaintext, and the password under an RSA key that the server sends: without "
+                "TLS nothing proves whose key that is, so whatever answers at the host's address can read the password"
+            )
+        why = f"{what_is_seen}. The server {offers}"
         yield Finding("plaintext", "warning", what, why, "Give database.tls.", PRODUCT)
     elif not subject.verified:
         why = "the connection is encrypted, and the certificate is not looked at"

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from typing import Callable, Optional
 
 from .candidate import PORTS, database_of
 from .export import uses
@@ -13,17 +14,20 @@ from .finding import PRODUCT, Finding
 from .model import Database, Object
 from .params import QUESTION_MARK, URL_STEP, URL_WHY, breaks_url
 
-__all__ = ["breaking", "server_version", "withheld"]
+__all__ = ["Version", "breaking", "server_version", "withheld"]
+
+Version = Optional[tuple[int, ...]]
+"""Of a registry server; None if it is not known."""
 
 SERVER_CONTAINER = "rest-container"
 GENERATED = "{name}-postgres-credentials"
 """The operator's own Secret of a database that it runs for a registry."""
 
 
-def breaking(password: str, database: Database, what: str, version: tuple[int, ...] | None) -> Iterator[Finding]:
+def breaking(password: str, database: Database, what: str, version: Callable[[], Version]) -> Iterator[Finding]:
     """Yield what is wrong with a password for the connection string that it goes into. No character of it is shown.
 
-    what: where it comes from, for people. version: the registry server's; None if it is not known.
+    what: where it comes from, for people. version: gives the registry server's, and is only called if it matters.
     """
     if database.type == "postgres":
         if breaks_url(password):
@@ -32,10 +36,10 @@ def breaking(password: str, database: Database, what: str, version: tuple[int, .
         return
     for text, name in ((password, what), (str(database.username), f"account {database.username}")):
         if "?" in text:
-            yield from _question_mark(name, version)
+            yield from _question_mark(name, version())
 
 
-def _question_mark(what: str, version: tuple[int, ...] | None) -> Iterator[Finding]:
+def _question_mark(what: str, version: Version) -> Iterator[Finding]:
     first = tuple(int(part) for part in QUESTION_MARK.split("."))
     if version is not None and version < first:
         return
@@ -47,7 +51,7 @@ def _question_mark(what: str, version: tuple[int, ...] | None) -> Iterator[Findi
     yield Finding("password_breaks_dsn", severity, what, why + told, "Choose one without a question mark.", PRODUCT)
 
 
-def server_version(deployments: Iterable[Object]) -> tuple[int, ...] | None:
+def server_version(deployments: Iterable[Object]) -> Version:
     """Return the newest registry server's version that the images of registries' Deployments tell; None if none does."""
     found = [_tag(container) for item in deployments for container in _containers(item)]
     return max((version for version in found if version is not None), default=None)
@@ -58,7 +62,7 @@ def _containers(deployment: Object) -> list[Object]:
     return [one for one in pod.get("containers") or () if one.get("name") == SERVER_CONTAINER]
 
 
-def _tag(container: Object) -> tuple[int, ...] | None:
+def _tag(container: Object) -> Version:
     match = re.search(r":v?(\d{1,4})\.(\d{1,4})\.(\d{1,4})(?![^-@+])", str(container.get("image", "")))
     return tuple(int(part) for part in match.groups()) if match else None
 

@@ -115,6 +115,8 @@ class Observed:
     """Other namespaces with a registry of the name."""
     missing: tuple[Right, ...] = ()
     """Rights that the job takes and the user lacks."""
+    password: tuple[Finding, ...] = ()
+    """What the registry server cannot do with the database's password."""
     sources: tuple[Source, ...] = ()
     database: Database | None = None
     """As the registry will use it, if that is known."""
@@ -352,6 +354,10 @@ def _sharing(seen: Observed) -> Iterator[Finding]:
         yield from sharing_findings(seen.name or "", seen.database, seen.registries, str(seen.namespace))
 
 
+def _password(seen: Observed) -> Iterator[Finding]:
+    yield from seen.password
+
+
 def _sources(seen: Observed) -> Iterator[Finding]:
     for source in seen.sources:
         what = f"{source.kind} {source.name}"
@@ -379,6 +385,7 @@ _CHECKS = (
     _name,
     _auth_proxy,
     _rejected,
+    _password,
     _sources,
     _sharing,
 )
