@@ -165,7 +165,9 @@ def test_postgres(bed: Testbed, servers: Servers) -> None:
     assert codes(latin) == ["privileges", "charset", "plaintext"]
     assert latin["findings"][0]["checked_as"] == "looked"
     assert codes(missing) == ["database_missing"]
-    assert codes(refused, "blocker") == ["access_denied"] and refused["failed"], "a role has one password for all addresses"
+    assert codes(refused, "blocker") == ["access_denied"] and refused["failed"], (
+        "a role has one password for all addresses"
+    )
 
 
 def test_a_login_to_postgres_by_port_forward(bed: Testbed, servers: Servers) -> None:

@@ -47,6 +47,8 @@ MIGRATIONS = "CREATE, ALTER, DROP, INDEX, REFERENCES, SELECT, INSERT, UPDATE, DE
 NEW, OLD, MARIADB, NEWEST, SECURE = "mysql-80", "mysql-57", "mariadb-1011", "mysql-9", "mariadb-tls"
 TLS9, EXPIRED9, NAME9, SELF9 = "mysql-9-good", "mysql-9-expired", "mysql-9-name", "mysql-9-self"
 """Those of MySQL 9 with certificates. SELF9 takes no writes, which is seen without TLS only."""
+KEYS9, KEYSM = "mysql-9-keys", "mariadb-keys"
+"""Those that refuse tables without a primary key."""
 POSTGRES = "postgres-16"
 FILES = ["--ssl-cert=/etc/testbed/tls.crt", "--ssl-key=/etc/testbed/tls.key", "--ssl-ca=/etc/testbed/ca.crt"]
 AUTHORITY, STRANGER = trustme.CA(), trustme.CA()
@@ -68,11 +70,14 @@ SAYS = {
     "charset": r"Error 1267 |Dirty database version",
     "database_denied": r"Error 1044 ",
     "database_missing": r"Error 1049 |SQLSTATE 3D000",
+    "password_breaks_dsn": r"cannot parse|failed to parse|invalid (port|userinfo|URL escape)|SQLSTATE 28P01|no such host|lookup ",
     "plugin_missing": r"Error 1524 ",
+    "primary_key_required": r"Error (3750|1173) |Dirty database version",
     "privileges": r"Error 1142 |SQLSTATE 42501",
     "read_only": r"Error (1290|1836) ",
     "schema_dirty": r"Dirty database version",
     "tls_handshake": r"tls: handshake failure",
+    "tls_missing": r"server refused TLS connection",
     "tls_required": r"Error 3159 ",
 }
 """The words of a registry, or of the server behind it, that fit each blocker."""
@@ -94,6 +99,8 @@ class Cell:
     """Fields of spec.mysql beside host, database and account."""
     database: str = ""
     """One that an earlier cell's registry has made its tables in, instead of a new one."""
+    username: str = "{name}"
+    """The account's name, if it is not the cell's."""
     holds: bool = False
     """Whether the account's only connection is in use."""
 
@@ -205,6 +212,24 @@ def own() -> Iterator[tuple[str, str, dict[str, Any]]]:
     yield NEWEST, "full", {"after": ("ALTER USER '{name}'@'%' WITH MAX_USER_CONNECTIONS 1",), "holds": True}
 
 
+ODD_PASSWORD = "YBc($4+s76a$(HOSTNAME)b$$?@:/#%&="
+ODD_DATABASE = "v-a@b#c:d e"
+
+
+def named() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Names and passwords that a connection string, or Kubernetes, could stumble over, and servers that want primary keys."""
+    for number, username in enumerate(("svc-{name}@corp.example", "{name}@a#b%c/d e", "{name}$a$", "{name}%41")):
+        rename = (f"DROP USER IF EXISTS '{username}'@'%'", f"RENAME USER '{{name}}'@'%' TO '{username}'@'%'")
+        yield NEW, f"user-{number}", {"username": username, "after": rename}
+    own_password = f"ALTER USER '{{name}}'@'%' IDENTIFIED BY '{ODD_PASSWORD}'"
+    for server in COLUMNS:
+        yield server, f"password-{server}", {"password": ODD_PASSWORD, "after": (own_password,)}
+    made = ("DROP DATABASE IF EXISTS `{database}`", "CREATE DATABASE `{database}` CHARACTER SET utf8mb4")
+    yield NEW, "database", {"database": ODD_DATABASE, "after": made}
+    for server in (KEYS9, KEYSM):
+        yield server, f"keys-{server}", {}
+
+
 def crossed() -> Iterator[tuple[str, str, dict[str, Any]]]:
     """Several of account, TLS, character set and privileges at once."""
     less = MIGRATIONS.removeprefix("CREATE, ")
@@ -246,9 +271,11 @@ def again() -> Iterator[tuple[str, str, dict[str, Any]]]:
         yield server, f"works-{number}", {"database": f"v{number}-all", "grant": work}
         yield server, f"dirty-{number}", {"database": f"v{number}-nine", "after": (dirty,)}
     yield NEWEST, "reads", {"database": "v3-all", "grant": "SELECT"}
+    yield KEYS9, "own-keys", {"after": ("SET GLOBAL sql_generate_invisible_primary_key = ON",)}
 
 
 COLUMNS = (NEW, OLD, MARIADB, NEWEST)
+POSTGRES_PASSWORD = "ALTER ROLE \"{{name}}\" PASSWORD '{password}'"
 FIRST = [
     *(
         Cell(f"v{number}-{name}", server, **more)
@@ -257,6 +284,12 @@ FIRST = [
     ),
     *(Cell(f"o{number}-{name}", server, **more) for number, (server, name, more) in enumerate(own())),
     *(Cell(f"x-{name}", server, **more) for server, name, more in crossed()),
+    *(Cell(f"n-{name}", server, **more) for server, name, more in named()),
+    *(Cell(f"p-{mode}", POSTGRES, tls={"sslMode": mode}) for mode in ("allow", "prefer", "require", "verify-full")),
+    *(
+        Cell(f"p-password-{number}", POSTGRES, password=password, after=(POSTGRES_PASSWORD.format(password=password),))
+        for number, password in enumerate(("a+b$(X)$$", "a/b", "a%b", "a?b", "a#b", "a@b", "a:b", "a b"))
+    ),
     Cell("p-good", POSTGRES),
     Cell("p-wrong", POSTGRES, password="another"),
     Cell("p-missing", POSTGRES, after=('DROP DATABASE "{name}"',)),
@@ -314,12 +347,18 @@ def started(servers: Servers) -> None:
         SELF9: ("mysql-9", *self_signed(names)),
     }
     only = {SECURE: ["--require-secure-transport=ON"], SELF9: ["--read-only=ON"]}
+    keys = {
+        KEYS9: ("mysql-9", "--sql-require-primary-key=ON"),
+        KEYSM: ("mariadb-10.11", "--innodb-force-primary-key=ON"),
+    }
     with ThreadPoolExecutor(3) as pool:
         started = [pool.submit(servers, name) for name in ("mysql-5.7", "mariadb-10.11", "mysql-9", POSTGRES)]
         for name, (server, certificate, key) in pairs.items():
             files = {"tls.crt": certificate, "tls.key": key, "ca.crt": AUTHORITY.cert_pem.bytes()}
             options = [*FILES, *only.get(name, [])]
             started.append(pool.submit(servers, server, name=name, options=options, files=files))
+        for name, (server, option) in keys.items():
+            started.append(pool.submit(servers, server, name=name, options=[option]))
         for one in started:
             one.result()
 
@@ -338,7 +377,7 @@ def table(bed: Testbed, servers: Servers) -> Iterator[None]:
         meta = {"name": name, "namespace": registries.namespace}
         registries.api.apply({"apiVersion": "v1", "kind": kind, "metadata": meta, field: data})
     yield
-    for name in (SECURE, TLS9, EXPIRED9, NAME9, SELF9):
+    for name in (SECURE, TLS9, EXPIRED9, NAME9, SELF9, KEYS9, KEYSM):
         registries.api.delete("apps/v1", "Deployment", name, NAMESPACE)
 
 
@@ -353,14 +392,15 @@ def prepared(registries: Registries, cell: Cell) -> Object:
         statements = [statement.format(name=name) for statement in (*POSTGRES_ACCOUNT, *cell.after)]
         bed.run([sys.executable, "-c", STATEMENTS, host, ROOT_PASSWORD, json.dumps(statements)], check=True)
         body = registries.body(name, host=host)
-        body["spec"]["postgres"] = {**body["spec"].pop("mysql"), "sslMode": "disable"}
+        body["spec"]["postgres"] = {**body["spec"].pop("mysql"), "sslMode": "disable", **(cell.tls or {})}
         return body
     registries.make_database(name, service=cell.server, charset=cell.charset, grant=cell.grant)
     database = cell.database or name
     grant = f"GRANT {cell.grant} ON `{database}`.* TO '{name}'@'%'" if cell.database else "SELECT 1"
     after = (statement.format(name=name, database=database) for statement in cell.after)
     registries.sql(grant, *after, service=cell.server)
-    return registries.body(name, host=host, database=database, **(cell.tls or {}))
+    username = cell.username.format(name=name)
+    return registries.body(name, host=host, database=database, username=username, **(cell.tls or {}))
 
 
 def ended(bed: Testbed, names: set[str]) -> dict[str, Told]:

@@ -22,11 +22,17 @@ def unknown() -> None:
     """The version of a server that does not tell it."""
 
 
-@pytest.mark.parametrize("character", [*'@:/?#%[] "^', "€"])
+@pytest.mark.parametrize("character", [*'/?#%[] "^', "€", "@/", "%:"])
 def test_a_postgres_password_goes_into_a_url(character: str) -> None:
     (found,) = breaking(f"canary{character}x", Database(type="postgres", username="u"), "key k of Secret s", unknown)
     assert (found.code, found.severity) == ("password_breaks_dsn", "blocker")
     assert found.what == "key k of Secret s" and "canary" not in repr(found)
+
+
+@pytest.mark.parametrize("password", ["a@b", "a:b", "@:"])
+def test_a_postgres_password_that_one_server_has_taken(password: str) -> None:
+    (found,) = breaking(password, Database(type="postgres", username="u"), "key k of Secret s", unknown)
+    assert (found.code, found.severity) == ("password_breaks_dsn", "warning") and "0.3.0" in found.why
 
 
 @pytest.mark.parametrize("password", ["a+b", "a$(X)b", "aZ0._~!$&'()*+,;=-", ""])
