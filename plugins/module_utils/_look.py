@@ -17,11 +17,11 @@ from ._core.certificates import Bundle, read_bundle
 from ._core.errors import Forbidden, Missing
 from ._core.export import ca_object, ca_source, described, password_ref, proxy_of
 from ._core.finding import shown
-from ._core.findings import Inventory, find, not_understood, restarts_pending, tls_facts
+from ._core.findings import Inventory, find, restarts_pending, tls_facts
 from ._core.model import Grant, Object
 from ._core.plan import Key
 from ._core.rollout import newest_pods
-from ._core.shape import misfit, without_nulls
+from ._core.shape import misfit, not_understood, without_nulls
 from ._core.status import Verdict
 from ._evidence import KINDS, Clock, Investigation, Snapshot
 

@@ -30,6 +30,7 @@ from ._core.platform import component
 from ._core.preflight_rules import OPERATOR, Observed, Probe, Source, judge, overruled
 from ._core.redact import Sealed
 from ._core.rights import Right, path_rights, rights_for, ruled
+from ._core.shape import misfit, without_nulls
 from ._core.table import table
 from ._credentials import references
 from ._execute import AT_ONCE
@@ -154,7 +155,7 @@ def look(cluster: Cluster, wanted: Wanted) -> tuple[Observed, Database | None]:
     connection = cluster.connection()
     user = _user(cluster)
     namespace = _seen(lambda: registries_namespace(cluster, wanted.namespace))
-    registry = _registry(cluster, namespace, wanted.known_name)
+    registry, odd_field = _understood(_registry(cluster, namespace, wanted.known_name))
     database, invalid = _database(wanted, registry if isinstance(registry, dict) else None)
     openshift = _openshift(cluster, wanted, registry)
     invalid += _unserved(cluster, wanted, registry, openshift)
@@ -174,6 +175,7 @@ def look(cluster: Cluster, wanted: Wanted) -> tuple[Observed, Database | None]:
         served=_served(cluster),
         operators=_listed(cluster, "Deployment", f"metadata.name={OPERATOR}") or [],
         registry=registry,
+        odd_field=odd_field,
         elsewhere=_elsewhere(cluster, wanted.known_name, place),
         missing=_missing(cluster, _rights(wanted, database, place), place) if place else (),
         probe=_probe(cluster, wanted, place, registry),
@@ -262,6 +264,19 @@ def _registry(cluster: Cluster, namespace: str | RegistryError, name: str | None
     if not name or not isinstance(namespace, str):
         return None
     return _seen(lambda: cluster.get("ModelRegistry", namespace, name))
+
+
+def _understood(
+    registry: Object | RegistryError | None,
+) -> tuple[Object | RegistryError | None, str | None]:
+    """Return the registry as far as it can be understood, and the field of it that cannot."""
+    if not isinstance(registry, dict):
+        return registry, None
+    plain: Object = without_nulls(registry)
+    field = misfit(plain)
+    known = ("name", "namespace", "deletionTimestamp")
+    bare = {"metadata": {key: value for key, value in plain["metadata"].items() if key in known}}
+    return (plain if field is None else bare), field
 
 
 def _registries(cluster: Cluster, namespace: str | None) -> dict[str, Object]:

@@ -97,6 +97,11 @@ CASES: list[tuple[str, Object, list[str]]] = [
     ("authority in data", {"connection": ApiConnection("https://a", True, "")}, []),
     ("two credentials", {"overruled": ("api_key", "kubeconfig")}, ["warning api_credentials_twice"]),
     ("no proxy", {"job": "update", "registry": BARE, "openshift": True}, ["warning no_auth_proxy"]),
+    (
+        "a field of another type",
+        {"job": "update", "registry": {"metadata": THERE["metadata"]}, "odd_field": "spec.mysql", "openshift": True},
+        ["warning registry_unreadable"],
+    ),
     ("no proxy, perhaps OpenShift", {"job": "grant", "registry": BARE}, ["warning no_auth_proxy"]),
     ("no proxy, plain", {"job": "update", "registry": BARE, "openshift": False}, ["info no_auth_proxy"]),
     ("no proxy, and it goes", {"job": "teardown", "registry": BARE, "openshift": True}, []),

@@ -26,7 +26,7 @@ from .rollout import condition, timestamp
 from .sharing import sharing_findings
 from .status import DELETING, READY, Verdict
 
-__all__ = ["Inventory", "find", "not_understood", "restarts_pending", "tls_facts"]
+__all__ = ["Inventory", "find", "restarts_pending", "tls_facts"]
 
 ROLLOUTS = "Kubernetes documentation, Deployments"
 OUR_MANAGER = "opendatahub.model_registry"
@@ -58,15 +58,6 @@ def find(name: str, inventory: Inventory) -> list[Finding]:
     registry = inventory.registries[name]
     found = [finding for check in _CHECKS for finding in check(name, registry, inventory)]
     return severest_first(found)
-
-
-def not_understood(name: str, field: str) -> Finding:
-    """Return the finding about a registry one field of which is of another type than all known schemas say."""
-    why = (
-        f"its field {field} is missing or of another type than this collection knows, so nothing else is said about it"
-    )
-    step = f"Correct it: kubectl edit modelregistry {name}. If the platform wrote it, use a release of the collection that fits."
-    return Finding("registry_unreadable", "warning", f"ModelRegistry {name}", why, step, OPTIONS)
 
 
 def tls_facts(registry: Object, bundle: Bundle | None = None) -> Object:

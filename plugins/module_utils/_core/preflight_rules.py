@@ -19,6 +19,7 @@ from .kinds import GROUP, VERSIONS, newest
 from .model import Database, Object
 from .platform import component, enabling_patch
 from .rights import Right, yaml_rules
+from .shape import not_understood
 from .sharing import sharing_findings
 
 __all__ = [
@@ -35,7 +36,7 @@ __all__ = [
 JOBS = ("create", "update", "teardown", "grant")
 OPERATOR = "model-registry-operator-controller-manager"
 """The operator's Deployment, in the product's own namespace (the operator's manifests)."""
-READY_CONDITIONS = ("ModelRegistryReady", "model-registry-operatorReady")
+READY_CONDITIONS = ("AIHubReady", "ModelRegistryReady", "model-registry-operatorReady")
 """Of a DataScienceCluster, newest first: what it says of the component."""
 ROLE_FILES = "playbooks/files/registry-admin.yaml"
 CLUSTER_FILE = "playbooks/files/registry-admin-cluster.yaml"
@@ -111,6 +112,8 @@ class Observed:
     probe: Probe = Probe()
     registry: Seen = None
     """The registry of the name, in the registries namespace."""
+    odd_field: str | None = None
+    """A field of that registry that is not of the type that all known schemas say; the rest is left out then."""
     elsewhere: tuple[str, ...] | RegistryError = ()
     """Other namespaces with a registry of the name."""
     missing: tuple[Right, ...] = ()
@@ -309,6 +312,8 @@ def _name(seen: Observed) -> Iterator[Finding]:
         why = f"it does not exist in namespace {seen.namespace}"
         step = "Check the name, or create the registry with the playbook opendatahub.model_registry.create."
         yield Finding("registry_missing", "blocker", what, why, step, NAMES)
+    if seen.odd_field is not None:
+        yield not_understood(str(seen.name), seen.odd_field)
     if isinstance(seen.registry, dict) and seen.registry["metadata"].get("deletionTimestamp"):
         since = seen.registry["metadata"]["deletionTimestamp"]
         yield Finding(
@@ -317,7 +322,7 @@ def _name(seen: Observed) -> Iterator[Finding]:
 
 
 def _auth_proxy(seen: Observed) -> Iterator[Finding]:
-    if isinstance(seen.registry, dict) and seen.job != "teardown":
+    if isinstance(seen.registry, dict) and seen.job != "teardown" and seen.odd_field is None:
         found = no_auth_proxy(str(seen.name), seen.registry.get("spec") or {}, seen.openshift)
         if found is not None:
             yield found

@@ -7,9 +7,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from .finding import OPTIONS, Finding
 from .model import Object
 
-__all__ = ["misfit", "without_nulls"]
+__all__ = ["misfit", "not_understood", "without_nulls"]
 
 _REF = {"name": str, "key": str, "needed": ("name", "key")}
 _DATABASE = {
@@ -50,6 +51,15 @@ def without_nulls(value: Any) -> Any:
 def misfit(registry: Object) -> str | None:
     """Return the first field of a ModelRegistry without nulls that is of another type than its schema says, or None."""
     return next(_misfits(registry, _SHAPE, ""), None)
+
+
+def not_understood(name: str, field: str) -> Finding:
+    """Return the finding about a registry one field of which is of another type than all known schemas say."""
+    why = (
+        f"its field {field} is missing or of another type than this collection knows, so nothing else is said about it"
+    )
+    step = f"Correct it: kubectl edit modelregistry {name}. If the platform wrote it, use a release of the collection that fits."
+    return Finding("registry_unreadable", "warning", f"ModelRegistry {name}", why, step, OPTIONS)
 
 
 def _misfits(value: Any, shape: Any, path: str) -> Iterator[str]:
