@@ -18,6 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ._core.certificates import as_go_reads
 from ._core.model import Database, Tls
 from ._core.mysql_facts import number, printable
 from ._core.postgres_rules import Asked, PostgresFacts
@@ -183,7 +184,7 @@ def _files(folder: Path, credentials: Credentials) -> dict[str, str]:
     certificate, a password. The registry has none of these, so each option names a file, and most are not there.
     """
     texts = {
-        "sslrootcert": credentials.ca_pem,
+        "sslrootcert": None if credentials.ca_pem is None else as_go_reads(credentials.ca_pem),
         "sslcert": credentials.client_certificate,
         "sslkey": credentials.client_key,
     }

@@ -12,6 +12,7 @@ from datetime import timezone
 from pathlib import Path
 from typing import Any
 
+from ._core.certificates import as_go_reads
 from ._core.mysql_facts import Certificate, Failure, Tls, names_host, printable
 
 try:
@@ -163,15 +164,15 @@ class Context(ssl.SSLContext):
 
 
 def load_authority(context: ssl.SSLContext, pem: str | None) -> None:
-    """Trust what was given, or this machine's authorities. Raises Ended where it is none."""
+    """Trust what Go reads in what was given, or this machine's authorities. Raises Ended if that is nothing."""
     if pem is None:
         context.load_default_certs()
         return
-    try:
-        context.load_verify_locations(cadata=pem)
-    except (ssl.SSLError, ValueError) as error:
-        # Python finds a text without a certificate a wrong value.
-        raise Ended(Failure("tls", printable(getattr(error, "reason", "") or error), reason="authority")) from None
+    known = as_go_reads(pem)
+    if not known:
+        words = "the registry server, a Go program, reads no certificate in it"
+        raise Ended(Failure("tls", words, reason="authority"))
+    context.load_verify_locations(cadata=known)
 
 
 def load_client(context: ssl.SSLContext, certificate: str, key: str) -> None:

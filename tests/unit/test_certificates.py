@@ -11,6 +11,7 @@ from datetime import datetime
 import pytest
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.certificates import (
     Bundle,
+    as_go_reads,
     problem_of,
     read_bundle,
     read_ca_pem,
@@ -40,6 +41,7 @@ def test_what_is_stored_is_canonical_or_it_is_refused(case: Case) -> None:
 def test_what_is_stored_already_is_read_as_go_reads_it(case: Case) -> None:
     subjects = {one.subject for one in read_bundle(case.text).authorities}
     assert subjects == {f"CN={name.lower()}" for name in case.by_go}
+    assert {one.subject for one in read_bundle(as_go_reads(case.text)).authorities} == subjects
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)

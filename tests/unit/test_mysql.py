@@ -389,6 +389,14 @@ def test_nobody_logs_in_unless_it_is_wanted() -> None:
     assert plain.failure is not None and plain.failure.reason == "no_tls"
 
 
+@pytest.mark.parametrize("spelling", ["  {}", "ca: {}", "\ufeff{}"])
+def test_an_authority_that_go_does_not_read_is_none(spelling: str) -> None:
+    """OpenSSL reads more than the registry server does."""
+    pem = spelling.format(trustme.CA().cert_pem.bytes().decode())
+    facts = asked(says(greeting()), encrypted=True, verified=True, ca_pem=pem)
+    assert facts.failure is not None and (facts.failure.stage, facts.failure.reason) == ("tls", "authority")
+
+
 @pytest.mark.parametrize("key", ["ca_pem", "client_certificate"])
 @pytest.mark.parametrize("pem", ["no certificate", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"])
 def test_certificates_of_ours_that_are_none(key: str, pem: str) -> None:

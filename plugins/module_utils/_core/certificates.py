@@ -21,7 +21,17 @@ from functools import lru_cache
 
 from .errors import InvalidInput
 
-__all__ = ["EXPIRES_SOON", "Authority", "Bundle", "Problem", "problem_of", "read_bundle", "read_ca_pem", "stored_form"]
+__all__ = [
+    "EXPIRES_SOON",
+    "Authority",
+    "Bundle",
+    "Problem",
+    "as_go_reads",
+    "problem_of",
+    "read_bundle",
+    "read_ca_pem",
+    "stored_form",
+]
 
 EXPIRES_SOON = timedelta(days=30)
 """Long enough to have a certificate renewed."""
@@ -112,6 +122,11 @@ def stored_form(stored: object, pem: str) -> str:
     if not isinstance(stored, str) or _KEY.search(stored) or not _go_ders(stored):
         return pem
     return stored if set(_go_ders(stored)) == set(_go_ders(pem)) else pem
+
+
+def as_go_reads(text: str) -> str:
+    """Return the certificates that Go reads in a text as plain PEM, for readers that would take more; empty if it reads none."""
+    return "".join(map(ssl.DER_cert_to_PEM_cert, _go_ders(text)))
 
 
 def read_bundle(text: str) -> Bundle:
