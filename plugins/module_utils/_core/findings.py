@@ -266,7 +266,7 @@ def _without_role(name: str, registry: Object, inventory: Inventory) -> Iterator
     for binding in misdirected(bindings, name) if "Role" in inventory.read else ():
         role = binding["roleRef"]
         if role["kind"] == "Role" and ("Role", _namespace(registry), role["name"]) not in inventory.objects:
-            why = f"it gives the Role {role['name']}, which does not exist: nobody gets access to the registry by it"
+            why = f"it gives the Role {role['name']}, which does not exist, so it gives no access to the registry"
             remedy = f"Name its subjects in model_registry_permissions with adopt: they get the Role {user_role(name)}."
             what = f"RoleBinding {binding['metadata']['name']}"
             yield Finding("grant_without_role", "warning", what, why, remedy, RBAC)
