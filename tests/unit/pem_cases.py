@@ -115,5 +115,5 @@ CASES: dict[str, Case] = {
     "a key's bytes in a certificate's block": Case(A + KEY.replace("PRIVATE KEY", "CERTIFICATE").replace("RSA ", "").replace("EC ", ""), "A", "damaged"),
     "nothing": Case("", "", "no certificate in PEM form"),
     "text": Case("certificate", "", "no certificate in PEM form"),
-    "base64 alone": Case(RAW, "", "damaged"),
+    "base64 alone": Case(RAW, "", "no certificate in PEM form"),
 }  # fmt: skip

@@ -108,9 +108,9 @@ def read_ca_pem(text: str, now: datetime, option: str = "database.tls.ca_pem") -
         raise InvalidInput(option, "it is larger than the 1 MiB that a ConfigMap may have", "Give fewer certificates.")
     if _KEY.search(text):
         raise InvalidInput(option, "it holds a private key", "Give the certificate of the authority, never its key.")
-    certificates = list(dict.fromkeys(_given(text, option)))
-    if not certificates:
+    if not _MARKER.search(text):
         raise InvalidInput(option, "there is no certificate in PEM form in it", f"Give text that has {EXAMPLE} in it.")
+    certificates = list(dict.fromkeys(_given(text, option)))
     problem = problem_of(_bundle(filter(None, map(_decoded, certificates))), now)
     if problem is not None:
         raise InvalidInput(option, problem.why, problem.next_step)
