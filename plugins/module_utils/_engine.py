@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import Protocol
@@ -16,17 +16,21 @@ from ._core.errors import AlreadyThere, Conflict, NotReady, OutcomeUnknown, Regi
 from ._core.export import described
 from ._core.model import Object, Registry
 from ._core.patch import applied
-from ._core.plan import Change, Observed, Plan, plan_present
+from ._core.plan import Change, Observed, Plan, layer, plan_present, restart_of
 from ._core.removal import Confirmed, Dependents, plan_absent
+from ._core.restart import RESTARTED, Seen, is_behind
+from ._core.rollout import registry_of
 from ._core.status import DELETING, GONE, READY, WAITING, Verdict
 from ._execute import Done, Record, execute_all
-from ._observe import observe_dependents, observe_for_absent, observe_for_present, observe_objects
+from ._observe import observe_dependents, observe_for_absent, observe_for_present, observe_objects, observe_pods
 from ._wait import Hooks, wait_until_gone, wait_until_ready
 
 __all__ = ["Outcome", "Outcomes", "Run", "ensure_absent", "ensure_present"]
 
 ROUNDS = 4
 """How often is observed and planned, at most."""
+RESTARTS = 3
+"""How often pods are restarted again, at most, if old ones serve all the same: the operator has undone the restart."""
 PAUSE = 0.2
 """Seconds before the second round; twice as long before each further one."""
 
@@ -96,6 +100,9 @@ class _Job(Protocol):
     def plan(self, name: str) -> Plan:
         """What to do about one registry."""
 
+    def stored(self, names: Sequence[str]) -> None:
+        """Look at what is there once Secrets and ConfigMaps are written, and nothing else is yet."""
+
     def wait(self, names: Sequence[str]) -> None:
         """Wait for the effect of what was done, and enter in the outcomes where it has not come."""
 
@@ -107,6 +114,8 @@ class _Presence:
         self._run, self._outcomes, self._deadline = run, outcomes, run.deadline()
         self._wanted = {registry.name: registry for registry in registries}
         self._observed = Observed(run.namespace, "", {}, {})
+        self._plans: dict[str, Plan] = {}
+        self._seen: dict[str, Seen] = {}
 
     def observe(self, names: Sequence[str], listed: Listed | None) -> None:
         wanted = [self._wanted[name] for name in names]
@@ -114,7 +123,17 @@ class _Presence:
 
     def plan(self, name: str) -> Plan:
         made = plan_present(self._wanted[name], self._observed, _now())
-        return made if self._run.timeout is not None else Plan(made.changes)
+        self._plans[name] = made if self._run.timeout is not None else Plan(made.changes)
+        return self._plans[name]
+
+    def stored(self, names: Sequence[str]) -> None:
+        marked = [name for name in names if self._plans[name].marks]
+        if not self._run.waits or not marked:
+            return
+        pods = observe_pods(self._run.cluster, self._run.namespace)
+        for name in marked:
+            old = None if pods is None else frozenset(one["metadata"]["uid"] for one in _pods_of(name, pods))
+            self._seen[name] = Seen(_stamps(self._plans[name].changes), old)
 
     def wait(self, names: Sequence[str]) -> None:
         self._wait(names)
@@ -130,11 +149,54 @@ class _Presence:
         if not run.waits or not names:
             return
         edited = [name for name in names if self._outcomes[name].record.done]
-        hooks = Hooks(registries=None if edited else (list(observed.registries.values()), observed.revision))
-        _expect(READY, wait_until_ready(run.cluster, run.namespace, names, self._deadline, hooks), run, self._outcomes)
+        self._ready(
+            names, Hooks(registries=None if edited else (list(observed.registries.values()), observed.revision))
+        )
+        self._renew([name for name in names if self._plans[name].marks])
         ready = {("ModelRegistry", name) for name in edited if self._outcomes[name].error is None}
         for (_kind, _namespace, name), found in observe_objects(run.cluster, run.namespace, ready).items():
             self._outcomes[name].registry = described(found)
+
+    def _ready(self, names: Sequence[str], hooks: Hooks | None = None) -> None:
+        run = self._run
+        _expect(READY, wait_until_ready(run.cluster, run.namespace, names, self._deadline, hooks), run, self._outcomes)
+
+    def _renew(self, names: Sequence[str]) -> None:
+        """Restart pods again until all of those that serve have been seen to be younger than the changes."""
+        run = self._run
+        for turn in range(RESTARTS + 1):
+            behind = self._behind([name for name in names if self._outcomes[name].error is None])
+            if not behind:
+                return
+            if turn == RESTARTS:
+                for name in behind:
+                    self._outcomes[name].error = _not_renewed(name)
+                return
+            restarts = {name: (restart_of(name, run.namespace, found, _now()),) for name, found in behind.items()}
+            for name, changes in restarts.items():
+                self._seen[name] = replace(self._seen[name], stamps=self._seen[name].stamps | _stamps(changes))
+            _execute(run, restarts, self._outcomes)
+            names = [name for name in restarts if self._outcomes[name].error is None]
+            if names:
+                self._ready(names)
+
+    def _behind(self, names: Sequence[str]) -> dict[str, Object]:
+        """Return the Deployments of registries whose pods may still have what was there before, by name."""
+        run = self._run
+        found = observe_objects(run.cluster, run.namespace, {("Deployment", name) for name in names})
+        deployments = {name: item for (_kind, _namespace, name), item in found.items() if name in names}
+
+        def behind(pods: Sequence[Object] | None) -> dict[str, Object]:
+            return {
+                name: item
+                for name, item in deployments.items()
+                if is_behind(
+                    item, None if pods is None else _pods_of(name, pods), self._plans[name].marks, self._seen[name]
+                )
+            }
+
+        # What the Deployments prove takes no look at pods.
+        return behind(observe_pods(run.cluster, run.namespace)) if behind(None) else {}
 
 
 class _Absence:
@@ -165,11 +227,33 @@ class _Absence:
         outcome.warnings += _left(removal.plan.settling)
         return Plan(removal.plan.changes)
 
+    def stored(self, names: Sequence[str]) -> None:
+        """Nothing is written that pods would have to notice."""
+
     def wait(self, names: Sequence[str]) -> None:
         run, going = self._run, [name for name in names if self._outcomes[name].registry]
         if run.waits and going:
             verdicts = wait_until_gone(run.cluster, run.namespace, going, self._deadline)
             _expect(GONE, verdicts, run, self._outcomes)
+
+
+def _pods_of(name: str, pods: Iterable[Object]) -> list[Object]:
+    return [pod for pod in pods if registry_of(pod) == name]
+
+
+def _stamps(changes: Iterable[Change]) -> frozenset[str]:
+    """Return what restarts among the changes write into the pod template."""
+    bodies = [change.body["spec"]["template"]["metadata"] for change in changes if change.action == "restart"]
+    return frozenset(meta["annotations"][RESTARTED] for meta in bodies)
+
+
+def _not_renewed(name: str) -> NotReady:
+    why = f"its pods still have what was there before the change, though they were restarted {RESTARTS} times"
+    step = (
+        "See what writes the Deployment, such as the log of the model registry operator, then run the task again: "
+        "the change stays marked until new pods serve."
+    )
+    return NotReady(f"Deployment {name}", why, step)
 
 
 def _left(changes: Sequence[Change]) -> list[str]:
@@ -207,7 +291,10 @@ def _round(run: Run, job: _Job, outcomes: Outcomes, listed: Listed | None, settl
             if run.check_mode:
                 record.done.clear()
         begun = {name: len(outcome.record.done) for name, outcome in outcomes.items()}
-        _execute(run, {name: plan.changes for name, plan in plans.items()}, outcomes)
+        _execute(run, {name: [one for one in plan.changes if not layer(one)] for name, plan in plans.items()}, outcomes)
+        job.stored(_sound(outcomes))
+        rest = {name: [one for one in plans[name].changes if layer(one)] for name in _sound(outcomes)}
+        _execute(run, rest, outcomes)
         job.wait(_sound(outcomes))
     except RegistryError as error:
         # Nobody's in particular.

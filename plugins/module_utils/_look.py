@@ -93,7 +93,9 @@ def _inventory(cluster: Cluster, namespace: str, snapshot: Snapshot, names: list
     for kind, items in related.items():
         objects.update({(kind, namespace, item["metadata"]["name"]): item for item in items or ()})
     deployments = {one: found for one in names if (found := snapshot.of("Deployment", one))}
-    pending = {one for one in names if restarts_pending(registries[one], objects, deployments.get(one))}
+    pending = {
+        one for one in names if restarts_pending(registries[one], objects, deployments.get(one), snapshot.pods(one))
+    }
     return Inventory(
         registries=registries,
         objects=objects,

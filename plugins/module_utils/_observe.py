@@ -15,10 +15,11 @@ from ._core.export import ca_object, password_ref
 from ._core.fields import needed_fields
 from ._core.model import Object, Registry
 from ._core.names import SHARED_CA, ca_config_map, password_secret, users_group
-from ._core.plan import UNUSED_SECRET, Key, Observed, reaches_pods
+from ._core.plan import UNUSED_SECRET, Key, Observed, unnoticed
 from ._core.platform import said_namespace
 from ._core.printable import printable_name
 from ._core.removal import REGISTRY_LABEL, Dependents
+from ._core.restart import Mark, restart_due
 
 __all__ = [
     "Place",
@@ -27,6 +28,7 @@ __all__ = [
     "observe_for_absent",
     "observe_for_present",
     "observe_objects",
+    "observe_pods",
     "platform_namespace",
     "registries_namespace",
 ]
@@ -122,8 +124,30 @@ def observe_for_present(
     fields = cluster.spec_fields() if _asks_for_fields(registries, found) else frozenset()
     openshift, no_certificate = _front(cluster, namespace, registries, found)
     observed = Observed(namespace, cluster.version(), found, objects, fields, revision, openshift, no_certificate)
-    restarting = {("Deployment", registry.name) for registry in registries if reaches_pods(registry, observed)}
-    return replace(observed, objects={**objects, **observe_objects(cluster, namespace, restarting)})
+    marks = {registry.name: mark for registry in registries if (mark := unnoticed(registry, observed))}
+    return _with_pods(cluster, observed, marks) if marks else observed
+
+
+def _with_pods(cluster: Cluster, observed: Observed, marks: Mapping[str, tuple[Mark, ...]]) -> Observed:
+    """Return the snapshot with the Deployments of registries that have marks, and with pods if they can tell of one.
+
+    marks: by registry.
+    """
+    deployments = observe_objects(cluster, observed.namespace, {("Deployment", name) for name in marks})
+    observed = replace(observed, objects={**observed.objects, **deployments})
+    # Pods can prove that they are younger than a change that was stored before this run, and no other.
+    old = {name: [mark for mark in found if mark.since is not None] for name, found in marks.items()}
+    if any(restart_due(found, observed.find("Deployment", name), None) for name, found in old.items()):
+        observed = replace(observed, pods=observe_pods(cluster, observed.namespace))
+    return observed
+
+
+def observe_pods(cluster: Cluster, namespace: str) -> tuple[Object, ...] | None:
+    """Return the pods of all registries; None if they may not be listed."""
+    try:
+        return tuple(cluster.list("Pod", namespace, label_selector="component=model-registry")[0])
+    except Forbidden:
+        return None
 
 
 def _asks_for_fields(registries: Sequence[Registry], found: Mapping[str, Object]) -> bool:

@@ -63,8 +63,31 @@ def test_the_own_secret_goes_when_another_one_takes_its_place(bed: Testbed, regi
 
     back: dict[str, Any] = {"name": name, "database": {"password": f"{name}-password"}}
     returned = succeeded(play(bed, task(**back)))
-    assert [write[:2] for write in returned.writes] == [("create", "secrets"), ("patch", "modelregistries")]
+    # The last write takes the mark of the switch off, once new pods serve.
+    assert [write[:2] for write in returned.writes] == [("create", "secrets"), *[("patch", "modelregistries")] * 2]
     assert registries.api.get("v1", "Secret", f"{name}-db", registries.namespace)
+    succeeded(play(bed, task(name=name, state="absent")))
+
+
+def test_a_rotation_with_a_wrong_name_first(bed: Testbed, registries: Registries) -> None:
+    """The old pod serves on beside the one that fails, and the edit that corrects the name makes the operator go back to
+    it. It is not called rotated until a pod with the new password serves.
+    """
+    name = "corrected"
+    registries.make_database(name)
+    succeeded(play(bed, task(**mysql(name, password=f"{name}-password"))))
+    (first,) = {pod["metadata"]["uid"] for pod in registries.pods(name)}
+    registries.sql(f"ALTER USER '{name}'@'%' IDENTIFIED BY 'another one'")
+    right: dict[str, Any] = {"name": name, "database": {"password": "another one", "name": name}}
+    wrong = {**right, "database": {"password": "another one", "name": "nowhere"}}
+    assert play(bed, task(**wrong)).result["failed"]
+    corrected = succeeded(play(bed, task(**right)))
+    assert ("patch", "deployments", name) in corrected.writes
+    assert first not in {pod["metadata"]["uid"] for pod in registries.pods(name)}
+    assert registries.rest(name, "GET", "/readyz/health")[0] == 200
+    stored = registries.api.get("v1", "Secret", f"{name}-db-password", registries.namespace)
+    assert stored and "restart-pending" not in str(stored["metadata"]["annotations"])
+    assert not succeeded(play(bed, task(**right))).writes
     succeeded(play(bed, task(name=name, state="absent")))
 
 

@@ -119,7 +119,12 @@ def secret(name: str = "demo-db-password", **annotations: str) -> Object:
     return {"kind": "Secret", "metadata": meta, "data": {"database-password": Sealed.of("old")}}
 
 
-DEPLOYMENT: Object = {"kind": "Deployment", "metadata": {"name": "demo"}, "spec": {"template": {}}}
+DEPLOYMENT: Object = {
+    "kind": "Deployment",
+    "metadata": {"name": "demo"},
+    "spec": {"template": {}},
+    "status": {"replicas": 1, "updatedReplicas": 1, "availableReplicas": 1},
+}
 
 
 def whole() -> EngineCluster:
@@ -327,6 +332,8 @@ def test_of_many_only_those_that_differ_take_further_requests() -> None:
         [
             *SNAPSHOT,
             ("get", "Deployment", "fleet5"),
+            ("list", "Pod", ""),
+            ("get", "Deployment", "fleet5"),
             ("patch", "ModelRegistry", "fleet3"),
             ("patch", "Secret", "fleet5-db-password"),
             ("restart", "Deployment", "fleet5"),
@@ -340,6 +347,8 @@ def test_of_many_only_those_that_differ_take_further_requests() -> None:
     assert all(made(outcome) == AFTER_ROTATION for outcome in all_present(whole_fleet, *rotations).values())
     assert [one for one in whole_fleet.requests if one[0] in ("get", "list")] == [
         *SNAPSHOT,
+        ("list", "Deployment", ""),
+        ("list", "Pod", ""),
         ("list", "Deployment", ""),
         ("list", "ModelRegistry", ""),
     ]

@@ -127,12 +127,13 @@ def authority(days: int, *unreadable: int, begins: int = -999) -> Bundle:
     return Bundle((old, new), 1, unreadable)
 
 
-def cut(store: str, mark: str, *restarted: str | None) -> Callable[[Scene], None]:
-    """A run has ended after it had written a Secret or an authority. restarted: the last restart of the Deployment."""
+def cut(store: str, mark: str, *restarted: str | None, at: str = "2026-11-23T08:59:00Z") -> Callable[[Scene], None]:
+    """A run has ended after it had written a Secret or an authority then. restarted: what the pod template says."""
 
     def leave(scene: Scene) -> None:
         meta = getattr(scene, store)["metadata"]
         meta["annotations"] = {**meta.get("annotations", {}), "ansible.opendatahub.io/restart-pending": mark}
+        meta["managedFields"] = [{"manager": "opendatahub.model_registry", "time": at, "fieldsV1": {"f:data": {}}}]
         for time in restarted:
             annotations = {"kubectl.kubernetes.io/restartedAt": time} if time else {}
             scene.deployment = {"metadata": {}, "spec": {"template": {"metadata": {"annotations": annotations}}}}
@@ -216,11 +217,12 @@ CASES: list[tuple[str, Callable[[Scene], Any], list[tuple[str, str]]]] = [
         lambda s: s.secret["metadata"].update(creationTimestamp="2026-11-23T08:59:00Z"),
         [("secret_newer", "warning")],
     ),
-    ("cut", cut("secret", "2026", "2026"), [("restart_pending", "warning")]),
-    ("cut, of a Deployment that was never restarted", cut("secret", "never", None), [("restart_pending", "warning")]),
-    ("cut at a renewal of the authority", cut("ca", "2026", "2026"), [("restart_pending", "warning")]),
-    ("cut, and restarted by somebody since", cut("secret", "2026", "2027"), []),
-    ("the same, of the authority", cut("ca", "never", "2027"), []),
+    ("cut", cut("secret", "2026", "2025"), [("restart_pending", "warning")]),
+    ("cut, of a Deployment that was never restarted", cut("secret", "2026", None), [("restart_pending", "warning")]),
+    ("cut at a renewal of the authority", cut("ca", "2026", "2027"), [("restart_pending", "warning")]),
+    ("cut, and its restart has begun", cut("secret", "2026", "2026"), []),
+    ("cut, and the pods are younger", cut("secret", "2026", "2027", at="2026-11-23T08:00:01Z"), []),
+    ("the same, of the authority", cut("ca", "2026", None, at="2026-11-23T08:00:01Z"), []),
     ("cut before there was a Deployment", cut("secret", "never"), []),
     ("unverified", spec(verifyServerCert=False), [("unverified", "warning")]),
     ("plaintext", spec(sslRootCertificateConfigMap=None, verifyServerCert=None), [("plaintext", "warning")]),

@@ -201,29 +201,31 @@ def deployment(restarted: str | None) -> Object:
 
 
 @pytest.mark.parametrize("restarted", [None, NOW, "2025-12-31T20:00:00-04:00", "2126-01-01T00:00:00Z"])
-def test_a_restart_is_due_until_the_pods_have_been_restarted(restarted: str | None) -> None:
+def test_a_restart_is_due_until_one_for_the_mark_has_begun(restarted: str | None) -> None:
     """Whatever the clocks of those say who restart, and in whatever time zone they write."""
     rotated = Registry("demo", database=Database(password="new"))
     plan = plan_present(rotated, observed(stored(), secret(), deployment(restarted)), LATER)
     mark = plan.changes[0].body["metadata"]["annotations"][PENDING]
+    assert mark == LATER
     cut = secret(annotations={PENDING: mark})
-    (restart,) = plan_present(Registry("demo"), observed(stored(), cut, deployment(restarted)), LATER).changes
-    assert restart.action == "restart" and restart.body != restart.before
-    for somebody in (LATER, "2025-01-01T00:00:00+02:00"):
-        begun = plan_present(Registry("demo"), observed(stored(), cut, deployment(somebody)), "2026-01-03T00:00:00Z")
-        assert not begun.changes and [change.kind for change in begun.settling] == ["Secret"]
+    (restart,) = plan_present(
+        Registry("demo"), observed(stored(), cut, deployment(restarted)), "2026-01-03T00:00:00Z"
+    ).changes
+    assert restart.action == "restart" and restart.body == {"spec": deployment(LATER)["spec"]}
+    begun = plan_present(Registry("demo"), observed(stored(), cut, deployment(LATER)), "2026-01-03T00:00:00Z")
+    assert not begun.changes and [change.kind for change in begun.settling] == ["Secret"]
 
 
 def test_two_marks_take_one_restart() -> None:
     """Of two runs that were cut, the Secret's change was before the last restart and that of the authority after it."""
     registry = stored(sslRootCertificateConfigMap={"name": "demo-db-credential", "key": "ca.crt"})
-    meta = {"name": "demo-db-credential", "resourceVersion": "1", "annotations": {PENDING: NOW}}
+    meta = {"name": "demo-db-credential", "resourceVersion": "1", "annotations": {PENDING: LATER}}
     authority = {"kind": "ConfigMap", "metadata": meta}
-    found = (registry, secret(annotations={PENDING: "never"}), authority)
-    plan = plan_present(Registry("demo"), observed(*found, deployment(NOW)), LATER)
-    assert [change.action for change in plan.changes] == ["restart"]
+    found = (registry, secret(annotations={PENDING: NOW}), authority)
+    plan = plan_present(Registry("demo"), observed(*found, deployment(NOW)), "2026-01-03T00:00:00Z")
+    assert [change.body for change in plan.changes] == [{"spec": deployment("2026-01-03T00:00:00Z")["spec"]}]
     assert {change.kind for change in plan.settling} == {"Secret", "ConfigMap"}
-    assert not plan_present(Registry("demo"), observed(*found, deployment(LATER)), LATER).changes
+    assert {mark.value for mark in plan.marks} == {NOW, LATER}
 
 
 @pytest.mark.parametrize("database", [Database(name="demo", username="new"), Database(name="new", username="demo")])
@@ -245,11 +247,11 @@ def test_a_secret_that_was_deleted_under_running_pods_restarts_them() -> None:
         ("create", "Secret"),
         ("restart", "Deployment"),
     ]
-    assert plan.changes[0].body["metadata"]["annotations"][PENDING] == "never"
+    assert plan.changes[0].body["metadata"]["annotations"][PENDING] == NOW
 
 
-def test_a_new_secret_in_the_place_of_another_needs_no_restart() -> None:
-    """The operator rolls out what is changed in the spec."""
+def test_a_new_secret_in_the_place_of_another_is_marked_and_takes_no_restart() -> None:
+    """The operator rolls out what is changed in the spec: whether old pods serve all the same is seen afterwards."""
     registry = stored(passwordSecret={"name": "vault", "key": "password"})
     plan = plan_present(
         Registry("demo", database=Database(password="new")), observed(registry, secret(), DEPLOYMENT), NOW
@@ -258,7 +260,10 @@ def test_a_new_secret_in_the_place_of_another_needs_no_restart() -> None:
         ("patch", "Secret"),
         ("patch", "ModelRegistry"),
     ]
-    assert PENDING not in str(plan.changes) and not plan.settling
+    assert PENDING not in str(plan.changes[0].body) and [change.kind for change in plan.settling] == ["ModelRegistry"]
+    assert plan.changes[1].body["metadata"]["annotations"] == {PENDING: NOW} and [
+        mark.since for mark in plan.marks
+    ] == [None]
 
 
 def test_the_dashboards_secret_is_used() -> None:
@@ -789,14 +794,14 @@ def marked(name: str | None) -> Object:
 def test_an_own_secret_that_is_used_no_more_goes_after_the_rollout() -> None:
     plan = plan_present(ELSEWHERE, world(stored(), secret()), NOW)
     (patch,) = plan.changes
-    assert patch.body["metadata"]["annotations"] == {UNUSED: "demo-db-password"}
+    assert patch.body["metadata"]["annotations"] == {PENDING: NOW, UNUSED: "demo-db-password"}
     assert patch.body["spec"] == {"mysql": {"passwordSecret": {"name": "vault", "key": "password"}}}
     assert [(change.action, change.kind) for change in sorted(plan.settling, key=layer)] == [
         ("delete", "Secret"),
         ("patch", "ModelRegistry"),
     ]
     assert plan.settling[0].body == {"preconditions": {"uid": "s", "resourceVersion": "8"}}
-    assert plan.settling[1].body == {"metadata": {"annotations": {UNUSED: None}}}
+    assert plan.settling[1].body == {"metadata": {"annotations": {PENDING: None, UNUSED: None}}}
 
 
 def test_a_run_that_was_cut_before_that_is_finished() -> None:
@@ -820,12 +825,13 @@ def test_a_run_that_was_cut_before_that_is_finished() -> None:
 )
 def test_a_secret_that_somebody_may_need_stays(observed: Observed) -> None:
     plan = plan_present(ELSEWHERE, observed, NOW)
-    assert "metadata.annotations" not in str(plan.changes) and UNUSED not in str(plan.changes[0].body)
-    assert not plan.settling
+    assert UNUSED not in str(plan.changes[0].body)
+    assert [change.body for change in plan.settling] == [{"metadata": {"annotations": {PENDING: None}}}]
 
 
 def test_back_to_the_own_secret_before_it_was_deleted() -> None:
     again = Registry("demo", database=Database(password="canary"))
     plan = plan_present(again, world(marked("demo-db-password"), secret()), NOW)
     (patch,) = [change for change in plan.changes if change.kind == "ModelRegistry"]
-    assert patch.body["metadata"]["annotations"] == {UNUSED: None} and not plan.settling
+    assert patch.body["metadata"]["annotations"] == {PENDING: NOW, UNUSED: None}
+    assert [change.body for change in plan.settling] == [{"metadata": {"annotations": {PENDING: None}}}]

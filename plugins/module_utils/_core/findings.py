@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
@@ -20,8 +20,9 @@ from .grants import entries, misdirected, read_bindings
 from .model import Object
 from .names import check_name, user_role
 from .password_rules import breaking, server_version
-from .plan import Key, restart_due, restart_mark
+from .plan import Key
 from .redact import Sealed
+from .restart import mark_of, restart_due
 from .rollout import condition, timestamp
 from .sharing import sharing_findings
 from .status import DELETING, READY, Verdict
@@ -150,19 +151,28 @@ def _shared(name: str, registry: Object, inventory: Inventory) -> Iterator[Findi
 
 
 def restarts_pending(
-    registry: Object, objects: Mapping[Key, Object], deployment: Object | None
+    registry: Object, objects: Mapping[Key, Object], deployment: Object | None, pods: Sequence[Object]
 ) -> list[tuple[str, str]]:
-    """Kind and name of each object that a run has changed without restarting the registry's pods, which read it."""
+    """Return kind and name of each object that a run has changed without restarting the registry's pods, which read it.
+
+    pods: the registry's; none if they may not be read.
+    """
     spec = registry.get("spec") or {}
     ref, authority = password_ref(spec), ca_object(spec)
     used = [("Secret", ref.name)] if ref else []
     used += [authority] if authority and authority not in used else []
     found = {one: objects.get((one[0], _namespace(registry), one[1])) for one in used}
-    return [one for one, item in found.items() if item and restart_due(restart_mark(item), deployment)]
+    return [one for one, item in found.items() if item and _is_pending(item, deployment, pods)]
+
+
+def _is_pending(item: Object, deployment: Object | None, pods: Sequence[Object]) -> bool:
+    mark = mark_of(item)
+    return mark is not None and restart_due([mark], deployment, pods or None)
 
 
 def _pending(name: str, registry: Object, inventory: Inventory) -> Iterator[Finding]:
-    for kind, store in restarts_pending(registry, inventory.objects, inventory.deployments.get(name)):
+    deployment, pods = inventory.deployments.get(name), inventory.pods.get(name, ())
+    for kind, store in restarts_pending(registry, inventory.objects, deployment, pods):
         remedy = "Run the task that has changed it again: it restarts the pods."
         why = "it was changed and the restart of the pods is not done"
         yield Finding("restart_pending", "warning", f"{kind} {store}", why, remedy, CONFIG_OBJECTS)
@@ -170,7 +180,7 @@ def _pending(name: str, registry: Object, inventory: Inventory) -> Iterator[Find
 
 def _newer_secret(name: str, secret: Object, inventory: Inventory) -> Iterator[Finding]:
     """Pods get the password as an environment variable, when their container starts."""
-    if restart_due(restart_mark(secret), inventory.deployments.get(name)):
+    if _is_pending(secret, inventory.deployments.get(name), inventory.pods.get(name, ())):
         return
     started = [_started(pod) for pod in inventory.pods.get(name, ())]
     changed = _data_changed(secret)

@@ -19,10 +19,10 @@ from .names import SHARED_CA, ca_config_map, password_secret
 from .params import check_for_type
 from .patch import applied, merge_patch, present_fields, restricted
 from .quantity import in_stored_words
+from .restart import RESTART_PENDING, RESTARTED, Mark, mark_of, restart_due, restart_value
+from .rollout import registry_of
 
 __all__ = [
-    "RESTARTED",
-    "RESTART_PENDING",
     "UNUSED_SECRET",
     "Change",
     "Key",
@@ -33,27 +33,16 @@ __all__ = [
     "layer",
     "patch_of",
     "plan_present",
-    "reaches_pods",
-    "restart_due",
-    "restart_mark",
+    "restart_of",
+    "unnoticed",
 ]
 
 Key = tuple[str, str, str]
 """Kind, namespace and name of an object."""
-RESTART_PENDING = "ansible.opendatahub.io/restart-pending"
-"""Annotation on a Secret or ConfigMap: the registry's pods have to be restarted to see what it holds now.
-
-Its value is what RESTARTED was then, or NEVER. A restart is due as long as that is so: whoever restarts the pods
-afterwards writes another value. Times are not compared: clocks differ, and so do the time zones that people write.
-"""
 UNUSED_SECRET = "ansible.opendatahub.io/unused-secret"  # noqa: S105
 """Annotation on a registry: its own Secret, which is deleted once all pods have the password from elsewhere."""
-RESTARTED = "kubectl.kubernetes.io/restartedAt"
-"""Annotation on a pod template, as `kubectl rollout restart` sets it."""
 DASHBOARDS_CA = CaSource("ConfigMap", KeyRef(SHARED_CA, CA_KEY))
 """Where the dashboard of OpenShift AI 2.19 uploads a certificate authority to, of whichever registry."""
-NEVER = "never"
-"""Stands in RESTART_PENDING for a pod template without RESTARTED."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +78,8 @@ class Plan:
     changes: tuple[Change, ...] = ()
     settling: tuple[Change, ...] = ()
     """What is left to do once the registry is ready, or gone."""
+    marks: tuple[Mark, ...] = ()
+    """What all pods must have been seen to be younger than before that is done."""
 
 
 @dataclass(frozen=True)
@@ -110,10 +101,16 @@ class Observed:
     """Whether the cluster serves Routes, which is OpenShift as the operator sees it; only asked for if a proxy depends on it."""
     no_certificate: frozenset[str] = frozenset()
     """The registries that are to get a kube-rbac-proxy and lack the Secret for it, which OpenShift would make."""
+    pods: tuple[Object, ...] | None = None
+    """Of all registries; only asked for if a change waits for a restart, and None if they may not be listed."""
 
     def find(self, kind: str, name: str) -> Object | None:
         """An object of the namespace."""
         return self.objects.get((kind, self.namespace, name))
+
+    def pods_of(self, registry: str) -> list[Object] | None:
+        """Return the pods of a registry; None if they are not known."""
+        return None if self.pods is None else [pod for pod in self.pods if registry_of(pod) == registry]
 
 
 def layer(change: Change) -> int:
@@ -140,18 +137,24 @@ def plan_present(registry: Registry, observed: Observed, now: str) -> Plan:
         raise Refused(f"ModelRegistry {registry.name}", why, "Wait until it is gone, then run the task again.")
     registry = _with_type(registry, observed)
     _check_generated(registry.database, existing)
-    registry, stores = _with_stores(registry, observed)
-    change = _registry_change(registry, observed)
+    registry, stores = _with_stores(registry, observed, now)
+    change = _registry_change(registry, observed, now)
     changes = (*stores, *((change,) if change else ()))
-    pending = _pending(registry.name, observed, stores) if existing else {}
-    tidying = _tidying(applied(existing, change.body) if change else existing, observed) if existing else ()
-    for gone in tidying:
+    if existing is None:
+        return Plan(changes)
+    after = applied(existing, change.body) if change else existing
+    read, pending = (_pending(items, observed, stores) for items in ((existing,), (existing, after)))
+    unused = _unused(after, observed)
+    for gone in unused:
+        read.pop(gone.key, None)
         pending.pop(gone.key, None)
-    settling = (*(_settled(observed, key) for key in pending), *tidying)
-    if not pending:
-        return Plan(changes, settling)
-    restart = _restart(registry.name, observed, pending.values(), now)
-    return Plan((*changes, *((restart,) if restart else ())), settling)
+    # A switch makes new pods by itself: whether they have taken the place of the old ones is seen afterwards.
+    switch = mark_of(change.body) if change else None
+    own = mark_of(existing) if switch is None else None
+    restart = _restart(registry.name, observed, (*read.values(), *((own,) if own else ())), now)
+    settling = (*(_settled(observed, key) for key in pending), *unused, *_unmarking(after, observed.namespace))
+    marks = (*pending.values(), *(mark for mark in (own, switch) if mark))
+    return Plan((*changes, *((restart,) if restart else ())), settling, marks)
 
 
 def patch_of(current: Object, wanted: Object, namespace: str) -> Change | None:
@@ -185,27 +188,27 @@ def deletion_of(item: Object, namespace: str) -> Change:
     return Change(item["kind"], namespace, meta["name"], "delete", {"preconditions": expected}, before)
 
 
-def reaches_pods(registry: Registry, observed: Observed) -> bool:
-    """Whether what running pods have read has changed, or is about to: then their Deployment has to be looked at."""
-    there = registry.name in observed.registries
-    return there and bool(_pending(registry.name, observed, _with_stores(registry, observed)[1]))
+def unnoticed(registry: Registry, observed: Observed) -> tuple[Mark, ...]:
+    """Return the marks of what running pods have not noticed, or are about not to: their Deployment is looked at then."""
+    existing = observed.registries.get(registry.name)
+    if existing is None:
+        return ()
+    stores = _with_stores(registry, observed, "now")[1]
+    own = mark_of(existing)
+    return (*_pending((existing,), observed, stores).values(), *((own,) if own else ()))
 
 
-def restart_due(mark: str | None, deployment: Object | None) -> bool:
-    """Whether pods have not been restarted since an object with that RESTART_PENDING was changed; None is no mark."""
-    return mark is not None and deployment is not None and mark == _restarted(deployment)
+def restart_of(name: str, namespace: str, deployment: Object, value: str) -> Change:
+    """Return a rollout restart that writes the value."""
+    body = {"spec": {"template": {"metadata": {"annotations": {RESTARTED: value}}}}}
+    # Without resourceVersion: the operator writes the status of a Deployment again and again.
+    return Change("Deployment", namespace, name, "restart", body, restricted(deployment, body), body)
 
 
-def _restarted(deployment: Object | None) -> str:
-    """What a mark says of the Deployment as it is. One that is not there yet makes its first pods later."""
-    template = ((deployment or {}).get("spec") or {}).get("template") or {}
-    return str(((template.get("metadata") or {}).get("annotations") or {}).get(RESTARTED) or NEVER)
-
-
-def _with_stores(registry: Registry, observed: Observed) -> tuple[Registry, tuple[Change, ...]]:
+def _with_stores(registry: Registry, observed: Observed, now: str) -> tuple[Registry, tuple[Change, ...]]:
     """The registry with references in the place of what the user gives in clear, and the changes of where it is kept."""
-    secret, ref = _secret_change(registry, observed)
-    authority, source = _ca_change(registry, observed)
+    secret, ref = _secret_change(registry, observed, now)
+    authority, source = _ca_change(registry, observed, now)
     database = registry.database
     if database is not None and ref is not None:
         database = replace(database, password=None, password_secret=ref)
@@ -215,8 +218,8 @@ def _with_stores(registry: Registry, observed: Observed) -> tuple[Registry, tupl
     return replace(registry, database=database), stores
 
 
-def _secret_change(registry: Registry, observed: Observed) -> tuple[Change | None, KeyRef | None]:
-    """What to do about the password's Secret, and where the password is then; None, None where none was given.
+def _secret_change(registry: Registry, observed: Observed, now: str) -> tuple[Change | None, KeyRef | None]:
+    """What to do about the password's Secret, and where the password is then; None, None if none was given.
 
     A Secret that the user has made is left as it is: the registry gets one of its own.
     """
@@ -229,14 +232,14 @@ def _secret_change(registry: Registry, observed: Observed) -> tuple[Change | Non
     if used and current and used.name != name and is_own_secret(current, registry.name):
         # The dashboard's: its labels and annotations are as they are.
         wanted["data"][used.key] = wanted["data"].pop(PASSWORD_KEY)
-        return _store_change(registry.name, observed, {"kind": "Secret", "data": wanted["data"]}, used.name), used
+        return _store_change(registry.name, observed, {"kind": "Secret", "data": wanted["data"]}, used.name, now), used
     current = observed.find("Secret", name)
     if current and not is_own_secret(current, registry.name):
         raise _not_ours("Secret", name, "Give database.password_secret to use it as it is")
-    return _store_change(registry.name, observed, wanted, name), KeyRef(name, PASSWORD_KEY)
+    return _store_change(registry.name, observed, wanted, name, now), KeyRef(name, PASSWORD_KEY)
 
 
-def _ca_change(registry: Registry, observed: Observed) -> tuple[Change | None, CaSource | None]:
+def _ca_change(registry: Registry, observed: Observed, now: str) -> tuple[Change | None, CaSource | None]:
     """What to do about an uploaded certificate authority, and where it is then; None, None where none was given."""
     tls = registry.database.tls if registry.database else None
     if tls is None or tls.ca_pem is None:
@@ -245,13 +248,13 @@ def _ca_change(registry: Registry, observed: Observed) -> tuple[Change | None, C
     if used == DASHBOARDS_CA and _is_alone(registry.name, observed, used):
         wanted = _wanted_ca(registry.name, tls.ca_pem, observed.find("ConfigMap", used.ref.name))
         data = {"kind": "ConfigMap", "data": wanted["data"]}
-        return _store_change(registry.name, observed, data, used.ref.name), used
+        return _store_change(registry.name, observed, data, used.ref.name, now), used
     name = ca_config_map(registry.name)
     current = observed.find("ConfigMap", name)
     if current and not is_own_ca(current, registry.name, (used.kind, used.ref.name) if used else None):
         raise _not_ours("ConfigMap", name, "Give database.tls.ca_config_map to use it as it is")
     wanted = _wanted_ca(registry.name, tls.ca_pem, current)
-    return _store_change(registry.name, observed, wanted, name), CaSource("ConfigMap", KeyRef(name, CA_KEY))
+    return _store_change(registry.name, observed, wanted, name, now), CaSource("ConfigMap", KeyRef(name, CA_KEY))
 
 
 def _wanted_ca(name: str, pem: str, current: Object | None) -> Object:
@@ -266,33 +269,31 @@ def _is_alone(name: str, observed: Observed, source: CaSource) -> bool:
     return there and not any(uses(spec, source.kind, source.ref.name) for spec in others)
 
 
-def _store_change(registry: str, observed: Observed, wanted: Object, name: str) -> Change | None:
+def _store_change(registry: str, observed: Observed, wanted: Object, name: str, now: str) -> Change | None:
     """The change of a Secret or ConfigMap.
 
     Where running pods read what it changes, it says itself that they are to be restarted: a run can be cut after it.
     """
     current = observed.find(wanted["kind"], name)
     held = (current or {}).get("data") or {}
-    read = {
-        key: wanted["data"][key] for key in _keys_read(registry, observed, wanted["kind"], name) & set(wanted["data"])
-    }
+    keys = _keys_read(observed.registries.get(registry, {}), wanted["kind"], name)
+    read = {key: wanted["data"][key] for key in keys & set(wanted["data"])}
     if merge_patch(held, read):
-        mark = _restarted(observed.find("Deployment", registry))
-        wanted = applied(wanted, {"metadata": {"annotations": {RESTART_PENDING: mark}}})
+        wanted = applied(wanted, {"metadata": {"annotations": {RESTART_PENDING: now}}})
     if current is None:
         return creation_of(wanted, observed.namespace, name)
     return patch_of(current, wanted, observed.namespace)
 
 
-def _keys_read(registry: str, observed: Observed, kind: str, name: str) -> set[str]:
-    """The keys of an object that the registry's pods read, as far as the registry is there and refers to it."""
-    spec = observed.registries.get(registry, {}).get("spec") or {}
+def _keys_read(registry: Object, kind: str, name: str) -> set[str]:
+    """Return the keys of an object that the registry's pods read; none if it does not refer to the object."""
+    spec = registry.get("spec") or {}
     ref, ca = password_ref(spec), ca_source(spec)
     sources = (("Secret", ref), (ca.kind, ca.ref) if ca else ("", None))
     return {one.key for of, one in sources if one and (of, one.name) == (kind, name)}
 
 
-def _registry_change(registry: Registry, observed: Observed) -> Change | None:
+def _registry_change(registry: Registry, observed: Observed, now: str) -> Change | None:
     existing = observed.registries.get(registry.name)
     if existing is None:
         wanted = _new_registry(registry, observed)
@@ -303,7 +304,7 @@ def _registry_change(registry: Registry, observed: Observed) -> Change | None:
         stored = (spec.get("rest") or {}).get("resources") or {}
         registry = replace(registry, resources=in_stored_words(registry.resources, stored))
     wanted = wanted_registry(registry, observed.version, _wanted_proxies(registry, existing, observed))
-    wanted = _with_unused_secret(existing, wanted, observed)
+    wanted = _with_switch(existing, _with_unused_secret(existing, wanted, observed), now)
     change = patch_of(_without_defaults(existing), wanted, observed.namespace)
     _check_database(registry, applied(existing, change.body)["spec"] if change else spec, is_new=change is not None)
     return change
@@ -389,20 +390,43 @@ def _is_left_over(registry: Object, observed: Observed) -> bool:
     )
 
 
-def _tidying(registry: Object, observed: Observed) -> tuple[Change, ...]:
-    """What is to be done about a Secret that is marked as unused: it goes, and then the mark."""
-    meta = registry["metadata"]
-    marked = (meta.get("annotations") or {}).get(UNUSED_SECRET)
-    if not marked:
+def _with_switch(existing: Object, wanted: Object, now: str) -> Object:
+    """Return what is wanted of the registry, marked if this very change makes pods read other Secrets or ConfigMaps.
+
+    The pod template can become what it once was, and then a pod of that time goes on with what it has read in its day.
+    """
+    before, after = (_references(item) for item in (existing, applied(existing, wanted)))
+    if before == after:
+        return wanted
+    return applied(wanted, {"metadata": {"annotations": {RESTART_PENDING: now}}})
+
+
+def _references(registry: Object) -> Object:
+    """Return the fields of the registry's database that name a Secret or ConfigMap."""
+    spec = registry.get("spec") or {}
+    fields = spec.get(database_type(spec) or "") or {}
+    return {name: ref for name, ref in fields.items() if isinstance(ref, dict)}
+
+
+def _unused(registry: Object, observed: Observed) -> tuple[Change, ...]:
+    """Return the deletion of the registry's own Secret if it is marked as unused."""
+    secret = observed.find("Secret", password_secret(registry["metadata"]["name"]))
+    marked = (registry["metadata"].get("annotations") or {}).get(UNUSED_SECRET)
+    if not marked or secret is None or not _is_left_over(registry, observed):
         return ()
-    body: Object = {"metadata": {"annotations": {UNUSED_SECRET: None}}}
-    before = {"metadata": {"annotations": {UNUSED_SECRET: marked}}}
-    key = ("ModelRegistry", observed.namespace, meta["name"])
-    unmark = Change(*key, "patch", body, before, {"metadata": {"annotations": {}}}, needs=(key,))
-    secret = observed.find("Secret", password_secret(meta["name"]))
-    if secret is None or not _is_left_over(registry, observed):
-        return (unmark,)
-    return deletion_of(secret, observed.namespace), unmark
+    return (deletion_of(secret, observed.namespace),)
+
+
+def _unmarking(registry: Object, namespace: str) -> tuple[Change, ...]:
+    """Return the patch that takes the registry's own marks off."""
+    annotations = registry["metadata"].get("annotations") or {}
+    marks = {name: annotations[name] for name in (RESTART_PENDING, UNUSED_SECRET) if name in annotations}
+    if not marks:
+        return ()
+    key = ("ModelRegistry", namespace, registry["metadata"]["name"])
+    body: Object = {"metadata": {"annotations": dict.fromkeys(marks)}}
+    before = {"metadata": {"annotations": marks}}
+    return (Change(*key, "patch", body, before, {"metadata": {"annotations": {}}}, needs=(key,)),)
 
 
 def _without_defaults(existing: Object) -> Object:
@@ -427,33 +451,25 @@ def _with_type(registry: Registry, observed: Observed) -> Registry:
     return replace(registry, database=database)
 
 
-def _pending(name: str, observed: Observed, stores: tuple[Change, ...]) -> dict[Key, str]:
-    """The marks of the objects whose change waits for a restart of the registry's pods."""
-    found = {key: restart_mark(item) for key, item in observed.objects.items() if _is_used(observed, key, name)}
-    for change in stores:
-        found[change.key] = restart_mark(change.body) or found.get(change.key)
-    return {key: mark for key, mark in found.items() if mark}
+def _pending(registries: Iterable[Object], observed: Observed, stores: Iterable[Change]) -> dict[Key, Mark]:
+    """Return the marks of the Secrets and ConfigMaps that a registry's pods read, by any of its states.
+
+    stores: what is about to be written.
+    """
+    found = {key: mark_of(item) for key, item in observed.objects.items()}
+    found.update({change.key: mark for change in stores if (mark := mark_of(change.body))})
+    registries = list(registries)
+    return {
+        key: mark for key, mark in found.items() if mark and any(_keys_read(one, key[0], key[2]) for one in registries)
+    }
 
 
-def _is_used(observed: Observed, key: Key, name: str) -> bool:
-    """Whether the registry's pods read the object."""
-    return bool(_keys_read(name, observed, key[0], key[2]))
-
-
-def restart_mark(store: Object) -> str | None:
-    """RESTART_PENDING of a Secret or ConfigMap; None where nothing is pending."""
-    mark: str | None = ((store.get("metadata") or {}).get("annotations") or {}).get(RESTART_PENDING)
-    return mark
-
-
-def _restart(name: str, observed: Observed, marks: Iterable[str], now: str) -> Change | None:
-    """A rollout restart, unless one was started after the changes that made it necessary."""
+def _restart(name: str, observed: Observed, marks: tuple[Mark, ...], now: str) -> Change | None:
+    """Return a rollout restart, unless one has begun since the changes or all pods are younger."""
     deployment = observed.find("Deployment", name)
-    if deployment is None or not any(restart_due(mark, deployment) for mark in marks):
+    if deployment is None or not restart_due(marks, deployment, observed.pods_of(name)):
         return None
-    body = {"spec": {"template": {"metadata": {"annotations": {RESTARTED: now}}}}}
-    # Without resourceVersion: the operator writes the status of a Deployment again and again.
-    return Change("Deployment", observed.namespace, name, "restart", body, restricted(deployment, body), body)
+    return restart_of(name, observed.namespace, deployment, restart_value((mark.value for mark in marks), now))
 
 
 def _settled(observed: Observed, key: Key) -> Change:
