@@ -5,18 +5,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import Protocol
 
 from ._cluster import Cluster, Listed
 from ._core.auth_proxy import overridden
-from ._core.errors import AlreadyThere, Conflict, NotReady, OutcomeUnknown, RegistryError
-from ._core.export import described
+from ._core.errors import AlreadyThere, Conflict, InvalidInput, NotReady, OutcomeUnknown, RegistryError
+from ._core.export import described, proxy_of, uses
 from ._core.model import Object, Registry
+from ._core.names import LONGEST_WITH_PROXY, check_length
 from ._core.patch import applied
-from ._core.plan import Change, Observed, Plan, layer, plan_present, restart_of
+from ._core.plan import Change, Key, Observed, Plan, deletion_of, layer, plan_present, restart_of
 from ._core.removal import Confirmed, Dependents, plan_absent
 from ._core.restart import RESTARTED, Seen, is_behind
 from ._core.rollout import registry_of
@@ -78,9 +79,13 @@ Outcomes = Mapping[str, Outcome]
 def ensure_present(run: Run, registries: Sequence[Registry], outcomes: Outcomes) -> None:
     """Create registries or edit them, and wait until they are ready. One that fails does not keep the others from that.
 
+    Nothing is stored for a registry before the API server has accepted it in a dry run. If it refuses the real request all
+    the same, what this run has created is deleted again.
     outcomes: filled as the run goes, errors included. Nothing is raised but what nobody has foreseen.
     """
-    _converge(run, _Presence(run, registries, outcomes), outcomes)
+    presence = _Presence(run, registries, outcomes)
+    _converge(run, presence, outcomes)
+    presence.take_back()
 
 
 def ensure_absent(run: Run, confirmed: Confirmed, outcomes: Outcomes) -> None:
@@ -156,6 +161,27 @@ class _Presence:
         ready = {("ModelRegistry", name) for name in edited if self._outcomes[name].error is None}
         for (_kind, _namespace, name), found in observe_objects(run.cluster, run.namespace, ready).items():
             self._outcomes[name].registry = described(found)
+
+    def take_back(self) -> None:
+        """Delete what was created for registries that were refused, and say in their errors what was stored."""
+        for name, outcome in self._outcomes.items():
+            stored = [one for one in outcome.record.done if not layer(one.change)]
+            if outcome.error is None or self._run.check_mode or not stored or self._is_written(name):
+                continue
+            error, spec = outcome.error, self._observed.registries.get(name, {}).get("spec") or {}
+            made = [
+                one.answer for one in stored if one.change.action == "create" and not uses(spec, *one.change.key[::2])
+            ]
+            gone = [deletion_of(item, self._run.namespace) for item in made if item is not None]
+            _execute(self._run, {name: gone}, self._outcomes)
+            outcome.error = _with_stored(
+                error, [one.change for one in stored], {one.key for one in gone}, outcome.error
+            )
+
+    def _is_written(self, name: str) -> bool:
+        """Return whether this run has written the registry itself, or may have."""
+        record = self._outcomes[name].record
+        return any(one.kind == "ModelRegistry" for one in (*(done.change for done in record.done), *record.unsure))
 
     def _ready(self, names: Sequence[str], hooks: Hooks | None = None) -> None:
         run = self._run
@@ -290,6 +316,8 @@ def _round(run: Run, job: _Job, outcomes: Outcomes, listed: Listed | None, settl
             record.settle(plan.settling if name in settling else plan.changes)
             if run.check_mode:
                 record.done.clear()
+        _accept(run, plans, outcomes)
+        plans = {name: plans[name] for name in _sound(outcomes)}
         begun = {name: len(outcome.record.done) for name, outcome in outcomes.items()}
         _execute(run, {name: [one for one in plan.changes if not layer(one)] for name, plan in plans.items()}, outcomes)
         job.stored(_sound(outcomes))
@@ -317,6 +345,65 @@ def _plans(job: _Job, outcomes: Outcomes) -> dict[str, Plan]:
         except RegistryError as error:
             outcome.error = error
     return plans
+
+
+def _accept(run: Run, plans: Mapping[str, Plan], outcomes: Outcomes) -> None:
+    """Have the API server check registries before anything is stored for them, and enter its refusals as errors.
+
+    It costs a request for a registry that comes with a Secret or a ConfigMap, or whose name is too long for a proxy, which
+    the operator's admission webhook may put before it.
+    """
+    if run.check_mode:
+        return
+    asked = {name: registry for name, plan in plans.items() if (registry := _to_accept(plan))}
+    jobs = [((change,), Record()) for change in asked.values()]
+    for name, error, (_changes, record) in zip(asked, execute_all(run.cluster, jobs, dry_run=True), jobs):
+        if error is None or NO_DRY_RUN not in error.why:
+            outcomes[name].error = error or _too_long(name, record)
+
+
+NO_DRY_RUN = "does not support dry run"
+"""The API server's words about an admission webhook with side effects: what it will say is not known beforehand."""
+
+
+def _to_accept(plan: Plan) -> Change | None:
+    """Return the change of a registry that is to be checked by a dry run; None if nothing is stored before it."""
+    stores = any(not layer(change) and change.action != "delete" for change in plan.changes)
+    for change in plan.changes:
+        if change.kind == "ModelRegistry" and change.action in ("create", "patch"):
+            long = change.action == "create" and len(change.name) > LONGEST_WITH_PROXY
+            return change if stores or long else None
+    return None
+
+
+def _too_long(name: str, record: Record) -> RegistryError | None:
+    """Return the error about a name that is too long for the registry as the API server has completed it."""
+    for done in record.done:
+        if done.change.action == "create" and done.answer is not None:
+            try:
+                check_length(name, proxy_of(done.answer.get("spec") or {}) is not None)
+            except InvalidInput as error:
+                return error
+    return None
+
+
+def _with_stored(
+    error: RegistryError, stored: Sequence[Change], gone: Collection[Key], problem: RegistryError | None
+) -> RegistryError:
+    """Return the error with what was stored before it, and what has become of that.
+
+    gone: what was to be deleted again. problem: why some of that could not be.
+    """
+    said = []
+    for change in stored:
+        what = f"{change.kind} {change.name}, which this run had {'created' if change.action == 'create' else 'changed'} before,"
+        if change.key not in gone:
+            said.append(f"{what} stays.")
+        elif problem is None:
+            said.append(f"{what} has been deleted again.")
+        else:
+            said.append(f"{what} could not be deleted again ({problem.why}): delete it.")
+    return type(error)(error.what, error.why, " ".join([error.next_step, *said]))
 
 
 def _execute(run: Run, changes: Mapping[str, Sequence[Change]], outcomes: Outcomes) -> None:

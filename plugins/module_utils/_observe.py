@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -37,6 +38,9 @@ FEW = 3
 """Up to so many objects of a kind are read one by one."""
 WELL_KNOWN = ("rhoai-model-registries", "odh-model-registries")
 """The registries namespaces of OpenShift AI and of Open Data Hub, where nobody has chosen another."""
+
+
+LABEL_VALUE = r"[a-z0-9A-Z]([a-z0-9A-Z._-]{0,61}[a-z0-9A-Z])?"
 
 
 @dataclass(frozen=True)
@@ -204,27 +208,31 @@ def _owned(name: str, spec: Object) -> Iterable[tuple[str, str]]:
 def observe_dependents(cluster: Cluster, names: Sequence[str]) -> dict[str, Dependents]:
     """What refers to each registry from elsewhere, with a warning for each thing that the user may not see."""
     services, refused = _inference_services(cluster, names) if names else ({}, None)
+    unseen = refused.next_step if refused else ""
     found = {}
     for name in names:
-        warnings = []
-        if refused:
-            warnings.append(f"It was not checked whether InferenceServices refer to {name}. {refused.next_step}")
         members, said = _members(cluster, name)
-        found[name] = Dependents(tuple(sorted(services.get(name, ()))), members, (*warnings, *said))
+        warnings = [f"It was not checked whether InferenceServices refer to {name}. {unseen}"] if unseen else []
+        found[name] = Dependents(tuple(sorted(services.get(name, ()))), unseen, members, (*warnings, *said))
     return found
 
 
 def _inference_services(cluster: Cluster, names: Sequence[str]) -> tuple[dict[str, list[str]], Forbidden | None]:
     """Those that refer to registries, as namespace/name, by the registry's name; and why they may not be seen."""
     found: dict[str, list[str]] = {}
+    # No label can name any other registry.
+    labels = [name for name in names if re.fullmatch(LABEL_VALUE, name)]
+    if not labels:
+        return found, None
     try:
-        for item in cluster.list("InferenceService", label_selector=f"{REGISTRY_LABEL} in ({','.join(names)})")[0]:
+        for item in cluster.list("InferenceService", label_selector=f"{REGISTRY_LABEL} in ({','.join(labels)})")[0]:
             meta = item["metadata"]
             found.setdefault(meta["labels"][REGISTRY_LABEL], []).append(f"{meta['namespace']}/{meta['name']}")
     except Missing:
         pass
     except Forbidden as error:
-        return {}, error
+        # A kind that the cluster does not have is forbidden, too.
+        return {}, error if cluster.serves("InferenceService") else None
     return found, None
 
 

@@ -207,7 +207,7 @@ from datetime import datetime, timezone
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._argspec import REGISTRY_RULES, authentication, registry, waiting
-from ..module_utils._core.params import registry_from
+from ..module_utils._core.params import registry_from, resource_name
 from ..module_utils._core.removal import Confirmed
 from ..module_utils._core.report import change_entry, diffs
 from ..module_utils._engine import Outcome, Run, ensure_absent, ensure_present
@@ -232,7 +232,9 @@ def main() -> None:
 def work(module: AnsibleModule, connect: Connect, result: Result) -> None:
     """Make the registry present or absent, and fill the result."""
     params = module.params
-    wanted = registry_from(params, datetime.now(timezone.utc))
+    # Of a registry that is to go, no more than its name is needed: what else is given may be out of date.
+    wanted = registry_from(params, datetime.now(timezone.utc)) if params["state"] == "present" else None
+    name = resource_name(params)
     cluster = connect()
     outcome, notes = Outcome(), list[str]()
     try:
@@ -240,11 +242,12 @@ def work(module: AnsibleModule, connect: Connect, result: Result) -> None:
         place = find_place(cluster, params["namespace"])
         notes += place.warnings
         run = Run(cluster, place.namespace, module.check_mode, timeout, place.listed)
-        if params["state"] == "present":
-            ensure_present(run, [wanted], {wanted.name: outcome})
+        if wanted is not None:
+            ensure_present(run, [wanted], {name: outcome})
         else:
-            confirmed = Confirmed(params["force"], params["delete_generated_data"])
-            ensure_absent(run, confirmed, {wanted.name: outcome})
+            derived_from = params["display_name"] if params["name"] is None else None
+            confirmed = Confirmed(params["force"], params["delete_generated_data"], derived_from)
+            ensure_absent(run, confirmed, {name: outcome})
         if outcome.error is not None:
             raise outcome.error
         if params["state"] == "absent":

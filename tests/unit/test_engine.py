@@ -15,8 +15,15 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.e
     Forbidden,
     OutcomeUnknown,
     RegistryError,
+    Rejected,
+    Unreachable,
 )
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.model import Database, KeyRef, Registry
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.model import (
+    Database,
+    KeyRef,
+    Registry,
+    Tls,
+)
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.patch import applied
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.plan import Change
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.redact import Sealed
@@ -50,9 +57,18 @@ class EngineCluster(FakeCluster):
         """By verb and kind, or kind and namespace."""
         self.failing: dict[tuple[str, str], RegistryError] = {}
         """By kind and name, writes."""
+        self.refusing: dict[tuple[str, str, bool], RegistryError] = {}
+        """By action and kind, in a dry run or not."""
+        self.completes: Object = {}
+        """What a webhook adds to new registries."""
+        self.dry: Writes = []
+        """Dry runs."""
 
     def version(self) -> str:
         return "v1beta1"
+
+    def spec_fields(self) -> frozenset[str]:
+        return frozenset({"rest", "kubeRBACProxy", "oauthProxy"})
 
     def get(self, kind: str, namespace: str | None, name: str) -> Object | None:
         self._refuse(("get", kind))
@@ -65,7 +81,9 @@ class EngineCluster(FakeCluster):
         return [item for item in items if _namespace in (None, item["metadata"].get("namespace", _namespace))], revision
 
     def write(self, change: Change, dry_run: bool) -> Object:
-        if error := self.failing.get((change.kind, change.name)):
+        self.dry += [(change.action, change.kind, change.name)] if dry_run else []
+        error = self.failing.get((change.kind, change.name)) or self.refusing.get((change.action, change.kind, dry_run))
+        if error:
             raise error
         turn = self.writes.count((change.action, change.kind, change.name)) + 1
         place = (change.action, change.kind, turn)
@@ -82,6 +100,10 @@ class EngineCluster(FakeCluster):
     def _refuse(self, what: tuple[str, str]) -> None:
         if error := self.refused.get(what):
             raise error
+
+    def _create(self, change: Change) -> Object:
+        made = super()._create(change)
+        return applied(made, self.completes) if change.kind == "ModelRegistry" else made
 
     def _patch(self, change: Change) -> Object:
         return applied(self._current(change, change.body.get("metadata", {})), change.body)
@@ -276,6 +298,112 @@ def test_a_deletion_whose_answer_is_lost(lost: tuple[str, str, int]) -> None:
     outcome = absent(cluster)
     assert made(outcome) == [("delete", "ModelRegistry"), ("delete", "Secret")]
     assert outcome.registry and [kept["kind"] for kept in outcome.kept] == ["Database"]
+
+
+NEW = Registry("new", database=Database("mysql", "db", None, "d", "u", "secret", tls=Tls(ca_pem="PEM")))
+NO_WORDS = "the webhook says no"
+
+
+def creating(**refusing: RegistryError) -> tuple[EngineCluster, Outcome]:
+    """What becomes of a new registry with a Secret and a ConfigMap. refusing: action_kind, with _dry for a dry run."""
+    cluster = EngineCluster()
+    for what, error in refusing.items():
+        action, kind, *dry = what.split("_")
+        cluster.refusing[action, kind, bool(dry)] = error
+    outcome = Outcome()
+    _engine.ensure_present(Run(cast("Cluster", cluster), NAMESPACE, False, 5), [NEW], {"new": outcome})
+    return cluster, outcome
+
+
+def test_a_creation_is_checked_before_anything_is_stored() -> None:
+    cluster, outcome = creating()
+    assert outcome.error is None and cluster.dry == [("create", "ModelRegistry", "new")]
+    assert made(outcome) == [("create", "Secret"), ("create", "ConfigMap"), ("create", "ModelRegistry")]
+
+
+@pytest.mark.parametrize("kind", [Rejected, Forbidden, Unreachable])
+def test_nothing_is_stored_for_what_is_refused(kind: type[RegistryError]) -> None:
+    """Whatever the reason: a webhook's, the schema's, a right that is missing."""
+    error = kind("ModelRegistry new", NO_WORDS, "Correct it.")
+    cluster, outcome = creating(create_ModelRegistry_dry=error)
+    assert outcome.error is error and not cluster.writes and not outcome.record.done
+
+
+def test_a_webhook_that_takes_no_dry_run_is_asked_in_earnest() -> None:
+    """What was created for a registry that is refused then is taken back, and both are said."""
+    words = 'admission webhook "strict.example.com" does not support dry run'
+    untestable = Rejected("ModelRegistry new", words, "Correct it.")
+    assert creating(create_ModelRegistry_dry=untestable)[1].error is None
+    refused = Rejected("ModelRegistry new", NO_WORDS, "Correct it.")
+    cluster, outcome = creating(create_ModelRegistry_dry=untestable, create_ModelRegistry=refused)
+    assert not cluster.objects and isinstance(outcome.error, Rejected)
+    assert str(outcome.error) == (
+        f"ModelRegistry new: {NO_WORDS}. Correct it. "
+        "Secret new-db-password, which this run had created before, has been deleted again. "
+        "ConfigMap new-db-credential, which this run had created before, has been deleted again."
+    )
+    stores = ("Secret", "ConfigMap")
+    assert made(outcome) == [("create", kind) for kind in stores] + [("delete", kind) for kind in stores]
+    cluster, outcome = creating(create_ModelRegistry=refused, delete_Secret=Forbidden("Secret", "not yours", "rule"))
+    assert [kind for kind, _name in cluster.objects] == ["Secret"]
+    assert "Secret new-db-password, which this run had created before, could not be deleted again" in str(outcome.error)
+
+
+def test_a_quota_on_one_store_takes_the_other_back() -> None:
+    quota = Rejected("Secret new-db-password", "exceeded quota: secrets", "Ask for more.")
+    cluster, outcome = creating(create_Secret=quota)
+    assert not cluster.objects and "exceeded quota" in str(outcome.error)
+
+
+def test_only_what_this_run_has_created_is_taken_back() -> None:
+    """Neither what it has changed, nor what the registry names, nor what may belong to a registry that was stored."""
+    refused = Rejected("ModelRegistry demo", NO_WORDS, "Correct it.")
+    cluster = whole()
+    cluster.refusing["patch", "ModelRegistry", False] = refused
+    both = Registry("demo", description="edited", database=Database(password="new"))
+    with pytest.raises(Rejected, match="Secret demo-db-password, which this run had changed before, stays"):
+        present(cluster, both)
+    cluster = EngineCluster(registry(), DEPLOYMENT)
+    cluster.refusing["patch", "ModelRegistry", False] = refused
+    with pytest.raises(Rejected, match="Secret demo-db-password, which this run had created before, stays"):
+        present(cluster, both)
+    cluster, _outcome = creating(create_ModelRegistry=OutcomeUnknown("ModelRegistry new", "lost", ""))
+    assert {kind for kind, _name in cluster.objects} == {"Secret", "ConfigMap"}
+
+
+@pytest.mark.parametrize("proxied", [True, False])
+def test_a_name_that_is_too_long_for_the_proxy_of_a_webhook(proxied: bool) -> None:
+    """Newer operators put one before each registry on OpenShift; the dry run shows it, and nothing is stored."""
+    name = "x" * 49
+    cluster = EngineCluster()
+    if proxied:
+        cluster.completes = {"spec": {"kubeRBACProxy": {}}}
+    outcome = Outcome()
+    wanted = Registry(
+        name, database=Database("mysql", "db", None, "d", "u", password_secret=KeyRef("s", "k")), auth_proxy="none"
+    )
+    _engine.ensure_present(Run(cast("Cluster", cluster), NAMESPACE, False, 5), [wanted], {name: outcome})
+    assert bool(outcome.error) == proxied and bool(cluster.writes) != proxied
+    assert not proxied or ("name: " in str(outcome.error) and "48 is the most" in str(outcome.error))
+
+
+@pytest.mark.parametrize("served", [True, False])
+def test_a_deletion_whose_dependents_may_not_be_seen(served: bool) -> None:
+    """Where the kind is not there, nothing can refer to the registry, and what is forbidden is forbidden to everyone."""
+    cluster = whole()
+    cluster.refused["list", "InferenceService"] = Forbidden(
+        "InferenceServices", "no", "The user needs this rule: list."
+    )
+    cluster.served = {"InferenceService"} if served else set()
+    if not served:
+        assert ("delete", "ModelRegistry") in made(absent(cluster))
+        return
+    with pytest.raises(RegistryError, match="The user needs this rule: list"):
+        absent(cluster)
+    assert not cluster.writes
+    outcome = Outcome()
+    _engine.ensure_absent(Run(cast("Cluster", cluster), NAMESPACE, False, 5), Confirmed(force=True), {"demo": outcome})
+    assert not outcome.error and "It was not checked whether InferenceServices" in outcome.warnings[0]
 
 
 MANY = [f"fleet{number}" for number in range(20)]

@@ -9,8 +9,10 @@ import re
 import pytest
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.errors import InvalidInput
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.names import (
+    check_length,
     check_name,
     check_namespace,
+    check_object_name,
     derive_name,
 )
 from hypothesis import given
@@ -31,7 +33,7 @@ from hypothesis import strategies as st
         ("", ""),
         ("---", ""),
         ("x" * 48 + " y", "x" * 48),
-        ("x" * 80, "x" * 49),
+        ("x" * 80, "x" * 48),
     ],
 )
 def test_derived(display_name: str, name: str) -> None:
@@ -82,3 +84,38 @@ def test_what_is_no_namespace(name: str) -> None:
 @pytest.mark.parametrize("name", [None, "a", "1", "rhoai-model-registries", "x" * 63])
 def test_what_is_a_namespace(name: str | None) -> None:
     check_namespace(name)
+
+
+@pytest.mark.parametrize(
+    ("length", "has_proxy", "works"), [(48, True, True), (49, True, False), (49, False, True), (50, False, False)]
+)
+def test_the_longest_name_depends_on_a_proxy(length: int, has_proxy: bool, works: bool) -> None:
+    """The label that is too long is named, and the name that is suggested works in any case."""
+    if works:
+        check_length("x" * length, has_proxy)
+        return
+    label = "<name>-auth-delegator of its proxy" if has_proxy else "registry-user-<name>"
+    with pytest.raises(InvalidInput, match=f"{length} characters and {length - 1} is the most.*{label}.*'x{{48}}'"):
+        check_length("x" * length, has_proxy)
+
+
+@pytest.mark.parametrize("name", ["model-catalog", "model-catalog-postgres"])
+def test_names_of_the_platform(name: str) -> None:
+    with pytest.raises(InvalidInput, match=f"the platform itself.*'{name}-2'"):
+        check_name(name)
+
+
+@pytest.mark.parametrize("name", ["1a", "a.b", "x" * 253, "model-catalog", "2024.x"])
+def test_what_exists_can_be_named(name: str) -> None:
+    """Names that could not be created today, and that the API server takes."""
+    check_object_name(name)
+    with pytest.raises(InvalidInput):
+        check_name(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["", "A", "a_b", "a/b", "../x", "a?b", "-a", "a-", "a..b", ".a", "x" * 254, "ä", "a\n", "{{ a }}"]
+)
+def test_what_cannot_exist_is_refused(name: str) -> None:
+    with pytest.raises(InvalidInput):
+        check_object_name(name)

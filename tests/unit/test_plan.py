@@ -725,8 +725,117 @@ def test_removal() -> None:
     removal = plan_absent("demo", found, Dependents(members=("alice",)), Confirmed())
     assert [change.key for change in removal.plan.changes] == [("ModelRegistry", "ns", "demo")]
     assert [change.name for change in removal.plan.settling] == ["grant", "demo-db-password"]
-    assert [kept["name"] for kept in removal.kept] == ["demo on db:3306"]
+    assert [kept["name"] for kept in removal.kept] == ["demo on db:3306", "demo-auth-delegator"]
+    assert "kubectl delete clusterrolebinding demo-auth-delegator" in removal.kept[1]["reason"]
     assert "alice" in removal.lost[0]["reason"]
+
+
+def test_without_a_proxy_the_operator_leaves_nothing_in_the_cluster() -> None:
+    registry = stored()
+    del registry["spec"]["kubeRBACProxy"]
+    assert [kept["kind"] for kept in plan_absent("demo", observed(registry), Dependents(), Confirmed()).kept] == [
+        "Database"
+    ]
+
+
+def copied(item: Object, name: str) -> Object:
+    """As `kubectl get -o yaml`, an editor and `kubectl create` make it."""
+    return {**item, "metadata": {**item["metadata"], "name": name, "uid": "copy"}}
+
+
+DASHBOARDS = secret("demo-db-x7x2p", generateName="demo-db-", labels={})
+
+
+@pytest.mark.parametrize(
+    "copy",
+    [
+        copied(secret(), "backup"),
+        copied(secret(), "demo-db-password-old"),
+        copied(DASHBOARDS, "backup"),
+        copied(DASHBOARDS, "demo-db-x7x2p-old"),
+        copied(DASHBOARDS, "demo-db-y8y3q"),
+        copied(authority("demo-db-credential", labels={"ansible.opendatahub.io/registry": "demo"}), "backup"),
+    ],
+    ids=lambda item: item["kind"] + " " + item["metadata"]["name"],
+)
+def test_a_copy_is_not_the_registrys(copy: Object) -> None:
+    """Neither deleted with it nor written to, whatever labels and annotations it has."""
+    for registry in (stored(), stored(passwordSecret={"name": "demo-db-x7x2p", "key": "database-password"})):
+        found = observed(registry, secret(), DASHBOARDS, copy)
+        plan = plan_absent("demo", found, Dependents(), Confirmed()).plan
+        assert copy["metadata"]["name"] not in {change.name for change in (*plan.changes, *plan.settling)}
+    if copy["metadata"]["name"] == "demo-db-y8y3q":
+        return  # without a registry that names another, it is the dashboard's
+    plan = plan_absent("demo", observed(secret(), copy), Dependents(), Confirmed()).plan
+    assert [change.name for change in plan.settling] == ["demo-db-password"]
+
+
+def test_a_copy_in_use_is_left_as_it_is() -> None:
+    """An edit writes to a Secret of the registry's own."""
+    registry = stored(passwordSecret={"name": "backup", "key": "database-password"})
+    plan = plan_present(Registry("demo", database=MYSQL), observed(registry, copied(secret(), "backup")), NOW)
+    assert [(one.action, one.name) for one in plan.changes] == [("create", "demo-db-password"), ("patch", "demo")]
+
+
+def test_where_references_may_not_be_seen_nothing_is_deleted() -> None:
+    """The message says which rule is missing; force deletes all the same, and then it is a warning."""
+    dependents = Dependents(unseen="The user needs this rule.", warnings=("It was not checked.",))
+    with pytest.raises(Refused, match="InferenceServices.*may not list them. The user needs this rule. Or set force"):
+        plan_absent("demo", observed(stored()), dependents, Confirmed())
+    assert plan_absent("demo", observed(stored()), dependents, Confirmed(force=True)).plan.changes
+    assert not plan_absent("demo", observed(), dependents, Confirmed()).plan.changes
+
+
+@pytest.mark.parametrize("name", ["x" * 50, "1a", "a.b", "model-catalog"])
+def test_a_name_counts_only_for_a_new_registry(name: str) -> None:
+    with pytest.raises(InvalidInput, match="^name: "):
+        plan_present(Registry(name, database=MYSQL), observed(), NOW)
+    there = stored()
+    there["metadata"]["name"] = name
+    (change,) = plan_present(Registry(name, description="edited"), observed(there), NOW).changes
+    assert change.kind == "ModelRegistry"
+    assert plan_absent(name, observed(there), Dependents(), Confirmed()).plan.changes
+
+
+@pytest.mark.parametrize(("proxy", "longest"), [("none", 49), ("kube_rbac", 48), ("oauth", 48)])
+def test_the_longest_name_of_a_new_registry(proxy: str, longest: int) -> None:
+    plan_present(Registry("x" * longest, database=MYSQL, auth_proxy=proxy), observed(), NOW)
+    with pytest.raises(InvalidInput, match=f"{longest} is the most"):
+        plan_present(Registry("x" * (longest + 1), database=MYSQL, auth_proxy=proxy), observed(), NOW)
+
+
+@pytest.mark.parametrize("has", ["Fraud models", None])
+def test_a_derived_name_takes_no_other_registry(has: str | None) -> None:
+    """Three display names can give one name; the second registry's task would edit the first's database, or delete it."""
+    there = stored()
+    there["metadata"]["annotations"] = {"openshift.io/display-name": has} if has else {}
+    other = Registry("demo", "FRAUD-models", database=Database(host="mine"), is_derived=True)
+    with pytest.raises(Refused, match="ModelRegistry demo: it has .*Give name: demo if it is the one"):
+        plan_present(other, observed(there), NOW)
+    with pytest.raises(Refused, match="only derived from 'FRAUD-models'"):
+        plan_absent("demo", observed(there), Dependents(), Confirmed(display_name="FRAUD-models"))
+    named = Registry("demo", "FRAUD-models")
+    assert plan_present(named, observed(there), NOW).changes
+    if has:
+        assert not plan_present(Registry("demo", has, is_derived=True), observed(there), NOW).changes
+        assert plan_absent("demo", observed(there), Dependents(), Confirmed(display_name=has)).plan.changes
+
+
+@pytest.mark.parametrize(
+    ("stored_ones", "wanted"),
+    [
+        ({}, {"requests": {"cpu": "2"}, "limits": {"cpu": "1"}}),
+        ({}, {"requests": {"memory": "1Gi"}, "limits": {"memory": "1G"}}),
+        ({"limits": {"cpu": "1"}}, {"requests": {"cpu": "1001m"}}),
+        ({"requests": {"cpu": "1"}}, {"limits": {"cpu": "999m"}}),
+    ],
+)
+def test_a_limit_below_the_request(stored_ones: Object, wanted: Object) -> None:
+    """The API server takes it, and no pod is made; what is stored counts as well as what is given."""
+    registry = stored()
+    registry["spec"]["rest"]["resources"] = stored_ones
+    with pytest.raises(InvalidInput, match=r"resources.limits.\w+: .* is less than"):
+        plan_present(Registry("demo", resources=wanted), observed(registry), NOW)
 
 
 def test_a_shared_secret_stays() -> None:

@@ -69,7 +69,16 @@ def refusal(operation: Operation, status: int, body: str) -> RegistryError:
     if status >= 500 and operation.writes:
         return OutcomeUnknown(str(operation), words, "Run the task again: it looks first at what has been stored.")
     kind, step = _BY_STATUS.get(status, (Unreachable, "Look at the API server's health, then run the task again."))
+    if kind is Rejected and _NO_GATEWAY_CERTIFICATE.search(words):
+        step = (
+            "The operator has no certificate for the gateway of Istio, which auth_proxy asks for by default on this release: "
+            "set auth_proxy to oauth, or give the operator one by its variable DEFAULT_CERT."
+        )
     return kind(str(operation), words, step)
+
+
+_NO_GATEWAY_CERTIFICATE = re.compile(r"credentialName: Required value|DEFAULT_CERT")
+"""The admission webhook's words about a v1alpha1 registry with Istio's proxy."""
 
 
 _BY_STATUS: dict[int, tuple[type[RegistryError], str]] = {

@@ -4,11 +4,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from .manifests import CA_KEY, DATABASES, DESCRIPTION, DISPLAY_NAME, MARK, PORT, PROXIES, PROXY_PORT, ROUTE, ROUTE_PORT
 from .model import CaSource, KeyRef, Object
-from .names import ca_config_map
+from .names import ca_config_map, password_secret
 from .params import CA_BUNDLE, CA_BUNDLE_KEYS
 
 __all__ = [
@@ -103,28 +104,30 @@ def uses(spec: Object, kind: str, name: str) -> bool:
 
 
 def is_own_secret(secret: Object, registry: str) -> bool:
-    """Whether the Secret was made for that registry alone: by this collection, or by the dashboard.
+    """Return whether the Secret was made for that registry alone: by this collection, or by the dashboard.
 
-    The dashboard's is known by its generated name and its annotations.
+    This collection's has a fixed name and its mark; the dashboard's, a generated name and its annotations. Mark and
+    annotations alone prove nothing: a copy under another name has them, too.
     """
     meta = secret["metadata"]
     if (meta.get("labels") or {}).get(MARK) == registry:
-        return True
+        return bool(meta["name"] == password_secret(registry))
     exposed = "template.openshift.io/expose-password" in (meta.get("annotations") or {})
-    return exposed and meta.get("generateName") == f"{registry}-db-"
+    generated = re.fullmatch(f"{re.escape(registry)}-db-[a-z0-9]{{5}}", meta["name"])
+    return exposed and generated is not None and meta.get("generateName") == f"{registry}-db-"
 
 
 def is_own_ca(config_map: Object, registry: str, used: tuple[str, str] | None) -> bool:
-    """Whether the ConfigMap holds the certificate authority uploaded for that registry alone.
+    """Return whether the ConfigMap holds the certificate authority uploaded for that registry alone.
 
-    The dashboard leaves no mark but the name and the only key, so these count only where the registry uses it. A deletion
-    begins by marking it.
+    Its name is fixed. The dashboard leaves no mark but the name and the only key, so these count only if the registry
+    uses it. A deletion begins by marking it.
     """
     meta = config_map["metadata"]
-    if (meta.get("labels") or {}).get(MARK) == registry:
-        return True
-    uploaded = meta["name"] == ca_config_map(registry) and set(config_map.get("data") or ()) == {CA_KEY}
-    return uploaded and used == ("ConfigMap", meta["name"])
+    if meta["name"] != ca_config_map(registry):
+        return False
+    marked = (meta.get("labels") or {}).get(MARK) == registry
+    return marked or (set(config_map.get("data") or ()) == {CA_KEY} and used == ("ConfigMap", meta["name"]))
 
 
 def _proxy(spec: Object) -> Object:

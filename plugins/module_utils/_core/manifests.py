@@ -9,6 +9,7 @@ from typing import Any
 from .errors import InvalidInput
 from .kinds import GROUP
 from .model import Database, KeyRef, Object, ProxySettings, Registry, Tls
+from .quantity import amount
 from .redact import Sealed
 
 __all__ = [
@@ -174,6 +175,7 @@ def check_spec(spec: Object) -> None:
         why = "a registry needs exactly one database" if given else "a registry needs a database and none is given"
         raise InvalidInput("database.type", why, "Give database with type mysql or postgres.")
     _check_ports(spec)
+    _check_amounts((spec.get("rest") or {}).get("resources") or {})
     database = spec[given[0]]
     if database.get("image") and not database.get("generateDeployment"):
         why = "it is the image of a database that the operator runs, and this registry has another one"
@@ -201,6 +203,16 @@ def _check_ports(spec: Object) -> None:
         if spec.get(field) is not None and spec[field].get("port", PROXY_PORT) == server:
             why = f"the registry server and its proxy cannot both listen on {server}"
             raise InvalidInput("port", why, "Give port and auth_proxy_settings.port different numbers.")
+
+
+def _check_amounts(resources: Object) -> None:
+    """Raise InvalidInput for a limit below what is set aside: the API server would store it, and refuse each pod."""
+    requests, limits = resources.get("requests") or {}, resources.get("limits") or {}
+    for name in sorted({*requests} & {*limits}):
+        least, most = amount(requests[name]), amount(limits[name])
+        if least is not None and most is not None and most < least:
+            why = f"{limits[name]} is less than the {requests[name]} of resources.requests.{name}"
+            raise InvalidInput(f"resources.limits.{name}", why, "Raise the limit, or lower the request.")
 
 
 def _ref(ref: KeyRef) -> Object:

@@ -110,6 +110,8 @@ class Registry:
     service_route: bool | None = None
     """Whether an OpenShift Route leads to the registry server itself, past the proxy."""
     proxy: ProxySettings | None = None
+    is_derived: bool = False
+    """Whether the name comes from the display name, and so must not be that of a registry with another one."""
 
 
 @dataclass(frozen=True, order=True)

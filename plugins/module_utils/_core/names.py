@@ -11,10 +11,14 @@ from .text import HIDDEN, quoted
 
 __all__ = [
     "LONGEST",
+    "LONGEST_WITH_PROXY",
     "SHARED_CA",
+    "auth_delegator",
     "ca_config_map",
+    "check_length",
     "check_name",
     "check_namespace",
+    "check_object_name",
     "derive_name",
     "password_secret",
     "user_role",
@@ -22,7 +26,12 @@ __all__ = [
 ]
 
 LONGEST = 49
-"""Characters. The operator labels the role ``registry-user-<name>`` with its name, and a label value has at most 63."""
+"""Characters, without a proxy: the operator labels the Role ``registry-user-<name>`` with its name, and a label value has at
+most 63."""
+LONGEST_WITH_PROXY = 48
+"""Characters, with a proxy: the operator labels the ClusterRoleBinding ``<name>-auth-delegator`` with its name."""
+RESERVED = ("model-catalog", "model-catalog-postgres")
+"""Names of objects that the platform itself has in the registries namespace."""
 SHARED_CA = "db-credential"
 """The ConfigMap for uploaded certificate authorities of all registries: the name that the dashboard of 2.19 has for it."""
 DIGITS_PREFIX = "mr-"
@@ -36,19 +45,21 @@ def derive_name(display_name: str) -> str:
     text = re.sub(r"-+", "-", text).lstrip("-")
     if text[:1].isdigit():
         text = DIGITS_PREFIX + text
-    return text[:LONGEST].rstrip("-")
+    return text[:LONGEST_WITH_PROXY].rstrip("-")
+
+
+def check_object_name(name: str, option: str = "name") -> None:
+    """Raise InvalidInput if no object can have that name (RFC 1123 subdomain): for what is only to be found, or deleted."""
+    if not re.fullmatch(r"(?=.{1,253}\Z)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*", name):
+        # No registry could be created with such a name either, and the words about that are the better ones.
+        check_name(name, option)
 
 
 def check_name(name: str, option: str = "name") -> None:
-    """Raise InvalidInput where a registry of that name could be created and would never become available."""
+    """Raise InvalidInput if a registry of that name could be created and would never become available."""
     if not name:
         raise InvalidInput(option, "it is empty", "Give a name of lowercase letters, digits and dashes.")
-    if len(name) > LONGEST:
-        why = (
-            f"{quoted(name, 60)} has {len(name)} characters and {LONGEST} is the most: the operator uses registry-user-<name> "
-            "as a label value, which may have 63"
-        )
-        raise InvalidInput(option, why, f"Use a shorter name, such as {quoted(name[:LONGEST].rstrip('-.'))}.")
+    check_length(name, has_proxy=False, option=option)
     if not re.fullmatch(r"[a-z0-9-]+", name):
         why = f"{quoted(name)} has other characters than lowercase letters, digits and dashes"
         raise InvalidInput(option, why, _suggestion(name))
@@ -57,6 +68,24 @@ def check_name(name: str, option: str = "name") -> None:
         raise InvalidInput(option, why, _suggestion(name))
     if name[-1] == "-":
         raise InvalidInput(option, f"{quoted(name)} ends with a dash", _suggestion(name))
+    if name in RESERVED:
+        why = f"{quoted(name)} is the name of objects that the platform itself has in the registries namespace"
+        raise InvalidInput(option, why, f"Use another name, such as '{name}-2'.")
+
+
+def check_length(name: str, has_proxy: bool, option: str = "name") -> None:
+    """Raise InvalidInput if the name is too long for a registry with or without a proxy in front of it."""
+    longest = LONGEST_WITH_PROXY if has_proxy else LONGEST
+    if len(name) <= longest:
+        return
+    label = (
+        "the ClusterRoleBinding <name>-auth-delegator of its proxy" if has_proxy else "the Role registry-user-<name>"
+    )
+    why = (
+        f"{quoted(name, 60)} has {len(name)} characters and {longest} is the most: the operator labels {label} with its own "
+        "name, and a label value may have 63"
+    )
+    raise InvalidInput(option, why, f"Use a shorter name, such as {quoted(name[:LONGEST_WITH_PROXY].rstrip('-.'))}.")
 
 
 def check_namespace(namespace: str | None, option: str = "namespace") -> None:
@@ -93,3 +122,8 @@ def user_role(name: str) -> str:
 def users_group(name: str) -> str:
     """OpenShift's Group, made by the operator, whose members may use the registry."""
     return f"{name}-users"
+
+
+def auth_delegator(name: str) -> str:
+    """Return the name of the ClusterRoleBinding, made by the operator, that lets the registry's proxy check its callers."""
+    return f"{name}-auth-delegator"

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import ast
 import ipaddress
 import re
 from collections.abc import Mapping
@@ -13,7 +14,7 @@ from typing import Any
 from .certificates import read_ca_pem
 from .errors import InvalidInput
 from .model import CaSource, Database, KeyRef, ProxySettings, Registry, Tls
-from .names import check_name, derive_name
+from .names import check_object_name, derive_name
 from .quantity import amount
 from .text import quoted
 
@@ -27,6 +28,7 @@ __all__ = [
     "database_from",
     "proxy_from",
     "registry_from",
+    "resource_name",
 ]
 
 Params = Mapping[str, Any]
@@ -62,6 +64,11 @@ CIPHER = (
     r"(AES_128_CBC_SHA|AES_256_CBC_SHA|AES_128_GCM_SHA256|AES_256_GCM_SHA384|CHACHA20_POLY1305_SHA256))"
 )
 """The names of cipher suites that the registry server takes, which are Go's."""
+RESOURCE = (
+    r"cpu|memory|ephemeral-storage|hugepages-[0-9]+([KMGTPE]i?)?"
+    r"|(?=[^/]{1,253}/)[a-z0-9]([a-z0-9.-]*[a-z0-9])?/[a-zA-Z0-9]([a-zA-Z0-9._-]{0,61}[a-zA-Z0-9])?"
+)
+"""The names of a container's resources: the standard ones, and those with a domain (Kubernetes' validation of pods)."""
 OBJECT_NAME = r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?"
 DATA_KEY = r"[-._a-zA-Z0-9]+"
 
@@ -93,17 +100,12 @@ def registry_from(params: Params, now: datetime, option: str = "") -> Registry:
     if display_name is not None:
         _check_line(f"{prefix}display_name", display_name)
     if params["description"] is not None:
-        _check_no_dict(f"{prefix}description", params["description"])
-    name = params["name"]
-    if name is None:
-        name = derive_name(display_name or "")
-        if not name:
-            why = f"no resource name can be derived from {quoted(display_name)}: none of its characters may be in one"
-            raise InvalidInput(f"{prefix}display_name", why, "Give name, too.")
-    check_name(name, f"{prefix}name")
+        _check_single(f"{prefix}description", params["description"])
+    name = resource_name(params, option)
     database = params["database"]
     return Registry(
         name=name,
+        is_derived=params["name"] is None,
         display_name=display_name,
         description=params["description"],
         database=None if database is None else database_from(database, now, f"{prefix}database"),
@@ -149,12 +151,32 @@ def _port(port: int | None, option: str) -> int | None:
     return port
 
 
+def resource_name(params: Params, option: str = "") -> str:
+    """Return the resource name that the options name and display_name give, if an object can have it.
+
+    Whether a new registry could, is checked if there is none of that name. option: as above. Raises InvalidInput.
+    """
+    prefix = f"{option}." if option else ""
+    name: str | None = params["name"]
+    if name is None:
+        name = derive_name(params["display_name"] or "")
+        if not name:
+            why = f"no resource name can be derived from {quoted(params['display_name'])}: none of its characters may be in one"
+            raise InvalidInput(f"{prefix}display_name", why, "Give name, too.")
+    check_object_name(name, f"{prefix}name")
+    return name
+
+
 def _resources(params: Params | None, option: str) -> Mapping[str, Any] | None:
     if params is None:
         return None
     given = {part: amounts for part, amounts in params.items() if amounts is not None}
     for part, amounts in given.items():
         for name, text in amounts.items():
+            if not re.fullmatch(RESOURCE, str(name)):
+                why = f"{quoted(str(name), 80)} is no resource of a container, and no pod could be made"
+                step = "Give cpu, memory, ephemeral-storage or one with a domain, such as nvidia.com/gpu."
+                raise InvalidInput(f"{option}.{part}", why, step)
             if amount(text) is None:
                 raise InvalidInput(
                     f"{option}.{part}.{name}", f"{quoted(text)} is no amount", "Give one such as 500m, 1 or 256Mi."
@@ -280,7 +302,7 @@ def _check_password(option: str, password: str, database_type: str | None) -> No
     """The error texts never quote the password, or any character of it that is not named here."""
     if not password:
         raise InvalidInput(option, "it is empty", "Leave it out to keep the password as it is, or give one.")
-    _check_no_dict(option, password)
+    _check_single(option, password)
     if len(password) > LONGEST_PASSWORD:
         why = f"it has {len(password)} characters and {LONGEST_PASSWORD} is the most"
         raise InvalidInput(option, why, "Check what the variable holds: it may be a whole file.")
@@ -356,14 +378,22 @@ def _key_ref(params: Params | None, option: str) -> KeyRef | None:
 def _check_line(option: str, text: str) -> None:
     if not text.strip():
         raise InvalidInput(option, "it is empty", "Leave it out to keep it as it is, or give a text.")
-    _check_no_dict(option, text)
+    _check_single(option, text)
     if re.search(r"[\x00-\x1f\x7f]", text):
         raise InvalidInput(option, "it has a line break or another control character in it", "Remove it.")
 
 
-def _check_no_dict(option: str, text: str) -> None:
-    """Where a text is wanted and a dictionary given, Ansible makes a text of it without a word."""
-    if re.fullmatch(r"\{(['\"]).*\1: .*\}", text, re.DOTALL):
-        raise InvalidInput(
-            option, "it is a dictionary and no text", "Give a single value: check what the variable holds."
-        )
+def _check_single(option: str, text: str) -> None:
+    """Raise InvalidInput for a list or a dictionary: where a text is wanted, Ansible makes Python's text of it.
+
+    The text is read and written again rather than matched: that takes a time in proportion to its length.
+    """
+    if f"{text[:1]}{text[-1:]}" not in ("[]", "{}"):
+        return
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return
+    if repr(value) == text:
+        what = "dictionary" if isinstance(value, dict) else "list"
+        raise InvalidInput(option, f"it is a {what} and no text", "Give a single value: check what the variable holds.")

@@ -11,16 +11,27 @@ from .auth_proxy import certificate_missing
 from .candidate import check_encryption, database_of
 from .certificates import stored_form
 from .errors import InvalidInput, Refused
-from .export import ca_source, database_type, is_own_ca, is_own_secret, password_ref, uses
+from .export import ca_source, database_type, is_own_ca, is_own_secret, password_ref, proxy_of, uses
 from .fields import check_front
-from .manifests import CA_KEY, MARK, PASSWORD_KEY, PROXIES, check_spec, wanted_ca, wanted_registry, wanted_secret
+from .manifests import (
+    CA_KEY,
+    DISPLAY_NAME,
+    MARK,
+    PASSWORD_KEY,
+    PROXIES,
+    check_spec,
+    wanted_ca,
+    wanted_registry,
+    wanted_secret,
+)
 from .model import CaSource, Database, KeyRef, Object, Registry
-from .names import SHARED_CA, ca_config_map, password_secret
+from .names import SHARED_CA, ca_config_map, check_length, check_name, password_secret
 from .params import check_for_type
 from .patch import applied, merge_patch, present_fields, restricted
 from .quantity import in_stored_words
 from .restart import RESTART_PENDING, RESTARTED, Mark, mark_of, restart_due, restart_value
 from .rollout import registry_of
+from .text import quoted
 
 __all__ = [
     "UNUSED_SECRET",
@@ -28,6 +39,7 @@ __all__ = [
     "Key",
     "Observed",
     "Plan",
+    "check_derived",
     "creation_of",
     "deletion_of",
     "layer",
@@ -135,6 +147,8 @@ def plan_present(registry: Registry, observed: Observed, now: str) -> Plan:
     if existing is not None and existing["metadata"].get("deletionTimestamp"):
         why = f"it is being deleted since {existing['metadata']['deletionTimestamp']}"
         raise Refused(f"ModelRegistry {registry.name}", why, "Wait until it is gone, then run the task again.")
+    if existing is not None and registry.is_derived:
+        check_derived(existing, registry.display_name)
     registry = _with_type(registry, observed)
     _check_generated(registry.database, existing)
     registry, stores = _with_stores(registry, observed, now)
@@ -155,6 +169,17 @@ def plan_present(registry: Registry, observed: Observed, now: str) -> Plan:
     settling = (*(_settled(observed, key) for key in pending), *unused, *_unmarking(after, observed.namespace))
     marks = (*pending.values(), *(mark for mark in (own, switch) if mark))
     return Plan((*changes, *((restart,) if restart else ())), settling, marks)
+
+
+def check_derived(existing: Object, display_name: str | None) -> None:
+    """Raise Refused if a name that was only derived from a display name is that of a registry with another one."""
+    name, stored = existing["metadata"]["name"], (existing["metadata"].get("annotations") or {}).get(DISPLAY_NAME)
+    if stored == display_name:
+        return
+    has = f"has the display name {quoted(stored)}" if stored else "has no display name"
+    derived = f"its name was only derived from {quoted(display_name or '')}"
+    why = f"it {has}, and {derived}, so it may be another registry than is meant"
+    raise Refused(f"ModelRegistry {name}", why, f"Give name: {name} if it is the one, else another name.")
 
 
 def patch_of(current: Object, wanted: Object, namespace: str) -> Change | None:
@@ -297,6 +322,8 @@ def _registry_change(registry: Registry, observed: Observed, now: str) -> Change
     existing = observed.registries.get(registry.name)
     if existing is None:
         wanted = _new_registry(registry, observed)
+        check_length(registry.name, proxy_of(wanted["spec"]) is not None)
+        check_name(registry.name)
         _check_database(registry, present_fields(wanted)["spec"])
         return creation_of(wanted, observed.namespace, registry.name)
     spec = existing.get("spec") or {}

@@ -4,17 +4,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .candidate import database_of
 from .errors import Refused
-from .export import ca_object, database_type, is_own_ca, is_own_secret, password_ref, uses
+from .export import ca_object, database_type, is_own_ca, is_own_secret, password_ref, proxy_of, uses
 from .grants import grants_access, is_owned
 from .kinds import GROUP
 from .manifests import MARK
 from .model import Object
-from .names import users_group
-from .plan import Change, Observed, Plan, deletion_of, patch_of
+from .names import auth_delegator, password_secret, users_group
+from .plan import Change, Observed, Plan, check_derived, deletion_of, patch_of
 from .printable import printable_name
 from .sharing import sharers
 
@@ -30,10 +31,12 @@ class Dependents:
 
     inference_services: tuple[str, ...] = ()
     """As namespace/name."""
+    unseen: str = ""
+    """Why InferenceServices, which the cluster has, may not be seen, and the rule that is missing."""
     members: tuple[str, ...] = ()
     """Users in OpenShift's Group of the registry."""
     warnings: tuple[str, ...] = ()
-    """What is to be said of both."""
+    """What is to be said of them."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,8 @@ class Confirmed:
     """To delete in spite of InferenceServices that refer to the registry."""
     generated_data: bool = False
     """To destroy the data of a database that the operator runs."""
+    display_name: str | None = None
+    """Of the registry that is meant, if its name is only derived from that."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,8 @@ def plan_absent(name: str, observed: Observed, dependents: Dependents, confirmed
     registry = observed.registries.get(name)
     spec: Object = (registry or {}).get("spec") or {}
     if registry is not None:
+        if confirmed.display_name is not None:
+            check_derived(registry, confirmed.display_name)
         _check(name, spec, dependents, confirmed)
     others = {other: found for other, found in observed.registries.items() if other != name}
     claimed, gone, kept = [], [], []
@@ -72,9 +79,8 @@ def plan_absent(name: str, observed: Observed, dependents: Dependents, confirmed
             claimed.append(_claim(name, item, observed.namespace))
         elif verdict is not None:
             kept.append({"kind": key[0], "name": key[2], "reason": verdict})
-    database = _database(spec, sharers(name, database_of(spec), others, observed.namespace))
-    if database:
-        kept.insert(0, database)
+    sharing = sharers(name, database_of(spec), others, observed.namespace)
+    kept = [*_database(spec, sharing), *kept, *_delegator(name, spec)]
     deleting = registry is None or registry["metadata"].get("deletionTimestamp")
     last = None if deleting or registry is None else deletion_of(registry, observed.namespace)
     changes = tuple(change for change in (*claimed, last) if change is not None)
@@ -86,6 +92,9 @@ def _check(name: str, spec: Object, dependents: Dependents, confirmed: Confirmed
         listed = ", ".join(dependents.inference_services)
         why = f"InferenceServices refer to it and can hang on their own deletion once it is gone: {listed}"
         raise Refused(f"ModelRegistry {name}", why, "Delete them first, or set force.")
+    if dependents.unseen and not confirmed.force:
+        why = "InferenceServices can refer to it, and would hang on their own deletion; this user may not list them"
+        raise Refused(f"ModelRegistry {name}", why, f"{dependents.unseen} Or set force to delete it unseen.")
     if (spec.get("postgres") or {}).get("generateDeployment") and not confirmed.generated_data:
         why = "the operator runs its database, and deletes the data with the registry"
         raise Refused(f"ModelRegistry {name}", why, "Save what you need, then set delete_generated_data.")
@@ -99,6 +108,9 @@ def _verdict(name: str, spec: Object, item: Object, others: dict[str, Object]) -
     used = {("Secret", ref.name)} if (ref := password_ref(spec)) else set()
     ca = ca_object(spec)
     own = is_own_secret(item, name) if kind == "Secret" else is_own_ca(item, name, ca)
+    if kind == "Secret" and spec and object_name not in (password_secret(name), *(one for _kind, one in used)):
+        # The dashboard's is the one that the registry names, as long as there is a registry.
+        own = False
     if not own:
         return "it was not made for this registry alone" if (kind, object_name) in {*used, ca} else None
     users = sorted(other for other, found in others.items() if uses(found.get("spec") or {}, kind, object_name))
@@ -119,17 +131,26 @@ def _grant_verdict(name: str, binding: Object) -> str | None:
     return "" if grants_access(binding, name) and not is_owned(binding, name) else None
 
 
-def _database(spec: Object, sharing: list[str]) -> Object | None:
-    """Return the database as what stays. sharing: other registries that use it."""
+def _database(spec: Object, sharing: list[str]) -> Iterator[Object]:
+    """Yield the database as what stays. sharing: other registries that use it."""
     kind = database_type(spec)
     fields = spec.get(kind or "") or {}
     if not fields or fields.get("generateDeployment"):
-        return None
+        return
     place = f"{fields.get('database')} on {fields.get('host') or fields.get('hostAddress')}:{fields.get('port')}"
     reason = f"{kind} data is never deleted with a registry"
     if sharing:
         reason += f"; the registries {', '.join(sharing)} use it, too"
-    return {"kind": "Database", "name": place, "reason": reason}
+    yield {"kind": "Database", "name": place, "reason": reason}
+
+
+def _delegator(name: str, spec: Object) -> Iterator[Object]:
+    """Yield what the operator makes for a proxy in the whole cluster, without an owner, and never deletes."""
+    if proxy_of(spec) in ("oauth", "kube_rbac"):
+        binding = auth_delegator(name)
+        why = "the operator gives it no owner, and rights in the whole cluster are the administrator's to take away"
+        reason = f"{why}: kubectl delete clusterrolebinding {binding}"
+        yield {"kind": "ClusterRoleBinding", "name": binding, "reason": reason}
 
 
 def _lost(name: str, spec: Object, dependents: Dependents) -> tuple[Object, ...]:

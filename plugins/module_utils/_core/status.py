@@ -29,6 +29,7 @@ from .causes import (
 )
 from .export import database_type
 from .model import Object
+from .names import LONGEST_WITH_PROXY
 from .rollout import (
     acted_at,
     carries_out,
@@ -265,7 +266,7 @@ def _refused(words: str, source: str) -> Verdict:
     """An object that the operator wants to make is not taken by the API server."""
     name_is_bad = re.search(r"is invalid: metadata\.(name|labels)|must be no more than 63|DNS-1035", words)
     step = (
-        "Create the registry under another name: at most 49 characters, a-z, 0-9 and -, beginning with a letter."
+        f"Create the registry under another name: at most {LONGEST_WITH_PROXY} characters, a-z, 0-9 and -, beginning with a letter."
         if name_is_bad
         else "Fix what the message names; the operator tries again by itself."
     )
