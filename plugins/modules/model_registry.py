@@ -29,10 +29,10 @@ extends_documentation_fragment:
 options:
   name:
     description:
-      - The resource name of the registry, which can't be changed. At most 49 lowercase letters, digits and dashes, the first
-        a letter.
-      - By default it is derived from O(display_name) as the dashboard does it. After the display name has been changed,
-        give the resource name.
+      - The resource name of the registry, which can't be changed. A new one has at most 48 lowercase letters, digits and
+        dashes, the first a letter; 49 if no proxy stands before it.
+      - By default it is derived from O(display_name) as the dashboard does it. It is then never that of a registry with
+        another display name. After the display name has been changed, give the resource name.
     type: str
   display_name:
     description:
@@ -49,6 +49,7 @@ options:
         database and what is in it stay, unless the operator runs the database itself.
       - With V(absent) and O(wait=false), the registry's deletion is only asked for. The rest stays as long as the registry is
         there, and is named in a warning; a further run deletes it once the registry is gone.
+      - With V(absent), options that only describe the registry are not looked at.
     type: str
     choices: [present, absent]
     default: present
@@ -93,7 +94,8 @@ options:
     type: bool
   force:
     description:
-      - Whether to delete a registry that InferenceServices still refer to. They can hang on their own deletion then.
+      - Whether to delete a registry that InferenceServices still refer to, or of which this user may not see whether any
+        do. They can hang on their own deletion then.
     type: bool
     default: false
   delete_generated_data:
@@ -191,7 +193,9 @@ changes:
       type: bool
       returned: always
 kept:
-  description: What the deletion leaves, each with C(kind), C(name) and C(reason). The database is always among it.
+  description:
+    - What the deletion leaves, each with C(kind), C(name) and C(reason).
+    - A database that the operator does not run itself is among it. If the registry was gone already, nothing is known of it.
   returned: with O(state=absent)
   type: list
   elements: dict

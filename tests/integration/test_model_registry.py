@@ -100,7 +100,7 @@ def test_life(bed: Testbed, registries: Registries, tmp_path: Path) -> None:
         ("delete", "ModelRegistry", "life"),
         ("delete", "Secret", "life-db-password"),
     ]
-    assert [kept["kind"] for kept in deleted.result["kept"]] == ["Database"]
+    assert [kept["kind"] for kept in deleted.result["kept"]] == ["Database", "ClusterRoleBinding"]
     assert registries.get("life") is None and secret(registries, "life-db-password") is None
     assert registries.sql("SHOW DATABASES LIKE 'life'")
     gone = succeeded(play(bed, task(name="life", state="absent")))

@@ -113,7 +113,7 @@ def test_life(registries: Registries, run: Run) -> None:
     refused = run("teardown", {"registry_name": "booklife"}, fails=True)
     assert "nothing was deleted" in refused.output and "confirm_name" in refused.output
     assert refused.said[0]["goes"] == ["ModelRegistry booklife", "Secret booklife-db-password"]
-    assert [kept["kind"] for kept in refused.said[0]["stays"]] == ["Database"]
+    assert [kept["kind"] for kept in refused.said[0]["stays"]] == ["Database", "ClusterRoleBinding"]
     mistyped = run("teardown", {"registry_name": "booklife", "confirm_name": "booklive"}, fails=True)
     assert "nothing was deleted" in mistyped.output
     confirmed = {"registry_name": "booklife", "confirm_name": "booklife", "force": "", "delete_generated_data": ""}

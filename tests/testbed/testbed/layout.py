@@ -47,7 +47,7 @@ USERS = {
 }
 """By the name of their kubeconfig. admin logs in with a client certificate, the others with a token.
 
-registry-admin has the Role of playbooks/files/registry-admin.yaml, platform-admin the ClusterRole beside it as well,
+registry-admin has the Role of playbooks/files/registry-admin.yaml and may list InferenceServices, platform-admin the ClusterRole beside it as well,
 nobody nothing, and colleague what his group has been granted.
 """
 

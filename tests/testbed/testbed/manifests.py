@@ -87,7 +87,16 @@ def cluster_objects(flavour: Flavour, authority: bytes, volumes: Path | None) ->
     role["metadata"]["namespace"] = flavour.registries_namespace
     (cluster_role,) = load(RULES / "registry-admin-cluster.yaml")
     bindings = [_binding(role, "registry-admin", "platform-admin"), _binding(cluster_role, "platform-admin")]
-    return [*objects, role, cluster_role, *bindings]
+    return [*objects, role, cluster_role, *bindings, DELETION, _binding(DELETION, "registry-admin")]
+
+
+DELETION: Object = {
+    "apiVersion": "rbac.authorization.k8s.io/v1",
+    "kind": "ClusterRole",
+    "metadata": {"name": "model-registry-deletion"},
+    "rules": [{"apiGroups": ["serving.kserve.io"], "resources": ["inferenceservices"], "verbs": ["list"]}],
+}
+"""What it takes beside registry-admin.yaml to delete registries, as docs/teardown.md has it."""
 
 
 def _binding(rule: Object, *users: str) -> Object:
