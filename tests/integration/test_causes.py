@@ -111,7 +111,7 @@ def test_a_registry_that_another_client_deletes(bed: Testbed, registries: Regist
 @pytest.mark.timed
 def test_a_generated_database_at_real_probe_times(start: Start) -> None:
     """On a first create it is waited for, not failed; one whose image is not there fails with the kubelet's words."""
-    with start(time_factor=1.0) as bed:
+    with start(time_factor=1.0, more_servers=("postgres-16",)) as bed:
         registries = Registries(bed)
         bodies = {}
         for name, fields in (("slow", {}), ("no-image", {"image": "registry.example/no/such:1"})):
