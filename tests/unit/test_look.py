@@ -106,7 +106,13 @@ WHOLE["metadata"]["annotations"] = {"openshift.io/display-name": "Odd", "openshi
 WHOLE["metadata"]["deletionTimestamp"] = None
 WHOLE["spec"]["postgres"] = {**WHOLE["spec"]["mysql"], "hostAddress": "10.0.0.1", "generateDeployment": False}
 WHOLE["spec"]["rest"]["resources"] = {"requests": {"cpu": "1"}, "limits": {"memory": 1}}
-WHOLE["spec"].update(istio={"gateway": {}}, oauthProxy={}, grpc={"port": 9090})
+PROXY = {"port": 8443, "routePort": 443, "serviceRoute": "enabled", "domain": "d", "image": "i"}
+PROXY |= {"tlsCertificateSecret": CA, "tlsKeySecret": CA}
+WHOLE["spec"].update(istio={"gateway": {}}, oauthProxy=dict(PROXY), grpc={"port": 9090})
+WHOLE["spec"]["kubeRBACProxy"] = dict(PROXY)
+WHOLE["spec"]["rest"].update(image="i", port=8080, serviceRoute="enabled")
+WHOLE["spec"]["postgres"]["image"] = "i"
+WHOLE["spec"]["mysql"]["sslCipher"] = "c"
 PATHS = paths(WHOLE)
 
 

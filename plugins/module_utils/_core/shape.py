@@ -19,6 +19,17 @@ _DATABASE = {
     **dict.fromkeys(("passwordSecret", "sslRootCertificateConfigMap", "sslRootCertificateSecret"), _REF),
     **dict.fromkeys(("sslCertificateSecret", "sslKeySecret"), _REF),
     "port": int,
+    "image": str,
+}
+_PROXY = {
+    **dict.fromkeys(("image", "domain", "serviceRoute"), str),
+    **dict.fromkeys(("port", "routePort"), int),
+    **dict.fromkeys(("tlsCertificateSecret", "tlsKeySecret"), _REF),
+}
+_REST = {
+    "resources": {"requests": {"*": (str, int, float)}, "limits": {"*": (str, int, float)}},
+    **dict.fromkeys(("image", "serviceRoute"), str),
+    "port": int,
 }
 _CONDITION = {**dict.fromkeys(("type", "status", "reason", "message", "lastTransitionTime"), str), "needed": ("type",)}
 _TIMES = dict.fromkeys(("creationTimestamp", "deletionTimestamp"), str)
@@ -32,8 +43,11 @@ _SHAPE = {
         "needed": ("name", "namespace"),
     },
     "spec": {
-        "rest": {"resources": {"requests": {"*": (str, int, float)}, "limits": {"*": (str, int, float)}}},
-        **{proxy: {} for proxy in ("grpc", "istio", "oauthProxy", "kubeRBACProxy")},
+        "rest": _REST,
+        # Without a database, some read the field of this name.
+        "": (),
+        **{field: {} for field in ("grpc", "istio")},
+        **dict.fromkeys(("oauthProxy", "kubeRBACProxy"), _PROXY),
         **dict.fromkeys(("mysql", "postgres"), _DATABASE),
     },
     "status": {"hosts": [str], "conditions": [_CONDITION]},
