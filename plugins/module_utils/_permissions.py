@@ -84,6 +84,8 @@ class Permissions:
     others: dict[Grant, Answer] | None = None
     """Who else has access by other roles; None where it was not asked."""
     verified: bool = False
+    is_known: bool = False
+    """Whether the run got as far as to see what has come of the grants, so that grants and after say it."""
     warnings: list[str] = field(default_factory=list)
 
 
@@ -138,6 +140,7 @@ def _report(demand: Demand, outcome: Permissions, scene: _Scene, changes: Iterab
     """Enter what is there, and would be after the changes, in the outcome."""
     bindings = read_bindings(predicted(scene.bindings, changes), demand.wish.registry)
     outcome.after = given(bindings)
+    outcome.is_known = True
     outcome.grants = [{**entry, "verified": False} for entry in entries(bindings)]
     if demand.members is not None:
         outcome.members = members_of(scene.group)

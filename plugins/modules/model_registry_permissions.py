@@ -103,8 +103,11 @@ options:
     default: false
   verify:
     description:
-      - Whether to ask the API server, by a LocalSubjectAccessReview for each, whether they may use the registry now, and to
-        fail with the reason where that is not as wished.
+      - Whether to ask the API server, by an access review for each, whether they may use the registry now, and to fail with
+        the reason if that is not as wished. It is a LocalSubjectAccessReview, or a SubjectAccessReview if the user may ask only
+        that.
+      - A service account is asked about with the groups that Kubernetes gives it, C(system:serviceaccounts),
+        C(system:serviceaccounts:<project>) and V(system:authenticated); a user or group with V(system:authenticated) alone.
       - With V(present), all that are named must be allowed to.
       - With V(absent), all that are named must not, whether they had a permission or not. They may by another way, such as
         V(system:authenticated) or another role in the namespace.
@@ -312,12 +315,15 @@ def work(module: AnsibleModule, connect: Connect, result: Result) -> None:
             changed=bool(made),
             changes=[change_entry(done.change, done.validated) for done in made],
             diff=diffs(done.change for done in made),
-            grants=outcome.grants,
-            granted=listed(outcome.after - outcome.before),
-            revoked=listed(outcome.seen - outcome.after),
             verified=outcome.verified,
             warnings=outcome.warnings,
         )
+        if outcome.is_known:
+            result.update(
+                grants=outcome.grants,
+                granted=listed(outcome.after - outcome.before),
+                revoked=listed(outcome.seen - outcome.after),
+            )
         if outcome.members is not None:
             result["members"] = outcome.members
         if outcome.others is not None:
