@@ -36,7 +36,7 @@ from ._core.grants import (
 )
 from ._core.members import members_of, no_groups, plan_members, wanted_members
 from ._core.model import Grant, Object
-from ._core.names import user_role, users_group
+from ._core.names import check_name, user_role, users_group
 from ._core.plan import Change, layer
 from ._core.proof import bystanders, expected_access, not_effective, undone
 from ._engine import Run
@@ -150,7 +150,10 @@ def _observe(run: Run, demand: Demand, outcome: Permissions) -> _Scene:
     """What is there, which the outcome takes note of. Raises Missing and Refused where the demand has no ground."""
     name, cluster = demand.wish.registry, run.cluster
     registry = cluster.get("ModelRegistry", run.namespace, name)
-    if demand.adds and registry is None and not run.check_mode:
+    if demand.adds and registry is None and run.check_mode:
+        # An earlier task could have created it, but under no such name.
+        check_name(name, "registry")
+    elif demand.adds and registry is None:
         why = f"there is no registry of that name in namespace {run.namespace}"
         raise Missing(f"ModelRegistry {name}", why, "Create it first, with model_registry, or correct the name.")
     since = ((registry or {}).get("metadata") or {}).get("deletionTimestamp")

@@ -22,7 +22,7 @@ from ._core.fields import check_front, needed_fields
 from ._core.finding import Finding, shown
 from ._core.manifests import wanted_registry
 from ._core.model import Database, KeyRef, Object, ProxySettings, Registry
-from ._core.names import check_name, derive_name
+from ._core.names import check_name, check_object_name, derive_name
 from ._core.params import database_from, proxy_from
 from ._core.password_rules import breaking
 from ._core.plan import Change, creation_of
@@ -89,12 +89,14 @@ def wanted_from(params: Mapping[str, Any]) -> Wanted:
         if name is None and params["display_name"] is not None:
             name = derive_name(params["display_name"])
         if name is not None:
-            check_name(name)
+            # Only what is to be created must have a name with which it can be.
+            (check_name if params["job"] == "create" else check_object_name)(name)
     except InvalidInput as error:
         invalid.append(error)
     database = None
     try:
-        if params["database"] is not None:
+        # Whatever else a variables file has in it: what goes, or is shared, keeps its database.
+        if params["database"] is not None and params["job"] in ("create", "update"):
             database = database_from(params["database"], datetime.now(timezone.utc))
     except InvalidInput as error:
         invalid.append(error)

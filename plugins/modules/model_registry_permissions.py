@@ -33,7 +33,7 @@ extends_documentation_fragment:
 options:
   registry:
     description:
-      - The resource name of the registry.
+      - The resource name of the registry. It can be one with which none could be created today, since such registries exist.
     type: str
     required: true
   users:
@@ -271,7 +271,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils._argspec import authentication, permissions, waiting
 from ..module_utils._core.grants import Wish
 from ..module_utils._core.model import Grant, Object
-from ..module_utils._core.names import check_name
+from ..module_utils._core.names import check_object_name
 from ..module_utils._core.report import change_entry, diffs
 from ..module_utils._core.subjects import check_names, grants_from
 from ..module_utils._engine import Run
@@ -335,7 +335,7 @@ def work(module: AnsibleModule, connect: Connect, result: Result) -> None:
 
 def demanded(params: Result) -> Demand:
     """What the options ask for. Raises InvalidInput."""
-    check_name(params["registry"], "registry")
+    check_object_name(params["registry"], "registry")
     members = params["members"]
     check_names("members", members or ())
     wish = Wish(params["registry"], grants_from(params), params["state"], params["adopt"])
