@@ -138,6 +138,8 @@ def main() -> None:
 
         def write(self, change: Change, dry_run: bool) -> Object:
             answer = super().write(change, dry_run)
+            if dry_run:
+                return answer
             with self._lock:
                 self._tell(f"{change.action} {change.kind}")
                 self._left -= 1

@@ -92,7 +92,7 @@ class _Request(BaseHTTPRequestHandler):
         upstream.request(self.command, self.path, body or None, dict(self.headers))
         # Once the answer begins, etcd has the write.
         answer = upstream.getresponse()
-        if self.command in WRITES and answer.status < 300:
+        if self.command in WRITES and answer.status < 300 and "dryRun=All" not in self.path:
             self.server.left -= 1
             if not self.server.left:
                 self._reset()

@@ -77,6 +77,15 @@ def by_the_dashboard(registries: Registries, names: list[str]) -> None:
         registries.available(name)
 
 
+def by_hand(registries: Registries, names: list[str]) -> None:
+    """Registries on Secrets of the user's."""
+    for name in names:
+        own_secret(registries, name)
+        registries.create(registries.body(name, service=SERVER))
+    for name in names:
+        registries.available(name)
+
+
 def own_secret(registries: Registries, name: str) -> None:
     """A Secret of the user's."""
     registries.make_secret(name)
@@ -135,6 +144,11 @@ JOBS = {
         },
         ["patch ModelRegistry", "delete Secret", "patch ModelRegistry"],
         own_secret,
+    ),
+    "return": Job(
+        lambda name: {"name": name, "database": {"password": f"{name}-password"}},
+        ["create Secret", "patch ModelRegistry", "patch ModelRegistry"],
+        made=by_hand,
     ),
     "delete": Job(
         deletion,
@@ -244,7 +258,7 @@ def state(registries: Registries, name: str, before: set[str]) -> Options:
             for one in registries.api.list(f"{RBAC}/v1", "RoleBinding", registries.namespace)
             if one["roleRef"]["name"] == f"registry-user-{name}"
         },
-        "templates": [without_time(one["spec"]["template"]) for one in deployment],
+        "templates": [without_restart(one["spec"]["template"]) for one in deployment],
         "ready": [one["status"].get("availableReplicas") for one in deployment],
         "new pods": len(pods(registries, name) - before),
     }
@@ -272,8 +286,11 @@ def stored(item: Options) -> Options:
     return {"data": data, "labels": meta.get("labels"), "annotations": meta.get("annotations")}
 
 
-def without_time(template: Options) -> Options:
-    """A pod template; that its pods were restarted counts, and not when."""
+def without_restart(template: Options) -> Options:
+    """A pod template; that there are new pods counts, and not whether a rollout or a restart has brought them.
+
+    After a switch to another Secret, a run that has not seen the rollout begin restarts the pods to be sure.
+    """
     meta = template["metadata"]
-    annotations = {key: key == RESTARTED or value for key, value in (meta.get("annotations") or {}).items()}
+    annotations = {key: value for key, value in (meta.get("annotations") or {}).items() if key != RESTARTED}
     return {**template, "metadata": {**meta, "annotations": annotations}}

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import trustme
-from plays import INFO, Servers, dashboards_secret, full, play, store, succeeded, task, versions
+from plays import INFO, Servers, dashboards_secret, full, mysql, play, store, succeeded, task, versions
 from registries import Registries
 from testbed.bed import Testbed
 from testbed.databases import NAMESPACE
@@ -105,6 +105,20 @@ def test_life(bed: Testbed, registries: Registries, tmp_path: Path) -> None:
     assert registries.sql("SHOW DATABASES LIKE 'life'")
     gone = succeeded(play(bed, task(name="life", state="absent")))
     assert not gone.result["changed"] and not gone.writes
+
+
+def test_nothing_is_stored_for_a_registry_that_is_refused(bed: Testbed, registries: Registries) -> None:
+    """By the API server's limits and by the operator's webhook: neither a Secret nor a ConfigMap is left behind."""
+    long = "x" * 300_000
+    wanted = {**mysql("refused", password="canary", tls={"ca_pem": PEM}), "display_name": "Refused"}
+    cases = ({"description": long}, {"display_name": long}, {"namespace": "data-science"})
+    refused = play(bed, *(task(**{**wanted, **case}) for case in cases), user="admin")
+    assert [result["failed"] for result in refused.results] == [True] * len(cases)
+    assert not refused.writes, refused.writes
+    dry = [request for request in refused.requests if "dryRun=All" in request["requestURI"]]
+    assert [request["objectRef"]["resource"] for request in dry] == ["modelregistries"] * len(cases)
+    assert secret(registries, "refused-db-password") is None
+    assert "may not be more than" in refused.results[0]["msg"] and "namespace" in refused.results[2]["msg"]
 
 
 def test_rotation(bed: Testbed, registries: Registries) -> None:

@@ -321,7 +321,7 @@ def test_a_creation_is_checked_before_anything_is_stored() -> None:
     assert made(outcome) == [("create", "Secret"), ("create", "ConfigMap"), ("create", "ModelRegistry")]
 
 
-@pytest.mark.parametrize("kind", [Rejected, Forbidden, Unreachable])
+@pytest.mark.parametrize("kind", [Rejected, Forbidden, Unreachable, OutcomeUnknown])
 def test_nothing_is_stored_for_what_is_refused(kind: type[RegistryError]) -> None:
     """Whatever the reason: a webhook's, the schema's, a right that is missing."""
     error = kind("ModelRegistry new", NO_WORDS, "Correct it.")
