@@ -22,6 +22,7 @@ options:
       - The longest time to wait, in seconds, from 1 to 86400 (a day). To go on without waiting, set O(wait=false).
       - A registry that is ready already is ready, however short the time is.
       - A registry whose database the operator runs (O(database.generate)) takes about a minute.
+      - The whole task ends 10 seconds later at the latest, whatever the API server does. A single request takes 60 at most.
     type: int
     default: 300
 """

@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from ansible.module_utils.common.validation import check_type_path
 from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
 
+from ._core.authentication import conceal_config, conceal_file, conceal_url
 from ._core.errors import InvalidInput
 from ._core.relays import SOCAT
 
@@ -30,8 +32,34 @@ Spec = dict[str, Any]
 
 
 def authentication() -> Spec:
-    """The options of kubernetes.core's modules that choose a cluster and a user, and the registries namespace."""
-    return {**copy.deepcopy(AUTH_ARG_SPEC), "namespace": {"type": "str"}}
+    """Return the options of kubernetes.core's modules that choose a cluster and a user, and the registries namespace.
+
+    Those that can have secrets in them are converted so that they do not show; _core.authentication.given() has the value.
+    """
+    spec = copy.deepcopy(AUTH_ARG_SPEC)
+    spec["kubeconfig"]["type"] = _Concealing("raw", conceal_config)
+    # It is a path. Its content, which some give, is hidden all the same.
+    spec["client_key"].update(
+        type=_Concealing("path", lambda value: conceal_file(check_type_path(value))), no_log=False
+    )
+    for url in ("host", "proxy"):
+        spec[url]["type"] = _Concealing("str", conceal_url)
+    return {**spec, "namespace": {"type": "str"}}
+
+
+class _Concealing(str):
+    """The name of an option's type, as its documentation has it, that also converts values: Ansible takes any callable."""
+
+    _convert: Callable[[Any], Any]
+
+    def __new__(cls, name: str, convert: Callable[[Any], Any]) -> _Concealing:
+        made = super().__new__(cls, name)
+        made._convert = convert
+        return made
+
+    def __call__(self, value: Any) -> Any:
+        """Return the value as it may be shown."""
+        return self._convert(value)
 
 
 DAY = 24 * 60 * 60

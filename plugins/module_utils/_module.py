@@ -4,8 +4,11 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +16,27 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
 
 from ._argspec import check_ranges
-from ._cluster import MISSING, Cluster, connected
+from ._cluster import MISSING, OLDEST_CLIENT, Cluster, client_version, connected
+from ._core.authentication import given, secrets_in, user_info
 from ._core.errors import RegistryError
 from ._core.names import check_namespace
 from ._core.params import check_numbers
 from ._core.printable import printable_message
+from ._core.redact import forms, hidden
 
-__all__ = ["Connect", "Result", "run_module"]
+__all__ = ["ALLOWANCE", "Connect", "Result", "run_module"]
 
 Result = dict[str, Any]
 Connect = Callable[[], Cluster]
 """Opens the way to the cluster, once a module knows that its options make sense."""
-SECRET_FIELDS = ("token", "password", "client-key-data", "client-certificate-data", "access-token", "refresh-token")
-"""Of a kubeconfig that is given as a dict."""
+ALLOWANCE = 10
+"""Seconds that a run may take beyond wait_timeout: for what is done before and after the wait."""
+LONGEST_RUN = 600
+"""Seconds for the run of a module that has no wait_timeout, beyond its own other time-outs."""
+INSTALL = (
+    "Install it for this interpreter, or choose another with ansible_python_interpreter; in an execution environment, "
+    "build it with the collection's meta/execution-environment.yml, which has all that is needed."
+)
 
 
 def run_module(module: AnsibleModule, work: Callable[[Connect, Result], None]) -> None:
@@ -33,39 +44,91 @@ def run_module(module: AnsibleModule, work: Callable[[Connect, Result], None]) -
 
     work fills the result as it goes: what has been done before an error is reported with it.
     """
-    if MISSING is not None:
-        module.fail_json(msg=missing_required_lib("kubernetes"), exception=MISSING)
-    module.no_log_values.update(_kubeconfig_secrets(module.params.get("kubeconfig")))
+    began = time.monotonic()
+    _check_library(module)
+    module.no_log_values.update(form for secret in _secrets(module.params) for form in forms(secret.encode()))
     result: Result = {"changed": False}
     try:
         check_numbers(module.argument_spec, module.params)
         check_namespace(module.params.get("namespace"))
         check_ranges(module.params)
-        work(lambda: connected({name: module.params[name] for name in AUTH_ARG_SPEC}), result)
+        until = began + _seconds(module.params)
+        work(lambda: _connected(module.params, until), result)
     except RegistryError as error:
         module.fail_json(msg=printable_message(str(error)), **_end(module, result))
     except Exception as error:
-        module.fail_json(msg=_unexpected(error), **_end(module, result))
+        module.fail_json(msg=_unexpected(error), exception=_trace(error), **_end(module, result))
     module.exit_json(**_end(module, result))
+
+
+def _check_library(module: AnsibleModule) -> None:
+    """Fail if the client library is not there for this interpreter, or is too old."""
+    if MISSING is not None:
+        module.fail_json(msg=f"{missing_required_lib('kubernetes')} {INSTALL}", exception=MISSING)
+    version = client_version()
+    if version is not None:
+        why = f"the Python package kubernetes of {sys.executable} is {version}, and {OLDEST_CLIENT} or newer is needed"
+        module.fail_json(msg=f"kubernetes: {why}. {INSTALL}")
+
+
+def _seconds(params: dict[str, Any]) -> float:
+    """Return how long the whole run may take."""
+    if "wait_timeout" in params:
+        return float(params["wait_timeout"] + ALLOWANCE)
+    return float(LONGEST_RUN + sum(params.get(name) or 0 for name in ("relay_timeout", "connect_timeout")))
+
+
+def _connected(params: dict[str, Any], until: float) -> Cluster:
+    """Return the cluster. What could be quoted of a kubeconfig that was given as a dict is hidden from its errors."""
+    config = given(params.get("kubeconfig"))
+    try:
+        return connected({name: given(params[name]) for name in AUTH_ARG_SPEC}, until)
+    except RegistryError as error:
+        quotable = {text.encode() for text, _always in secrets_in(config) if len(text) > SHORTEST}
+        raise RegistryError(error.what, hidden(error.why, quotable), error.next_step) from None
+
+
+SHORTEST = 3
+"""Characters: a text that is no longer can be part of any word."""
+
+
+def _secrets(params: dict[str, Any]) -> Iterator[str]:
+    """Return the secrets among the authentication options and their environment variables, wherever they may be quoted."""
+    yield from (text for text, always in secrets_in(given(params.get("kubeconfig"))) if always and text)
+    names = [f"K8S_AUTH_{name}" for name in ("API_KEY", "PASSWORD", "PROXY_HEADERS_BASIC_AUTH")]
+    names.append("K8S_AUTH_PROXY_HEADERS_PROXY_BASIC_AUTH")
+    proxies = params.get("proxy_headers") or {}
+    options = (
+        params.get("api_key"),
+        params.get("password"),
+        proxies.get("basic_auth"),
+        proxies.get("proxy_basic_auth"),
+    )
+    yield from (value for value in (*options, *map(os.environ.get, names)) if value)
+    for url in ("host", "proxy"):
+        for value in (given(params.get(url)), os.environ.get(f"K8S_AUTH_{url.upper()}")):
+            yield from user_info(value or "")
 
 
 def _end(module: AnsibleModule, result: Result) -> Result:
     for warning in result.pop("warnings", ()):
         module.warn(printable_message(warning))
+    # Documented by Ansible, and without a public name.
+    if not getattr(module, "_diff", False):
+        result.pop("diff", None)
     return result
 
 
 def _unexpected(error: Exception) -> str:
-    """What escaped and where. Its own text is left out: it can quote anything, a password too."""
+    """Return what escaped and where. Its own text is left out: it can quote anything, a password too."""
     frames = traceback.extract_tb(error.__traceback__)
     place = " <- ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(frames[-4:]))
     return f"Unexpected {type(error).__name__} at {place}. This is a defect of the collection: please report it."
 
 
-def _kubeconfig_secrets(config: Any) -> set[str]:
-    if isinstance(config, dict):
-        own = {value for name, value in config.items() if name in SECRET_FIELDS and isinstance(value, str)}
-        return own.union(*(_kubeconfig_secrets(value) for value in config.values()))
-    if isinstance(config, list):
-        return set().union(*(_kubeconfig_secrets(value) for value in config))
-    return set()
+def _trace(error: BaseException) -> str:
+    """Return the traceback, of the errors behind it too, with frames and types alone: no line of code and no value."""
+    frames = [f"{frame.filename}:{frame.lineno} in {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
+    lines = "\n".join([f"{type(error).__name__}, the last call at the end:", *(f"  {frame}" for frame in frames)])
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return f"{_trace(cause)}\nthen\n{lines}" if cause else lines

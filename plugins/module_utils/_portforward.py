@@ -9,6 +9,7 @@ import select
 import socket
 import ssl
 import threading
+import time
 from typing import Any, Callable, TypeVar
 
 try:
@@ -28,6 +29,8 @@ DATA, ERROR = 0, 1
 CHUNK = 32 * 1024
 FRAME_TIMEOUT = 10.0
 """Seconds in which the rest of a message that has begun must come."""
+MOST_BYTES = 8 * 1024 * 1024
+"""Of one message, which the library holds as a whole. API servers send at most 32 KiB in one."""
 LINGER = 5.0
 """Seconds in which a connection's thread must have ended after it was closed."""
 
@@ -35,16 +38,16 @@ T = TypeVar("T")
 
 
 def within(seconds: float, work: Callable[[], T]) -> T:
-    """What ``work`` gives, or raises of the errors of connections.
+    """Return what ``work`` returns, or raise what it raises.
 
-    Raises TimeoutError where that takes longer: then its thread ends by itself later.
+    Raises TimeoutError if that takes longer: then its thread ends by itself later.
     """
     outcome: list[tuple[bool, Any]] = []
 
     def run() -> None:
         try:
             outcome.append((True, work()))
-        except (OSError, ValueError, ApiException) as error:
+        except Exception as error:
             outcome.append((False, error))
 
     thread = threading.Thread(target=run, daemon=True)
@@ -87,6 +90,7 @@ class Forward:
 
     def __init__(self, connection: Any) -> None:
         self._websocket = connection
+        self._message = _Message(connection.frame_buffer)
         self.socket, self._far = socket.socketpair()
         self._words = ""
         self._begun: set[int] = set()
@@ -113,12 +117,12 @@ class Forward:
         try:
             while self._carry():
                 pass
-        except (OSError, websocket.WebSocketException):
+        except Exception:  # noqa: S110 - whatever is wrong with what was sent: the connection ends, and its user sees that
             pass
         finally:
             self._settled.set()
             self._far.close()
-            with contextlib.suppress(OSError, websocket.WebSocketException):
+            with contextlib.suppress(Exception):
                 self._websocket.send_close()
             self._websocket.shutdown()
 
@@ -148,6 +152,7 @@ class Forward:
         return bool(data)
 
     def _receive(self) -> bool:
+        self._message.begin()
         kind, frame = self._websocket.recv_data_frame(True)
         if kind == websocket.ABNF.OPCODE_CLOSE:
             return False
@@ -163,3 +168,26 @@ class Forward:
             return False
         self._far.sendall(data)
         return True
+
+
+class _Message:
+    """Bounds of one message: the library's timeout counts from byte to byte, and it takes frames of any length.
+
+    buffer: the library's, which reads all that comes through the function that it was given.
+    """
+
+    def __init__(self, buffer: Any) -> None:
+        self._plain = buffer.recv
+        buffer.recv = self._receive
+        self.begin()
+
+    def begin(self) -> None:
+        """Count anew."""
+        self._count, self._end = 0, time.monotonic() + FRAME_TIMEOUT
+
+    def _receive(self, size: int) -> bytes:
+        data: bytes = self._plain(size)
+        self._count += len(data)
+        if self._count > MOST_BYTES or time.monotonic() > self._end:
+            raise OSError("a message without an end")
+        return data

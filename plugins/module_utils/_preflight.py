@@ -265,7 +265,9 @@ def _served(cluster: Cluster) -> tuple[str, ...] | None:
 def _registry(cluster: Cluster, namespace: str | RegistryError, name: str | None) -> Object | RegistryError | None:
     if not name or not isinstance(namespace, str):
         return None
-    return _seen(lambda: cluster.get("ModelRegistry", namespace, name))
+    seen = _seen(lambda: cluster.get("ModelRegistry", namespace, name))
+    # That the cluster serves no version of it is a finding of its own.
+    return None if isinstance(seen, Missing) else seen
 
 
 def _understood(

@@ -4,11 +4,15 @@
 
 from __future__ import annotations
 
+import base64
+import html
 import json
+import time
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import pytest
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._cluster import LOG_BYTES, TRIES, Cluster
@@ -16,7 +20,9 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.e
     AlreadyThere,
     Conflict,
     Forbidden,
+    InvalidInput,
     Missing,
+    NoApiServer,
     OutcomeUnknown,
     RegistryError,
     Rejected,
@@ -24,10 +30,11 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.e
     Unreachable,
 )
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.plan import Change
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.redact import Sealed
 from kubernetes.client.exceptions import ApiException
-from urllib3 import HTTPConnectionPool
+from urllib3 import HTTPConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection
-from urllib3.exceptions import NewConnectionError, ProtocolError, ReadTimeoutError
+from urllib3.exceptions import LocationParseError, NewConnectionError, ProtocolError, ReadTimeoutError
 
 Answer = Any
 GROUP = {"versions": [{"version": "v1beta1"}, {"version": "v1alpha1"}]}
@@ -39,16 +46,11 @@ SECRET = {
 
 
 class FakeResponse:
-    """An answer that has to be read before its connection is free."""
+    """An answer, read already."""
 
     def __init__(self, data: bytes, date: str = "") -> None:
-        self._unread = data
         self.headers = {"Date": date} if date else {}
-        self.data: bytes | None = None
-
-    def read(self, cache_content: bool) -> bytes:
-        self.data = self._unread if cache_content else None
-        return self._unread
+        self.data = data
 
 
 class FakeClient:
@@ -57,8 +59,8 @@ class FakeClient:
     def __init__(self, *answers: Answer) -> None:
         self.answers = list(answers)
         self.asked: list[tuple[str, str, dict[str, Any]]] = []
-        pool = SimpleNamespace(connection_pool_kw={})
-        self.client = SimpleNamespace(rest_client=SimpleNamespace(pool_manager=pool))
+        rest = SimpleNamespace(pool_manager=PoolManager())
+        self.client = SimpleNamespace(rest_client=rest, configuration=SimpleNamespace(host="https://u:canary@api:6443"))
 
     def request(self, method: str, path: str, **options: Any) -> Any:
         self.asked.append((method, path, options))
@@ -85,13 +87,15 @@ def change(action: str = "patch", kind: str = "ConfigMap", **body: Any) -> Chang
 
 
 OBJECT = {"kind": "ConfigMap", "metadata": {"name": "c"}}
+REGISTRY = {"kind": "ModelRegistry", "metadata": {"name": "a"}}
+POD = {"kind": "Pod", "metadata": {"name": "p"}}
 RESET = ProtocolError("Connection aborted.", ConnectionResetError(104, "reset"))
 REFUSED = NewConnectionError(HTTPConnection("api"), "refused")
 SLOW = ReadTimeoutError(HTTPConnectionPool("api"), "/", "slow")
 
 
 def test_the_newest_version_is_asked_for_once() -> None:
-    door, fake, _ = cluster(GROUP, OBJECT, OBJECT)
+    door, fake, _ = cluster(GROUP, REGISTRY, REGISTRY)
     door.get("ModelRegistry", "ns", "a")
     door.get("ModelRegistry", "ns", "b")
     assert [path for _, path, _ in fake.asked] == [
@@ -103,7 +107,12 @@ def test_the_newest_version_is_asked_for_once() -> None:
 
 def test_a_version_that_is_not_served_any_more() -> None:
     """Of the platform's objects, whose newest release may serve v3 alone. An old one costs no more than its list."""
-    items = {"apiVersion": "datasciencecluster.opendatahub.io/v3", "metadata": {"resourceVersion": "1"}, "items": [{}]}
+    items = {
+        "apiVersion": "datasciencecluster.opendatahub.io/v3",
+        "kind": "DataScienceClusterList",
+        "metadata": {"resourceVersion": "1"},
+        "items": [{"metadata": {"name": "default-dsc"}}],
+    }
     door, fake, _ = cluster(refused(404), {"versions": [{"version": "v3"}]}, items, items)
     for _turn in range(2):
         ((found,), _revision) = door.list("DataScienceCluster")
@@ -265,10 +274,157 @@ def test_the_servers_clock_is_learnt_from_its_answers() -> None:
     """The largest difference counts, since a Date has no fractions; what is no date tells nothing."""
     now = datetime.now(timezone.utc)
     dates = [format_datetime(now + timedelta(seconds=seconds), usegmt=True) for seconds in (90, 100, 95)]
-    door, _, _ = cluster(*(FakeResponse(b"{}", date) for date in ("soon", *dates)))
+    door, _, _ = cluster(*(FakeResponse(json.dumps(POD).encode(), date) for date in ("soon", *dates)))
     door.get("Pod", "ns", "p")
     assert door.ahead is None
     for _ in dates:
         door.get("Pod", "ns", "p")
     assert door.ahead is not None
     assert timedelta(seconds=95) < door.ahead <= timedelta(seconds=100)
+
+
+@pytest.mark.parametrize(
+    "namespace", ["", ".", "..", "a/b", "a%2fb", "a?watch=true", "a#b", "../kube-system", "A", "a b", "a\n", "x" * 64]
+)
+def test_no_namespace_leads_elsewhere(namespace: str) -> None:
+    """Whatever is not the name of a namespace is refused before anything is sent, and none is not all of them."""
+    door, fake, _ = cluster()
+    assert door.get("Secret", namespace, "s") is None
+    for ask in (
+        lambda: door.list("Secret", namespace),
+        lambda: door.log(namespace, "p", "c"),
+        lambda: door.write(Change("Secret", namespace, "s", "create", {}), dry_run=True),
+        lambda: door.review("LocalSubjectAccessReview", namespace, {}),
+        lambda: list(door.watch("Secret", namespace, "1", 1)),
+    ):
+        with pytest.raises(InvalidInput, match="^namespace: "):
+            ask()
+    assert not fake.asked
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "a%2fb"])
+def test_no_name_leads_elsewhere(name: str) -> None:
+    """No object has such a name, so none is looked for, and none is written."""
+    door, fake, _ = cluster()
+    assert door.get("User", None, name) is None
+    if name:
+        with pytest.raises(InvalidInput):
+            door.write(Change("ConfigMap", "ns", name, "delete", {}), dry_run=False)
+    assert not fake.asked
+
+
+def test_other_names_are_one_segment() -> None:
+    """Users can be called nearly anything."""
+    door, fake, _ = cluster({"kind": "User", "metadata": {"name": "a?b#c d"}})
+    assert door.get("User", None, "a?b#c d")
+    assert fake.asked[0][1] == "/apis/user.openshift.io/v1/users/a%3Fb%23c%20d"
+
+
+PASSWORD = 'pa"ss<w>ö/+?d&1'
+
+
+@pytest.mark.parametrize(
+    "echo",
+    [
+        PASSWORD,
+        base64.b64encode(PASSWORD.encode()).decode(),
+        base64.b64encode(PASSWORD.encode()).decode().rstrip("="),
+        base64.urlsafe_b64encode(PASSWORD.encode()).decode(),
+        base64.b64encode(f"user:{PASSWORD}".encode()).decode(),
+        base64.b64encode(f"u:{PASSWORD}@host".encode()).decode(),
+        json.dumps(PASSWORD),
+        json.dumps(PASSWORD).replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"),
+        json.dumps(PASSWORD, ensure_ascii=False),
+        quote(PASSWORD, safe=""),
+        quote_plus(PASSWORD).lower(),
+        html.escape(PASSWORD),
+        PASSWORD.encode().hex(),
+    ],
+)
+def test_what_was_sent_sealed_does_not_come_back(echo: str) -> None:
+    """In no error of any later request, however a webhook writes it."""
+    secret = {"kind": "Secret", "metadata": {"name": "s"}}
+    door, _, _ = cluster(secret, refused(400, f"denied: {echo} is too weak"))
+    door.write(Change("Secret", "ns", "s", "create", {"data": {"password": Sealed.of(PASSWORD)}}), dry_run=True)
+    with pytest.raises(Rejected) as caught:
+        door.write(change(), dry_run=False)
+    told = str(caught.value)
+    assert told.startswith("ConfigMap c in namespace ns: denied: ") and "(hidden)" in told
+    whole = "ConfigMap c in namespace ns: denied: (hidden) is too weak. Correct the value that the message names."
+    assert len(told) <= len(whole) + 12, told
+
+
+@pytest.mark.parametrize(
+    "failure", [LocationParseError("https://u:canary@h"), ApiException(status=0, reason="https://u:canary@h failed")]
+)
+def test_no_user_info_is_told(failure: Exception) -> None:
+    """Neither that of the address nor what the client quotes."""
+    door, _, _ = cluster(*[failure] * TRIES)
+    with pytest.raises(Unreachable, match="at https://api:6443 ") as caught:
+        door.get("ConfigMap", "ns", "c")
+    assert "canary" not in str(caught.value)
+
+
+def test_a_token_that_cannot_be_sent() -> None:
+    """http.client quotes it."""
+    door, _, _ = cluster(ValueError("Invalid header value b'Bearer canary\\n'"))
+    with pytest.raises(InvalidInput, match="line breaks") as caught:
+        door.get("ConfigMap", "ns", "c")
+    assert "canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize("asked", ["\u00b2", "-1", "1e9", "soon", "", "9" * 400])
+def test_odd_pauses(asked: str) -> None:
+    """What is no number of seconds is none."""
+    door, _, pauses = cluster(refused(429, retry_after=asked), OBJECT)
+    door.get("ConfigMap", "ns", "c")
+    assert pauses == [1.0]
+
+
+@pytest.mark.parametrize("failure", [RESET, SLOW, refused(429, retry_after="5"), refused(503, retry_after="5")])
+def test_nothing_is_repeated_beyond_the_run(failure: Exception) -> None:
+    """A pause that would end too late is not made."""
+    fake, pauses = FakeClient(failure), list[float]()
+    door = Cluster(SimpleNamespace(client=fake), pauses.append, time.monotonic() + 0.1)
+    with pytest.raises(RegistryError):
+        door.get("ConfigMap", "ns", "c")
+    assert len(fake.asked) == 1 and not pauses
+
+
+@pytest.mark.parametrize("kind", ["Secret", "ModelRegistry"])
+def test_an_unreadable_answer_to_a_write_can_have_been_stored(kind: str) -> None:
+    """So the engine looks again; a dry run has stored nothing."""
+    page = FakeResponse(b"<html>")
+    door, _, _ = cluster(GROUP, page, page) if kind == "ModelRegistry" else cluster(page, page)
+    with pytest.raises(OutcomeUnknown, match="is no Kubernetes API server"):
+        door.write(change(kind=kind), dry_run=False)
+    with pytest.raises(NoApiServer):
+        door.write(change(kind=kind), dry_run=True)
+
+
+def test_a_cluster_of_other_versions_is_no_cluster_without_the_registry() -> None:
+    """What it serves is said."""
+    door, _, _ = cluster({"versions": [{"version": "v7"}]})
+    with pytest.raises(Missing, match="serves v7"):
+        door.get("ModelRegistry", "ns", "a")
+
+
+@pytest.mark.parametrize("body", ["<html>no</html>", "", "no", "[]", '{"error": 1}', '{"kind": "Pod"}'])
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 407, 409, 418, 422, 999])
+def test_refusals_of_others(status: int, body: str) -> None:
+    """An API server refuses with a Status object."""
+    error = ApiException(status=status)
+    error.body = body
+    door, _, _ = cluster(error)
+    with pytest.raises(NoApiServer, match=f"is no Kubernetes API server: .* with status {status}"):
+        door.write(change(), dry_run=True)
+
+
+def test_a_page_of_a_load_balancer() -> None:
+    """It comes and goes, and is not quoted."""
+    error = ApiException(status=503)
+    error.body = "<html>Application is not available</html>"
+    door, fake, _ = cluster(*[error] * TRIES)
+    with pytest.raises(Unreachable, match="answered 503 with a page in HTML. Check host and proxy"):
+        door.get("ConfigMap", "ns", "c")
+    assert len(fake.asked) == TRIES

@@ -969,7 +969,7 @@ def test_escalation_is_explained() -> None:
         'ResourceNames:[\\"demo\\"], Verbs:[\\"get\\"]}'
     )
     operation = Operation("create", "RoleBinding", "ns", "x")
-    error: RegistryError = refusal(operation, 403, f'{{"message": "{words}", "reason": "Forbidden"}}')
+    error: RegistryError = refusal(operation, 403, f'{{"kind": "Status", "message": "{words}", "reason": "Forbidden"}}')
     assert isinstance(error, Forbidden) and "a Role in namespace ns" in error.next_step
     rule = '{apiGroups: [""], resources: [endpoints, services], resourceNames: [demo], verbs: [get]}'
     assert rule in error.next_step

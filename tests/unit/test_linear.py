@@ -7,6 +7,7 @@ A pattern that looks at everything again from each place would take sixteen time
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from typing import Any
@@ -25,6 +26,7 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.c
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.mysql_facts import grants_of, own_version
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.names import derive_name
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.quantity import amount
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.redact import hidden
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.rollout import newest_pods, restarts
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.status import host_service
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.subjects import grant_of
@@ -90,9 +92,12 @@ READERS: dict[str, tuple[Callable[[str], Any], list[str]]] = {
         ],
     ),
     "refusal": (
-        lambda text: refusal(Operation("create", "Role", "n", "x"), 403, f"{ESCALATION}{text}"),
+        lambda text: refusal(
+            Operation("create", "Role", "n", "x"), 403, json.dumps({"kind": "Status", "message": f"{ESCALATION}{text}"})
+        ),
         ["{APIGroups:[", '{APIGroups:[""], Resources:[', "{", '"', '" '],
     ),
+    "an error text with URLs": (lambda text: hidden(text, [b"secret"]), ["://", "@", "a://b@", "https://"]),
     "restarts": (
         lambda text: restarts(
             {

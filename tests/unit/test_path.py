@@ -15,7 +15,7 @@ from typing import Any, cast
 
 import pytest
 import websocket
-from ansible_collections.opendatahub.model_registry.plugins.module_utils import _path
+from ansible_collections.opendatahub.model_registry.plugins.module_utils import _path, _portforward
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._cluster import Cluster
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.errors import (
     Forbidden,
@@ -40,6 +40,7 @@ class FakeWebSocket:
 
     def __init__(self) -> None:
         self.sock, self.server = socket.socketpair()
+        self.frame_buffer = SimpleNamespace(recv=self.sock.recv)
 
     def recv_data_frame(self, _control: bool) -> tuple[int, Any]:
         size = int.from_bytes(self._exactly(4), "big")
@@ -338,3 +339,28 @@ def test_the_job_ends_without_anybody() -> None:
     }
     assert container["securityContext"] == {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
     assert (job["spec"]["activeDeadlineSeconds"], job["spec"]["ttlSecondsAfterFinished"]) == (180, 0)
+
+
+def test_a_message_without_an_end_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long a frame says that it is, and however slowly it comes. The next message begins anew."""
+    buffer = SimpleNamespace(recv=lambda size: b"x" * size)
+    message = _portforward._Message(buffer)  # noqa: SLF001
+    for _ in range(2):
+        message.begin()
+        assert len(buffer.recv(_portforward.MOST_BYTES)) == _portforward.MOST_BYTES
+        with pytest.raises(OSError, match="without an end"):
+            buffer.recv(1)
+    monkeypatch.setattr(_portforward, "FRAME_TIMEOUT", -1.0)
+    message.begin()
+    with pytest.raises(OSError, match="without an end"):
+        buffer.recv(1)
+
+
+def test_whatever_goes_wrong_in_a_thread_is_raised_here() -> None:
+    """It would be taken for no answer within the time, and its traceback would go to the standard error."""
+
+    def work() -> None:
+        raise KeyError("x")
+
+    with pytest.raises(KeyError):
+        _portforward.within(5, work)

@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from .api_shape import NotAnApi, preview
 from .errors import (
     AlreadyThere,
     Conflict,
@@ -54,9 +55,20 @@ class Operation:
 
 
 def refusal(operation: Operation, status: int, body: str) -> RegistryError:
-    """The error that an answer with this status and text stands for."""
+    """Return the error that an answer with this status and text stands for.
+
+    Raises NotAnApi if no API server answers like this. Texts that are no Status object come from it, too: for what it does
+    not serve, when it is overloaded, and from load balancers before it.
+    """
     answer = _status_object(body)
-    words = answer.get("message") or body.strip() or f"the API server answered {status} without a reason"
+    plain_text = status >= 500 or status == 429 or (status == 404 and body.strip() == "404 page not found")
+    if not 400 <= status <= 599 or not (answer or plain_text):
+        raise NotAnApi(f"it sent {preview(body) or 'nothing'} with status {status}")
+    if not answer and body.lstrip()[:1] == "<":
+        step = "Check host and proxy, and look at the API server's health, then run the task again."
+        why = f"what stands before the API server answered {status} with {preview(body)}"
+        return (OutcomeUnknown if operation.writes else Unreachable)(str(operation), why, step)
+    words = answer.get("message") or preview(body) or f"the API server answered {status} without a reason"
     if status == 403 and "admission webhook" not in words and "is forbidden: User" in words:
         return forbidden(operation, words)
     if status == 403 and _ESCALATION in words:
@@ -130,9 +142,11 @@ def _listed(words: str) -> str:
 
 
 def _status_object(body: str) -> dict[str, Any]:
-    """The Status object of a refusal; empty where the answer is plain text, as for an unserved version."""
+    """Return the Status object of a refusal; empty if the answer is something else."""
     try:
         answer = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
-    return answer if isinstance(answer, dict) else {}
+    if not isinstance(answer, dict) or answer.get("kind") != "Status":
+        return {}
+    return {name: value for name, value in answer.items() if isinstance(value, str)}

@@ -10,6 +10,7 @@ __all__ = [
     "Forbidden",
     "InvalidInput",
     "Missing",
+    "NoApiServer",
     "NotEffective",
     "NotReady",
     "OutcomeUnknown",
@@ -73,6 +74,10 @@ class OutcomeUnknown(RegistryError):
 
 class Unreachable(RegistryError):
     """No usable answer from the API server, after repeated tries where repeating is safe."""
+
+
+class NoApiServer(Unreachable):
+    """What answered is something else than a Kubernetes API server."""
 
 
 class Refused(RegistryError):

@@ -4,9 +4,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
-__all__ = ["GROUP", "KINDS", "VERSIONS", "Kind", "collection_path", "newest"]
+from .errors import InvalidInput
+
+__all__ = ["GROUP", "KINDS", "VERSIONS", "Kind", "can_be_name", "can_be_namespace", "collection_path", "newest"]
 
 GROUP = "modelregistry.opendatahub.io"
 """The API group of ModelRegistry."""
@@ -60,10 +63,30 @@ KINDS = {
 
 
 def collection_path(kind: Kind, namespace: str | None) -> str:
-    """The URL path of a kind's objects in a namespace, or in all of them where it is None."""
+    """Return the URL path of a kind's objects in a namespace, or in all of them if it is None.
+
+    Raises InvalidInput for what no namespace can be called: a slash would lead to other paths, and so would an encoded one,
+    which the API server decodes before it splits the path.
+    """
+    if kind.namespaced and not can_be_namespace(namespace):
+        step = "Give the name of a namespace: at most 63 lowercase letters, digits and dashes."
+        raise InvalidInput("namespace", f"{namespace!r} is not the name of a namespace", step)
     root = f"/apis/{kind.group}/{kind.version}" if kind.group else f"/api/{kind.version}"
     middle = f"/namespaces/{namespace}" if kind.namespaced and namespace else ""
     return f"{root}{middle}/{kind.plural}"
+
+
+def can_be_namespace(namespace: str | None) -> bool:
+    """Return whether a namespace can have this name; None stands for all of them."""
+    return namespace is None or _NAMESPACE.fullmatch(namespace) is not None
+
+
+def can_be_name(name: str) -> bool:
+    """Return whether an object can have this name: no segment of a path can be another (Kubernetes' own rule)."""
+    return name not in ("", ".", "..") and not any(character in name for character in "/%")
+
+
+_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
 def newest(served: tuple[str, ...]) -> str | None:

@@ -5,11 +5,17 @@
 from __future__ import annotations
 
 import base64
+import html
+import json
+import re
+from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 from .model import Object
 
-__all__ = ["Sealed", "seal", "shown", "unsealed"]
+__all__ = ["Sealed", "forms", "hidden", "seal", "sealed_in", "shown", "unsealed", "url_without_user", "without_user"]
 
 
 class Sealed:
@@ -24,6 +30,13 @@ class Sealed:
     def of(cls, plain: str) -> Sealed:
         """Of a value as the user gave it."""
         return cls(base64.b64encode(plain.encode()).decode())
+
+    def plain(self) -> bytes:
+        """Return the value itself, to be found where it must not be shown. What is no base64 stands for itself."""
+        try:
+            return base64.b64decode(self._value, validate=True)
+        except ValueError:
+            return self._value.encode()
 
     def reveal(self) -> str:
         """The base64 text, for the request body that carries it, and for nothing else."""
@@ -86,3 +99,66 @@ def shown(value: Any, label: str = "(hidden)") -> Any:
     if isinstance(value, list):
         return [shown(item, label) for item in value]
     return value
+
+
+def sealed_in(value: Any) -> set[Sealed]:
+    """Return all that is sealed in the value."""
+    if isinstance(value, Sealed):
+        return {value}
+    if isinstance(value, dict):
+        return set().union(*map(sealed_in, value.values()))
+    if isinstance(value, list):
+        return set().union(*map(sealed_in, value))
+    return set()
+
+
+SHORTEST_CORE = 6
+"""Characters of base64 that tell enough of a secret to be hidden inside a longer text in base64."""
+
+
+@lru_cache(maxsize=4096)
+def forms(plain: bytes) -> tuple[str, ...]:
+    """Return the ways in which a text may come back, the longest first: as it is, encoded or escaped as others do it."""
+    text = plain.decode(errors="replace")
+    standard = base64.b64encode(plain).decode()
+    encoded = {standard, base64.urlsafe_b64encode(plain).decode()}
+    encoded |= {one.rstrip("=") for one in encoded} | {plain.hex(), plain.hex().upper()}
+    cores = {core for skip in (0, 1, 2) if len(core := _core_of(plain, skip)) >= SHORTEST_CORE}
+    cores |= {core.replace("+", "-").replace("/", "_") for core in cores}
+    escaped = {json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1], html.escape(text), repr(text)[1:-1]}
+    # Go's JSON escapes these three, too, and its HTML the quotes in another way than Python's.
+    escaped.add("".join(f"\\u{ord(one):04x}" if one in "<>&" else json.dumps(one)[1:-1] for one in text))
+    escaped.add(html.escape(text).replace("&quot;", "&#34;").replace("&#x27;", "&#39;"))
+    percent = {quote(plain, safe=""), quote(plain), quote_plus(plain)}
+    percent |= {re.sub("%..", lambda code: code.group().lower(), one) for one in percent}
+    return tuple(sorted({text, *encoded, *cores, *escaped, *percent} - {""}, key=len, reverse=True))
+
+
+def _core_of(plain: bytes, skip: int) -> str:
+    """Return what is always there of a secret in the base64 of a longer text, in which it begins at such a place."""
+    encoded = base64.b64encode(bytes(skip) + plain).decode()
+    return encoded[(skip * 8 + 5) // 6 : (skip + len(plain)) * 8 // 6]
+
+
+def hidden(text: str, secrets: Iterable[bytes]) -> str:
+    """Return the text without the secrets in any of their forms, and without user info in URLs."""
+    for plain in secrets:
+        for form in forms(plain):
+            text = text.replace(form, "(hidden)")
+    return without_user(text)
+
+
+def without_user(text: str) -> str:
+    """Return the text with the user info of all URLs in it left out: ``https://user:password@host`` has such."""
+    return "".join(map(_word_without_user, re.split(r"([\s\"'<>]+)", text)))
+
+
+def _word_without_user(word: str) -> str:
+    # A password with an unescaped slash in it goes, too, if need be with more than it.
+    begin, end = word.find("://"), word.rfind("@")
+    return word[: begin + 3] + word[end + 1 :] if -1 < begin < end else word
+
+
+def url_without_user(url: str) -> str:
+    """Return a URL without user info, also one without a scheme, as proxies may be given."""
+    return without_user(url) if "://" in url else url.rpartition("@")[2]
