@@ -95,7 +95,7 @@ def check_namespace(namespace: str | None, option: str = "namespace") -> None:
     if not namespace.strip():
         raise InvalidInput(option, "it is empty", "Leave it out, or give the name of the registries namespace.")
     if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", namespace):
-        why = f"{namespace[:80]!r} cannot be the name of a namespace"
+        why = f"{quoted(namespace)} cannot be the name of a namespace"
         raise InvalidInput(option, why, "Give one of at most 63 lowercase letters, digits and dashes.")
 
 

@@ -124,7 +124,7 @@ def proxy_from(params: Params | None, option: str = "auth_proxy_settings") -> Pr
         return None
     domain = params["domain"]
     if domain and not re.fullmatch(DOMAIN, domain):
-        why = f"{domain[:80]!r} is not a domain name"
+        why = f"{quoted(domain)} is not a domain name"
         raise InvalidInput(f"{option}.domain", why, "Give one such as apps.example.com, or leave it out.")
     return ProxySettings(
         image=_image(params["image"], f"{option}.image"),
@@ -140,7 +140,7 @@ def proxy_from(params: Params | None, option: str = "auth_proxy_settings") -> Pr
 def _image(image: str | None, option: str) -> str | None:
     """Return the image's name, which may be empty. What is in the registry of images is not checked."""
     if image and (len(image) > LONGEST_IMAGE or not re.fullmatch(IMAGE, image)):
-        why = f"{image[:80]!r} is not the name of an image"
+        why = f"{quoted(image)} is not the name of an image"
         raise InvalidInput(option, why, "Give one such as quay.io/example/model-registry:1.0 or …@sha256:….")
     return image
 
@@ -236,7 +236,7 @@ def _check_cipher(tls: Tls, database_type: str | None, option: str) -> None:
         raise InvalidInput(option, "cipher suites encrypt, and tls.enabled is false", "Leave one of the two out.")
     wrong = [name for name in tls.cipher.split(":") if tls.cipher and not re.fullmatch(CIPHER, name)]
     if wrong:
-        why = f"{wrong[0][:80]!r} is no cipher suite that the registry server knows"
+        why = f"{quoted(wrong[0])} is no cipher suite that the registry server knows"
         step = "Give Go's names, with colons between them, such as TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256."
         raise InvalidInput(option, why, step)
 
@@ -251,7 +251,7 @@ def _check_place(database: Database, option: str) -> None:
         try:
             ipaddress.ip_address(database.host_address)
         except ValueError:
-            why = f"{database.host_address[:80]!r} is no IP address"
+            why = f"{quoted(database.host_address)} is no IP address"
             raise InvalidInput(f"{option}.host_address", why, f"Give a name with {option}.host instead.") from None
 
 
