@@ -37,7 +37,7 @@ from ._execute import AT_ONCE
 from ._observe import platform_namespace, registries_namespace
 from ._requirement import find_server_version
 
-__all__ = ["Wanted", "preflight", "wanted_from"]
+__all__ = ["Wanted", "keys_read", "preflight", "unserved_options", "wanted_from"]
 
 T = TypeVar("T")
 CREDENTIALS = ("kubeconfig", "host", "api_key", "username", "password", "client_cert", "client_key")
@@ -160,7 +160,7 @@ def look(cluster: Cluster, wanted: Wanted) -> tuple[Observed, Database | None]:
     registry, odd_field = _understood(_registry(cluster, namespace, wanted.known_name))
     database, invalid = _database(wanted, registry if isinstance(registry, dict) else None)
     openshift = _openshift(cluster, wanted, registry)
-    invalid += _unserved(cluster, wanted, registry, openshift)
+    invalid += unserved_options(cluster, wanted, registry, openshift)
     place = namespace if isinstance(namespace, str) else None
     seen = Observed(
         job=wanted.job,
@@ -184,7 +184,7 @@ def look(cluster: Cluster, wanted: Wanted) -> tuple[Observed, Database | None]:
         database=database,
         registries=_registries(cluster, place) if database else {},
         password=tuple(_password(cluster, place, database)) if place and database else (),
-        sources=tuple(_sources(cluster, place, database, _keys(wanted, database, registry, openshift)))
+        sources=tuple(_sources(cluster, place, database, keys_read(wanted, database, registry, openshift)))
         if place
         else (),
         openshift=openshift,
@@ -217,7 +217,7 @@ def _openshift(cluster: Cluster, wanted: Wanted, registry: Object | RegistryErro
     return answer if isinstance(answer, bool) else None
 
 
-def _unserved(
+def unserved_options(
     cluster: Cluster, wanted: Wanted, registry: Object | RegistryError | None, openshift: bool | None
 ) -> tuple[InvalidInput, ...]:
     """Return what is wrong with options whose fields the cluster's release lacks."""
@@ -366,7 +366,7 @@ def _creation(cluster: Cluster, wanted: Wanted, namespace: str) -> Change:
     return Change(change.kind, namespace, name, "create", {**change.body, "spec": spec})
 
 
-def _keys(
+def keys_read(
     wanted: Wanted, database: Database | None, registry: Object | RegistryError | None, openshift: bool | None
 ) -> Iterator[tuple[str, KeyRef, str, bool]]:
     """Kind and key of each object that the registry's pods will read, with the option that names it, and if it is a CA."""
