@@ -14,7 +14,7 @@ from datetime import datetime, timezone
 from typing import Any, Callable, TypeVar
 
 from ._cluster import Cluster
-from ._core.auth_proxy import lacks_certificate, proxy_secret
+from ._core.auth_proxy import lacks_certificate, name_too_long, proxy_secret
 from ._core.candidate import candidate, verifies
 from ._core.errors import Forbidden, InvalidInput, Missing, RegistryError
 from ._core.export import proxy_of
@@ -161,6 +161,9 @@ def look(cluster: Cluster, wanted: Wanted) -> tuple[Observed, Database | None]:
     database, invalid = _database(wanted, registry if isinstance(registry, dict) else None)
     openshift = _openshift(cluster, wanted, registry)
     invalid += unserved_options(cluster, wanted, registry, openshift)
+    if wanted.job == "create" and registry is None and wanted.known_name:
+        too_long = name_too_long(wanted.known_name, wanted.auth_proxy, bool(openshift))
+        invalid += (too_long,) if too_long else ()
     place = namespace if isinstance(namespace, str) else None
     seen = Observed(
         job=wanted.job,

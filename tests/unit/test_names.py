@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.auth_proxy import name_too_long
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.errors import InvalidInput
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.names import (
     check_length,
@@ -97,6 +98,17 @@ def test_the_longest_name_depends_on_a_proxy(length: int, has_proxy: bool, works
     label = "<name>-auth-delegator of its proxy" if has_proxy else "registry-user-<name>"
     with pytest.raises(InvalidInput, match=f"{length} characters and {length - 1} is the most.*{label}.*'x{{48}}'"):
         check_length("x" * length, has_proxy)
+
+
+@pytest.mark.parametrize(
+    ("asked", "openshift", "longest"),
+    [(None, True, 48), ("auto", False, 49), ("none", True, 49), ("kube_rbac", False, 48), ("oauth", True, 48)],
+)
+def test_the_longest_name_by_what_is_asked_for(asked: str | None, openshift: bool, longest: int) -> None:
+    """As the preflight knows it beforehand."""
+    assert name_too_long("x" * longest, asked, openshift) is None
+    error = name_too_long("x" * (longest + 1), asked, openshift)
+    assert error and f"{longest} is the most" in str(error)
 
 
 @pytest.mark.parametrize("name", ["model-catalog", "model-catalog-postgres"])

@@ -9,12 +9,14 @@ from .export import proxy_of
 from .finding import PRODUCT, Finding
 from .manifests import ISTIO, PROXIES, proxy_fields
 from .model import Object, Registry
+from .names import check_length
 from .patch import present_fields
 
 __all__ = [
     "certificate_missing",
     "changed_proxy",
     "lacks_certificate",
+    "name_too_long",
     "new_proxy",
     "no_auth_proxy",
     "overridden",
@@ -39,6 +41,18 @@ def new_proxy(asked: str | None, known: frozenset[str], openshift: bool) -> str 
         return None
     # Releases that know Istio's have no other by default, and the newest knows kube-rbac-proxy.
     return next((proxy for proxy in ("kube_rbac", "istio", "oauth") if proxy in known), None)
+
+
+def name_too_long(name: str, asked: str | None, openshift: bool) -> InvalidInput | None:
+    """Return what is wrong with the name of a new registry if it is too long for the proxy that it will get; else None.
+
+    asked: the option auth_proxy.
+    """
+    try:
+        check_length(name, new_proxy(asked, frozenset(PROXIES), openshift) is not None)
+    except InvalidInput as error:
+        return error
+    return None
 
 
 def changed_proxy(asked: str | None, spec: Object) -> str | None:
