@@ -78,9 +78,10 @@ def _storing(job: str, registry: str, database: Database | None) -> list[Right]:
         found += [Right("", "secrets", verb, "store the database's password", name=names[verb]) for verb in STORE]
     if database is not None and database.tls is not None and database.tls.ca_pem is not None:
         found += [Right("", "configmaps", verb, "store the certificate authority") for verb in STORE]
-    if job == "update" and found:
-        found.append(Right("apps", "deployments", "get", "restart the registry after a new password", name=registry))
-        found.append(Right("apps", "deployments", "patch", "restart the registry after a new password", name=registry))
+    if job == "update" and database is not None:
+        # Another Secret that is only named is a change that pods have to be seen to be younger than, too.
+        why = "restart the registry after a new password, and see that it is in use"
+        found += [Right("apps", "deployments", verb, why, name=registry) for verb in ("get", "patch")]
     return found
 
 
