@@ -146,6 +146,41 @@ def test_registries_keep_their_names(name: str) -> None:
     assert yaml.safe_load(saved_permissions({"users": []}, name).replace("!unsafe ", ""))["registry_name"] == name
 
 
+@pytest.mark.parametrize(("job", "kept"), [({}, False), ({"AWX_PRIVATE_DATA_DIR": "/runner"}, True)])
+def test_what_a_controllers_job_would_lose_is_in_its_output(job: dict[str, str], kept: bool, tmp_path: Path) -> None:
+    """Its files go with it. In every case, the whole path is named."""
+    tasks = yaml.safe_load((ROOT / "roles" / "teardown" / "tasks" / "save.yml").read_text())
+    (tell,) = (task for task in tasks if task["name"] == "Say where it is saved")
+    name = "{{ lookup('ansible.builtin.pipe', 'touch " + str(tmp_path / "ran") + "') }}"
+    facts = {
+        "found": {"registries": [{"permissions": {"users": [name], "members": ["ann"]}}]},
+        "saved": {"dest": "/x/y.yml"},
+    }
+    (tmp_path / "seen.json").write_text(json.dumps({"ansible_facts": facts}))
+    module = (
+        "#!/usr/bin/python\nimport json\nfrom ansible.module_utils.basic import AnsibleModule\n"
+        f"AnsibleModule({{}}).exit_json(**json.load(open('{tmp_path}/seen.json'))['ansible_facts'])\n"
+    )
+    (tmp_path / "library").mkdir()
+    (tmp_path / "library" / "hostile.py").write_text(module)
+    told = {"teardown_name": "fraud", "teardown_found": "{{ seen.found }}", "teardown_saved": "{{ seen.saved }}"}
+    steps = [{"hostile": {}, "register": "seen"}, {**tell, "vars": told}]
+    (tmp_path / "play.yml").write_text(yaml.safe_dump([{"hosts": "localhost", "gather_facts": False, "tasks": steps}]))
+    collections = {"ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".venv" / "collections")}
+    environment = {name: value for name, value in os.environ.items() if name != "AWX_PRIVATE_DATA_DIR"}
+    done = subprocess.run(
+        [str(RUNNER), "play.yml"],
+        cwd=tmp_path,
+        env={**environment, **collections, **job},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0 and '"saved_to": "/x/y.yml"' in done.stdout, done.stdout + done.stderr
+    assert ("access_members:" in done.stdout) is kept and ("!unsafe" in done.stdout) is kept
+    assert not (tmp_path / "ran").exists()
+
+
 def test_members_that_are_not_known_are_left_out() -> None:
     """So that grant leaves the Group alone. None of them is an empty list."""
     assert "access_members" not in saved_permissions({"users": [], "members": None}, "fraud")
