@@ -38,7 +38,7 @@ var table = map[string]func(){
 	"kube-apiserver":          command(apiserver.NewAPIServerCommand),
 	"kube-controller-manager": command(controllers.NewControllerManagerCommand),
 	"kube-scheduler":          command(func() *cobra.Command { return scheduler.NewSchedulerCommand() }),
-	"model-registry":          registry.Execute,
+	"model-registry":          programs.OlderRegistry(registry.Execute),
 	"operator":                command(operator.Command),
 	"node":                    command(node.Command),
 	"contain":                 command(node.ContainCommand),

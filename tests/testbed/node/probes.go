@@ -41,17 +41,24 @@ type prober struct {
 	verdict   func(success bool)
 }
 
-// firstProbe is the age of an instance at its first probe: a kubelet sees that it runs before it probes.
-const firstProbe = time.Second
+// soonest is the age of an instance at which a kubelet has seen that it runs.
+const soonest = time.Second
+
+// firstProbe is the age of an instance at its first probe. A kubelet comes round once in a period from the start on, and
+// passes over an instance that is younger than the delay: after 5 s every 10 s means after 10 s.
+func firstProbe(spec *corev1.Probe) time.Duration {
+	period := max(spec.PeriodSeconds, 1)
+	rounds := (spec.InitialDelaySeconds + period - 1) / period
+	return max(time.Duration(rounds*period)*time.Second, soonest)
+}
 
 // run probes until ctx ends; a startup probe ends with its verdict, a liveness probe with a failure.
 func (p *prober) run(ctx context.Context) {
 	threshold := streak{success: p.spec.SuccessThreshold, failure: p.spec.FailureThreshold}
-	delay := max(time.Duration(p.spec.InitialDelaySeconds)*time.Second, firstProbe)
 	period := scale(time.Duration(p.spec.PeriodSeconds)*time.Second, p.factor)
 	// A factor near zero must not make a busy loop.
 	period = max(period, 100*time.Millisecond)
-	timer := time.NewTimer(max(scale(delay, p.factor)-time.Since(p.process.started), 0))
+	timer := time.NewTimer(max(scale(firstProbe(p.spec), p.factor)-time.Since(p.process.started), 0))
 	defer timer.Stop()
 	for {
 		select {

@@ -41,7 +41,7 @@ func deployment(r *registry, f Flavour) *appsv1.Deployment {
 func containers(r *registry, f Flavour) []corev1.Container {
 	all := []corev1.Container{restServer(r)}
 	if f.GRPC {
-		all = append(all, grpcServer(r))
+		all = []corev1.Container{olderRestServer(r), grpcServer(r)}
 	}
 	switch {
 	case r.Spec.KubeRBACProxy != nil:
@@ -71,6 +71,26 @@ func restServer(r *registry) corev1.Container {
 		Resources:       resources(r.Spec.Rest),
 		SecurityContext: containerSecurity(),
 		VolumeMounts:    databaseMounts(r),
+	}
+}
+
+// olderRestServer knows no database: it works through ML Metadata in the same pod.
+func olderRestServer(r *registry) corev1.Container {
+	return corev1.Container{
+		Name:    restContainer,
+		Image:   r.Spec.Rest.Image,
+		Command: []string{"/model-registry", "proxy"},
+		Args: []string{
+			"--hostname=0.0.0.0",
+			fmt.Sprintf("--port=%d", r.Spec.Rest.Port),
+			"--mlmd-hostname=localhost",
+			fmt.Sprintf("--mlmd-port=%d", r.Spec.GRPC.Port),
+		},
+		Ports:           []corev1.ContainerPort{{Name: "http-api", ContainerPort: r.Spec.Rest.Port, Protocol: corev1.ProtocolTCP}},
+		ReadinessProbe:  tcpProbe("http-api", 15, 5),
+		LivenessProbe:   tcpProbe("http-api", 30, 5),
+		Resources:       resources(r.Spec.Rest),
+		SecurityContext: containerSecurity(),
 	}
 }
 

@@ -49,6 +49,7 @@ func describe(p *corev1.Probe) string {
 func TestDeploymentsContainers(t *testing.T) {
 	const server = "rest-container http-api:8080 startup /readyz/isDirty at http-api 10/5/6, " +
 		"ready /readyz/health at http-api 5/10/3, live /readyz/isDirty at http-api 30/10/3"
+	const older = "rest-container http-api:8080 startup none, ready tcp 15/5/3, live tcp 30/5/3"
 	const metadata = "grpc-container grpc-api:9090 startup none, ready tcp 3/5/3, live tcp 30/5/3"
 	for name, test := range map[string]struct {
 		flavour, proxy string
@@ -57,8 +58,8 @@ func TestDeploymentsContainers(t *testing.T) {
 		"server alone": {"plain", "", []string{server}},
 		"kube-rbac-proxy": {"current", kubeRBACProxy, []string{server,
 			"kube-rbac-proxy https-proxy:8443 proxy-healthz:8888 startup none, ready /healthz at proxy-healthz 5/5/3, live /healthz at proxy-healthz 30/5/3"}},
-		"with ML Metadata": {"2.19", "", []string{server, metadata}},
-		"with ML Metadata and the OAuth proxy": {"transition", oauthProxy, []string{server, metadata,
+		"with ML Metadata": {"2.19", "", []string{older, metadata}},
+		"with ML Metadata and the OAuth proxy": {"transition", oauthProxy, []string{older, metadata,
 			"oauth-proxy oauth2-proxy:8443 startup none, ready /oauth/healthz at oauth2-proxy 5/5/3, live /oauth/healthz at oauth2-proxy 30/5/3"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -93,6 +94,11 @@ func TestServersArguments(t *testing.T) {
 	got := strings.Join(append(c.Command, c.Args[:3]...), " ")
 	if want := "/model-registry proxy --hostname=0.0.0.0 --port=8080 --embedmd-database-type=mysql"; got != want {
 		t.Errorf("got %q, want %q", got, want)
+	}
+	c = olderRestServer(built(""))
+	got = strings.Join(append(c.Command, c.Args...), " ")
+	if want := "/model-registry proxy --hostname=0.0.0.0 --port=8080 --mlmd-hostname=localhost --mlmd-port=9090"; got != want || len(c.Env) != 0 {
+		t.Errorf("got %q and %d variables, want %q and none", got, len(c.Env), want)
 	}
 }
 

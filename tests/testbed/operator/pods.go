@@ -81,7 +81,7 @@ func (r *reconciler) loggedFailure(ctx context.Context, pod *corev1.Pod) (reason
 			log.FromContext(ctx).Info("log not read", "pod", pod.Name, "container", c.Name, "reason", err.Error())
 			continue
 		}
-		reason, message = logFailure(stream, server)
+		reason, message = r.logFailure(stream, server)
 		_ = stream.Close()
 		if reason != "" {
 			return reason, message
@@ -91,7 +91,7 @@ func (r *reconciler) loggedFailure(ctx context.Context, pod *corev1.Pod) (reason
 }
 
 // logFailure finds the first line that the real operator knows how to read.
-func logFailure(text io.Reader, server string) (reason, message string) {
+func (r rules) logFailure(text io.Reader, server string) (reason, message string) {
 	lines := bufio.NewScanner(text)
 	for lines.Scan() {
 		line := lines.Text()
@@ -99,7 +99,11 @@ func logFailure(text io.Reader, server string) (reason, message string) {
 			return reasonResourcesAlert, fmt.Sprintf("%s container alert: %s", server, line)
 		}
 		if parts := mlmdFailure.FindStringSubmatch(line); parts != nil {
-			return reasonConfigurationError, fmt.Sprintf("database configuration error: %s: %s", parts[2], parts[1])
+			what := "database"
+			if r.GRPC {
+				what = "metadata database" // operators before November 2025
+			}
+			return reasonConfigurationError, fmt.Sprintf("%s configuration error: %s: %s", what, parts[2], parts[1])
 		}
 	}
 	return "", ""

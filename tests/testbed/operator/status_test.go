@@ -173,15 +173,18 @@ func TestPodProblem(t *testing.T) {
 }
 
 func TestLogFailure(t *testing.T) {
-	for name, test := range map[string]struct{ text, reason, message string }{
-		"nothing known": {"Error 1045 (28000): Access denied\n", "", ""},
-		"alert": {"starting\nF {{ALERT}} error connecting to datastore: Error 1142\n",
+	const mlmd = "F Check failed: absl::OkStatus() == status (OK vs. INTERNAL: no) MetadataStore cannot be created\n"
+	for name, test := range map[string]struct{ flavour, text, reason, message string }{
+		"nothing known": {"current", "Error 1045 (28000): Access denied\n", "", ""},
+		"alert": {"current", "starting\nF {{ALERT}} error connecting to datastore: Error 1142\n",
 			reasonResourcesAlert, "rest container alert: F {{ALERT}} error connecting to datastore: Error 1142"},
-		"ML Metadata": {"F Check failed: absl::OkStatus() == status (OK vs. INTERNAL: no) MetadataStore cannot be created\n",
+		"ML Metadata": {"transition", mlmd,
+			reasonConfigurationError, "metadata database configuration error: MetadataStore cannot be created: INTERNAL: no"},
+		"newer words": {"current", mlmd,
 			reasonConfigurationError, "database configuration error: MetadataStore cannot be created: INTERNAL: no"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			reason, message := logFailure(strings.NewReader(test.text), "rest")
+			reason, message := rulesOf(t, test.flavour).logFailure(strings.NewReader(test.text), "rest")
 			if reason != test.reason || message != test.message {
 				t.Errorf("got %q %q", reason, message)
 			}

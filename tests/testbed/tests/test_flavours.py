@@ -156,6 +156,22 @@ def test_a_registry_works_on_every_flavour(clusters: dict[str, Registries], flav
     assert registries.sql(f"USE `{name}`", "SELECT dirty FROM schema_migrations") == [(0,)]
 
 
+def test_ml_metadata_speaks_for_the_database(clusters: dict[str, Registries]) -> None:
+    """Where the server works through ML Metadata, the database's words are in that container's log alone."""
+    registries = clusters["2.19"]
+    registries.make_database("refused")
+    registries.make_secret("refused", "not the password")
+    registries.create(registries.body("refused"))
+
+    def configuration_error() -> str:
+        _, reason, message = condition(registries.get("refused"))
+        return message if reason == "ConfigurationError" else ""
+
+    message = registries.bed.until("ConfigurationError", configuration_error)
+    assert message.startswith("metadata database configuration error: ") and "Access denied for user 'refused'" in message
+    assert "Access denied" not in registries.log("refused")
+
+
 def test_the_secret_of_a_proxy_on_kubernetes(clusters: dict[str, Registries]) -> None:
     """Without OpenShift's service CA the proxy waits for a Secret that the user makes; its host has no domain."""
     registries = clusters["plain"]
