@@ -21,6 +21,7 @@ import (
 
 	"github.com/go-sql-driver/mysql"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/spf13/cobra"
 )
 
@@ -52,9 +53,7 @@ func GRPCCommand() *cobra.Command {
 		SilenceUsage:       true,
 		RunE: func(command *cobra.Command, _ []string) error {
 			if err := db.login(command.Context()); err != nil {
-				// As ML Metadata writes it, whatever the database is.
-				return fmt.Errorf("Check failed: absl::OkStatus() == status (OK vs. INTERNAL: mysql_real_connect failed: errno: %d, error: %s) "+
-					"MetadataStore cannot be created with the given connection config.", errorNumber(err), errorText(err))
+				return errors.New(failure(err))
 			}
 			found, err := db.access()
 			if err != nil {
@@ -172,6 +171,12 @@ func (d mlmdDatabase) tls() (*tls.Config, error) {
 	return config, nil
 }
 
+// failure is a login's as ML Metadata writes it, whatever the database is.
+func failure(err error) string {
+	return fmt.Sprintf("Check failed: absl::OkStatus() == status (OK vs. INTERNAL: mysql_real_connect failed: errno: %d, error: %s "+
+		"[mysql-error-info='']) MetadataStore cannot be created with the given connection config.", errorNumber(err), errorText(err))
+}
+
 // errorNumber is MySQL's; 2003 is its client's own for a server that is not reached.
 func errorNumber(err error) uint16 {
 	var refused *mysql.MySQLError
@@ -186,5 +191,10 @@ func errorText(err error) string {
 	if errors.As(err, &refused) {
 		return refused.Message
 	}
-	return strings.Join(strings.Fields(err.Error()), " ") // one line
+	var denied *pgconn.PgError
+	if errors.As(err, &denied) {
+		return denied.Message
+	}
+	// One line, and without the parentheses at which the operator would stop reading.
+	return strings.NewReplacer("\n", " ", "(", "", ")", "").Replace(err.Error())
 }
