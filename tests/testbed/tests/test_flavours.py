@@ -89,7 +89,7 @@ def test_side_by_side(clusters: dict[str, Registries]) -> None:
     one, *others = clusters.values()
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "only-here"}}
     one.api.create(namespace)
-    assert [other.api.get("v1", "Namespace", "only-here") for other in others] == [None, None, None]
+    assert [other.api.get("v1", "Namespace", "only-here") for other in others] == [None] * 4
     one.api.delete("v1", "Namespace", "only-here")
 
 
@@ -134,6 +134,7 @@ def test_proxies(clusters: dict[str, Registries], case: str) -> None:
         return [container["name"] for container in found]
 
     assert sorted(registries.bed.until("deployment", made)) == sorted(expected.containers)
+    registries.bed.until("its status, the last that is written", lambda: condition(registries.get(case))[0])
     stored = registries.get(case)
     assert stored
     assert {name for name in ("istio", "oauthProxy", "kubeRBACProxy") if name in stored["spec"]} == expected.stored
@@ -143,7 +144,6 @@ def test_proxies(clusters: dict[str, Registries], case: str) -> None:
     group = api.get("user.openshift.io/v1", "Group", f"{case}-users") if is_openshift else None
     assert (group is not None) is is_openshift
     routed = "kubeRBACProxy" in stored["spec"] and is_openshift
-    registries.bed.until("its status, the last that is written", lambda: condition(registries.get(case))[0])
     policy = api.get("networking.k8s.io/v1", "NetworkPolicy", f"{case}-https-route", namespace)
     assert (policy is not None) is routed
 
@@ -168,7 +168,9 @@ def test_ml_metadata_speaks_for_the_database(clusters: dict[str, Registries]) ->
         return message if reason == "ConfigurationError" else ""
 
     message = registries.bed.until("ConfigurationError", configuration_error)
-    assert message.startswith("metadata database configuration error: ") and "Access denied for user 'refused'" in message
+    assert (
+        message.startswith("metadata database configuration error: ") and "Access denied for user 'refused'" in message
+    )
     assert "Access denied" not in registries.log("refused")
 
 
