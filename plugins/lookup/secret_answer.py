@@ -1,17 +1,9 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Lookup secret_answer: a secret out of a variable, or else the environment; errors name the variable and show nothing of it."""
 
 from __future__ import annotations
-
-import os
-from collections.abc import Mapping
-from typing import Any
-
-from ansible.errors import AnsibleLookupError
-from ansible.plugins.lookup import LookupBase
-
-__all__ = ["LookupModule"]
 
 DOCUMENTATION = r"""
 name: secret_answer
@@ -51,6 +43,15 @@ _raw:
   type: list
   elements: str
 """
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from ansible.errors import AnsibleLookupError
+from ansible.plugins.lookup import LookupBase
+
+__all__ = ["LookupModule"]
 
 COMMENT = "{#"
 """With this, a template gives its text without what follows, and no error."""
