@@ -79,6 +79,18 @@ def bind(manager: Any, connections: int) -> None:
     manager.clear()
     classes = manager.pool_classes_by_scheme.items()
     manager.pool_classes_by_scheme = {scheme: _pool(one) for scheme, one in classes}
+    plain = manager.request
+
+    def request(*args: Any, **kwargs: Any) -> Any:
+        response = plain(*args, **{**kwargs, "redirect": False})
+        try:
+            _receive(response, _BOUNDS.get())
+        except NotAnApi:
+            response.close()
+            raise
+        return response
+
+    manager.request = request
 
 
 def _pool(plain: Any) -> Any:
@@ -87,15 +99,6 @@ def _pool(plain: Any) -> Any:
     class Pool(plain):  # type: ignore[misc]
         _is_bound = True
         ConnectionCls = _connection(plain.ConnectionCls)
-
-        def urlopen(self, *args: Any, **kwargs: Any) -> Any:
-            response = super().urlopen(*args, **kwargs)
-            try:
-                _receive(response, _BOUNDS.get())
-            except NotAnApi:
-                response.close()
-                raise
-            return response
 
     return Pool
 

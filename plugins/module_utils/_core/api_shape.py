@@ -92,7 +92,7 @@ def _name_of_kind(answer: Object) -> str:
 
 def _check_depth(answer: Object) -> None:
     level: list[Any] = [answer]
-    for _ in range(DEEPEST):
+    for _depth in range(DEEPEST):
         level = [
             child
             for node in level

@@ -122,7 +122,7 @@ def secrets_in(config: Any) -> Iterator[tuple[str, bool]]:
 
 def user_info(url: str) -> list[str]:
     """Return what is secret in a URL's user info: the password, and both parts together."""
-    before, at, _ = url.rpartition("@")
+    before, at, _address = url.rpartition("@")
     info = before.rpartition("://")[2] if at else ""
     return [part for part in (info, info.partition(":")[2]) if len(part) > LONGEST_WORD]
 

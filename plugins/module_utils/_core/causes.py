@@ -302,7 +302,7 @@ their log. PostgreSQL's driver writes a line that begins with a tab for each of 
 
 def _core_of(alert: str) -> str:
     """Return what matters of the server's last words: a migration's failure quotes the whole statement before its details."""
-    _, quoted, details = alert.partition("(details: ")
+    _statement, quoted, details = alert.partition("(details: ")
     if quoted:
         line = details.partition("\n")[0]
         return line.rpartition(")")[0] or line
@@ -329,7 +329,7 @@ def _meant(text: str) -> str:
 
 def _without_quote(text: str) -> str:
     """Return the words about a connection string that has a question mark too many without what they quote of it."""
-    plain, about, _ = text.partition("database name must not contain '?' characters")
+    plain, about, _quote = text.partition("database name must not contain '?' characters")
     return plain + about
 
 

@@ -212,7 +212,7 @@ def _from_base64(text: str) -> bytes | None:
 
 
 def _go_ders(text: str) -> list[bytes]:
-    return [der for _, der in _go_blocks(text) if _decoded(der)]
+    return [der for _start, der in _go_blocks(text) if _decoded(der)]
 
 
 def _go_blocks(text: str) -> Iterator[tuple[int, bytes]]:
