@@ -26,7 +26,7 @@ def sharing_findings(
         step = "Give each registry a database of its own with database.name."
         yield Finding("database_shared", "warning", what, why, step, PRODUCT)
     secret = _secret(database)
-    users = [other for other, found in _others(name, registries) if secret and _secret(found) == secret]
+    users = [other for other, found in _others(name, registries, secret) if secret and _secret(found) == secret]
     if users:
         why = f"the registries {', '.join(users)} use it, too: the dashboard deletes a Secret with the first of them"
         step = "Give each registry a Secret of its own, with database.password or database.password_secret."
@@ -36,14 +36,30 @@ def sharing_findings(
 def sharers(name: str, database: Database, registries: Mapping[str, Object], namespace: str) -> list[str]:
     """Return the other registries that are on the same database, whatever way its host is written."""
     place = _place(database, namespace)
-    return [other for other, found in _others(name, registries) if place and _place(found, namespace) == place]
+    found = _others(name, registries, database.name) if place else ()
+    return [other for other, one in found if _place(one, namespace) == place]
 
 
-def _others(name: str, registries: Mapping[str, Object]) -> Iterator[tuple[str, Database]]:
-    for other in sorted(registries.keys() - {name}):
+def _others(name: str, registries: Mapping[str, Object], text: str | None) -> Iterator[tuple[str, Database]]:
+    """Yield the other registries with their database, if it is called like the text, or its Secret is."""
+    # Each registry is compared with each: only the few that can match are looked at closely.
+    for other in sorted(one for one, item in registries.items() if one != name and _mentions(item, text)):
         registry = without_nulls(registries[other])
         if misfit(registry) is None:
             yield other, database_of(registry.get("spec") or {})
+
+
+def _mentions(registry: Object, text: str | None) -> bool:
+    spec = registry.get("spec")
+    for kind in PORTS if isinstance(spec, dict) and text else ():
+        values = spec.get(kind)
+        secret = values.get("passwordSecret") if isinstance(values, dict) else None
+        if isinstance(values, dict) and text in (
+            values.get("database"),
+            secret.get("name") if isinstance(secret, dict) else None,
+        ):
+            return True
+    return False
 
 
 def _place(database: Database, namespace: str) -> tuple[str | None, str, int, str] | None:
