@@ -412,8 +412,8 @@ class Cluster:
         body = error.body if error.body is not None else ""
         text = body.decode(errors="replace") if isinstance(body, bytes) else str(body)
         try:
-            # As it has come, before a part of it is cut off, and as it reads once JSON's escapes are gone.
-            refused = refusal(operation, error.status, self._hidden(text))
+            # What it means is read before anything is hidden: a secret can be any word, and a part of any.
+            refused = refusal(operation, error.status, text, self._hidden)
         except NotAnApi as impostor:
             return self._no_api(operation, impostor)
         return type(refused)(refused.what, self._hidden(refused.why), self._hidden(refused.next_step))

@@ -354,6 +354,25 @@ def test_what_was_sent_sealed_does_not_come_back(echo: str) -> None:
     assert len(told) <= len(whole) + 12, told
 
 
+@pytest.mark.parametrize("value", ["a", "kind", "reason", "User", "is forbidden", "AlreadyExists"])
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (refused(409, "exists", "AlreadyExists"), AlreadyThere),
+        (refused(403, 'configmaps "c" is forbidden: User "u" cannot patch resource "configmaps"'), Forbidden),
+        (refused(404, "no such thing"), Missing),
+    ],
+)
+def test_a_secret_that_is_an_ordinary_word_changes_no_meaning(
+    value: str, error: ApiException, kind: type[RegistryError]
+) -> None:
+    """The name of a database is stored in a Secret, too, and can be a single letter."""
+    door, _, _ = cluster({"kind": "Secret", "metadata": {"name": "s"}}, error)
+    door.write(Change("Secret", "ns", "s", "create", {"data": {"database-name": Sealed.of(value)}}), dry_run=True)
+    with pytest.raises(kind):
+        door.write(change(), dry_run=False)
+
+
 @pytest.mark.parametrize(
     "failure", [LocationParseError("https://u:canary@h"), ApiException(status=0, reason="https://u:canary@h failed")]
 )

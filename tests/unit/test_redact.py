@@ -8,7 +8,13 @@ import base64
 import json
 from typing import Any
 
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.redact import seal, shown, unsealed
+import pytest
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.redact import (
+    hidden,
+    seal,
+    shown,
+    unsealed,
+)
 
 CANARY = "canary-4711"
 ENCODED = base64.b64encode(CANARY.encode()).decode()
@@ -68,3 +74,13 @@ def test_a_secret_without_metadata_of_that_kind() -> None:
         "metadata": {"name": "bare"},
         "data": {},
     }
+
+
+@pytest.mark.parametrize("secrets", [(b"registry", b"registry-2024!x"), (b"registry-2024!x", b"registry")])
+def test_nothing_is_left_of_a_secret_that_begins_like_another(secrets: tuple[bytes, ...]) -> None:
+    assert hidden("denied: registry-2024!x", secrets) == "denied: (hidden)"
+
+
+def test_short_secrets_are_hidden_once_and_not_in_numbers() -> None:
+    assert hidden("port 3136 of a", [b"1", b"a", b"d", b"h"]) == "port 3(hidden)36 of (hidden)"
+    assert hidden("uid 0a61", [b"a"]) == "uid 0(hidden)61"

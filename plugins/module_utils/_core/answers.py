@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,8 +55,12 @@ class Operation:
         return f"{self.kind}{name}{place}"
 
 
-def refusal(operation: Operation, status: int, body: str) -> RegistryError:
+def refusal(
+    operation: Operation, status: int, body: str, hide: Callable[[str], str] = lambda text: text
+) -> RegistryError:
     """Return the error that an answer with this status and text stands for.
+
+    hide: takes secrets out of a text of which a part is cut off. What is not cut off is as it has come.
 
     Raises NotAnApi if no API server answers like this. Texts that are no Status object come from it, too: for what it does
     not serve, when it is overloaded, and from load balancers before it.
@@ -63,12 +68,12 @@ def refusal(operation: Operation, status: int, body: str) -> RegistryError:
     answer = _status_object(body)
     plain_text = status >= 500 or status == 429 or (status == 404 and body.strip() == "404 page not found")
     if not 400 <= status <= 599 or not (answer or plain_text):
-        raise NotAnApi(f"it sent {preview(body) or 'nothing'} with status {status}")
+        raise NotAnApi(f"it sent {preview(hide(body)) or 'nothing'} with status {status}")
     if not answer and body.lstrip()[:1] == "<":
         step = "Check host and proxy, and look at the API server's health, then run the task again."
-        why = f"what stands before the API server answered {status} with {preview(body)}"
+        why = f"what stands before the API server answered {status} with {preview(hide(body))}"
         return (OutcomeUnknown if operation.writes else Unreachable)(str(operation), why, step)
-    words = answer.get("message") or preview(body) or f"the API server answered {status} without a reason"
+    words = answer.get("message") or preview(hide(body)) or f"the API server answered {status} without a reason"
     if status == 403 and "admission webhook" not in words and "is forbidden: User" in words:
         return forbidden(operation, words)
     if status == 403 and _ESCALATION in words:

@@ -116,10 +116,16 @@ SHORTEST_CORE = 6
 """Characters of base64 that tell enough of a secret to be hidden inside a longer text in base64."""
 
 
+SHORTEST_ENCODED = 3
+"""Bytes: what is shorter has encoded forms, such as ``31`` for ``1``, that are parts of any number or name."""
+
+
 @lru_cache(maxsize=4096)
 def forms(plain: bytes) -> tuple[str, ...]:
     """Return the ways in which a text may come back, the longest first: as it is, encoded or escaped as others do it."""
     text = plain.decode(errors="replace")
+    if len(plain) < SHORTEST_ENCODED:
+        return (text,) if text else ()
     standard = base64.b64encode(plain).decode()
     encoded = {standard, base64.urlsafe_b64encode(plain).decode()}
     encoded |= {one.rstrip("=") for one in encoded} | {plain.hex(), plain.hex().upper()}
@@ -141,11 +147,17 @@ def _core_of(plain: bytes, skip: int) -> str:
 
 
 def hidden(text: str, secrets: Iterable[bytes]) -> str:
-    """Return the text without the secrets in any of their forms, and without user info in URLs."""
-    for plain in secrets:
-        for form in forms(plain):
-            text = text.replace(form, "(hidden)")
-    return without_user(text)
+    """Return the text without the secrets in any of their forms, and without user info in URLs.
+
+    The longest form goes first, whichever secret it is of: one secret can be a part of another.
+    """
+    for form in sorted({form for plain in secrets for form in forms(plain)}, key=len, reverse=True):
+        text = text.replace(form, _HOLE)
+    return without_user(text.replace(_HOLE, "(hidden)"))
+
+
+_HOLE = "\ue000"
+"""A character without a meaning, in which no secret is found again, as a short one would be in the word ``hidden``."""
 
 
 def without_user(text: str) -> str:
