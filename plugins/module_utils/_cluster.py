@@ -41,7 +41,7 @@ from ._core.plan import Change
 from ._core.preflight_rules import ApiConnection
 from ._core.redact import Sealed, hidden, seal, sealed_in, unsealed, url_without_user, without_user
 from ._portforward import Forward, open_websocket, within
-from ._transport import Bounds, bind, bounded
+from ._transport import Bounds, TooMuch, bind, bounded
 
 try:
     import kubernetes
@@ -271,7 +271,8 @@ class Cluster:
                 if what == "ERROR":
                     return
                 yield what, _readable(item, kind)
-        except urllib3.exceptions.HTTPError:
+        except (TooMuch, urllib3.exceptions.HTTPError):
+            # Many changes come to more in time than one answer may have.
             return
         except NotAnApi as error:
             raise self._no_api(operation, error) from None
@@ -432,6 +433,10 @@ class Cluster:
         return NoApiServer(str(operation), why, step)
 
     def _unreachable(self, operation: Operation, error: object) -> Unreachable:
+        if time.monotonic() >= self._until:
+            why = f"the time for the whole run was over before the API server at {self._address()} had answered"
+            step = "Give a longer wait_timeout if the option is there, and check that the API server can be reached from here."
+            return Unreachable(str(operation), why, step)
         why = f"no answer from the API server at {self._address()} ({self._hidden(_plain(error))})"
         step = "Check host, kubeconfig, proxy, validate_certs and ca_cert, and that the API server can be reached from here."
         return Unreachable(str(operation), why, step)
@@ -474,6 +479,9 @@ def connected(authentication: Mapping[str, Any], until: float = math.inf) -> Clu
         raise RegistryError("kubeconfig", why, step) from None
     except (CoreException, kubernetes.config.ConfigException) as error:
         raise RegistryError("kubeconfig", without_user(str(error)), step) from None
+    except (urllib3.exceptions.ProxySchemeUnknown, urllib3.exceptions.LocationParseError):
+        # Their own texts can quote the URL, which can have a password in it.
+        raise RegistryError("proxy", "it is no URL that begins with http:// or https://", "Correct proxy.") from None
     except OSError as error:
         raise RegistryError("kubeconfig", f"{error.filename or 'a file'}: {error.strerror}", step) from None
     except Exception as error:
@@ -540,10 +548,15 @@ def _event(line: bytes, kind: str) -> tuple[str, Object]:
 
 def _lines(response: Any) -> Iterator[bytes]:
     """The lines of an answer as they come."""
-    rest = b""
+    rest: list[bytes] = []
     for chunk in response.stream(amt=None, decode_content=False):
-        *lines, rest = (rest + chunk).split(b"\n")
-        yield from (line for line in lines if line)
+        *ends, last = chunk.split(b"\n")
+        for end in ends:
+            line = b"".join([*rest, end])
+            rest.clear()
+            if line:
+                yield line
+        rest.append(last)
 
 
 def _pause(error: ApiException, operation: Operation) -> float | None:

@@ -46,7 +46,9 @@ def run_module(module: AnsibleModule, work: Callable[[Connect, Result], None]) -
     """
     began = time.monotonic()
     _check_library(module)
-    module.no_log_values.update(form for secret in _secrets(module.params) for form in forms(secret.encode()))
+    module.no_log_values.update(
+        form for secret in _secrets(module.params) for form in forms(secret.encode(errors="replace"))
+    )
     result: Result = {"changed": False}
     try:
         check_numbers(module.argument_spec, module.params)
@@ -84,7 +86,7 @@ def _connected(params: dict[str, Any], until: float) -> Cluster:
     try:
         return connected({name: given(params[name]) for name in AUTH_ARG_SPEC}, until)
     except RegistryError as error:
-        quotable = {text.encode() for text, _always in secrets_in(config) if len(text) > SHORTEST}
+        quotable = {text.encode(errors="replace") for text, _always in secrets_in(config) if len(text) > SHORTEST}
         raise RegistryError(error.what, hidden(error.why, quotable), error.next_step) from None
 
 

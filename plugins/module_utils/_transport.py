@@ -26,7 +26,7 @@ with suppress(ImportError):
     # It comes with the client library, whose absence _cluster tells.
     from urllib3.exceptions import ConnectTimeoutError
 
-__all__ = ["Bounds", "bind", "bounded"]
+__all__ = ["Bounds", "TooMuch", "bind", "bounded"]
 
 MOST_BYTES = 64 * 1024 * 1024
 """Of one answer, its headers included: about what 5,000 registries with all objects of the operator come to."""
@@ -181,5 +181,9 @@ def _receive(response: Any, bounds: Bounds) -> None:
     response.read(decode_content=False, cache_content=True)
 
 
-def _too_much() -> NotAnApi:
-    return NotAnApi(f"its answer has more than {MOST_BYTES // 1024**2} MiB")
+class TooMuch(NotAnApi):
+    """An answer has more bytes than one may have."""
+
+
+def _too_much() -> TooMuch:
+    return TooMuch(f"its answer has more than {MOST_BYTES // 1024**2} MiB")

@@ -8,6 +8,7 @@ import base64
 import html
 import json
 import time
+from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 from types import SimpleNamespace
@@ -15,7 +16,12 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 import pytest
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._cluster import LOG_BYTES, TRIES, Cluster
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._cluster import (
+    LOG_BYTES,
+    TRIES,
+    Cluster,
+    connected,
+)
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.errors import (
     AlreadyThere,
     Conflict,
@@ -31,6 +37,7 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.e
 )
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.plan import Change
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.redact import Sealed
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._transport import TooMuch
 from kubernetes.client.exceptions import ApiException
 from urllib3 import HTTPConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection
@@ -408,6 +415,42 @@ def test_nothing_is_repeated_beyond_the_run(failure: Exception) -> None:
     with pytest.raises(RegistryError):
         door.get("ConfigMap", "ns", "c")
     assert len(fake.asked) == 1 and not pauses
+
+
+def test_a_run_that_is_over_says_so() -> None:
+    """Host and proxy are not to blame."""
+    fake = FakeClient(SLOW)
+    door = Cluster(SimpleNamespace(client=fake), until=time.monotonic() - 1)
+    with pytest.raises(Unreachable, match="the time for the whole run was over .* longer wait_timeout"):
+        door.get("ConfigMap", "ns", "c")
+
+
+def watched(*pieces: bytes | Exception) -> SimpleNamespace:
+    def stream(**_options: Any) -> Iterator[bytes]:
+        for piece in pieces:
+            if isinstance(piece, Exception):
+                raise piece
+            yield piece
+
+    return SimpleNamespace(headers={}, stream=stream, close=lambda: None)
+
+
+def test_a_watch_ends_before_it_has_too_many_bytes() -> None:
+    """So many changes are no sign of another server. Lines come in any pieces."""
+    event = json.dumps({"type": "ADDED", "object": POD}).encode()
+    pieces = [event[:5], event[5:] + b"\n\n" + event, b"\n" + event[:9], TooMuch("more than may come")]
+    fake = FakeClient()
+    fake.request = lambda *_args, **_options: watched(*pieces)  # type: ignore[method-assign]
+    door = Cluster(SimpleNamespace(client=fake))
+    assert [what for what, _pod in door.watch("Pod", "ns", "1", 1)] == ["ADDED", "ADDED"]
+
+
+@pytest.mark.parametrize("proxy", ["proxy.example:3128", "u:canary@proxy", "ftp://u:canary@proxy"])
+def test_a_proxy_that_is_no_url(proxy: str) -> None:
+    """It is not the kubeconfig that is wrong, and the password in it is not told."""
+    with pytest.raises(RegistryError, match="^proxy: .*http://") as caught:
+        connected({"host": "https://api:6443", "api_key": "x", "proxy": proxy})
+    assert "canary" not in str(caught.value)
 
 
 @pytest.mark.parametrize("kind", ["Secret", "ModelRegistry"])

@@ -92,3 +92,9 @@ def test_a_diff_is_returned_if_it_is_asked_for(wanted: bool) -> None:
         result["diff"] = [{"before": "", "after": "x"}]
 
     assert ("diff" in ended(Module(diff=wanted), work)) == wanted
+
+
+def test_a_token_in_the_environment_that_is_no_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its bytes are in it as lone surrogates, which cannot be encoded."""
+    monkeypatch.setenv("K8S_AUTH_API_KEY", "\udcff-secret")
+    assert "failed" not in ended(Module(), nothing)
