@@ -430,6 +430,8 @@ class Cluster:
     def _no_api(self, operation: Operation, error: NotAnApi) -> NoApiServer:
         why = f"what answered at {self._address()} is no Kubernetes API server: {self._hidden(str(error))}"
         step = "Check host and proxy: a login page, a console or a proxy answers like this."
+        if isinstance(error, TooMuch) and operation.verb == "list":
+            step = f"Check host and proxy. If an API server is there, delete what is not needed of its {operation.resource}."
         return NoApiServer(str(operation), why, step)
 
     def _unreachable(self, operation: Operation, error: object) -> Unreachable:

@@ -445,6 +445,13 @@ def test_a_watch_ends_before_it_has_too_many_bytes() -> None:
     assert [what for what, _pod in door.watch("Pod", "ns", "1", 1)] == ["ADDED", "ADDED"]
 
 
+def test_a_list_with_too_many_bytes() -> None:
+    """A namespace can have that many."""
+    door, _, _ = cluster(TooMuch("its answer has more than 64 MiB"))
+    with pytest.raises(NoApiServer, match="If an API server is there, delete what is not needed of its secrets"):
+        door.list("Secret", "ns")
+
+
 @pytest.mark.parametrize("proxy", ["proxy.example:3128", "u:canary@proxy", "ftp://u:canary@proxy"])
 def test_a_proxy_that_is_no_url(proxy: str) -> None:
     """It is not the kubeconfig that is wrong, and the password in it is not told."""

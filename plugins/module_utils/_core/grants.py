@@ -94,7 +94,13 @@ def misdirected(bindings: Iterable[Object], registry: str) -> list[Object]:
     If there is no such role they give nothing to anyone. ``registry-users-<name>`` stood in upstream's documentation once.
     """
     names = {user_role(registry), f"registry-users-{registry}"}
-    found = (one for one in bindings if not grants_access(one, registry))
+    # All RoleBindings are looked at for each registry: one label tells of most that they are not meant.
+    labelled = (
+        one
+        for one in bindings
+        if (one["metadata"].get("labels") or {}).get("app") == registry or one["roleRef"]["name"] in names
+    )
+    found = (one for one in labelled if not grants_access(one, registry))
     return [one for one in found if one["roleRef"]["name"] in names or not _labels_amiss(one, registry)]
 
 
