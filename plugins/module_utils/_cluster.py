@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import ssl
@@ -338,6 +339,10 @@ class Cluster:
         try:
             return Forward(within(limit, lambda: open_websocket(self._client.client.configuration, path)))
         except ApiException as error:
+            if not error.body and error.status in (401, 403, 404):
+                # Releases of websocket-client before 1.5 do not keep it, nor the others one in chunks.
+                words = f"the API server answered {error.status} without a reason"
+                error.body = json.dumps({"kind": "Status", "message": words})
             raise self._refused(operation, error) from None
         except (OSError, ValueError) as error:
             raise self._unreachable(operation, error) from None

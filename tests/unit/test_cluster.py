@@ -445,6 +445,16 @@ def test_a_watch_ends_before_it_has_too_many_bytes() -> None:
     assert [what for what, _pod in door.watch("Pod", "ns", "1", 1)] == ["ADDED", "ADDED"]
 
 
+def test_a_refused_port_forward_whose_words_are_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Older releases of websocket-client keep the status alone."""
+    error = ApiException(status=403)
+    monkeypatch.setattr(f"{Cluster.__module__}.open_websocket", lambda *_args: (_ for _ in ()).throw(error))
+    door, fake, _ = cluster()
+    fake.client.default_headers = {}
+    with pytest.raises(Rejected, match="the API server answered 403 without a reason"):
+        door.port_forward("ns", "p", 3306)
+
+
 def test_a_list_with_too_many_bytes() -> None:
     """A namespace can have that many."""
     door, _, _ = cluster(TooMuch("its answer has more than 64 MiB"))
