@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import Optional
@@ -20,6 +19,7 @@ from ._core.finding import shown
 from ._core.findings import Inventory, find, restarts_pending, tls_facts
 from ._core.model import Grant, Object
 from ._core.plan import Key
+from ._core.redact import Sealed
 from ._core.rollout import newest_pods
 from ._core.shape import misfit, not_understood, without_nulls
 from ._core.status import Verdict
@@ -200,5 +200,5 @@ def _bundle(registry: Object, objects: dict[Key, Object]) -> Bundle | None:
     item = objects.get((source.kind, registry["metadata"]["namespace"], source.ref.name)) or {}
     text, binary = ((item.get(field) or {}).get(source.ref.key) for field in ("data", "binaryData"))
     if isinstance(binary, str):
-        text = base64.b64decode(binary).decode(errors="replace")
+        text = Sealed(binary).plain().decode(errors="replace")
     return read_bundle(text) if isinstance(text, str) else None

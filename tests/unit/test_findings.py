@@ -317,3 +317,10 @@ def test_nothing_is_changed_by_looking() -> None:
     before = copy.deepcopy(inventory)
     find("good", inventory)
     assert replace(inventory) == before
+
+
+def test_a_value_of_a_secret_that_is_no_base64() -> None:
+    """No API server sends it. It is no reason to say nothing of the others."""
+    scene = Scene()
+    scene.secret["data"] = {key: Sealed("YQ") for key in scene.secret["data"]}
+    assert scene.codes() is not None

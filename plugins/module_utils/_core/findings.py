@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -137,7 +136,7 @@ def _secret(name: str, registry: Object, inventory: Inventory) -> Iterator[Findi
         return
     value = secret["data"][ref.key]
     if isinstance(value, Sealed):
-        password = base64.b64decode(value.reveal()).decode(errors="replace")
+        password = value.plain().decode(errors="replace")
         deployments = inventory.deployments.values()
         database = database_of(registry.get("spec") or {})
         what = f"key {ref.key} of Secret {ref.name}"

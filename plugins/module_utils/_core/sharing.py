@@ -52,12 +52,11 @@ def _others(name: str, registries: Mapping[str, Object], text: str | None) -> It
 def _mentions(registry: Object, text: str | None) -> bool:
     spec = registry.get("spec")
     for kind in PORTS if isinstance(spec, dict) and text else ():
-        values = spec.get(kind)
-        secret = values.get("passwordSecret") if isinstance(values, dict) else None
-        if isinstance(values, dict) and text in (
-            values.get("database"),
-            secret.get("name") if isinstance(secret, dict) else None,
-        ):
+        values = spec.get(kind) if isinstance(spec, dict) else None
+        if not isinstance(values, dict):
+            continue
+        secret = values.get("passwordSecret")
+        if text in (values.get("database"), secret.get("name") if isinstance(secret, dict) else None):
             return True
     return False
 
