@@ -438,7 +438,12 @@ def watched(*pieces: bytes | Exception) -> SimpleNamespace:
 def test_a_watch_ends_before_it_has_too_many_bytes() -> None:
     """So many changes are no sign of another server. Lines come in any pieces."""
     event = json.dumps({"type": "ADDED", "object": POD}).encode()
-    pieces = [event[:5], event[5:] + b"\n\n" + event, b"\n" + event[:9], TooMuch("more than may come")]
+    pieces: list[bytes | Exception] = [
+        event[:5],
+        event[5:] + b"\n\n" + event,
+        b"\n" + event[:9],
+        TooMuch("more than may come"),
+    ]
     fake = FakeClient()
     fake.request = lambda *_args, **_options: watched(*pieces)  # type: ignore[method-assign]
     door = Cluster(SimpleNamespace(client=fake))
