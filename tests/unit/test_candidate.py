@@ -97,7 +97,8 @@ ON_POSTGRES = {"spec": {"postgres": {key: value for key, value in MYSQL.items() 
         (Tls(ca=AUTHORITY), True, True),
         (Tls(ca=AUTHORITY, verify=False), True, True),
         (Tls(ca_pem="PEM"), True, True),
-        (Tls(client_certificate=CLIENT, client_key=CLIENT), True, True),
+        (Tls(client_certificate=CLIENT, client_key=CLIENT), True, False),
+        (Tls(enabled=True, client_certificate=CLIENT, client_key=CLIENT), True, True),
     ],
 )
 def test_tls_that_would_be_none_is_refused(

@@ -96,7 +96,9 @@ def check_encryption(given: Tls | None, merged: Database, option: str = "databas
             why = "the registry has a certificate authority, with which the registry server encrypts whatever mode says"
             raise InvalidInput(f"{option}.mode", why, "Give enabled: false instead of mode.")
         return
-    if has_authority or tls.client_certificate or tls.verify or tls.cipher:
+    # To PostgreSQL, a client's certificate is shown with an sslmode that encrypts, and disable is what the API sets.
+    has_certificate = bool(tls.client_certificate) and merged.type != "postgres"
+    if has_authority or has_certificate or tls.verify or tls.cipher:
         return
     if merged.type == "mysql":
         why = "with nothing else in it, a registry connects to MySQL in plain text: no field of it says just to encrypt"
