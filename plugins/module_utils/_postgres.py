@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import re
 import socket
+import ssl
 import struct
 import sys
 import tempfile
@@ -48,7 +49,8 @@ FROM pg_database WHERE datname = current_database()
 """
 SSL_REQUEST = struct.pack("!II", 8, 80877103)
 """The question whether a server offers TLS (PostgreSQL's documentation, Message Formats)."""
-ENCRYPTED = ("require", "verify-ca", "verify-full")
+VERIFIED = ("verify-ca", "verify-full")
+ENCRYPTED = ("require", *VERIFIED)
 """Values of sslmode with which nothing goes in clear."""
 NO_TLS = "server does not support SSL, but SSL was required"
 """libpq's words."""
@@ -100,9 +102,10 @@ def gather(open_socket: OpenSocket, database: Database, credentials: Credentials
             "application_name": "opendatahub.model_registry",
             **_files(folder, credentials),
         }
-        if asked.mode == "verify-full":
-            # The registry server verifies with the authorities of its image then.
-            options["sslrootcert"] = "system"
+        if credentials.ca_pem is None and asked.mode in VERIFIED:
+            # The registry server verifies with the authorities of its image then. libpq takes its own word for them only from
+            # 16 on, with verify-full alone, and looks where it was built.
+            options["sslrootcert"] = ssl.get_default_verify_paths().cafile or "system"
         try:
             with psycopg.connect(**options, autocommit=True) as connection:
                 bridge.stop_listening()

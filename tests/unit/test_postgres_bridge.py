@@ -6,13 +6,22 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from ansible_collections.opendatahub.model_registry.plugins.module_utils import _postgres
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.model import Database, Tls
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._credentials import Credentials
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._postgres import _Bridge, _files, is_own
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._postgres import (
+    _Bridge,
+    _files,
+    gather,
+    is_own,
+)
 
 STRANGER = """
 import socket, sys
@@ -91,3 +100,25 @@ def test_libpq_takes_nothing_out_of_the_home_of_its_user(tmp_path: object) -> No
     assert set(options) >= {"sslrootcert", "sslcert", "sslkey", "passfile"}
     assert all(file.startswith(str(folder)) for file in options.values())
     assert [name for name, file in options.items() if Path(file).exists()] == ["sslrootcert"]
+
+
+@pytest.mark.parametrize("mode", ["verify-ca", "verify-full"])
+@pytest.mark.parametrize("pem", [None, "PEM"])
+def test_without_an_authority_this_machines_count(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: object, mode: str, pem: str | None
+) -> None:
+    """libpq's word for them is none before 16, is refused with verify-ca, and leads to nothing in the wheel of psycopg."""
+    asked: dict[str, Any] = {}
+
+    def connect(**options: Any) -> None:
+        asked.update(options)
+        raise _postgres.psycopg.OperationalError("no")
+
+    file = f"{tmp_path}/authorities.pem"
+    paths = ssl.get_default_verify_paths()._replace(cafile=file)
+    monkeypatch.setattr(_postgres.ssl, "get_default_verify_paths", lambda: paths)
+    monkeypatch.setattr(_postgres.psycopg, "connect", connect)
+    database = Database(type="postgres", host="pg.invalid", port=1, name="d", username="u", tls=Tls(mode=mode))
+    gather(lambda _timeout: socket.socketpair()[0], database, Credentials(ca_pem=pem), 1)
+    assert asked["sslmode"] == mode
+    assert (asked["sslrootcert"] == file) is (pem is None)
