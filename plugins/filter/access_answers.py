@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from datetime import date
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
@@ -92,6 +93,8 @@ def _kind(value: Any) -> str:
         return f"the boolean {str(value).lower()}"
     if isinstance(value, (int, float)):
         return f"the number {value}"
+    if isinstance(value, date):
+        return f"the date {value.isoformat()}"
     if value is None:
         return "null"
     return "a mapping" if isinstance(value, Mapping) else f"a {type(value).__name__}"

@@ -11,6 +11,7 @@ import json
 import os
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -218,6 +219,7 @@ def test_answers(given: dict[str, Any], expected: dict[str, Any]) -> None:
         ({"users": 1001}, "access_users: it has been read as the number 1001"),
         ({"groups": ["a", 83]}, "access_groups: a name in it has been read as the number 83"),
         ({"members": [None]}, "access_members: a name in it has been read as null"),
+        ({"users": date(2026, 1, 1)}, r"access_users: it has been read as the date 2026-01-01\."),
         ({"projects": {"a": "b"}}, "access_projects: it has been read as a mapping"),
         ({"service_accounts": "no-slash"}, "access_service_accounts: 'no-slash' is not written as project/name"),
         ({"service_accounts": "a/b/c"}, "access_service_accounts: 'a/b/c' is not written"),
