@@ -31,6 +31,7 @@ from ._core.model import Database, Object
 from ._core.password_rules import breaking, withheld
 from ._core.relays import Relay
 from ._core.requirement import Requirement
+from ._core.shape import misfit, not_understood, without_nulls
 from ._credentials import Credentials, read_credentials, references
 from ._examine import examine, missing, want
 from ._observe import registries_namespace
@@ -156,7 +157,12 @@ def _registry(name: str | None, place: Place) -> Object | None:
     if found is None:
         why = f"there is no registry of that name in namespace {place.namespace}"
         raise Missing(f"ModelRegistry {name}", why, "Correct registry, or give database.")
-    return found
+    plain: Object = without_nulls(found)
+    field = misfit(plain)
+    if field is not None:
+        odd = not_understood(name, field)
+        raise RegistryError(odd.what, odd.why, odd.remedy)
+    return plain
 
 
 def _kept_back(database: Database, registry: Object | None, place: Place) -> str:

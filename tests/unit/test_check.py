@@ -148,7 +148,7 @@ MYSQL = {
     "username": "u",
     "passwordSecret": {"name": "s", "key": "key"},
 }
-REGISTRY = {"metadata": {"name": "fraud"}, "spec": {"mysql": MYSQL}}
+REGISTRY = {"metadata": {"name": "fraud", "namespace": "registries"}, "spec": {"mysql": MYSQL}}
 
 
 @pytest.mark.parametrize("via", ["direct", "auto"])
@@ -185,6 +185,14 @@ def test_a_stored_password_stays_with_its_database(
         assert bool(told) is bool(words) and all(words in found["why"] for found in told)
         assert "canary" not in repr(outcome)
     assert sent == ([b""] * 2 if words else [b"canary"] * 2)
+
+
+@pytest.mark.parametrize("mysql", ["text", {**MYSQL, "passwordSecret": "s"}, {**MYSQL, "sslKeySecret": {"name": "x"}}])
+def test_a_registry_of_another_shape_is_called_so(mysql: Any) -> None:
+    fake = FakeCluster(ModelRegistry={**REGISTRY, "spec": {"mysql": mysql}})
+    wanted = Check(None, "fraud", "direct", "any", 1, None)
+    with pytest.raises(RegistryError, match=r"^ModelRegistry fraud: its field spec\.mysql.* another type"):
+        check(wanted, Place(lambda: cast("Cluster", fake), "registries"), Outcome(), lambda _secret: None)
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,8 @@ def deployment(*images: str, name: str = "rest-container") -> Object:
         ([deployment("model-registry:v0.3.4-rc1")], (0, 3, 4)),
         ([deployment("model-registry@sha256:0123")], None),
         ([deployment("model-registry:latest")], None),
+        ([deployment("odh-model-registry-rhel9:v2.22.0")], None),
+        ([deployment("odh-model-registry-rhel9:v3.0.0"), deployment("model-registry:v0.3.1")], (0, 3, 1)),
         ([deployment("proxy:v9.9.9", name="kube-rbac-proxy")], None),
     ],
 )
@@ -75,11 +77,13 @@ def test_the_version_of_the_server(deployments: list[Object], version: tuple[int
 
 def registry(name: str, kind: str = "mysql", **spec: Any) -> Object:
     values = {"host": "db.example.com", "username": "u", "database": "d", **spec}
-    return {"metadata": {"name": name}, "spec": {kind: values}}
+    return {"metadata": {"name": name, "namespace": "registries"}, "spec": {kind: values}}
 
 
 KEY = {"name": "s", "key": "k"}
 MINE = registry("mine", passwordSecret=KEY)
+BARE, IN_FULL = (registry("s", host=host, passwordSecret=KEY) for host in ("db", "db.registries.svc.cluster.local"))
+ELSEWHERE = registry("s", host="db.dev.svc.cluster.local", passwordSecret=KEY)
 
 
 @pytest.mark.parametrize(
@@ -109,6 +113,21 @@ MINE = registry("mine", passwordSecret=KEY)
             False,
         ),
         ([MINE], {"password_secret": None, "password": "canary", "host": "anywhere"}, True),
+        ([BARE], {"host": "db.registries.svc"}, True),
+        ([BARE], {"host": "DB.registries.svc.cluster.local."}, True),
+        ([IN_FULL], {"host": "db"}, True),
+        ([BARE], {"host": "db.other.svc.cluster.local"}, False),
+        ([IN_FULL], {"host": "db.registries.svc.evil.example"}, False),
+        ([IN_FULL], {"host": "db.registries.svc.cluster.local.evil.example"}, False),
+        # A name of DNS, too: mysql.dev is somebody's.
+        ([ELSEWHERE], {"host": "db.dev"}, False),
+        ([ELSEWHERE], {"host": "db.dev.svc"}, True),
+        # One that is not as any schema says spoils nothing, and fails closed.
+        ([registry("odd", passwordSecret="s"), MINE], {}, True),
+        ([registry("odd", passwordSecret={"name": "s"})], {}, False),
+        ([registry("odd", passwordSecret=KEY, port="x")], {}, False),
+        ([{**MINE, "spec": {"mysql": "text"}}, {**MINE, "spec": None}], {"host": "anywhere"}, True),
+        ([registry("nulls", passwordSecret=KEY, port=None, sslCertificateSecret=None)], {}, True),
     ],
 )
 def test_where_a_stored_password_goes(registries: list[Object], given: Object, goes: bool) -> None:

@@ -11,8 +11,10 @@ from typing import Callable, Optional
 from .candidate import PORTS, database_of
 from .export import uses
 from .finding import PRODUCT, Finding
+from .hosts import SERVICE, host_of
 from .model import Database, Object
 from .params import QUESTION_MARK, URL_STEP, URL_WHY, breaks_url
+from .shape import misfit, without_nulls
 
 __all__ = ["Version", "breaking", "server_version", "withheld"]
 
@@ -22,6 +24,8 @@ Version = Optional[tuple[int, ...]]
 TAKEN_IN_URL = "[@:]"
 """Not allowed in a URL's password (RFC 3986), and read by Go's url.Parse, which takes the last ``@`` (tried on server 0.3.0)."""
 SERVER_CONTAINER = "rest-container"
+OTHER_MAJORS = 2
+"""The first major number that is none of a registry server: OpenShift AI's images have its own release's as tag."""
 GENERATED = "{name}-postgres-credentials"
 """The operator's own Secret of a database that it runs for a registry."""
 
@@ -69,7 +73,8 @@ def _containers(deployment: Object) -> list[Object]:
 
 def _tag(container: Object) -> Version:
     match = re.search(r":v?(\d{1,4})\.(\d{1,4})\.(\d{1,4})(?![^-@+])", str(container.get("image", "")))
-    return tuple(int(part) for part in match.groups()) if match else None
+    version = tuple(int(part) for part in match.groups()) if match else None
+    return version if version and version[0] < OTHER_MAJORS else None
 
 
 def withheld(database: Database, registries: Iterable[Object]) -> str:
@@ -79,8 +84,9 @@ def withheld(database: Database, registries: Iterable[Object]) -> str:
     of that registry's spec. One that no registry uses goes where the caller says, as a registry made so would send it.
     """
     ref = database.password_secret
-    users = [] if ref is None else [item for item in registries if _uses(item, ref.name)]
-    if not users or any(_place(database_of(item["spec"])) == _place(database) for item in users):
+    plain: list[Object] = [without_nulls(item) for item in registries]
+    users = [] if ref is None else [item for item in plain if _uses(item, ref.name)]
+    if not users or any(_logs_in_at(item, database) for item in users):
         return ""
     names = sorted(str(item["metadata"]["name"]) for item in users)
     used = f"registry {names[0]}" if len(names) == 1 else f"registries {', '.join(names)}"
@@ -89,13 +95,39 @@ def withheld(database: Database, registries: Iterable[Object]) -> str:
 
 def _uses(registry: Object, secret: str) -> bool:
     spec = registry.get("spec") or {}
+    if misfit(registry) is not None:
+        # What its fields mean is not known, so that any may be the Secret's name.
+        return secret in _texts(spec)
     is_generated = secret == GENERATED.format(name=registry["metadata"]["name"])
     return uses(spec, "Secret", secret) or (
         is_generated and bool((spec.get("postgres") or {}).get("generateDeployment"))
     )
 
 
-def _place(database: Database) -> tuple[str, int, str]:
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (dict, list)):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _texts(item)
+
+
+def _logs_in_at(registry: Object, database: Database) -> bool:
+    """Return whether the registry logs in at the database with its account, as far as its fields are understood."""
+    if misfit(registry) is not None:
+        return False
+    namespace = str(registry["metadata"].get("namespace", ""))
+    return _place(database_of(registry["spec"]), namespace) == _place(database, namespace)
+
+
+def _place(database: Database, namespace: str) -> tuple[str, int, str]:
     """Return host, port and account as they are compared."""
-    host = str(database.host or "").strip("[]").rstrip(".").lower()
-    return host, database.port or PORTS[database.type or "mysql"], str(database.username)
+    given = str(database.host or "").strip("[]").rstrip(".").lower()
+    host = host_of(given, namespace)
+    # Only a name within the cluster's own domain is another spelling of a Service's: <service>.<namespace> can be a name of DNS.
+    is_own = host.kind == SERVICE and f"{host.right_form}.".startswith(f"{given}.")
+    return (
+        host.right_form if is_own else given,
+        database.port or PORTS[database.type or "mysql"],
+        str(database.username),
+    )
