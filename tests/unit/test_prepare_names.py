@@ -17,6 +17,7 @@ RUNNER = Path(sys.executable).with_name("ansible-playbook")
 GOOD: dict[str, Any] = {"database_name": "fraud_1", "database_username": "fraud.x", "database_password": "p"}
 TAKEN: tuple[dict[str, Any], ...] = (
     {},
+    {"database_username": "svc-ml@corp.example"},
     {"database_account_host": "10.0.%"},
     {"database_account_host": "2001:db8::/64"},
     {"database_plugin": "caching_sha2_password"},
@@ -24,7 +25,7 @@ TAKEN: tuple[dict[str, Any], ...] = (
 )
 REFUSED = (
     *({"database_name": name} for name in ("fraud\n", "fr`aud", "fr'aud", "a b", "a;b", "a\nb", "é")),
-    *({"database_username": name} for name in ("fraud\n", "fr'aud", "fr@ud", '"')),
+    *({"database_username": name} for name in ("fraud\n", "fr'aud", "fr'@'%", "fraud@%", '"')),
     *({"database_account_host": host} for host in ("%\n", "'%'", "a b", "%'; DROP USER 'x")),
     *({"database_plugin": plugin} for plugin in ("x\n", "x BY 'y'", "x`", "a b")),
 )
