@@ -114,6 +114,16 @@ def test_tls_that_would_be_none_is_refused(
         candidate(given, merged)
 
 
+@pytest.mark.parametrize(("kind", "registry", "port"), [("postgres", "mysql", 5432), ("mysql", "postgres", 3306)])
+def test_nothing_is_taken_over_from_a_database_of_the_other_kind(kind: str, registry: str, port: int) -> None:
+    """An edit leaves neither port, authority nor Secret of the former one."""
+    former = {"mysql": REGISTRY, "postgres": ON_POSTGRES}[registry]
+    found = candidate(replace(GIVEN, type=kind, port=None), former)
+    assert (found.type, found.port, found.tls) == (kind, port, Tls())
+    with pytest.raises(InvalidInput, match=r"^database\.password: "):
+        candidate(Database(type=kind, host="h", name="d", username="u"), former)
+
+
 def test_disable_and_an_authority_contradict_each_other() -> None:
     """With an authority the registry server encrypts, whatever the mode."""
     with pytest.raises(InvalidInput, match=r"^database\.tls\.mode: .*authority.* Give enabled: false"):

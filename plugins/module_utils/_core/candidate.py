@@ -26,6 +26,9 @@ def candidate(given: Database | None, registry: Object | None) -> Database:
     Raises InvalidInput where something is missing that a registry needs, or given that its kind of database cannot take.
     """
     known = database_of((registry or {}).get("spec") or {})
+    if given is not None and given.type and given.type != known.type:
+        # Nothing is taken over from a database of the other kind: an edit puts the new one in its place.
+        known = Database()
     found = _over(known, given or Database())
     found = replace(found, type=found.type or "mysql", tls=_tls(known.tls, (given or Database()).tls))
     if given is not None:
