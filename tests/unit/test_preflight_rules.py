@@ -110,6 +110,7 @@ CASES: list[tuple[str, Object, list[str]]] = [
     ("component removed, v3", {"components": [component_v3("Removed")]}, ["blocker component_disabled"]),
     ("component enabled, v3", {"components": [component_v3("Managed")]}, []),
     ("component not ready", {"components": [component("Managed", "False")]}, ["warning component_not_ready"]),
+    ("component with odd conditions", {"components": [{**component("Managed"), "status": {"conditions": [{}]}}]}, []),
     ("component unseen", {"components": FORBIDDEN}, ["info component_unchecked"]),
     ("no such kind", {"components": None}, []),
     ("not served", {"served": None, "probe": Probe()}, ["blocker crd_not_served"]),
@@ -302,6 +303,8 @@ def test_table_for_people() -> None:
     assert lines[0].split() == ["BLOCKER", "first", "it:", "is", "wrong."]
     assert [line.split() for line in lines[1:3]] == [[">", "one"], [">", "-", "two"]]
     assert lines[-1] == "1 blocker, 0 warnings, 1 for information"
+    escaped = table([{**shown("info", "c", "\x1b[2K\u202e"), "why": "{{ x }}\x1b[31m"}])
+    assert all(line.isprintable() for line in escaped) and "{{ x }}\\x1b[31m" in escaped[0]
     assert table([]) == ["0 blockers, 0 warnings, 0 for information"]
     assert max(map(len, table([shown("warning", "c", "word " * 100)]))) <= 116
 

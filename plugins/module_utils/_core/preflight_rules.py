@@ -194,7 +194,7 @@ def _component(seen: Observed) -> Iterator[Finding]:
 
 
 def _component_ready(item: Object, what: str) -> Iterator[Finding]:
-    conditions = {one["type"]: one for one in (item.get("status") or {}).get("conditions") or ()}
+    conditions = {one.get("type"): one for one in (item.get("status") or {}).get("conditions") or ()}
     said = next((conditions[kind] for kind in READY_CONDITIONS if kind in conditions), None)
     if said is not None and said.get("status") == "False":
         why = f"it says that the model registry component is not ready: {said.get('message') or said.get('reason', '')}"

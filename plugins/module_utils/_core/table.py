@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 from .finding import SEVERITIES
 from .model import Object
+from .printable import printable_message
 
 __all__ = ["failing", "ordered", "table"]
 
@@ -41,8 +42,10 @@ def table(findings: Iterable[Object]) -> list[str]:
 
 
 def _wrapped(text: str, start: str, rest: str) -> list[str]:
+    # A condition's or a webhook's own words can be in it.
+    shown = printable_message(text)
     return textwrap.wrap(
-        text, WIDTH, initial_indent=start, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False
+        shown, WIDTH, initial_indent=start, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False
     )
 
 
