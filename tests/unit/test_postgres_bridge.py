@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from ansible_collections.opendatahub.model_registry.plugins.module_utils import _postgres
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.model import Database, Tls
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._credentials import Credentials
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._postgres import (
@@ -108,16 +107,17 @@ def test_without_an_authority_this_machines_count(
     monkeypatch: pytest.MonkeyPatch, tmp_path: object, mode: str, pem: str | None
 ) -> None:
     """libpq's word for them is none before 16, is refused with verify-ca, and leads to nothing in the wheel of psycopg."""
+    psycopg = pytest.importorskip("psycopg")
     asked: dict[str, Any] = {}
 
     def connect(**options: Any) -> None:
         asked.update(options)
-        raise _postgres.psycopg.OperationalError("no")
+        raise psycopg.OperationalError("no")
 
     file = f"{tmp_path}/authorities.pem"
     paths = ssl.get_default_verify_paths()._replace(cafile=file)
-    monkeypatch.setattr(_postgres.ssl, "get_default_verify_paths", lambda: paths)
-    monkeypatch.setattr(_postgres.psycopg, "connect", connect)
+    monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: paths)
+    monkeypatch.setattr(psycopg, "connect", connect)
     database = Database(type="postgres", host="pg.invalid", port=1, name="d", username="u", tls=Tls(mode=mode))
     gather(lambda _timeout: socket.socketpair()[0], database, Credentials(ca_pem=pem), 1)
     assert asked["sslmode"] == mode
