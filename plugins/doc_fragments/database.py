@@ -89,8 +89,10 @@ options:
           - How the connection to the database is encrypted. Without it, a new registry connects in plain text.
           - With it, the connection must be encrypted in the end, by what is given here and what the registry has already. Otherwise
             it is refused, an empty dictionary too. V(enabled=false) and V(mode=disable) ask for plain text.
-          - For MySQL that takes a certificate authority, a client certificate or O(database.tls.verify=true), since the API has no
-            field that says just to encrypt.
+          - For MySQL that takes a certificate authority, a client certificate, O(database.tls.cipher) or
+            O(database.tls.verify=true), since the API has no field that says just to encrypt.
+          - For PostgreSQL it takes a certificate authority, O(database.tls.enabled=true), O(database.tls.verify) or
+            O(database.tls.mode). A client certificate alone does not encrypt.
         type: dict
         suboptions:
           enabled:
