@@ -67,11 +67,11 @@ def _names(variable: str, given: Any) -> list[Any]:
         raise AnsibleFilterError(f"{variable}: it has been read as {_kind(given)}. Quote the name.")
     names: list[Any] = []
     for entry in entries:
-        if variable == "access_service_accounts" and isinstance(entry, Mapping):
-            names.append(entry)
-        elif not isinstance(entry, str):
-            raise AnsibleFilterError(f"{variable}: a name in it has been read as {_kind(entry)}. Quote the name.")
-        elif entry.strip():
+        is_mapping = variable == "access_service_accounts" and isinstance(entry, Mapping)
+        wrong = [part for part in (entry.values() if is_mapping else [entry]) if not isinstance(part, str)]
+        if wrong:
+            raise AnsibleFilterError(f"{variable}: a name in it has been read as {_kind(wrong[0])}. Quote the name.")
+        if is_mapping or entry.strip():
             names.append(entry)
     return names
 

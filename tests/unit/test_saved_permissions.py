@@ -221,6 +221,10 @@ def test_answers(given: dict[str, Any], expected: dict[str, Any]) -> None:
         ({"members": [None]}, "access_members: a name in it has been read as null"),
         ({"users": date(2026, 1, 1)}, r"access_users: it has been read as the date 2026-01-01\."),
         ({"projects": {"a": "b"}}, "access_projects: it has been read as a mapping"),
+        (
+            {"service_accounts": [{"namespace": 83, "name": "x"}]},
+            "access_service_accounts: a name in it has been read as the number 83",
+        ),
         ({"service_accounts": "no-slash"}, "access_service_accounts: 'no-slash' is not written as project/name"),
         ({"service_accounts": "a/b/c"}, "access_service_accounts: 'a/b/c' is not written"),
         ({"service_accounts": ["/b"]}, "access_service_accounts: '/b' is not written"),
