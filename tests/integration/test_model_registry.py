@@ -389,7 +389,10 @@ def test_shared_and_foreign_objects_stay(bed: Testbed, registries: Registries) -
     succeeded(play(bed, task(**wanted)))
     gone = succeeded(play(bed, task(name="foreign", state="absent")))
     assert keys(gone.result["changes"]) == [("delete", "ModelRegistry", "foreign")]
-    assert [(kept["kind"], kept["name"]) for kept in gone.result["kept"]][1:] == [("Secret", "foreign-db")]
+    assert [(kept["kind"], kept["name"]) for kept in gone.result["kept"]][1:] == [
+        ("Secret", "foreign-db"),
+        ("ClusterRoleBinding", "foreign-auth-delegator"),
+    ]
     assert secret(registries, "foreign-db") and secret(registries, "foreign-db-password")
 
 

@@ -213,7 +213,10 @@ def test_password_in_a_secret_of_the_users(registries: Registries, run: Run) -> 
     created = run("create", survey("booksecret", **named))
     assert [line.split()[:2] for line in created.said[-1]["changes"]] == [["create", "ModelRegistry"]]
     deleted = run("teardown", {"registry_name": "booksecret", "confirm_name": "booksecret"})
-    assert [(kept["kind"], kept["name"]) for kept in deleted.said[-1]["left"]][1:] == [("Secret", "booksecret-db")]
+    assert [(kept["kind"], kept["name"]) for kept in deleted.said[-1]["left"]][1:] == [
+        ("Secret", "booksecret-db"),
+        ("ClusterRoleBinding", "booksecret-auth-delegator"),
+    ]
     assert registries.api.get("v1", "Secret", "booksecret-db", registries.namespace)
 
 
