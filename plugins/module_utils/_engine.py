@@ -351,10 +351,8 @@ def _accept(run: Run, plans: Mapping[str, Plan], outcomes: Outcomes) -> None:
     """Have the API server check registries before anything is stored for them, and enter its refusals as errors.
 
     It costs a request for a registry that comes with a Secret or a ConfigMap, or whose name is too long for a proxy, which
-    the operator's admission webhook may put before it.
+    the operator's admission webhook may put before it. In check mode, too: what a run would refuse, it refuses as well.
     """
-    if run.check_mode:
-        return
     asked = {name: registry for name, plan in plans.items() if (registry := _to_accept(plan))}
     jobs = [((change,), Record()) for change in asked.values()]
     for name, error, (_changes, record) in zip(asked, execute_all(run.cluster, jobs, dry_run=True), jobs):

@@ -371,8 +371,9 @@ def test_only_what_this_run_has_created_is_taken_back() -> None:
     assert {kind for kind, _name in cluster.objects} == {"Secret", "ConfigMap"}
 
 
+@pytest.mark.parametrize("check", [True, False])
 @pytest.mark.parametrize("proxied", [True, False])
-def test_a_name_that_is_too_long_for_the_proxy_of_a_webhook(proxied: bool) -> None:
+def test_a_name_that_is_too_long_for_the_proxy_of_a_webhook(proxied: bool, check: bool) -> None:
     """Newer operators put one before each registry on OpenShift; the dry run shows it, and nothing is stored."""
     name = "x" * 49
     cluster = EngineCluster()
@@ -382,9 +383,30 @@ def test_a_name_that_is_too_long_for_the_proxy_of_a_webhook(proxied: bool) -> No
     wanted = Registry(
         name, database=Database("mysql", "db", None, "d", "u", password_secret=KeyRef("s", "k")), auth_proxy="none"
     )
-    _engine.ensure_present(Run(cast("Cluster", cluster), NAMESPACE, False, 5), [wanted], {name: outcome})
-    assert bool(outcome.error) == proxied and bool(cluster.writes) != proxied
+    _engine.ensure_present(Run(cast("Cluster", cluster), NAMESPACE, check, 5), [wanted], {name: outcome})
+    assert bool(outcome.error) == proxied and bool(made(outcome)) != proxied
+    assert bool(cluster.writes) == (not proxied and not check)
     assert not proxied or ("name: " in str(outcome.error) and "48 is the most" in str(outcome.error))
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_a_refused_registry_changes_nothing_in_check_mode_either(check: bool) -> None:
+    """The Secret that would come with it is not among the changes."""
+    cluster, outcome = EngineCluster(), Outcome()
+    cluster.refusing["create", "ModelRegistry", True] = Rejected("ModelRegistry new", "no", "")
+    wanted = Registry("new", database=Database("mysql", "db", None, "d", "u", password="p"))
+    _engine.ensure_present(Run(cast("Cluster", cluster), NAMESPACE, check, 5), [wanted], {"new": outcome})
+    assert isinstance(outcome.error, Rejected) and made(outcome) == []
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_a_secret_that_was_deleted_is_made_again(check: bool) -> None:
+    """Check mode says the same: the mark on a Secret that is not there yet cannot be taken off in a dry run."""
+    cluster, outcome = EngineCluster(registry(), DEPLOYMENT), Outcome()
+    _engine.ensure_present(Run(cast("Cluster", cluster), NAMESPACE, check, 5), [ROTATED], {"demo": outcome})
+    assert outcome.error is None
+    assert made(outcome) == [("create", "Secret"), ("restart", "Deployment"), ("patch", "Secret")]
+    assert bool(cluster.writes) != check
 
 
 @pytest.mark.parametrize("served", [True, False])

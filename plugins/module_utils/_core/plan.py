@@ -500,13 +500,16 @@ def _restart(name: str, observed: Observed, marks: tuple[Mark, ...], now: str) -
 
 
 def _settled(observed: Observed, key: Key) -> Change:
-    """The mark is taken off, unless the object is not as it was looked at: then another change may be pending."""
+    """The mark is taken off, unless the object is not as it was looked at: then another change may be pending.
+
+    An object that this very plan creates cannot be patched in a dry run.
+    """
     body: Object = {"metadata": {"annotations": {RESTART_PENDING: None}}}
     current = observed.objects.get(key)
     before = restricted(current or {}, body)
     if current is not None:
         body["metadata"]["resourceVersion"] = current["metadata"]["resourceVersion"]
-    return Change(*key, "patch", body, before, {})
+    return Change(*key, "patch", body, before, {}, needs=() if current is not None else (key,))
 
 
 def _not_ours(kind: str, name: str, step: str) -> Refused:
