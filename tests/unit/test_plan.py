@@ -822,6 +822,27 @@ def test_a_derived_name_takes_no_other_registry(has: str | None) -> None:
 
 
 @pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        ({"requests": {"nvidia.com/gpu": "1"}}, r"resources\.limits\.nvidia\.com/gpu: .* its request is 1\. Give 1,"),
+        ({"requests": {"nvidia.com/gpu": "1"}, "limits": {"nvidia.com/gpu": "2"}}, r"resources\.limits\.nvidia"),
+        ({"requests": {"hugepages-2Mi": "4Mi"}}, r"resources\.limits\.hugepages-2Mi"),
+        ({"limits": {"nvidia.com/gpu": "500m"}}, r"resources\.limits\.nvidia\.com/gpu: 500m is no whole number"),
+        ({"limits": {"nvidia.com/gpu": "1"}}, None),
+        ({"requests": {"nvidia.com/gpu": "1"}, "limits": {"nvidia.com/gpu": "1000m"}}, None),
+        ({"requests": {"cpu": "500m", "ephemeral-storage": "1Gi"}}, None),
+    ],
+)
+def test_devices_are_neither_overcommitted_nor_divided(wanted: Object, message: str | None) -> None:
+    """The API server takes the registry, and refuses its pods."""
+    if message is None:
+        assert plan_present(Registry("demo", resources=wanted), observed(stored()), NOW).changes
+    else:
+        with pytest.raises(InvalidInput, match=message):
+            plan_present(Registry("demo", resources=wanted), observed(stored()), NOW)
+
+
+@pytest.mark.parametrize(
     ("stored_ones", "wanted"),
     [
         ({}, {"requests": {"cpu": "2"}, "limits": {"cpu": "1"}}),

@@ -206,13 +206,31 @@ def _check_ports(spec: Object) -> None:
 
 
 def _check_amounts(resources: Object) -> None:
-    """Raise InvalidInput for a limit below what is set aside: the API server would store it, and refuse each pod."""
+    """Raise InvalidInput for amounts with which the API server would store the registry, and refuse each pod.
+
+    Those are a limit below what is set aside, and devices and huge pages that could be overcommitted or divided
+    (Kubernetes' validation of pods).
+    """
     requests, limits = resources.get("requests") or {}, resources.get("limits") or {}
+    for part, amounts in (("limits", limits), ("requests", requests)):
+        for name, text in sorted(amounts.items()):
+            number = amount(text)
+            if "/" in name and number is not None and number.denominator != 1:
+                why = f"{text} is no whole number, and {name} is not divided"
+                raise InvalidInput(f"resources.{part}.{name}", why, "Give a whole number.")
+            if part == "requests" and _is_device(name) and amount(limits.get(name)) != number:
+                why = f"{name} is set aside and limited by the same amount only, and its request is {text}"
+                raise InvalidInput(f"resources.limits.{name}", why, f"Give {text}, or leave out the request.")
     for name in sorted({*requests} & {*limits}):
         least, most = amount(requests[name]), amount(limits[name])
         if least is not None and most is not None and most < least:
             why = f"{limits[name]} is less than the {requests[name]} of resources.requests.{name}"
             raise InvalidInput(f"resources.limits.{name}", why, "Raise the limit, or lower the request.")
+
+
+def _is_device(name: str) -> bool:
+    """Return whether the resource cannot be overcommitted: one with a domain, or huge pages."""
+    return "/" in name or name.startswith("hugepages-")
 
 
 def _ref(ref: KeyRef) -> Object:
