@@ -92,10 +92,7 @@ def restart_value(marks: Iterable[str], now: str) -> str:
     """
     values = set(marks)
     (only,) = values if len(values) == 1 else (now,)
-    try:
-        return only if timestamp(only) else now
-    except ValueError:
-        return now
+    return only if timestamp(only) else now
 
 
 def _all_younger(pods: Iterable[Object], marks: Iterable[Mark], seen: Seen) -> bool:
