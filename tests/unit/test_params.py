@@ -234,6 +234,15 @@ def test_bad(given: Options, option: str, words: str) -> None:
     assert "canary" not in str(error), "a password is never quoted"
 
 
+@pytest.mark.parametrize("option", ["name", "username"])
+@pytest.mark.parametrize("text", ["a #b", "a #", " #a", "a: b"])
+@pytest.mark.parametrize("kind", ["mysql", "postgres", None])
+def test_names_that_the_operators_template_cuts(option: str, text: str, kind: str | None) -> None:
+    """It writes the connection string into YAML without quotes, where these are a comment and a mapping."""
+    with pytest.raises(InvalidInput, match=rf"^database\.{option}: "):
+        registry_from(database(**{"type": kind, option: text}), NOW)
+
+
 @pytest.mark.parametrize(
     "given",
     [

@@ -49,6 +49,8 @@ BREAKS_MYSQL = {"name": "/?%", "username": ":"}
 ``/`` ends the password, so both may be in the account's name."""
 EXPANDED = r"\$[($]"
 """Names stand in the arguments of the server's container: there Kubernetes replaces ``$(X)``, and makes one ``$`` of two."""
+CUT = " #|: "
+"""What ends or splits a value in YAML: the operator's template of the Deployment writes the arguments without quotes."""
 QUESTION_MARK = "0.3.2"
 """The first release of the registry server that takes no ``?`` in a MySQL connection string before that of its options."""
 URL_WHY = "the registry server puts it unescaped into a URL"
@@ -286,6 +288,10 @@ def _check_in_url(option: str, value: str | None, longest: int, database_type: s
     expanded = re.search(EXPANDED, value)
     if expanded:
         why = f"it has {expanded[0]} in it, which Kubernetes would expand on its way to the registry server"
+        raise InvalidInput(option, why, "Choose one without it.")
+    cut = re.search(CUT, value)
+    if cut:
+        why = f"it has {cut[0]!r} in it, at which the model registry operator cuts the registry server's arguments"
         raise InvalidInput(option, why, "Choose one without it.")
     part = option.rpartition(".")[2]
     breaking = f"[^{IN_URL}]" if database_type == "postgres" else f"[{BREAKS_MYSQL[part]}]"
