@@ -621,6 +621,8 @@ WRONG: list[tuple[Registry, Object, str, str]] = [
     ),
     (Registry("demo", port=8443), {}, "port", "cannot both listen on 8443"),
     (Registry("demo", proxy=ProxySettings(port=8080)), {}, "port", "cannot both listen on 8080"),
+    (Registry("demo", port=8888), {}, "port", "own probes on 8888"),
+    (Registry("demo", proxy=ProxySettings(port=8888)), {}, "auth_proxy_settings.port", "own probes on 8888"),
     (
         Registry("demo", database=Database(image="pg:17")),
         {"mysql": None, "postgres": {**EXTERNAL, "host": "db"}},

@@ -44,6 +44,8 @@ PROXIES = {"istio": "istio", "oauth": "oauthProxy", "kube_rbac": "kubeRBACProxy"
 """The spec's field of each proxy, oldest first: newer operators turn each into the next by themselves."""
 PORT, PROXY_PORT, ROUTE_PORT = 8080, 8443, 443
 """The API's defaults of rest.port, and of a proxy's port and routePort."""
+HEALTH_PORT = 8888
+"""On which kube-rbac-proxy answers the kubelet, as the operator starts it."""
 ROUTE = {True: "enabled", False: "disabled"}
 """The API's words for whether there is a Route."""
 ISTIO: Object = {"gateway": {"rest": {"tls": {}}, "grpc": {"tls": {}}}}
@@ -200,9 +202,16 @@ def _check_ports(spec: Object) -> None:
     """Raise InvalidInput if the registry server and its proxy would listen on one port of their pod."""
     server = (spec.get("rest") or {}).get("port", PORT)
     for field in (PROXIES["oauth"], PROXIES["kube_rbac"]):
-        if spec.get(field) is not None and spec[field].get("port", PROXY_PORT) == server:
+        if spec.get(field) is None:
+            continue
+        port = spec[field].get("port", PROXY_PORT)
+        if port == server:
             why = f"the registry server and its proxy cannot both listen on {server}"
             raise InvalidInput("port", why, "Give port and auth_proxy_settings.port different numbers.")
+        if field == PROXIES["kube_rbac"] and HEALTH_PORT in (server, port):
+            option = "port" if server == HEALTH_PORT else "auth_proxy_settings.port"
+            why = f"kube-rbac-proxy, which stands before the registry server, answers its own probes on {HEALTH_PORT}"
+            raise InvalidInput(option, why, "Give another number.")
 
 
 def _check_amounts(resources: Object) -> None:
