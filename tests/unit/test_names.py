@@ -30,6 +30,8 @@ from hypothesis import strategies as st
         ("a - b", "a-b"),
         ("2024 models", "mr-2024-models"),
         ("42", "mr-42"),
+        ("On", "mr-on"),
+        ("N°", "mr-n"),
         ("日本", ""),
         ("", ""),
         ("---", ""),
@@ -67,6 +69,7 @@ def test_good(name: str) -> None:
         ("a-", "ends with a dash"),
         ("a\n", "other characters"),
         ("ä", "other characters"),
+        *((word, "a word of YAML.*Use another name") for word in ("y", "n", "yes", "no", "on", "off", "null")),
     ],
 )
 def test_bad(name: str, why: str) -> None:

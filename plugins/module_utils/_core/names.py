@@ -32,10 +32,12 @@ LONGEST_WITH_PROXY = 48
 """Characters, with a proxy: the operator labels the ClusterRoleBinding ``<name>-auth-delegator`` with its name."""
 RESERVED = ("model-catalog", "model-catalog-postgres")
 """Names of objects that the platform itself has in the registries namespace."""
+YAML_WORDS = ("n", "no", "null", "off", "on", "y", "yes")
+"""Names that the operator does not read as such: it writes them without quotes into YAML 1.1, where ``no`` is false."""
 SHARED_CA = "db-credential"
 """The ConfigMap for uploaded certificate authorities of all registries: the name that the dashboard of 2.19 has for it."""
-DIGITS_PREFIX = "mr-"
-"""Goes before a derived name that would begin with a digit: a Service's name must begin with a letter (RFC 1035)."""
+SAFE_PREFIX = "mr-"
+"""Goes before a derived name that would begin with a digit, as no Service's name may (RFC 1035), or be a word of YAML."""
 
 
 def derive_name(display_name: str) -> str:
@@ -43,8 +45,8 @@ def derive_name(display_name: str) -> str:
     text = display_name.strip().lower()
     text = re.sub(r"[^a-z0-9-]", "", re.sub(r"\s", "-", text.lstrip("-")))
     text = re.sub(r"-+", "-", text).lstrip("-")
-    if text[:1].isdigit():
-        text = DIGITS_PREFIX + text
+    if text[:1].isdigit() or text in YAML_WORDS:
+        text = SAFE_PREFIX + text
     return text[:LONGEST_WITH_PROXY].rstrip("-")
 
 
@@ -70,6 +72,9 @@ def check_name(name: str, option: str = "name") -> None:
         raise InvalidInput(option, f"{quoted(name)} ends with a dash", _suggestion(name))
     if name in RESERVED:
         why = f"{quoted(name)} is the name of objects that the platform itself has in the registries namespace"
+        raise InvalidInput(option, why, f"Use another name, such as '{name}-2'.")
+    if name in YAML_WORDS:
+        why = f"{quoted(name)} is a word of YAML, as which the model registry operator reads it"
         raise InvalidInput(option, why, f"Use another name, such as '{name}-2'.")
 
 
