@@ -882,10 +882,31 @@ def test_the_certificate_of_the_proxy_is_not_that_of_the_database(secret: str, s
     assert found.registry
     found.registry["spec"].update(spec)
     words = f'MountVolume.SetUp failed for volume "kube-rbac-proxy-tls" : secret "{secret}" not found'
-    verdict = judge(replace(found, events=[{**event, "message": words} for event in found.events]))
+    found = replace(found, events=[{**event, "message": words} for event in found.events])
+    verdict = judge(found)
     assert (verdict.state, verdict.reason) == ("failed", reason)
     assert ("database.tls" in verdict.next_step) == (reason == "volume")
     assert reason == "volume" or all(word in verdict.next_step for word in (secret, "tls.crt", "tls.key"))
+
+
+@pytest.mark.parametrize(
+    ("missing", "seconds", "state"),
+    [
+        ('configmap "nomap-kube-rbac-proxy-config"', 20, "waiting"),
+        ('configmap "nomap-kube-rbac-proxy-config"', 30, "failed"),
+        ('secret "nomap-oauth-cookie-secret"', 20, "waiting"),
+        ('secret "nomap-kube-rbac-proxy"', 29, "waiting"),
+        ('configmap "other-kube-rbac-proxy-config"', 10, "failed"),
+        ('secret "given-by-the-user"', 10, "failed"),
+    ],
+)
+def test_what_the_operator_makes_after_the_deployment_is_waited_for(missing: str, seconds: int, state: str) -> None:
+    found = evidence("nomap")
+    made = timestamp(found.pods[0]["metadata"]["creationTimestamp"])
+    assert made
+    words = f'MountVolume.SetUp failed for volume "v" : {missing} not found'
+    events = [{**event, "message": words} for event in found.events]
+    assert judge(replace(found, events=events, now=made + timedelta(seconds=seconds))).state == state
 
 
 def test_a_node_whose_clock_is_behind_cuts_no_patience_short() -> None:

@@ -73,6 +73,9 @@ MISSING_SERVICE = timedelta(seconds=5)
 MOUNTING = timedelta(seconds=6)
 """On OpenShift a pod is made before the platform has made its proxy's certificate: mounting fails at first, and the kubelet
 repeats it after 0.5, 1 and 2 s, then 4 s."""
+CERTIFYING = timedelta(seconds=30)
+"""The platform has a queue for these certificates, and the operator makes a proxy's settings after the Deployment; then the
+kubelet may have 8 s left until it mounts again."""
 PROVISIONING = timedelta(seconds=60)
 """A volume that a storage class makes on demand is there within a minute at most."""
 SCHEDULING = timedelta(seconds=5)
@@ -415,15 +418,14 @@ def _newest_event(evidence: Evidence, name: str) -> Object:
 def _unmounted(evidence: Evidence, pod: Object) -> Iterator[Verdict]:
     """A pod whose volumes cannot be mounted only says "ContainerCreating"; why is in its events."""
     name = pod["metadata"]["name"]
-    newest = _newest_event(evidence, name)
-    if (
-        newest.get("reason") != "FailedMount"
-        or evidence.age(timestamp(pod["metadata"]["creationTimestamp"])) < MOUNTING
-    ):
+    newest, age = _newest_event(evidence, name), evidence.age(timestamp(pod["metadata"]["creationTimestamp"]))
+    if newest.get("reason") != "FailedMount":
+        return
+    if age < (CERTIFYING if _comes_later(evidence, newest["message"]) else MOUNTING):
         return
     reason, step = _mount_step(evidence, newest["message"])
     verdict = Verdict(FAILED, reason, newest["message"], step, f"events of pod {name}")
-    pause = min(evidence.age(timestamp(pod["metadata"]["creationTimestamp"])), MOUNTED_AGAIN)
+    pause = min(age, MOUNTED_AGAIN)
     yield replace(verdict, attempt=f"{name} {newest.get('count')}", retry=pause.total_seconds())
 
 
@@ -437,6 +439,13 @@ def _mount_step(evidence: Evidence, words: str) -> tuple[str, str]:
             "itself, other clusters do not; without a proxy (auth_proxy) none is needed."
         )
     return "volume", "Create what the message names in the registries namespace, or name another with database.tls."
+
+
+def _comes_later(evidence: Evidence, words: str) -> bool:
+    """Return whether a volume lacks what is made by the platform or the operator while the pod is there already."""
+    missing = re.search(r'(?:secret|configmap) "([^"]{1,253})" not found', words)
+    made = ("kube-rbac-proxy", "oauth-proxy", "kube-rbac-proxy-config", "oauth-cookie-secret")
+    return missing is not None and missing[1] in {f"{evidence.name}-{suffix}" for suffix in made}
 
 
 def _proxy_secrets(evidence: Evidence) -> set[str]:
