@@ -604,6 +604,14 @@ def test_fields_are_patched(asked: Registry, spec: Object, patch: Object) -> Non
     assert not plan_present(asked, observed(after, openshift=True), NOW).changes
 
 
+def test_of_two_authorities_the_one_that_counts_is_shown() -> None:
+    """Both could not be given again."""
+    ref = {"name": "c", "key": "k"}
+    both = stored(sslRootCertificateConfigMap=ref, sslRootCertificateSecret={"name": "s", "key": "k"})
+    tls = described(both)["database"]["tls"]
+    assert tls["ca_config_map"] == ref and "ca_secret" not in tls
+
+
 WRONG: list[tuple[Registry, Object, str, str]] = [
     (Registry("demo", proxy=ProxySettings(port=1)), {"kubeRBACProxy": None}, "auth_proxy_settings", "has no proxy"),
     (

@@ -180,7 +180,8 @@ def _tls(fields: Object, database: str) -> Object:
     return _present(
         ca_bundle=bundle,
         ca_config_map=None if bundle else config_map,
-        ca_secret=fields.get("sslRootCertificateSecret"),
+        # Of two authorities the ConfigMap counts, and only one can be given.
+        ca_secret=None if config_map else fields.get("sslRootCertificateSecret"),
         client_certificate_secret=fields.get("sslCertificateSecret"),
         client_key_secret=fields.get("sslKeySecret"),
         # Given back, a certificate authority without verify would turn verification on.
