@@ -161,16 +161,7 @@ def database() -> Spec:
 
 
 DATABASE_RULES: Spec = {
-    "mutually_exclusive": [
-        ("password", "password_secret"),
-        ("host", "host_address"),
-        ("generate", "host"),
-        ("generate", "host_address"),
-        ("generate", "port"),
-        ("generate", "password"),
-        ("generate", "password_secret"),
-        ("generate", "tls"),
-    ],
+    "mutually_exclusive": [("password", "password_secret"), ("host", "host_address")],
 }
 """Between the options of database()."""
 

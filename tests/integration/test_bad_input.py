@@ -103,7 +103,7 @@ DATABASES: list[Case] = [
     (on(username="a?b"), "database.username", "from 0.3.2 on", "Use one without it"),
     (on(username="a$$b"), "database.username", "expand", "Choose one without it"),
     (on(username=LONG), "database.username", "128 is the most", "shorter"),
-    (on("postgres", generate=True), "generate", "mutually exclusive", "password"),
+    (on("postgres", generate=True), "database.host", "the operator chooses it", "Leave it out"),
     (on(generate=True, host=NOTHING, password=NOTHING), "database.generate", "only a PostgreSQL server", "postgres"),
 ]
 PASSWORDS: list[Case] = [

@@ -205,6 +205,8 @@ BAD: list[tuple[Options, str, str]] = [
         for text in ("db", "10.0.0", "10.0.0.1:5432", "")
     ),
     (database(type="postgres", host="db", image="postgres:16"), "database.image", "another one is given"),
+    (generated(host="db"), "database.host", "the operator chooses it"),
+    (generated(host_address="10.0.0.1"), "database.host_address", "the operator chooses it"),
     (generated(name="mine"), "database.name", "the account modelregistry"),
     (generated(username="me"), "database.username", "the account modelregistry"),
     (generated(port=5432), "database.port", "the operator chooses it"),
@@ -273,6 +275,7 @@ def test_names_that_the_operators_template_cuts(option: str, text: str, kind: st
         cipher(f"{SUITE}:TLS_AES_128_GCM_SHA256"),
         cipher(""),
         database(type="postgres", host_address="fd00::1"),
+        database(type="postgres", generate=False, host="db", port=5432, password="p"),
         generated(image="registry.example/postgresql-16@sha256:" + "a" * 64),
         database({"ca_pem": GOOD_PEM}),
         database({"ca_pem": "a comment\n" + GOOD_PEM + GOOD_PEM}),

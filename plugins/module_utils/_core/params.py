@@ -217,8 +217,8 @@ def _check_postgres_only(database: Database, option: str) -> None:
 
 
 def _check_generated(database: Database, option: str) -> None:
-    """Raise InvalidInput for names that the operator would ignore: it has its own for a database that it runs."""
-    for name in ("name", "username", "port", "password", "password_secret", "tls"):
+    """Raise InvalidInput for what the operator would ignore: it has its own for a database that it runs."""
+    for name in ("host", "host_address", "name", "username", "port", "password", "password_secret", "tls"):
         if database.generate and getattr(database, name) is not None:
             why = "the operator chooses it for a database that it runs: model_registry, with the account modelregistry"
             raise InvalidInput(f"{option}.{name}", why, "Leave it out.")
