@@ -241,8 +241,9 @@ def test_bad(given: Options, option: str, words: str) -> None:
 @pytest.mark.parametrize("kind", ["mysql", "postgres", None])
 def test_names_that_the_operators_template_cuts(option: str, text: str, kind: str | None) -> None:
     """It writes the connection string into YAML without quotes, where these are a comment and a mapping."""
+    given: Options = {"type": kind, option: text}
     with pytest.raises(InvalidInput, match=rf"^database\.{option}: "):
-        registry_from(database(**{"type": kind, option: text}), NOW)
+        registry_from(database(**given), NOW)
 
 
 @pytest.mark.parametrize(
