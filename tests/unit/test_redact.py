@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.redact import (
+    Sealed,
     hidden,
     seal,
+    sealed_in,
     shown,
     unsealed,
 )
@@ -84,3 +86,10 @@ def test_nothing_is_left_of_a_secret_that_begins_like_another(secrets: tuple[byt
 def test_short_secrets_are_hidden_once_and_not_in_numbers() -> None:
     assert hidden("port 3136 of a", [b"1", b"a", b"d", b"h"]) == "port 3(hidden)36 of (hidden)"
     assert hidden("uid 0a61", [b"a"]) == "uid 0(hidden)61"
+
+
+def test_names_that_the_spec_has_are_no_secrets() -> None:
+    """Else an error would be about a user called (hidden)."""
+    password = Sealed.of("s3cret")
+    data = {"database-name": Sealed.of("fraud"), "database-user": Sealed.of("ml"), "database-password": password}
+    assert sealed_in({"kind": "Secret", "data": data}) == {password}

@@ -101,12 +101,19 @@ def shown(value: Any, label: str = "(hidden)") -> Any:
     return value
 
 
+NO_SECRETS = ("database-name", "database-user")
+"""Keys of a registry's Secret whose values stand in its spec, too, where everyone who sees it can read them."""
+
+
 def sealed_in(value: Any) -> set[Sealed]:
-    """Return all that is sealed in the value."""
+    """Return what is sealed in the value and is to be hidden in any text that comes back.
+
+    Names of databases and users are not: an error that names the user is of no use without the name.
+    """
     if isinstance(value, Sealed):
         return {value}
     if isinstance(value, dict):
-        return set().union(*map(sealed_in, value.values()))
+        return set().union(*(sealed_in(one) for key, one in value.items() if key not in NO_SECRETS))
     if isinstance(value, list):
         return set().union(*map(sealed_in, value))
     return set()
