@@ -20,7 +20,7 @@ __all__ = ["ActionModule"]
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no annotations
-    """For all modules of the collection: each has an action plugin of its name, which is this class."""
+    """For all modules of the collection: meta/runtime.yml names this plugin for each of them."""
 
     _supports_async = True
 

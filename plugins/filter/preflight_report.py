@@ -7,13 +7,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.finding import (
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.finding import (
     PAGE,
     UNSEEN,
     Finding,
     shown,
 )
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.table import failing, ordered, table
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.findings_table import (
+    failing,
+    ordered,
+    table,
+)
 
 __all__ = ["FilterModule", "preflight_report"]
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import yaml
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.printable import printable_name
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.text import printable_name
 
 __all__ = ["FilterModule", "saved_permissions"]
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.printable import printable_name
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.text import printable_name
 
 __all__ = ["FilterModule", "subject_lines"]
 

@@ -11,9 +11,9 @@ from typing import Any
 from ansible.module_utils.common.validation import check_type_path
 from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
 
-from ._core.authentication import conceal_config, conceal_file, conceal_url
-from ._core.errors import InvalidInput
-from ._core.relays import SOCAT
+from ._common.errors import InvalidInput
+from ._database.relay import SOCAT
+from ._kubernetes.authentication import conceal_config, conceal_file, conceal_url
 
 __all__ = [
     "CHECK_RULES",
@@ -34,7 +34,7 @@ Spec = dict[str, Any]
 def authentication() -> Spec:
     """Return the options of kubernetes.core's modules that choose a cluster and a user, and the registries namespace.
 
-    Those that can have secrets in them are converted so that they do not show; _core.authentication.given() has the value.
+    Those that can have secrets in them are converted so that they do not show; _kubernetes.authentication.given() has the value.
     """
     spec = copy.deepcopy(AUTH_ARG_SPEC)
     spec["kubeconfig"]["type"] = _Concealing("raw", conceal_config)

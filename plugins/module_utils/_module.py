@@ -16,13 +16,13 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
 
 from ._argspec import check_ranges
-from ._cluster import MISSING, OLDEST_CLIENT, Cluster, client_version, connected
-from ._core.authentication import given, secrets_in, user_info
-from ._core.errors import RegistryError
-from ._core.names import check_namespace
-from ._core.params import check_numbers
-from ._core.printable import printable_message
-from ._core.redact import forms, hidden
+from ._common.errors import RegistryError
+from ._common.names import check_namespace
+from ._common.text import printable_message
+from ._kubernetes.authentication import given, secrets_in, user_info
+from ._kubernetes.client import MISSING, OLDEST_CLIENT, Cluster, client_version, connected
+from ._kubernetes.sealed import forms, hidden
+from ._registry.options import check_numbers
 
 __all__ = ["ALLOWANCE", "Connect", "Result", "run_module"]
 

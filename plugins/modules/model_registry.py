@@ -211,12 +211,13 @@ from datetime import datetime, timezone
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._argspec import REGISTRY_RULES, authentication, registry, waiting
-from ..module_utils._core.params import registry_from, resource_name
-from ..module_utils._core.removal import Confirmed
-from ..module_utils._core.report import change_entry, diffs
-from ..module_utils._engine import Outcome, Run, ensure_absent, ensure_present
+from ..module_utils._kubernetes.changes import change_entry, diffs
+from ..module_utils._kubernetes.run import Run
 from ..module_utils._module import Connect, Result, run_module
-from ..module_utils._observe import find_place
+from ..module_utils._registry.deletion import Confirmed
+from ..module_utils._registry.namespace import find_place
+from ..module_utils._registry.options import registry_from, resource_name
+from ..module_utils._registry.reconcile import Outcome, ensure_absent, ensure_present
 
 
 def main() -> None:

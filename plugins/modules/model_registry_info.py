@@ -260,10 +260,10 @@ registries:
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._argspec import authentication
-from ..module_utils._cluster import Cluster
-from ..module_utils._look import look
+from ..module_utils._info.gather import look
+from ..module_utils._kubernetes.client import Cluster
 from ..module_utils._module import Result, run_module
-from ..module_utils._observe import find_place
+from ..module_utils._registry.namespace import find_place
 
 
 def main() -> None:

@@ -269,15 +269,15 @@ from collections.abc import Iterable
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._argspec import authentication, permissions, waiting
-from ..module_utils._core.grants import Wish
-from ..module_utils._core.model import Grant, Object
-from ..module_utils._core.names import check_object_name
-from ..module_utils._core.report import change_entry, diffs
-from ..module_utils._core.subjects import check_names, grants_from
-from ..module_utils._engine import Run
+from ..module_utils._common.model import Grant, Object
+from ..module_utils._common.names import check_object_name
+from ..module_utils._kubernetes.changes import change_entry, diffs
+from ..module_utils._kubernetes.run import Run
 from ..module_utils._module import Connect, Result, run_module
-from ..module_utils._observe import find_place
-from ..module_utils._permissions import Demand, Permissions, ensure_permissions
+from ..module_utils._permissions.bindings import Wish
+from ..module_utils._permissions.reconcile import Demand, Permissions, ensure_permissions
+from ..module_utils._permissions.subjects import check_names, grants_from
+from ..module_utils._registry.namespace import find_place
 
 
 def main() -> None:

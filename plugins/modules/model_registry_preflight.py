@@ -169,11 +169,11 @@ facts:
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._argspec import authentication, registry
-from ..module_utils._core.errors import Unfit
-from ..module_utils._core.preflight_rules import JOBS
-from ..module_utils._core.table import failing
+from ..module_utils._common.errors import Unfit
+from ..module_utils._common.findings_table import failing
 from ..module_utils._module import Connect, Result, run_module
-from ..module_utils._preflight import preflight, wanted_from
+from ..module_utils._preflight.gather import preflight, wanted_from
+from ..module_utils._preflight.rules import JOBS
 
 
 def main() -> None:

@@ -211,12 +211,12 @@ from datetime import datetime, timezone
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._argspec import CHECK_RULES, DATABASE_RULES, authentication, checking, database
-from ..module_utils._check import Check, Outcome, Place, check
-from ..module_utils._core.errors import Unfit
-from ..module_utils._core.params import database_from
-from ..module_utils._core.relays import Relay
-from ..module_utils._core.table import failing, ordered
+from ..module_utils._common.errors import Unfit
+from ..module_utils._common.findings_table import failing, ordered
+from ..module_utils._database.check import Check, Outcome, Place, check
+from ..module_utils._database.relay import Relay
 from ..module_utils._module import Connect, Result, run_module
+from ..module_utils._registry.options import database_from
 
 
 def main() -> None:

@@ -37,11 +37,16 @@ def checked(bed: Testbed, registries: Iterable[Object], user: str = "registry-ad
 def main() -> None:
     """Check as the command line says."""
     from ansible_collections.kubernetes.core.plugins.module_utils.k8s.client import get_api_client
-    from ansible_collections.opendatahub.model_registry.plugins.module_utils import _check
-    from ansible_collections.opendatahub.model_registry.plugins.module_utils._check import Check, Outcome, Place, check
-    from ansible_collections.opendatahub.model_registry.plugins.module_utils._cluster import Cluster
-    from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.relays import Relay
-    from ansible_collections.opendatahub.model_registry.plugins.module_utils._path import direct
+    from ansible_collections.opendatahub.model_registry.plugins.module_utils._database import check as check_module
+    from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.check import (
+        Check,
+        Outcome,
+        Place,
+        check,
+    )
+    from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.connection import direct
+    from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.relay import Relay
+    from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.client import Cluster
     from identity import expect_user
 
     namespace, user = sys.argv[1:]
@@ -58,7 +63,7 @@ def main() -> None:
 
     place = Planned(lambda: cluster, namespace)
     # This program's address is one of those that the pods have, so what it sees is what a relay would see.
-    _check.relay = lambda _cluster, _namespace, wanted, _warn: direct(wanted.host, wanted.port)  # type: ignore[assignment, attr-defined]
+    check_module.relay = lambda _cluster, _namespace, wanted, _warn: direct(wanted.host, wanted.port)  # type: ignore[assignment, attr-defined]
     for line in sys.stdin:
         registry = json.loads(line)
         outcome, name = Outcome(), registry["metadata"]["name"]

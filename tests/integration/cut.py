@@ -116,14 +116,14 @@ def main() -> None:
     """Run what standard input says."""
     from ansible_collections.kubernetes.core.plugins.module_utils.k8s.client import get_api_client
     from ansible_collections.opendatahub.model_registry.plugins.module_utils._argspec import registry
-    from ansible_collections.opendatahub.model_registry.plugins.module_utils._cluster import Cluster
-    from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.model import Object
-    from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.params import registry_from
-    from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.plan import Change
-    from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.removal import Confirmed
-    from ansible_collections.opendatahub.model_registry.plugins.module_utils._engine import (
+    from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.model import Object
+    from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.changes import Change
+    from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.client import Cluster
+    from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.run import Run
+    from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.deletion import Confirmed
+    from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.options import registry_from
+    from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.reconcile import (
         Outcome,
-        Run,
         ensure_absent,
         ensure_present,
     )

@@ -32,13 +32,17 @@ def made_at_once(bed: Testbed, count: int, seconds: float, user: str = "registry
 def main() -> None:
     """Make them as the command line says."""
     from ansible_collections.kubernetes.core.plugins.module_utils.k8s.client import get_api_client
-    from ansible_collections.opendatahub.model_registry.plugins.module_utils._cluster import Cluster
-    from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.model import (
+    from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.model import (
         Database,
         KeyRef,
         Registry,
     )
-    from ansible_collections.opendatahub.model_registry.plugins.module_utils._engine import Outcome, Run, ensure_present
+    from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.client import Cluster
+    from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.run import Run
+    from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.reconcile import (
+        Outcome,
+        ensure_present,
+    )
     from identity import expect_user
 
     namespace, count, seconds, user = sys.argv[1:]

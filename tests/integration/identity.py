@@ -7,7 +7,7 @@ A test of rights that runs as somebody else proves nothing, and nobody would see
 
 from __future__ import annotations
 
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._cluster import Cluster
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.client import Cluster
 
 __all__ = ["expect_user"]
 

@@ -16,28 +16,32 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from ansible_collections.kubernetes.core.plugins.module_utils.k8s.client import get_api_client
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._cluster import Cluster
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.access import sources
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.errors import (
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.errors import (
     AlreadyThere,
     Conflict,
     Refused,
     RegistryError,
 )
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.grants import Wish, given, read_bindings
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.model import Grant, Object
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.plan import (
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.model import Grant, Object
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.changes import (
     Change,
     creation_of,
     deletion_of,
 )
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._engine import Run
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._permissions import (
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.client import Cluster
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.run import Run
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._permissions.access_review import sources
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._permissions.bindings import (
+    Wish,
+    given,
+    read_bindings,
+)
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._permissions.reconcile import (
     Demand,
     Permissions,
     ensure_permissions,
 )
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._reviews import settled_answers
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._permissions.reviews import settled_answers
 from fake_permissions import OWNER, FakeCluster, role
 from hypothesis import HealthCheck, settings
 from hypothesis import given as for_all

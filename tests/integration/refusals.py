@@ -44,7 +44,7 @@ def _result(options: dict[str, Any]) -> str:
 def main() -> None:
     """Run what the file says."""
     from ansible_collections.kubernetes.core.plugins.module_utils.k8s.client import get_api_client
-    from ansible_collections.opendatahub.model_registry.plugins.module_utils._cluster import Cluster
+    from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.client import Cluster
     from identity import expect_user
 
     file, user = sys.argv[1:]

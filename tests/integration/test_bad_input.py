@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from _registry.test_options import GOOD_PEM, KEY_PEM, LEAF_PEM, expired
 from plays import play, program, task
 from registries import Registries
-from test_params import GOOD_PEM, KEY_PEM, LEAF_PEM, expired
 from testbed.bed import Testbed
 
 Options = dict[str, Any]

@@ -334,10 +334,15 @@ def test_required_plugin_by_release(start: Start, flavour: str) -> None:
 
 LEAKS = """
 import os, sys, threading, json
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._check import Check, Outcome, Place, check
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._cluster import connected
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.model import Database
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.relays import Relay
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.check import (
+    Check,
+    Outcome,
+    Place,
+    check,
+)
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.client import connected
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.model import Database
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.relay import Relay
 place = Place(lambda: connected({}), sys.argv[1])
 given = Database(type="mysql", host=sys.argv[2], name="leaks", username="leaks", password="leaks-password")
 via, times, image, *command = sys.argv[3:]

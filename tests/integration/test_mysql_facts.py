@@ -17,15 +17,15 @@ from typing import Any
 import pymysql
 import pytest
 import trustme
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.finding import Finding
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.mysql_facts import (
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.finding import Finding
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.connection import OpenSocket
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.mysql.client import Target, gather
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.mysql.confidence import Subject
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.mysql.facts import (
     MysqlFacts,
     privileges_on,
 )
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.mysql_rules import judge
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.weighing import Subject
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._mysql import Target, gather
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._path import OpenSocket
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.mysql.rules import judge
 from cryptography.x509 import load_pem_x509_certificate
 from plays import Servers
 from registries import Registries

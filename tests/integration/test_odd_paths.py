@@ -64,10 +64,15 @@ threading.Event().wait()
 
 LONG = """
 import sys
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._check import Check, Outcome, Place, check
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._cluster import connected
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.model import Database
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.relays import Relay
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.check import (
+    Check,
+    Outcome,
+    Place,
+    check,
+)
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.client import connected
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.model import Database
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.relay import Relay
 namespace, host, port, image, *command = sys.argv[1:]
 given = Database(type="mysql", host=host, port=int(port), name="d", username="u", password="p")
 relay = lambda host, port: Relay(image, command, host, port, 60)
@@ -78,9 +83,9 @@ check(Check(given, None, "relay", "any", 300, relay), Place(lambda: connected({}
 
 SIXTH = """
 import json, socket, sys, threading
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.hosts import host_of
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._mysql import Target, gather
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._path import direct
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.dns import host_of
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.mysql.client import Target, gather
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.connection import direct
 address, name = sys.argv[1:]
 listener = socket.create_server(("::1", 0), family=socket.AF_INET6)
 def pump(source, target):
@@ -101,10 +106,10 @@ print(json.dumps([facts.account.matched, facts.schema.charset, repr(facts.failur
 
 TIMED = """
 import json, sys, time
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._cluster import connected
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.relays import Relay
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._mysql import Target, gather
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._path import direct, relay
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.client import connected
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.relay import Relay
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.mysql.client import Target, gather
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.connection import direct, relay
 namespace, host, port, image, *command = sys.argv[1:]
 wanted = Relay(image, command, host, int(port), 60)
 for path in (direct(host, int(port)), relay(connected({}), namespace, wanted, print)):

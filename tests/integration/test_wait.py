@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import trustme
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._cluster import LOG_BYTES
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.client import LOG_BYTES
 from plays import Servers, Start
 from registries import Registries
 from test_failures import FAILURES, Failure
@@ -366,7 +366,7 @@ def test_tls(bed: Testbed, registries: Registries, servers: Servers) -> None:
 LAST_OF_LOG = """
 import sys
 from ansible_collections.kubernetes.core.plugins.module_utils.k8s.client import get_api_client
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._cluster import Cluster
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.client import Cluster
 sys.stdout.write(Cluster(get_api_client()).log(*sys.argv[1:]))
 """
 

@@ -10,16 +10,16 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.access import Answer
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.errors import (
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.errors import (
     AlreadyThere,
     Conflict,
     Missing,
     RegistryError,
     Rejected,
 )
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.patch import applied
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.plan import Change
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.changes import Change
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.merge_patch import applied
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.reviews import Answer
 
 __all__ = ["NAMESPACE", "OWNER", "FakeCluster", "Turns", "role"]
 

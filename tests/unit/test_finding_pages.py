@@ -9,8 +9,11 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.mysql_rules import CODES
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.postgres_rules import REFUSALS, STATES
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.mysql.rules import CODES
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.postgres.rules import (
+    REFUSALS,
+    STATES,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 ELSEWHERE = {
@@ -112,8 +115,16 @@ def test_the_severities_are_those_of_the_code() -> None:
 
 
 def test_the_page_about_info_lists_all_that_it_finds() -> None:
-    rules = ROOT / "plugins" / "module_utils" / "_core"
-    files = ("findings", "shape", "ca_rules", "sharing", "password_rules", "auth_proxy", "certificates")
+    rules = ROOT / "plugins" / "module_utils"
+    files = (
+        "_info/checks",
+        "_registry/shape",
+        "_registry/sharing",
+        "_registry/auth_proxy",
+        "_database/ca_rules",
+        "_database/password_rules",
+        "_common/certificates",
+    )
     codes = set().union(*(codes_in((rules / f"{file}.py").read_text()) for file in files))
     page = (ROOT / "docs" / "info.md").read_text()
     table = page.split("| about | codes |")[1].split("\n\n")[0]

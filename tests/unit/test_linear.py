@@ -13,8 +13,20 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.answers import Operation, refusal
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.causes import (
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.findings_table import table
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.names import derive_name
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.mysql.facts import (
+    grants_of,
+    own_version,
+)
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.postgres.client import words_of
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.api_errors import (
+    Operation,
+    refusal,
+)
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.sealed import hidden
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._permissions.subjects import grant_of
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.failure_causes import (
     Said,
     container_cause,
     database_cause,
@@ -23,15 +35,9 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.c
     said,
     scrubbed,
 )
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.mysql_facts import grants_of, own_version
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.names import derive_name
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.quantity import amount
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.redact import hidden
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.rollout import newest_pods, restarts
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.status import host_service
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.subjects import grant_of
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.table import table
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._postgres import words_of
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.quantity import amount
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.rollout import newest_pods, restarts
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.status import host_service
 
 ALERT = "{{ALERT}} error connecting to datastore: "
 ESCALATION = "attempting to grant RBAC permissions not currently held: "

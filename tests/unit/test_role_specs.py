@@ -17,7 +17,7 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._argspe
     registry,
     waiting,
 )
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.preflight_rules import JOBS
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._preflight.rules import JOBS
 from ansible_collections.opendatahub.model_registry.plugins.modules import model_registry, model_registry_permissions
 from jinja2 import Environment, meta
 

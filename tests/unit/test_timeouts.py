@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 from ansible_collections.opendatahub.model_registry.plugins.module_utils import _argspec, _module
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.errors import InvalidInput
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.errors import InvalidInput
 
 LIMITS = {"wait_timeout": 86_400, "connect_timeout": 600, "relay_timeout": 3600}
 

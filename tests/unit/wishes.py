@@ -7,13 +7,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.grants import (
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.model import Grant
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._permissions.bindings import (
     Wish,
     binding_name,
     wanted_binding,
 )
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.model import Grant
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._core.subjects import subject_of
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._permissions.subjects import subject_of
 from fake_permissions import NAMESPACE, OWNER
 from hypothesis import strategies as st
 

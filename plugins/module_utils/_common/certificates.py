@@ -1,0 +1,321 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Certificate authorities in PEM form: what the registry server, a Go program, reads in them, and what to store for it.
+
+Go passes over what it cannot read without a word, and then trusts fewer authorities, or none. So text that a user gives
+is stored in the one form that cannot be misread, and text that is stored already is read as Go reads it.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+
+# Certificates are decoded by OpenSSL, in memory: no connection is made here.
+import ssl  # noqa: TID251
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from functools import lru_cache
+
+from .errors import InvalidInput
+
+__all__ = [
+    "EXPIRES_SOON",
+    "Authority",
+    "Bundle",
+    "Problem",
+    "as_go_reads",
+    "problem_of",
+    "read_bundle",
+    "read_ca_pem",
+    "stored_form",
+]
+
+EXPIRES_SOON = timedelta(days=30)
+"""Long enough to have a certificate renewed."""
+LARGEST = 1024 * 1024
+"""Bytes: the limit of a ConfigMap (Kubernetes' documentation)."""
+EXAMPLE = "-----BEGIN CERTIFICATE-----"
+COPY = "Copy the whole file again, with its line breaks."
+EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+_MARKER = re.compile(r"-----(BEGIN|END) ([A-Z0-9 ]{1,60})-----")
+_STRAY = re.compile(r"(?<=[-\u2010-\u2015]{3})\s{0,8}(?:BEGIN|END)\b", re.IGNORECASE)
+"""What is left of a marker that is cut or misspelt."""
+_LOOSE = re.compile(r"^[ \t]*[A-Za-z0-9+/]{48,}={0,2}[ \t\r]*$", re.MULTILINE)
+"""A line of base64, where no block is open."""
+_KEY = re.compile(r"private\s{1,8}key", re.IGNORECASE)
+_LABELS = ("CERTIFICATE", "X509 CERTIFICATE")
+"""The second is an old name of the first (OpenSSL's documentation, PEM_read_bio_X509); Go does not know it."""
+_EC_PUBLIC_KEY = bytes.fromhex("06072a8648ce3d0201")
+_GO_CURVES = tuple(map(bytes.fromhex, ("06052b81040021", "06082a8648ce3d030107", "06052b81040022", "06052b81040023")))
+"""Object identifiers in DER: an elliptic curve follows, and the ones that Go knows (RFC 5480, section 2.1.1.1)."""
+_SHORT = {
+    "commonName": "CN",
+    "organizationName": "O",
+    "organizationalUnitName": "OU",
+    "countryName": "C",
+    "stateOrProvinceName": "ST",
+    "localityName": "L",
+    "streetAddress": "STREET",
+    "domainComponent": "DC",
+    "userId": "UID",
+}
+"""Attribute types by OpenSSL's names, and as RFC 4514, section 3, abbreviates them."""
+
+
+@dataclass(frozen=True)
+class Authority:
+    """The certificate of an authority."""
+
+    subject: str
+    """The distinguished name (RFC 4514)."""
+    expires: datetime
+    begins: datetime = EPOCH
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """What Go reads in a text with certificates."""
+
+    authorities: tuple[Authority, ...] = ()
+    others: int = 0
+    """How many certificates are not an authority's."""
+    unreadable: tuple[int, ...] = ()
+    """The lines, from 1 on, where a certificate begins that Go passes over."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why no database's certificate can be verified with a bundle."""
+
+    code: str
+    """ca_invalid, ca_expired or ca_not_yet_valid: the code of the finding about it."""
+    why: str
+    next_step: str
+
+
+def read_ca_pem(text: str, now: datetime, option: str = "database.tls.ca_pem") -> str:
+    """Return the certificates in the text as PEM that every reader takes, one block each and nothing else.
+
+    Line ends, indentation, byte order marks and blanks instead of line breaks are put right; text between the
+    certificates is left out. Raises InvalidInput unless one certificate is of an authority and valid now, and if any
+    block is something else than a certificate, or damaged.
+    """
+    if len(text.encode(errors="replace")) > LARGEST:
+        raise InvalidInput(option, "it is larger than the 1 MiB that a ConfigMap may have", "Give fewer certificates.")
+    if _KEY.search(text):
+        raise InvalidInput(option, "it holds a private key", "Give the certificate of the authority, never its key.")
+    if not _MARKER.search(text):
+        raise InvalidInput(option, "there is no certificate in PEM form in it", f"Give text that has {EXAMPLE} in it.")
+    certificates = list(dict.fromkeys(_given(text, option)))
+    problem = problem_of(_bundle(filter(None, map(_decoded, certificates))), now)
+    if problem is not None:
+        raise InvalidInput(option, problem.why, problem.next_step)
+    return "".join(map(ssl.DER_cert_to_PEM_cert, certificates))
+
+
+def stored_form(stored: object, pem: str) -> str:
+    """Return what to store for the certificates in ``pem``: what is stored, if Go reads exactly these in it."""
+    if not isinstance(stored, str) or _KEY.search(stored) or not _go_ders(stored):
+        return pem
+    return stored if set(_go_ders(stored)) == set(_go_ders(pem)) else pem
+
+
+def as_go_reads(text: str) -> str:
+    """Return the certificates that Go reads in a text as plain PEM, for readers that would take more; empty if it reads none."""
+    return "".join(map(ssl.DER_cert_to_PEM_cert, _go_ders(text)))
+
+
+def read_bundle(text: str) -> Bundle:
+    """Return what Go reads in a text. Each certificate is read on its own: a bad one does not hide the others."""
+    blocks = {start: _decoded(der) for start, der in _go_blocks(text)}
+    begins = [
+        marker.start() for marker in _MARKER.finditer(text) if marker[1] == "BEGIN" and "CERTIFICATE" in marker[2]
+    ]
+    lost = [start for start in begins if blocks.get(start) is None]
+    found = _bundle(certificate for certificate in blocks.values() if certificate)
+    return Bundle(found.authorities, found.others, tuple(_lines_of(text, lost)))
+
+
+def problem_of(bundle: Bundle, now: datetime) -> Problem | None:
+    """Return why nothing can be verified with the bundle at that time, or None if one of its authorities is valid."""
+    authorities = bundle.authorities
+    if any(one.begins <= now <= one.expires for one in authorities):
+        return None
+    if not authorities and not bundle.others:
+        why = "there is no certificate in it that the registry server, a Go program, can read"
+        return Problem("ca_invalid", why, f"Store PEM in it in which each {EXAMPLE} begins a line of its own.")
+    if not authorities:
+        why = "no certificate in it is one of an authority: none of them has the basic constraint CA:TRUE (CA:FALSE)"
+        step = "Give the certificate that has signed the database server's, not the server's own."
+        return Problem("ca_invalid", why, step)
+    later = [one.begins for one in authorities if one.begins > now]
+    if later:
+        step = "Check the clock of this machine, or give the authority's current certificate."
+        return Problem("ca_not_yet_valid", f"it is not valid before {min(later):%Y-%m-%d}", step)
+    last = max(one.expires for one in authorities)
+    return Problem("ca_expired", f"it expired on {last:%Y-%m-%d}", "Give the authority's current certificate.")
+
+
+def _given(text: str, option: str) -> Iterator[bytes]:
+    """Yield the certificates, in DER, of text that a user gives. Raises InvalidInput for all that is not one."""
+    # A line break may have become the two characters that stand for it in JSON and in the shell.
+    text = text.replace("\ufeff", "").replace("\\r", "\n").replace("\\n", "\n")
+    outside, opened, count = 0, None, 0
+    for marker in _MARKER.finditer(text):
+        kind, label = marker.groups()
+        if opened is None and kind == "BEGIN":
+            _check_outside(text[outside : marker.start()], option)
+            opened, count = marker, count + 1
+            continue
+        if opened is None or kind == "BEGIN" or label != opened[2]:
+            raise InvalidInput(option, f"block {max(count, 1)} in it is damaged: its BEGIN or END is missing", COPY)
+        yield _der(label, text[opened.end() : marker.start()], count, option)
+        outside, opened = marker.end(), None
+    if opened is not None:
+        raise InvalidInput(option, f"block {count} in it is damaged: its END is missing", COPY)
+    _check_outside(text[outside:], option)
+
+
+def _check_outside(text: str, option: str) -> None:
+    """Raise InvalidInput if text between blocks is part of a block."""
+    if _STRAY.search(text) or _LOOSE.search(text):
+        raise InvalidInput(option, "part of it is damaged: a BEGIN or END line is missing or misspelt", COPY)
+
+
+def _der(label: str, body: str, number: int, option: str) -> bytes:
+    """Return a block's content if Go can read it once it is well written."""
+    if label == "TRUSTED CERTIFICATE":
+        why = f"block {number} in it is a trusted certificate, which only OpenSSL reads"
+        raise InvalidInput(option, why, "Convert it with openssl x509 -in FILE -out FILE.")
+    if label not in _LABELS:
+        raise InvalidInput(option, f"it holds a {label.lower()}", "Give the certificate of the authority.")
+    if ":" in body:
+        why = f"block {number} in it has header lines, with which the registry server passes over it"
+        raise InvalidInput(option, why, f"Remove the lines with a colon after {EXAMPLE}.")
+    der = _from_base64("".join(body.split()))
+    if der is None or _decoded(der) is None:
+        raise InvalidInput(
+            option, f"certificate {number} in it is damaged: it is no base64 of an X.509 certificate", COPY
+        )
+    return der
+
+
+def _from_base64(text: str) -> bytes | None:
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return None
+
+
+def _go_ders(text: str) -> list[bytes]:
+    return [der for _start, der in _go_blocks(text) if _decoded(der)]
+
+
+def _go_blocks(text: str) -> Iterator[tuple[int, bytes]]:
+    """Yield offset and content of each block CERTIFICATE, as Go finds them (documentation of encoding/pem, crypto/x509).
+
+    BEGIN and END begin lines, and only blanks follow them. Blocks with headers count for nothing.
+    """
+    position, end = 0, -1
+    while (start := _line_start(text, "-----BEGIN ", position)) >= 0:
+        line, position = _line(text, start)
+        headers = False
+        while ":" in (following := _line(text, position))[0]:
+            headers, position = True, following[1]
+        if end < position:
+            end = _line_start(text, "-----END ", position)
+        if end < 0:
+            return
+        closing, after = _line(text, end)
+        label = line[len("-----BEGIN ") :]
+        if not label.endswith("-----") or closing != f"-----END {label}" or text.find("-----", position, end) >= 0:
+            continue
+        der = _from_base64(re.sub(r"[ \t\r\n]", "", text[position:end]))
+        if der is None:
+            continue
+        position = after
+        if label == "CERTIFICATE-----" and not headers:
+            yield start, der
+
+
+def _line_start(text: str, word: str, position: int) -> int:
+    """Return where the word next begins a line, or -1. A line begins at the position itself."""
+    return position if text.startswith(word, position) else text.find("\n" + word, position) + 1 or -1
+
+
+def _line(text: str, position: int) -> tuple[str, int]:
+    """Return the line at the position without blanks at its end, and where the next one begins."""
+    end = text.find("\n", position)
+    line = text[position:] if end < 0 else text[position:end].removesuffix("\r")
+    return line.rstrip(" \t"), len(text) if end < 0 else end + 1
+
+
+def _lines_of(text: str, offsets: Iterable[int]) -> Iterator[int]:
+    line, seen = 1, 0
+    for offset in offsets:
+        line, seen = line + text.count("\n", seen, offset), offset
+        yield line
+
+
+@dataclass(frozen=True)
+class _Decoded:
+    """A certificate that Go can read. authority: None if it is none of an authority's."""
+
+    authority: Authority | None = None
+
+
+def _bundle(certificates: Iterable[_Decoded]) -> Bundle:
+    authorities = [one.authority for one in certificates]
+    return Bundle(tuple(filter(None, authorities)), authorities.count(None))
+
+
+@lru_cache(maxsize=2048)
+def _decoded(der: bytes) -> _Decoded | None:
+    """Decode a certificate; None if it is none, or one that Go does not read."""
+    if not _is_whole(der) or not _is_known_curve(der):
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        context.load_verify_locations(cadata=der)
+        # OpenSSL lists authorities alone.
+        listed = context.get_ca_certs()
+        return _Decoded(_authority(listed[0]) if listed else None)
+    except (ValueError, OverflowError, ssl.SSLError):
+        return None
+
+
+def _authority(listed: object) -> Authority:
+    """Return an authority as the module ssl describes it. Raises ValueError for what Go refuses."""
+    fields = dict(listed) if isinstance(listed, dict) else {}
+    if str(fields["serialNumber"]).startswith("-"):
+        raise ValueError("a negative serial number")
+    begins, expires = (
+        EPOCH + timedelta(seconds=ssl.cert_time_to_seconds(fields[key])) for key in ("notBefore", "notAfter")
+    )
+    # The most specific part comes first in RFC 4514, and last in a certificate.
+    parts = ["+".join(f"{_SHORT.get(key, key)}={_escaped(value)}" for key, value in part) for part in fields["subject"]]
+    return Authority(",".join(reversed(parts)), expires, begins)
+
+
+def _escaped(value: str) -> str:
+    """Escape what has a meaning in a distinguished name (RFC 4514, section 2.4)."""
+    text = re.sub(r'([,+"\\<>;]|^[ #]| $)', r"\\\1", value)
+    return "".join(character if character.isprintable() else f"\\{ord(character):02x}" for character in text)
+
+
+def _is_whole(der: bytes) -> bool:
+    """Whether it is one DER element and nothing after it, as Go wants it (X.690, section 8.1)."""
+    if len(der) < 4 or der[0] != 0x30:
+        return False
+    size = der[1] & 0x7F if der[1] & 0x80 else 0
+    length = int.from_bytes(der[2 : 2 + size], "big") if size else der[1]
+    return 2 + size + length == len(der)
+
+
+def _is_known_curve(der: bytes) -> bool:
+    key = der.find(_EC_PUBLIC_KEY)
+    return key < 0 or der.startswith(_GO_CURVES, key + len(_EC_PUBLIC_KEY))

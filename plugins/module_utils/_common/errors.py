@@ -1,0 +1,98 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What can go wrong, as values: each error names what it is about, why it is so, and what to do next."""
+
+from __future__ import annotations
+
+from .text import sentence
+
+__all__ = [
+    "AlreadyThere",
+    "Conflict",
+    "Forbidden",
+    "InvalidInput",
+    "Missing",
+    "NoApiServer",
+    "NotEffective",
+    "NotReady",
+    "OutcomeUnknown",
+    "Refused",
+    "RegistryError",
+    "Rejected",
+    "Unauthorized",
+    "Unfit",
+    "Unreachable",
+]
+
+
+class RegistryError(Exception):
+    """The base of all errors of this collection; its text is the three parts in one sentence each.
+
+    what: the option or object that it is about. why: the problem, in the server's own words where there are any.
+    next_step: what the user can do.
+    """
+
+    def __init__(self, what: str, why: str, next_step: str) -> None:
+        super().__init__(what, why, next_step)
+        self.what = what
+        self.why = why
+        self.next_step = next_step
+
+    def __str__(self) -> str:
+        return f"{self.what}: {sentence(self.why)} {sentence(self.next_step)}".rstrip()
+
+
+class InvalidInput(RegistryError):
+    """A module option cannot be right."""
+
+
+class Rejected(RegistryError):
+    """The API server or a webhook found an object invalid (400 or 422, or 403 with an admission webhook's words)."""
+
+
+class Unauthorized(RegistryError):
+    """The API server did not accept the credentials (401)."""
+
+
+class Forbidden(RegistryError):
+    """The user lacks a right (403)."""
+
+
+class Missing(RegistryError):
+    """Something that is needed does not exist."""
+
+
+class AlreadyThere(RegistryError):
+    """An object was to be created and exists (409)."""
+
+
+class Conflict(RegistryError):
+    """An object has changed since it was read (409)."""
+
+
+class OutcomeUnknown(RegistryError):
+    """The answer to a write was lost: it may have been stored or not. Looking again tells."""
+
+
+class Unreachable(RegistryError):
+    """No usable answer from the API server, after repeated tries where repeating is safe."""
+
+
+class NoApiServer(Unreachable):
+    """What answered is something else than a Kubernetes API server."""
+
+
+class Refused(RegistryError):
+    """Something that the user could ask for, and must ask for more explicitly, or that would overwrite others' work."""
+
+
+class NotEffective(RegistryError):
+    """What is stored does not have the effect that was wished."""
+
+
+class Unfit(RegistryError):
+    """A database cannot serve a registry as it is."""
+
+
+class NotReady(RegistryError):
+    """Registries did not reach the state that was waited for."""

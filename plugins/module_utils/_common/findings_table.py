@@ -1,0 +1,54 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Findings as a table that a person reads."""
+
+from __future__ import annotations
+
+import textwrap
+from collections import Counter
+from collections.abc import Iterable
+
+from .finding import SEVERITIES
+from .model import Object
+from .text import printable_message, sentence
+
+__all__ = ["failing", "ordered", "table"]
+
+WIDTH = 116
+"""Characters of a line: what fits beside the indent and the quotes of Ansible's output."""
+
+FAILING: dict[str, tuple[str, ...]] = {"blocker": ("blocker",), "warning": ("blocker", "warning"), "never": ()}
+"""The severities that an option fail_on stands for."""
+
+
+def ordered(findings: Iterable[Object]) -> list[Object]:
+    """The findings, the most severe first."""
+    return sorted(findings, key=lambda found: SEVERITIES.index(found["severity"]))
+
+
+def table(findings: Iterable[Object]) -> list[str]:
+    """The lines: each finding with what is wrong and what to do, and at the end how many there are."""
+    found = ordered(findings)
+    first = max((len(one["code"]) for one in found), default=0)
+    lines = []
+    for one in found:
+        start = f"{one['severity'].upper():<7}  {one['code']:<{first}}  "
+        lines += _wrapped(f"{one['what']}: {sentence(one['why'])}", start, " " * len(start))
+        for line in one["remedy"].splitlines():
+            lines += _wrapped(line, " " * len(start) + "> ", " " * len(start) + "  ")
+    counts = Counter(one["severity"] for one in found)
+    total = ", ".join(f"{counts[severity]} {severity}{'s' * (counts[severity] != 1)}" for severity in SEVERITIES[:2])
+    return [*lines, f"{total}, {counts['info']} for information"]
+
+
+def _wrapped(text: str, start: str, rest: str) -> list[str]:
+    # A condition's or a webhook's own words can be in it.
+    shown = printable_message(text)
+    return textwrap.wrap(
+        shown, WIDTH, initial_indent=start, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False
+    )
+
+
+def failing(findings: Iterable[Object], fail_on: str) -> list[Object]:
+    """The findings that make a task fail."""
+    return [one for one in ordered(findings) if one["severity"] in FAILING[fail_on]]

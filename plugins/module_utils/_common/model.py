@@ -1,0 +1,130 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A registry in the user's words, typed. Everywhere, None means: leave it as it is, or to the API's default."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .text import printable_name
+
+__all__ = ["CaSource", "Database", "Grant", "KeyRef", "Object", "ProxySettings", "Registry", "Tls"]
+
+Object = dict[str, Any]
+"""A Kubernetes object as JSON has it."""
+
+
+@dataclass(frozen=True)
+class KeyRef:
+    """A key of a Secret or ConfigMap in the registries namespace."""
+
+    name: str
+    key: str
+
+
+@dataclass(frozen=True)
+class CaSource:
+    """Where the certificate authority is that has signed the database server's certificate."""
+
+    kind: str
+    """ConfigMap or Secret."""
+    ref: KeyRef
+
+
+@dataclass(frozen=True)
+class Tls:
+    """How the registry server connects to the database."""
+
+    enabled: bool | None = None
+    """False takes certificates and verification away."""
+    ca: CaSource | None = None
+    ca_pem: str | None = field(default=None, repr=False)
+    """Certificates to store in the registry's own ConfigMap, instead of ``ca``."""
+    verify: bool | None = None
+    client_certificate: KeyRef | None = None
+    client_key: KeyRef | None = None
+    mode: str | None = None
+    """PostgreSQL's sslmode."""
+    cipher: str | None = None
+    """MySQL's cipher suites by Go's names, with colons between them. Empty takes them away."""
+
+
+@dataclass(frozen=True)
+class Database:
+    """The database of a registry, and how to log in."""
+
+    type: str | None = None
+    """mysql or postgres."""
+    host: str | None = None
+    port: int | None = None
+    name: str | None = None
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    """To store in the registry's own Secret, instead of ``password_secret``."""
+    password_secret: KeyRef | None = None
+    tls: Tls | None = None
+    generate: bool | None = None
+    """Whether the operator runs a PostgreSQL server for this registry alone."""
+    image: str | None = None
+    """Of that server. Empty goes back to the operator's own."""
+    host_address: str | None = None
+    """The address of a PostgreSQL server, instead of ``host``."""
+
+
+@dataclass(frozen=True)
+class ProxySettings:
+    """How kube-rbac-proxy or the OAuth proxy is set up. An empty text goes back to the operator's default."""
+
+    image: str | None = None
+    port: int | None = None
+    """On which it listens in the pod, and under which the registry's Service is reached."""
+    service_route: bool | None = None
+    """Whether an OpenShift Route leads to it."""
+    domain: str | None = None
+    """Of the Route's host."""
+    route_port: int | None = None
+    certificate: KeyRef | None = None
+    key: KeyRef | None = None
+
+
+@dataclass(frozen=True)
+class Registry:
+    """One model registry."""
+
+    name: str
+    """metadata.name, which cannot change."""
+    display_name: str | None = None
+    description: str | None = None
+    """Empty takes it away."""
+    database: Database | None = None
+    auth_proxy: str | None = None
+    """kube_rbac, oauth, istio, none; auto on creation is what the served API version has."""
+    resources: Mapping[str, Any] | None = None
+    """Requests and limits of the registry server's container."""
+    image: str | None = None
+    """Of the registry server. Empty goes back to the operator's own."""
+    port: int | None = None
+    """On which the registry server listens in its pod."""
+    service_route: bool | None = None
+    """Whether an OpenShift Route leads to the registry server itself, past the proxy."""
+    proxy: ProxySettings | None = None
+    is_derived: bool = False
+    """Whether the name comes from the display name, and so must not be that of a registry with another one."""
+
+
+@dataclass(frozen=True, order=True)
+class Grant:
+    """Somebody who may use a registry. In order and in sets, grants are told apart by all three."""
+
+    kind: str
+    """User, Group, Project (all service accounts of a project) or ServiceAccount."""
+    namespace: str
+    """Of a ServiceAccount; empty otherwise."""
+    name: str
+
+    def __str__(self) -> str:
+        """Return it as a message names it."""
+        place = f"{printable_name(self.namespace)}/" if self.namespace else ""
+        return f"{self.kind} {place}{printable_name(self.name)}"

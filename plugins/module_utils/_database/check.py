@@ -1,0 +1,350 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Checks a database as a registry would use it: what is it, which path leads there, what is it like, what is wrong."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any, Callable
+
+from .._common.errors import Forbidden, InvalidInput, Missing, RegistryError
+from .._common.finding import PRODUCT, UNSEEN, Finding, shown
+from .._common.model import Database, Object
+from .._kubernetes.client import Cluster
+from .._kubernetes.dns import SERVICE, Host, host_of, service_of
+from .._registry.export import database_of
+from .._registry.namespace import registries_namespace
+from .._registry.shape import misfit, not_understood, without_nulls
+from .connection import Path, direct, port_forward, relay
+from .credentials import Credentials, read_credentials, references
+from .effective import candidate
+from .examine import examine, missing, want
+from .host import DIRECT, PORT_FORWARD, RELAY, Found, Reach, choose_path, reach, wrong_form
+from .password_rules import breaking, withheld
+from .plugin_requirement import Requirement
+from .read_requirement import find_requirement, find_server_version
+from .relay import Relay
+
+__all__ = ["Check", "Outcome", "Place", "check"]
+
+
+@dataclass(frozen=True)
+class Check:
+    """What is to be checked, and how."""
+
+    given: Database | None
+    registry: str | None
+    via: str
+    required_plugin: str
+    timeout: int
+    """Seconds for the check itself, once the path is up."""
+    relay: Callable[[str, int], Relay] | None
+    """The relay to a host and port; None where none may be made."""
+
+
+@dataclass
+class Outcome:
+    """What a check has come to; filled as it goes."""
+
+    findings: list[Object] = field(default_factory=list)
+    facts: Object = field(default_factory=dict)
+    via: Object = field(default_factory=dict)
+    """path and why."""
+    requirement: Object = field(default_factory=dict)
+    """plugin and why."""
+    database: Object = field(default_factory=dict)
+    """type, host, port, name and username of what was checked."""
+    warnings: list[str] = field(default_factory=list)
+
+    def add(self, *troubles: Finding) -> None:
+        """Keep what was found wrong before the database itself was asked."""
+        self.findings += [shown(trouble, checked_as="", path=self.via.get("path", "")) for trouble in troubles]
+
+    @property
+    def unchecked(self) -> list[str]:
+        """What a user must not take for checked."""
+        return [
+            f"{found['what']}: {found['why']}. {found['remedy']}"
+            for found in self.findings
+            if found["code"] == "not_checked"
+        ]
+
+    def summary(self, bad: list[Object]) -> tuple[str, str, str]:
+        """The parts of an error that lists these findings."""
+        what = "database {name} of {username} on {host}:{port}".format_map(self.database)
+        lines = [f"[{found['code']}] {found['what']}: {found['why']}. {found['remedy']}" for found in bad]
+        return what, " ".join(lines), "Mend these, then run the task again."
+
+
+class Place:
+    """The cluster and the registries namespace. Nobody is asked before somebody needs to know."""
+
+    def __init__(self, connect: Callable[[], Cluster], namespace: str | None) -> None:
+        self._connect = connect
+        self._given = namespace
+        self._cluster: Cluster | None = None
+
+    @property
+    def cluster(self) -> Cluster:
+        """The connection, made at the first use."""
+        if self._cluster is None:
+            self._cluster = self._connect()
+        return self._cluster
+
+    @property
+    def namespace(self) -> str:
+        """The registries namespace."""
+        if self._given is None:
+            self._given = registries_namespace(self.cluster, None)
+        return self._given
+
+    def read(self, kind: str, name: str) -> Object | None:
+        """An object of the registries namespace."""
+        return self.cluster.get(kind, self.namespace, name)
+
+
+def check(wanted: Check, place: Place, outcome: Outcome, conceal: Callable[[str], None]) -> None:
+    """Check, and fill the outcome.
+
+    conceal: told of each secret that was read. Raises what keeps the check from being made at all; a database that
+    cannot be reached from here is a finding.
+    """
+    registry = _registry(wanted.registry, place)
+    database = candidate(wanted.given, registry)
+    outcome.database = {name: getattr(database, name) for name in ("type", "host", "port", "name", "username")}
+    if database.generate:
+        outcome.add(_generated(database))
+        return
+    kept_back = _kept_back(database, registry, place)
+    credentials = _credentials(database, place, kept_back, conceal)
+    outcome.add(*credentials.troubles, *_breaking(database, credentials, registry, place))
+    requirement = _requirement(wanted.required_plugin, database, place)
+    outcome.requirement = {"plugin": requirement.plugin, "why": requirement.why}
+    wrong = wrong_form(str(database.host))
+    if wrong is not None:
+        # What answers to another host would be something else.
+        outcome.add(wrong)
+        return
+    want(database)
+    with _path(wanted, database, place, outcome) as path:
+        if path is not None:
+            facts, findings = examine(database, credentials, path, requirement, (outcome.via["path"], wanted.timeout))
+            outcome.facts = facts
+            outcome.findings += findings
+    if kept_back:
+        outcome.add(_without_password(database, kept_back))
+    elif credentials.lacks:
+        outcome.add(_without_login(database, credentials))
+
+
+def _registry(name: str | None, place: Place) -> Object | None:
+    if name is None:
+        return None
+    found = place.read("ModelRegistry", name)
+    if found is None:
+        why = f"there is no registry of that name in namespace {place.namespace}"
+        raise Missing(f"ModelRegistry {name}", why, "Correct registry, or give database.")
+    plain: Object = without_nulls(found)
+    field = misfit(plain)
+    if field is not None:
+        odd = not_understood(name, field)
+        raise RegistryError(odd.what, odd.why, odd.remedy)
+    return plain
+
+
+def _kept_back(database: Database, registry: Object | None, place: Place) -> str:
+    """Return why the password of the database's Secret is not sent to it; empty if it may be."""
+    if database.password_secret is None:
+        return ""
+    if registry is not None and not withheld(database, [registry]) and _is_of(database, registry):
+        return ""
+    try:
+        registries = place.cluster.list("ModelRegistry", place.namespace)[0]
+    except Forbidden:
+        return "whose Secret it is is not known, since the user may not list ModelRegistries"
+    except Missing:
+        # The cluster knows no registries.
+        return ""
+    return withheld(database, registries)
+
+
+def _is_of(database: Database, registry: Object) -> bool:
+    """Return whether the registry logs in with the Secret that the database names."""
+    return database_of(registry.get("spec") or {}).password_secret == database.password_secret
+
+
+def _credentials(database: Database, place: Place, kept_back: str, conceal: Callable[[str], None]) -> Credentials:
+    """Read what the check logs in with. A password that is kept back is not even read."""
+    readable = replace(database, password_secret=None) if kept_back else database
+    found = Credentials()
+    if references(readable) or readable.password:
+        read = place.read if references(readable) else _nothing
+        found = read_credentials(read, readable, conceal)
+    if kept_back and database.password_secret is not None:
+        found = replace(found, lacks=(*found.lacks, f"Secret {database.password_secret.name}"))
+    return found
+
+
+def _breaking(database: Database, credentials: Credentials, registry: Object | None, place: Place) -> Iterator[Finding]:
+    """Yield what a registry server cannot do with the password."""
+    ref = database.password_secret
+    what = f"key {ref.key} of Secret {ref.name}" if ref else "database.password"
+    name = registry["metadata"]["name"] if registry else ""
+    password = credentials.password.decode(errors="replace")
+    yield from breaking(password, database, what, lambda: find_server_version(place.cluster, place.namespace, name))
+
+
+def _nothing(_kind: str, _name: str) -> None:
+    return None
+
+
+def _generated(database: Database) -> Finding:
+    why = "the operator runs the database for this registry alone: it makes account and database itself"
+    return Finding(
+        "generated_database", "info", f"{database.type} database", why, "Nothing has to be prepared.", PRODUCT
+    )
+
+
+def _requirement(asked: str, database: Database, place: Place) -> Requirement:
+    if database.type != "mysql":
+        return Requirement("any", "the plugin is a matter of MySQL")
+    if asked != "auto":
+        return Requirement(asked, "it was asked for")
+    return find_requirement(place.cluster, place.namespace)
+
+
+@contextlib.contextmanager
+def _path(wanted: Check, database: Database, place: Place, outcome: Outcome) -> Iterator[Path | None]:
+    """The path to the database; None where there is none, which is a finding then.
+
+    Raises what stands against a path that the user has asked for by name.
+    """
+    with contextlib.ExitStack() as stack:
+        path = None
+        try:
+            if wanted.via in (PORT_FORWARD, RELAY):
+                # A relay is reached by a port-forward: before its pod is made, it has to be known that this can be.
+                place.cluster.check_port_forward()
+            host, seen = _look(database, wanted.via, place)
+            outcome.add(*seen.troubles)
+            if not seen.troubles:
+                chosen, why = choose_path(wanted.via, host, seen)
+                outcome.via = {"path": chosen, "why": why}
+                lacks = missing(database)
+                if lacks is not None:
+                    outcome.add(lacks)
+                else:
+                    target = (host, seen, int(database.port or 0))
+                    path = stack.enter_context(_open(chosen, wanted, target, place, outcome))
+        except InvalidInput:
+            raise
+        except Forbidden as error:
+            refused = _rights(database, error, place)
+            if wanted.via != "auto":
+                raise refused from None
+            outcome.add(_unchecked(database, refused))
+        except RegistryError as error:
+            if wanted.via != "auto":
+                raise
+            outcome.add(_unchecked(database, error))
+        yield path
+
+
+def _look(database: Database, via: str, place: Place) -> tuple[Host, Reach]:
+    """What the cluster has behind the host. Where the path needs no pod, somebody who may not look goes on without."""
+    given = str(database.host)
+    bare = "." not in given and ":" not in given
+    host = host_of(given, place.namespace if bare else "")
+    short = service_of(given) if via not in (DIRECT, RELAY) else None
+    if short is not None:
+        return _look_short(host, short, int(database.port or 0), place)
+    if host.kind != SERVICE:
+        return host, Reach()
+    try:
+        found = _found(place.cluster, host)
+    except Forbidden:
+        if via not in (DIRECT, RELAY):
+            raise
+        return host, Reach()
+    return host, reach(host, int(database.port or 0), found)
+
+
+def _look_short(host: Host, short: Host, port: int, place: Place) -> tuple[Host, Reach]:
+    """A name of two parts is a Service's where the user sees such a Service, and one of DNS otherwise."""
+    try:
+        service = place.cluster.get("Service", short.namespace, short.service)
+        if service is None:
+            return host, Reach()
+        endpoints = place.cluster.get("Endpoints", short.namespace, short.service)
+    except RegistryError:
+        return host, Reach()
+    return short, reach(short, port, Found(service, endpoints))
+
+
+def _found(cluster: Cluster, host: Host) -> Found:
+    service = cluster.get("Service", host.namespace, host.service)
+    if service is None:
+        return Found(None, elsewhere=_elsewhere(cluster, host))
+    return Found(service, cluster.get("Endpoints", host.namespace, host.service))
+
+
+def _elsewhere(cluster: Cluster, host: Host) -> tuple[str, ...]:
+    """The namespaces that have a Service of that name, as far as the user may see."""
+    try:
+        found = cluster.list("Service", field_selector=f"metadata.name={host.service}")[0]
+    except Forbidden:
+        return ()
+    return tuple(sorted(item["metadata"]["namespace"] for item in found))
+
+
+def _open(chosen: str, wanted: Check, target: tuple[Host, Reach, int], place: Place, outcome: Outcome) -> Any:
+    """The chosen path, not entered yet."""
+    host, seen, port = target
+    if chosen == PORT_FORWARD and seen.pod is not None:
+        return port_forward(place.cluster, seen.pod)
+    if chosen == RELAY and wanted.relay is None:
+        why = "in check mode no relay is made: its pod would be a change to the cluster"
+        outcome.add(
+            Finding("not_checked", "warning", f"database on {host.given}", why, "Run it without check mode.", UNSEEN)
+        )
+        return contextlib.nullcontext()
+    if chosen == RELAY and wanted.relay is not None:
+        return relay(place.cluster, place.namespace, wanted.relay(host.dialled, port), outcome.warnings.append)
+    address = seen.address if wanted.via == "auto" and seen.address else (host.dialled, port)
+    return direct(*address)
+
+
+def _rights(database: Database, error: Forbidden, place: Place) -> Forbidden:
+    """All that a port-forward needs, not only what was refused first."""
+    host = host_of(str(database.host), place.namespace)
+    if host.kind != SERVICE or "Job" in error.what:
+        return error
+    rules = (
+        '{apiGroups: [""], resources: [services, endpoints], verbs: [get]} and '
+        '{apiGroups: [""], resources: [pods/portforward], verbs: [get, create]}'
+    )
+    step = f"For a port-forward, the user needs these rules in a Role in namespace {host.namespace}: {rules}."
+    return Forbidden(error.what, error.why, step)
+
+
+def _without_login(database: Database, credentials: Credentials) -> Finding:
+    what = f"account {database.username} and database {database.name}"
+    why = f"they were not checked, the way to the server was: {' and '.join(credentials.lacks)} could not be read"
+    return Finding("not_checked", "warning", what, why, "Mend that, then check again.", UNSEEN)
+
+
+def _without_password(database: Database, why: str) -> Finding:
+    name = database.password_secret.name if database.password_secret else ""
+    what = f"account {database.username} and database {database.name}"
+    text = f"they were not checked, the way to the server was: the password of Secret {name} was not sent to it, because {why}"
+    step = "Give the account's password as database.password, or correct database.host, port and username."
+    return Finding("not_checked", "warning", what, text, step, UNSEEN)
+
+
+def _unchecked(database: Database, error: RegistryError) -> Finding:
+    what = f"database {database.name} on {database.host}"
+    why = f"it was not checked: {error.what}: {error.why}"
+    step = f"{error.next_step} Or give via: direct, or via: relay with relay_image."
+    return Finding("not_checked", "warning", what, why, step, UNSEEN)

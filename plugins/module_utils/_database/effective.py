@@ -1,0 +1,75 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The database that a check is about: as options give it, as a registry uses it, or as a registry would after an edit."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import TypeVar
+
+from .._common.errors import InvalidInput
+from .._common.model import Database, Object, Tls
+from .._registry.export import PORTS, database_of
+from .._registry.options import check_encryption, check_for_type
+
+__all__ = ["candidate", "verifies"]
+
+T = TypeVar("T", Database, Tls)
+
+
+def candidate(given: Database | None, registry: Object | None) -> Database:
+    """The database to check: what is given counts, and for the rest, what the registry uses.
+
+    Raises InvalidInput where something is missing that a registry needs, or given that its kind of database cannot take.
+    """
+    known = database_of((registry or {}).get("spec") or {})
+    if given is not None and given.type and given.type != known.type:
+        # Nothing is taken over from a database of the other kind: an edit puts the new one in its place.
+        known = Database()
+    found = _over(known, given or Database())
+    found = replace(found, type=found.type or "mysql", tls=_tls(known.tls, (given or Database()).tls))
+    if given is not None:
+        check_for_type(replace(given, type=found.type))
+        check_encryption(given.tls, found)
+    if given is not None and given.password is not None:
+        found = replace(found, password_secret=None)
+    if given is not None and (given.host or given.host_address):
+        # An address counts as the host wherever it is connected to.
+        found = replace(found, generate=None, host=given.host or given.host_address)
+    if found.generate:
+        check_for_type(replace(given or Database(), type=found.type, generate=True))
+        return found
+    for option in ("host", "name", "username"):
+        if not getattr(found, option):
+            raise InvalidInput(f"database.{option}", "it is needed and not given", f"Give database.{option}.")
+    has_certificate = found.tls is not None and found.tls.client_certificate is not None
+    if found.password is None and found.password_secret is None and not has_certificate:
+        why = "the account's password is needed and not given"
+        step = "Give database.password or database.password_secret, or a client certificate if the account has one."
+        raise InvalidInput("database.password", why, step)
+    return replace(found, port=found.port or PORTS[found.type or "mysql"])
+
+
+def verifies(tls: Tls) -> bool:
+    """Whether a registry server would verify a MySQL server's certificate: with an authority, unless told otherwise."""
+    return tls.verify if tls.verify is not None else bool(tls.ca or tls.ca_pem)
+
+
+def _over(known: T, given: T) -> T:
+    """The values of ``given``, and those of ``known`` where it has none."""
+    values = {field.name: getattr(given, field.name) for field in fields(given)}
+    return replace(known, **{name: value for name, value in values.items() if value is not None})
+
+
+def _tls(known: Tls | None, given: Tls | None) -> Tls:
+    """As an edit of the registry would leave it."""
+    base, new = known or Tls(), given or Tls()
+    if new.enabled is False:
+        return Tls(enabled=False, mode="disable")
+    if new.ca or new.ca_pem:
+        base = replace(base, ca=None, verify=None)
+    if new.verify is not None and known is not None and new.mode is None:
+        base = replace(base, mode=None)
+    if new.enabled and base.mode == "disable":
+        base = replace(base, mode=None)
+    return _over(base, new)

@@ -1,0 +1,180 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a database's host means to a registry's pod, what is wrong with it, and which path leads there from outside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from .._common.errors import InvalidInput
+from .._common.finding import DNS, Finding
+from .._common.model import Object
+from .._kubernetes.dns import DOMAIN, SERVICE, Host, address_of, labels_of
+
+__all__ = [
+    "DIRECT",
+    "PORT_FORWARD",
+    "RELAY",
+    "Found",
+    "PodPort",
+    "Reach",
+    "choose_path",
+    "reach",
+    "wrong_form",
+]
+DIRECT, PORT_FORWARD, RELAY = "direct", "port_forward", "relay"
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the cluster has under a Service's name."""
+
+    service: Object | None
+    endpoints: Object | None = None
+    elsewhere: tuple[str, ...] = ()
+    """Other namespaces that have a Service of the name, where there is none here and the user may see them."""
+
+
+@dataclass(frozen=True)
+class PodPort:
+    """Where a port-forward leads to."""
+
+    namespace: str
+    pod: str
+    port: int
+
+
+@dataclass(frozen=True)
+class Reach:
+    """What stands behind a host: a pod, or else an address, and what is wrong with it."""
+
+    pod: PodPort | None = None
+    address: tuple[str, int] | None = None
+    troubles: tuple[Finding, ...] = ()
+
+
+def wrong_form(given: str) -> Finding | None:
+    """What is wrong with a host whatever the cluster has; None where nothing is."""
+    address, labels, what = address_of(given), labels_of(given), f"database.host {given}"
+    if labels == ["localhost"] or (address is not None and (address.is_loopback or address.is_unspecified)):
+        why = "it names the machine that it is used on: to the registry's pod, that is the pod itself"
+        step = f"Give the server's own name or address, such as mysql.databases.svc.{DOMAIN}."
+        return Finding("host_is_loopback", "blocker", what, why, step, DNS)
+    right = _meant(labels)
+    if right is None:
+        return None
+    why = f"no pod can resolve it: a Service's name is <service>.<namespace>.svc.{DOMAIN}"
+    return Finding("host_form", "blocker", what, why, f"Set database.host to {right}.", DNS)
+
+
+def _meant(labels: list[str]) -> str | None:
+    """The right form of a Service's name that has a part too few; None where it has all, or is none."""
+    full = [*labels, "local"] if labels[-2:] == ["svc", "cluster"] else labels
+    inner = full[:-2] if full[-2:] == DOMAIN.split(".") else full
+    if inner == labels and labels[-1] != "svc":
+        return None
+    names = [label for label in inner if label != "svc"]
+    if len(names) >= 2 and inner[-1] == "svc" and full == labels:
+        return None
+    namespace = names[1] if len(names) > 1 else "<its namespace>"
+    return f"{names[0] if names else '<service>'}.{namespace}.svc.{DOMAIN}"
+
+
+def reach(host: Host, port: int, found: Found) -> Reach:
+    """What stands behind a Service's port."""
+    what = f"Service {host.service} in namespace {host.namespace}"
+    if found.service is None:
+        return Reach(troubles=(_no_service(host, found.elsewhere, what),))
+    spec = found.service.get("spec") or {}
+    if spec.get("type") == "ExternalName":
+        return Reach(address=(spec.get("externalName", ""), port))
+    headless = spec.get("clusterIP") == "None"
+    entry = _entry(spec.get("ports") or (), port)
+    if entry is None and not headless:
+        return Reach(troubles=(_no_port(spec.get("ports") or (), port, what),))
+    subsets = list(_ready(host, found.endpoints))
+    if not subsets:
+        return Reach(troubles=(_nobody(found.endpoints, what),))
+    address, ports = subsets[0]
+    number = port if headless else _number(ports, (entry or {}).get("name", ""), port)
+    target = address.get("targetRef") or {}
+    troubles = (_mapped(port, ports, what),) if headless and entry and port not in _numbers(ports) else ()
+    if target.get("kind") == "Pod":
+        return Reach(PodPort(host.namespace, target["name"], number), troubles=troubles)
+    return Reach(address=(address["ip"], number), troubles=troubles)
+
+
+def choose_path(via: str, host: Host, found: Reach) -> tuple[str, str]:
+    """The path, and why it is that one. Raises InvalidInput where the asked one cannot lead to the host."""
+    if via == PORT_FORWARD and found.pod is None:
+        why = f"no pod of the cluster is known to stand behind {host.given}: a port-forward leads to pods alone"
+        raise InvalidInput("via", why, "Use direct, or relay where only the cluster reaches the database.")
+    if via != "auto":
+        return via, "it was asked for"
+    if found.pod is not None:
+        place = f"{found.pod.pod} in namespace {found.pod.namespace}"
+        return PORT_FORWARD, f"the host names a Service, and pod {place} behind it is reached so from everywhere"
+    if host.kind == SERVICE:
+        return DIRECT, "the host names a Service that stands for a server outside the cluster"
+    return DIRECT, "the host names no Service of the cluster"
+
+
+def _no_service(host: Host, elsewhere: tuple[str, ...], what: str) -> Finding:
+    why = "it does not exist"
+    forms = [f"{host.service}.{namespace}.svc.{DOMAIN}" for namespace in elsewhere]
+    if forms:
+        step = f"There is a Service of that name elsewhere: set database.host to {' or '.join(forms)}."
+    elif "." not in host.given:
+        step = (
+            "A name without dots is that of a Service in the registries namespace. For one in another namespace, set "
+            f"database.host to {host.service}.<its namespace>.svc.{DOMAIN}."
+        )
+    else:
+        step = "Correct database.host, or create the Service."
+    return Finding("host_no_service", "blocker", what, why, step, DNS)
+
+
+def _no_port(ports: Iterable[Object], port: int, what: str) -> Finding:
+    there = ", ".join(str(entry.get("port")) for entry in ports) or "none"
+    why = f"it has no port {port}, but {there}"
+    return Finding(
+        "host_port", "blocker", what, why, "Set database.port to the Service's port, or add the port to it.", DNS
+    )
+
+
+def _mapped(port: int, ports: Iterable[Object], what: str) -> Finding:
+    there = ", ".join(str(number) for number in _numbers(ports))
+    why = f"it is headless, so its name stands for the pods themselves, which listen on {there} and not on {port}"
+    return Finding("host_port", "blocker", what, why, f"Set database.port to {there}.", DNS)
+
+
+def _nobody(endpoints: Object | None, what: str) -> Finding:
+    waiting = sum(len(subset.get("notReadyAddresses") or ()) for subset in (endpoints or {}).get("subsets") or ())
+    why = "no pod that is ready stands behind it"
+    step = "Correct its selector, or start the database."
+    if waiting:
+        why += f"; not ready: {waiting}"
+        step = "Look at the database's pods: they run and are not ready."
+    return Finding("host_no_endpoints", "blocker", what, why, step, DNS)
+
+
+def _entry(ports: Iterable[Object], port: int) -> Object | None:
+    return next((entry for entry in ports if entry.get("port") == port and entry.get("protocol", "TCP") == "TCP"), None)
+
+
+def _ready(host: Host, endpoints: Object | None) -> Iterator[tuple[Object, list[Object]]]:
+    """Each ready address of the host with the ports that it listens on."""
+    for subset in (endpoints or {}).get("subsets") or ():
+        for address in subset.get("addresses") or ():
+            if not host.pod or host.pod == address.get("hostname"):
+                yield address, subset.get("ports") or []
+
+
+def _numbers(ports: Iterable[Object]) -> list[int]:
+    return [entry["port"] for entry in ports]
+
+
+def _number(ports: Iterable[Object], name: str, port: int) -> int:
+    """A port of the Service has the same name in its endpoints, which know the number behind a named targetPort."""
+    return next((int(entry["port"]) for entry in ports if entry.get("name", "") == name), port)

@@ -1,0 +1,463 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one door to a MySQL server: facts over sockets that it is given, in bounded time and memory. Nothing is written."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import socket
+import ssl
+import struct
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
+from typing import Any, Callable
+
+from ..._common.text import number, printable
+from .facts import Account, Failure, Grants, MysqlFacts, Schema, Server, Tls, grants_of, kind_of, own_version
+from .tls import (
+    NO_TLS,
+    ClearLimit,
+    Context,
+    Ended,
+    Enough,
+    is_encrypted,
+    is_verified,
+    load_authority,
+    load_client,
+    verify_reason,
+)
+
+OLDEST, TOO_NEW = (1, 2), (2,)
+"""Of PyMySQL. Older releases log in without TLS to a server that offers none, though it was asked for."""
+OVERRIDDEN = ("_request_authentication", "_read_bytes", "_force_close", "_sock", "connect", "select_db")
+"""What of PyMySQL's connection is overridden or used here: without one of them, what is kept from a server would be sent."""
+
+
+def unfit(version: tuple[Any, ...], connection: type) -> str:
+    """Return why a PyMySQL cannot be used here; empty if it can."""
+    numbers = tuple(version[:2])
+    if not OLDEST <= numbers < TOO_NEW:
+        return f"version {'.'.join(map(str, version[:3]))} is installed"
+    lost = [name for name in OVERRIDDEN if not hasattr(connection, name)]
+    return f"its Connection has no {lost[0]}" if lost else ""
+
+
+try:
+    import pymysql
+    from pymysql.constants import CLIENT
+except ImportError:
+    UNFIT = "it is not installed"
+    """Why no MySQL server can be asked; empty if it can."""
+    BASE: Any = object
+    ERRORS: tuple[type[Exception], ...] = ()
+else:
+    UNFIT = unfit(pymysql.VERSION, pymysql.connections.Connection)
+    BASE = pymysql.connections.Connection
+    ERRORS = (pymysql.err.MySQLError,)
+
+try:
+    from cryptography.exceptions import UnsupportedAlgorithm
+except ImportError:
+    # Certificates are not read then, and no password is encrypted with a server's key.
+    pass
+else:
+    ERRORS = (*ERRORS, UnsupportedAlgorithm)
+
+__all__ = ["UNFIT", "Target", "gather", "unfit"]
+
+OpenSocket = Callable[[float], socket.socket]
+LARGEST_PACKET = 1024 * 1024
+"""Bytes of one packet. The answers that are asked for have a few hundred."""
+MOST_BYTES = 4 * LARGEST_PACKET
+"""Bytes of one connection."""
+MOST_ROWS = 1000
+"""Of one answer. An account with more grants is not judged by them."""
+NONSENSE: tuple[type[Exception], ...] = (
+    *ERRORS,
+    struct.error,
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""PyMySQL's own errors, and what it stumbles with over bytes that are not MySQL's: it takes servers at their word."""
+_VARIABLES = """SHOW VARIABLES WHERE Variable_name IN ('version_comment', 'aurora_version', 'require_secure_transport',
+'default_authentication_plugin', 'authentication_policy', 'sql_mode', 'max_connections', 'max_user_connections',
+'read_only', 'super_read_only', 'innodb_read_only', 'lower_case_table_names', 'sql_require_primary_key',
+'sql_generate_invisible_primary_key', 'innodb_force_primary_key', 'pxc_strict_mode')"""
+NO_TLS_CODE = 2026
+"""PyMySQL's code for a server that does not offer it."""
+NEEDS = re.compile(r"'(cryptography|pynacl)' package is required")
+"""PyMySQL's words where it lacks the library that an account's plugin takes."""
+_HOSTS = """SELECT Host FROM mysql.user WHERE User = LEFT(USER(), CHAR_LENGTH(USER()) - CHAR_LENGTH(SUBSTRING_INDEX(USER(), '@', -1)) - 1)
+OR (User = '' AND Host <> '%')"""
+"""An account without a name stands for everybody from its hosts, and comes before one of the name for all hosts."""
+REFUSED_PLUGINS = ("mysql_clear_password", "mysql_old_password", "dialog", "authentication_openid_connect_client")
+"""Plugins that would send the password in clear, or hardly hidden, to whoever asks."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is to be logged in to, as the registry server would."""
+
+    username: str
+    database: str
+    server_name: str
+    """The host as the registry has it: what the certificate must name."""
+    password: bytes = field(default=b"", repr=False)
+    encrypted: bool = False
+    verified: bool = False
+    ca_pem: str | None = field(default=None, repr=False)
+    """None stands for the authorities of this machine."""
+    client_certificate: str | None = field(default=None, repr=False)
+    client_key: str | None = field(default=None, repr=False)
+    logs_in: bool = True
+    """Whether somebody is to log in; otherwise the server is looked at, greeting and certificate, and nobody's password goes out."""
+
+
+def gather(open_socket: OpenSocket, target: Target, timeout: float) -> MysqlFacts:
+    """All that can be found out within so many seconds. Whatever a server does is a fact, never an exception."""
+    check = _Check(open_socket, target, time.monotonic() + timeout)
+    try:
+        check.run()
+    except Ended as ended:
+        check.facts = replace(check.facts, failure=ended.failure)
+    return check.facts
+
+
+class _Check:
+    """One check: its deadline, and the facts so far."""
+
+    def __init__(self, open_socket: OpenSocket, target: Target, deadline: float) -> None:
+        self._open = open_socket
+        self._target = target
+        self._deadline = deadline
+        self.facts = MysqlFacts()
+
+    def run(self) -> None:
+        """Fill the facts. Raises Ended where there is no way on."""
+        try:
+            if self._target.logs_in:
+                with self._socket() as sock, contextlib.closing(self._login(sock)) as connection:
+                    self._look(connection)
+            else:
+                self._greet(self._target.verified)
+        except Enough:
+            return
+        except Ended as ended:
+            if ended.failure.stage == "tls" and self.facts.tls.offered:
+                self._show_certificate()
+            raise
+
+    def _show_certificate(self) -> None:
+        """Why a server's certificate is refused is best seen in it: a second handshake looks at it, and logs nobody in.
+
+        It is not done otherwise: a server shuts a host out after a hundred handshakes that lead to no login in between
+        (MySQL's documentation, max_connect_errors).
+        """
+        before = self.facts
+        with contextlib.suppress(Ended):
+            self._greet(verify=False)
+        if self.facts.tls.certificate is None:
+            self.facts = before
+
+    def _greet(self, verify: bool) -> None:
+        """Look at what a server shows before a login. Raises Enough where it shows all of it."""
+        with self._socket() as sock:
+            with _told("tls"):
+                context = _context(self._target, verify) if self._target.encrypted else None
+            connection = self._connection(context, _Plugins())
+            connection.only_greets = True
+            try:
+                with _told("greeting", self._deadline):
+                    connection.connect(sock)
+            finally:
+                self._note(connection, context)
+
+    @contextlib.contextmanager
+    def _socket(self) -> Iterator[socket.socket]:
+        """A connection that ends at the deadline, whatever is being done with it then."""
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise Ended(Failure("connect", "no time was left", reason="timeout"))
+        with _told("connect"):
+            sock = self._open(left)
+        if self._target.encrypted or not self._target.logs_in:
+            sock = ClearLimit.over(sock)
+        # TLS takes the socket over: shutting a copy of it down ends it all the same.
+        copy = sock.dup()
+        timer = threading.Timer(max(0.0, self._deadline - time.monotonic()), _shut, (copy,))
+        timer.daemon = True
+        timer.start()
+        sock.settimeout(max(0.1, self._deadline - time.monotonic() + 0.2))
+        try:
+            yield sock
+        finally:
+            timer.cancel()
+            timer.join()
+            _shut(copy)
+            copy.close()
+            sock.close()
+
+    def _connection(self, context: Context | None, plugins: _Plugins) -> Any:
+        target = self._target
+        return _Connection(
+            host=target.server_name,
+            user=target.username.encode(),
+            password=target.password,
+            charset="utf8mb4",
+            ssl=context,
+            ssl_disabled=context is None,
+            auth_plugin_map=plugins,
+            defer_connect=True,
+            autocommit=None,
+        )
+
+    def _login(self, sock: socket.socket) -> Any:
+        target, plugins = self._target, _Plugins()
+        with _told("tls"):
+            context = _context(target, target.verified) if target.encrypted else None
+        connection = self._connection(context, plugins)
+        try:
+            with _told("login", self._deadline):
+                connection.connect(sock)
+        finally:
+            self._note(connection, context)
+        sock = connection.socket
+        if target.encrypted and not is_encrypted(sock):
+            raise Ended(NO_TLS)
+        tls = replace(self.facts.tls, used=is_encrypted(sock), verified=is_verified(sock))
+        self.facts = replace(self.facts, tls=tls, account=Account(plugin=plugins.last))
+        return connection
+
+    def _note(self, connection: Any, context: Context | None) -> None:
+        """What the greeting and the handshake have shown."""
+        version = printable(getattr(connection, "server_version", ""))
+        offered = bool(getattr(connection, "server_capabilities", 0) & CLIENT.SSL)
+        tls = context.tls if context is not None and context.tls else Tls(offered)
+        self.facts = replace(self.facts, server=Server(own_version(version), kind_of(version, "", False)), tls=tls)
+
+    def _look(self, connection: Any) -> None:
+        ask = _Asker(connection, self._deadline)
+        matched, seen_from = ask.row("SELECT CURRENT_USER(), USER()", 2)
+        seen_from = printable(seen_from).rpartition("@")[2]
+        account = replace(self.facts.account, matched=printable(matched), seen_from=seen_from, hosts=_hosts(ask))
+        self.facts = replace(self.facts, account=account)
+        self.facts = replace(self.facts, server=_server(ask, self.facts.server.version), grants=_grants(ask))
+        self.facts = replace(self.facts, schema=_schema(ask, connection, self._target.database, self._deadline))
+
+
+class _Plugins(dict):  # type: ignore[type-arg]
+    """PyMySQL asks its plugin map for a handler of each plugin that comes up: so the last asked for is the account's."""
+
+    def __init__(self) -> None:
+        super().__init__({"": None})
+        self.last = ""
+
+    def get(self, name: Any, default: Any = None) -> Any:
+        """The handler that refuses a plugin, or None for those that PyMySQL handles."""
+        text = name.decode("ascii", "replace") if isinstance(name, bytes) else str(name or "")
+        if text:
+            self.last = printable(text)
+        return _Refusal if text in REFUSED_PLUGINS else default
+
+
+class _Refusal:
+    """Ends a login rather than give the password away."""
+
+    def __init__(self, connection: Any) -> None:
+        """connection: as PyMySQL hands it over; not needed."""
+
+    def authenticate(self, _packet: Any) -> None:
+        """Raise."""
+        raise pymysql.err.OperationalError(
+            2059, "the account's authentication plugin is not one of those of a registry"
+        )
+
+
+class _Connection(BASE):  # type: ignore[misc]
+    """A connection with a limit to what is read: PyMySQL itself reads whatever length a server announces."""
+
+    _read_so_far = 0
+    only_greets = False
+    """Whether it ends before anybody logs in: after the greeting, and the handshake of TLS where there is one."""
+
+    @property
+    def socket(self) -> object:
+        """The socket that it talks over now."""
+        return self._sock
+
+    def _request_authentication(self) -> None:
+        if self.only_greets and self.ssl:
+            self.ctx.ends_login = True
+        elif self.only_greets:
+            raise Enough
+        super()._request_authentication()
+
+    def _read_bytes(self, num_bytes: int) -> bytes:
+        self._read_so_far += num_bytes
+        if num_bytes > LARGEST_PACKET or self._read_so_far > MOST_BYTES:
+            self._force_close()
+            raise Ended(Failure("greeting", f"a packet of {num_bytes} bytes was announced", reason="no_mysql"))
+        data: bytes = super()._read_bytes(num_bytes)
+        return data
+
+
+class _Asker:
+    """Asks questions that change nothing. The texts are constants: no value is ever put into one."""
+
+    def __init__(self, connection: Any, deadline: float) -> None:
+        self._connection = connection
+        self._deadline = deadline
+
+    def rows(self, question: str, columns: int) -> list[tuple[Any, ...]]:
+        """The answer, of rows that are so wide."""
+        with _told("query", self._deadline), self._connection.cursor() as cursor:
+            cursor.execute(question)
+            rows = list(cursor.fetchall())[:MOST_ROWS]
+        if any(len(row) != columns for row in rows):
+            raise Ended(Failure("query", "the server gave other columns than were asked for", reason="no_mysql"))
+        return rows
+
+    def row(self, question: str, columns: int) -> tuple[Any, ...]:
+        """The only row."""
+        rows = self.rows(question, columns)
+        if len(rows) != 1:
+            raise Ended(Failure("query", f"the server gave {len(rows)} rows for one", reason="no_mysql"))
+        return rows[0]
+
+    def maybe(self, question: str, columns: int) -> list[tuple[Any, ...]]:
+        """The answer; none where the account may not know, or the server does not know the question."""
+        try:
+            return self.rows(question, columns)
+        except Ended as ended:
+            if not ended.failure.code or 2000 <= ended.failure.code < 3000:
+                raise
+            return []
+
+
+def _server(ask: _Asker, version: str) -> Server:
+    started = time.monotonic()
+    ask.row("SELECT 1", 1)
+    latency = time.monotonic() - started
+    variables = {printable(name).lower(): printable(value) for name, value in ask.maybe(_VARIABLES, 2)}
+    status = ask.maybe("SHOW STATUS LIKE 'Threads_connected'", 2)
+    now = ask.maybe("SELECT UTC_TIMESTAMP()", 1)
+    plugins = ask.maybe(
+        "SELECT PLUGIN_NAME, PLUGIN_STATUS FROM information_schema.PLUGINS WHERE PLUGIN_TYPE = 'AUTHENTICATION'", 2
+    )
+    comment = variables.get("version_comment", "")
+    return Server(
+        version=version,
+        kind=kind_of(version, comment, "aurora_version" in variables),
+        plugins={printable(name): printable(state) for name, state in plugins},
+        variables=variables,
+        connections=number(status[0][1]) if status else None,
+        time=now[0][0].replace(tzinfo=timezone.utc) if now and isinstance(now[0][0], datetime) else None,
+        latency=latency,
+    )
+
+
+def _grants(ask: _Asker) -> Grants:
+    """For the current account, with the privileges of the roles that are active (MySQL's documentation, SHOW GRANTS)."""
+    statements = [str(statement) for (statement,) in ask.maybe("SHOW GRANTS", 1)]
+    return grants_of(statements) if 0 < len(statements) < MOST_ROWS else Grants()
+
+
+def _hosts(ask: _Asker) -> tuple[str, ...] | None:
+    """Of all accounts that the name can be matched with, as far as that may be seen."""
+    found = sorted({printable(host) or "%" for (host,) in ask.maybe(_HOSTS, 1)})
+    return tuple(found) if 0 < len(found) < MOST_ROWS else None
+
+
+def _schema(ask: _Asker, connection: Any, database: str, deadline: float) -> Schema:
+    """Raises Ended where the database cannot be entered."""
+    with _told("database", deadline):
+        connection.select_db(database.encode())
+    charset, collation = ask.row("SELECT @@character_set_database, @@collation_database", 2)
+    state = ask.maybe("SELECT version, dirty FROM schema_migrations LIMIT 1", 2)
+    version, dirty = state[0] if state else (None, 0)
+    return Schema(True, printable(charset), printable(collation), number(version), number(dirty) not in (0, None))
+
+
+@contextlib.contextmanager
+def _told(stage: str, deadline: float | None = None) -> Iterator[None]:
+    """Turn whatever a server or the network does into Ended."""
+    try:
+        yield
+    except Enough:
+        raise
+    except Ended as ended:
+        if ended.failure.stage == "greeting" and stage != "greeting":
+            raise Ended(replace(ended.failure, stage=stage)) from None
+        raise
+    except ssl.SSLError as error:
+        raise Ended(_tls_failure(error, deadline)) from None
+    except (OSError, EOFError) as error:
+        raise Ended(_network(stage, error)) from None
+    except NONSENSE as error:
+        raise Ended(_mysql_failure(stage, error, deadline)) from None
+
+
+def _network(stage: str, error: BaseException) -> Failure:
+    reasons = (
+        (socket.gaierror, "unresolved"),
+        (ConnectionRefusedError, "refused"),
+        (TimeoutError, "timeout"),
+        (socket.timeout, "timeout"),
+        (ConnectionError, "reset"),
+        (EOFError, "reset"),
+    )
+    reason = next((reason for kind, reason in reasons if isinstance(error, kind)), "network")
+    return Failure(stage, printable(error) or "the connection was closed", reason=reason)
+
+
+def _tls_failure(error: ssl.SSLError, deadline: float | None) -> Failure:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return Failure("tls", printable(error.verify_message), reason=verify_reason(error.verify_code))
+    if isinstance(error, ssl.SSLEOFError) and deadline is not None and time.monotonic() >= deadline:
+        return Failure("tls", "the server did not answer in time", reason="timeout")
+    return Failure("tls", printable(error.reason or error), reason="handshake")
+
+
+def _mysql_failure(stage: str, error: Exception, deadline: float | None) -> Failure:
+    """PyMySQL raises its own errors for what a server says, and any other where a server is none."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, ssl.SSLError):
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(cause, ssl.SSLError):
+        return _tls_failure(cause, deadline)
+    known = isinstance(error, pymysql.err.MySQLError) and len(error.args) > 1 and isinstance(error.args[0], int)
+    if known and not 2000 <= error.args[0] < 2059:
+        return Failure(stage, printable(error.args[1]), error.args[0])
+    if deadline is not None and time.monotonic() >= deadline:
+        return Failure(stage, "the server did not answer in time", reason="timeout")
+    if known and error.args[0] == NO_TLS_CODE:
+        return NO_TLS
+    if known:
+        return Failure(stage, printable(error.args[1]), reason="reset")
+    lacks = NEEDS.search(str(error)) if stage == "login" else None
+    if lacks:
+        return Failure(stage, f"the account's plugin takes the package {lacks[1]}", reason=f"no_{lacks[1]}")
+    return Failure(stage, f"what came is not MySQL's protocol ({type(error).__name__})", reason="no_mysql")
+
+
+def _context(target: Target, verify: bool) -> Context:
+    context = Context.like_go(verify)
+    if verify:
+        load_authority(context, target.ca_pem)
+    if target.client_certificate and target.client_key:
+        load_client(context, target.client_certificate, target.client_key)
+    return context
+
+
+def _shut(sock: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        sock.shutdown(socket.SHUT_RDWR)

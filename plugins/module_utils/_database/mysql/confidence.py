@@ -1,0 +1,68 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a finding about a MySQL database proves for the registry's pods, which come from elsewhere than the check."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from ..._common.finding import Finding
+from ..host import DIRECT, RELAY
+from .facts import MysqlFacts
+
+__all__ = ["Subject", "weighed"]
+
+OF_ROUTE = ("host_unresolved", "port_closed", "reset", "silent")
+"""What another machine's DNS, firewall or place in the network may cause."""
+OF_CLIENT = ("host_blocked", "host_denied")
+"""What is so for the address that the check came from."""
+OF_ACCOUNT = (
+    "access_denied",
+    "account_connections",
+    "account_expired",
+    "account_hourly",
+    "account_locked",
+    "database_denied",
+    "login_refused",
+    "plugin_missing",
+    "plugin_native",
+    "plugin_unknown",
+    "privileges",
+)
+"""What is so for the account that the server has matched with that address."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What was checked, and how."""
+
+    username: str
+    database: str
+    host: str
+    encrypted: bool
+    verified: bool
+    required_plugin: str
+    """native or any."""
+    path: str
+    now: datetime
+
+
+def weighed(found: Finding, facts: MysqlFacts, subject: Subject) -> Finding:
+    """A blocker only where it is proven for the registry's pods, too: they come from other addresses than this check.
+
+    A relay comes from where they come from. A port-forward ends at the database itself, as their connections do, but
+    the server sees its own loopback address. An account for all addresses is the one that they get as well where it was
+    seen that the server has no other of the name, which it would prefer for some of them.
+    """
+    doubt = ""
+    if found.code in OF_ROUTE and subject.path == DIRECT:
+        doubt = "this was seen from here, and the cluster may have another way there"
+    elif found.code in OF_CLIENT:
+        doubt = "the registry's pods come from other addresses than this check"
+    elif found.code in OF_ACCOUNT and not facts.account.is_for_all:
+        doubt = "the registry's pods come from other addresses, for which the server may have another account"
+    if found.severity != "blocker" or subject.path == RELAY or not doubt:
+        return found
+    why, remedy = f"{found.why}; {doubt}", f"Check with via: relay. {found.remedy}"
+    return replace(found, severity="warning", why=why, remedy=remedy)

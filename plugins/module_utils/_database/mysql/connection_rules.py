@@ -1,0 +1,113 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is wrong with the way to a MySQL server: the network, what answers, and TLS."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..._common.certificates import EXPIRES_SOON
+from ..._common.finding import MYSQL, PRODUCT, UNSEEN, Finding
+from .confidence import Subject
+from .facts import MOST_NAMES, Failure, MysqlFacts
+
+__all__ = ["broken", "certificate", "transport"]
+
+RSA_PLUGINS = ("caching_sha2_password", "sha256_password")
+"""Those that without TLS ask the server for its RSA key (MySQL's documentation, Pluggable Authentication)."""
+_NETWORK = {
+    "unresolved": ("host_unresolved", "Correct database.host."),
+    "refused": ("port_closed", "Correct database.host and database.port, and see that the server runs."),
+    "timeout": (
+        "silent",
+        "See whether database.port is that of MySQL, and whether the server is overloaded, or a firewall is on the way.",
+    ),
+    "reset": ("reset", "See the server's log. A firewall, a proxy or a bind address can be the cause, too."),
+    "network": ("reset", "See that the host can be reached from here, and from the cluster."),
+    "no_mysql": ("not_mysql", "Correct database.host and database.port."),
+}
+_LIBRARIES = {
+    "no_cryptography": "Install PyMySQL[rsa], or give database.tls: with it, the login does without.",
+    "no_pynacl": "Install PyMySQL[ed25519].",
+}
+"""What PyMySQL lacks for the account's plugin (its documentation, installation)."""
+_TLS = {
+    "no_tls": ("tls_missing", "Give the server a certificate (ssl_cert, ssl_key), or leave database.tls out."),
+    "handshake": (
+        "tls_handshake",
+        "The registry server offers TLS 1.2 with ECDHE, and TLS 1.3. Allow one in the server (tls_version, ssl_cipher), or update it.",
+    ),
+    "expired": ("certificate_expired", "Renew the server's certificate."),
+    "not_yet_valid": ("certificate", "Correct the clocks, or renew the server's certificate."),
+    "self_signed": ("ca_unknown", "Give the server's certificate itself as the authority, or have it signed by one."),
+    "unknown_ca": ("ca_unknown", "Give the authority that has signed it in database.tls."),
+    "name": (
+        "certificate_name",
+        "Renew it with this host among its subject alternative names, or use a name that it has.",
+    ),
+    "certificate": ("certificate", "Renew the server's certificate."),
+    "authority": ("ca_invalid", "Give database.tls the certificate of the authority, as PEM."),
+    "client": ("client_certificate", "Store certificate and key as PEM, and such that belong together."),
+}
+
+
+def broken(facts: MysqlFacts, subject: Subject) -> Iterator[Finding]:
+    """What has happened below MySQL."""
+    failure = facts.failure or Failure("", "")
+    if failure.code or not failure.reason:
+        return
+    what, why = f"server at {subject.host}", failure.words
+    if failure.reason in _LIBRARIES:
+        why = f"the login was not checked: {why}, and that is not installed for the Python that runs this module"
+        yield Finding("not_checked", "warning", f"account {subject.username}", why, _LIBRARIES[failure.reason], UNSEEN)
+        return
+    if failure.reason in _TLS:
+        code, remedy = _TLS[failure.reason]
+        certificate = facts.tls.certificate
+        if certificate is not None:
+            why += f" (certificate of {certificate.subject}, until {certificate.expires:%Y-%m-%d})"
+        yield Finding(code, "blocker", what, why, remedy, MYSQL)
+        return
+    code, remedy = _NETWORK.get(failure.reason, _NETWORK["network"])
+    yield Finding(code, "blocker", what, f"{failure.stage}: {why}", remedy, MYSQL)
+
+
+def transport(facts: MysqlFacts, subject: Subject) -> Iterator[Finding]:
+    what = f"server at {subject.host}"
+    if facts.failure and facts.failure.stage in ("connect", "greeting", "tls"):
+        return
+    if not subject.encrypted:
+        if not facts.account.matched:
+            return
+        offers = "offers TLS" if facts.tls.offered else "offers no TLS"
+        what_is_seen = "password and models would cross the network in plaintext"
+        if facts.account.plugin in RSA_PLUGINS:
+            what_is_seen = (
+                "models would cross the network in plaintext, and the password under an RSA key that the server sends: without "
+                "TLS nothing proves whose key that is, so whatever answers at the host's address can read the password"
+            )
+        why = f"{what_is_seen}. The server {offers}"
+        yield Finding("plaintext", "warning", what, why, "Give database.tls.", PRODUCT)
+    elif not subject.verified:
+        why = "the connection is encrypted, and the certificate is not looked at"
+        yield Finding("unverified", "warning", what, why, "Leave database.tls.verify at true.", PRODUCT)
+
+
+def certificate(facts: MysqlFacts, subject: Subject) -> Iterator[Finding]:
+    """What the certificate shows. Where the login has verified it, it was valid; without a login, nobody has looked yet."""
+    shown, what = facts.tls.certificate, f"server at {subject.host}"
+    if shown is None or not subject.verified or (facts.failure and facts.failure.stage == "tls"):
+        return
+    is_unlooked = facts.failure is None and not facts.account.matched and not facts.tls.verified
+    day = f"{shown.expires:%Y-%m-%d}"
+    why = f"the certificate of {shown.subject} expires on {day}"
+    if is_unlooked and subject.now >= shown.expires:
+        why = f"the certificate of {shown.subject} has expired on {day}"
+        yield Finding("certificate_expired", "blocker", what, why, _TLS["expired"][1], MYSQL)
+    elif subject.now < shown.expires < subject.now + EXPIRES_SOON:
+        yield Finding("certificate_expires_soon", "warning", what, why, "Renew the server's certificate.", MYSQL)
+    if is_unlooked and facts.tls.names_host is False:
+        left = len(shown.names) - MOST_NAMES
+        others = f" and {left} others" if left > 0 else ""
+        why = f"its certificate is for {', '.join(shown.names[:MOST_NAMES]) or 'no host'}{others}"
+        yield Finding("certificate_name", "blocker", what, why, _TLS["name"][1], MYSQL)

@@ -1,0 +1,437 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Will a registry be able to use this MySQL database? From facts to findings, each with what mends it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Callable
+
+from ..._common.finding import MIGRATIONS, MYSQL, PRODUCT, Finding, severest_first
+from ..host import RELAY
+from ..plugin_requirement import NATIVE
+from .confidence import Subject, weighed
+from .connection_rules import broken, certificate, transport
+from .facts import ALL, Failure, MysqlFacts, privileges_on, version_of
+
+__all__ = ["CODES", "NEEDED", "judge"]
+
+NEEDED = ("CREATE", "ALTER", "DROP", "INDEX", "REFERENCES", "SELECT", "INSERT", "UPDATE", "DELETE")
+"""The privileges that a registry's migrations and its work may use."""
+VITAL = ("CREATE", "SELECT", "INSERT", "DELETE")
+"""Those without which registry server 0.3 does not start on an empty database, seen on MySQL 5.7, 8.0 and MariaDB 10.11."""
+NATIVE_PLUGIN = "mysql_native_password"
+KNOWN_PLUGINS = (NATIVE_PLUGIN, "caching_sha2_password", "sha256_password", "client_ed25519")
+"""Those that the registry server's driver takes part in (documentation of go-sql-driver/mysql)."""
+KEY_VARIABLES = {"sql_require_primary_key": 3750, "innodb_force_primary_key": 1173}
+"""Of MySQL from 8.0.13 on and of MariaDB, with the error that they raise."""
+OWN_KEYS = "sql_generate_invisible_primary_key"
+KEYLESS_MIGRATION = 8
+"""The step of registry server 0.3 that makes a table without a primary key."""
+FEW_CONNECTIONS = 5
+CLOCK_SKEW = timedelta(minutes=1)
+
+CODES = {
+    "access_denied": "The server refuses the account's name or password.",
+    "account_connections": "The account has as many connections as it may have.",
+    "account_expired": "The account's password has expired.",
+    "account_host": "The account that was checked need not be the one that the registry's pods will get.",
+    "account_hourly": "The account has done as much as it may do in an hour.",
+    "account_locked": "The account is locked.",
+    "ca_invalid": "What was given as the authority is no certificate.",
+    "ca_unknown": "The database's certificate is not of the authority that was given.",
+    "certificate": "The database's certificate cannot be used.",
+    "certificate_expired": "The database's certificate has expired.",
+    "certificate_expires_soon": "The database's certificate expires soon.",
+    "certificate_name": "The database's certificate is not for this host.",
+    "charset": "The database's character set is not utf8mb4.",
+    "client_certificate": "The client certificate cannot be used with its key.",
+    "clock": "The server's clock is wrong.",
+    "cluster_strict_mode": "The server's cluster refuses the lock that the registry's migrations take.",
+    "database_denied": "The account may not use the database.",
+    "database_missing": "The database does not exist.",
+    "host_blocked": "The server has shut the host out after too many broken connections.",
+    "host_denied": "The server lets nobody in from the address that the check came from.",
+    "host_unresolved": "The host's name does not resolve.",
+    "login_refused": "The server refuses the login for a reason that is not known here.",
+    "not_checked": "What the check needs for this account is not installed where it runs.",
+    "limits": "The server, or the account, has hardly a connection left.",
+    "not_mysql": "What answers is no MySQL server.",
+    "plaintext": "The registry would talk to the database in plaintext.",
+    "plugin_missing": "The account's authentication plugin is not loaded in the server.",
+    "plugin_native": "The account's authentication plugin is not mysql_native_password, which this release needs.",
+    "plugin_unproven": "It is not known which authentication plugin the account has.",
+    "plugin_unknown": "The account's authentication plugin is none that a registry server knows.",
+    "port_closed": "Nobody listens on the port.",
+    "primary_key_required": "The server refuses tables without a primary key, and the registry's migrations make one.",
+    "privileges": "The account lacks privileges on the database.",
+    "query_failed": "The server has not answered a question about itself.",
+    "read_only": "The server takes no writes.",
+    "reset": "The server, or something on the way, has broken the connection off.",
+    "schema_dirty": "A migration of the registry's tables has died half-way.",
+    "server_old": "The server is older than the oldest that is supported.",
+    "silent": "The server accepts connections and says nothing.",
+    "sql_mode": "The server's sql_mode changes what statements mean.",
+    "tls_handshake": "The server and the registry server have no version of TLS and no cipher in common.",
+    "tls_missing": "The server does not offer TLS.",
+    "tls_required": "The server takes encrypted connections only.",
+    "too_many_connections": "The server has as many connections as it may have.",
+    "unverified": "The registry would believe anybody who answers at the host's address.",
+}
+"""Each code with its meaning in a sentence."""
+
+
+def judge(facts: MysqlFacts, subject: Subject) -> tuple[Finding, ...]:
+    """All findings, the most severe first."""
+    rules = _FAILED if facts.failure else ()
+    found = [weighed(one, facts, subject) for rule in (*rules, *_RULES) for one in rule(facts, subject)]
+    return tuple(severest_first(sorted(found, key=lambda one: one.code)))
+
+
+def account_name(facts: MysqlFacts, subject: Subject) -> str:
+    """As SQL has it. Before anybody has logged in, of any host."""
+    user, _at, host = (facts.account.matched or f"{subject.username}@%").rpartition("@")
+    return f"{_text(user)}@{_text(host)}"
+
+
+def _text(value: str) -> str:
+    """A string literal, whatever sql_mode is: quotes are doubled, and a backslash has no place in names of accounts."""
+    return "'" + value.replace("\\", "").replace("'", "''") + "'"
+
+
+def _identifier(name: str) -> str:
+    return "`" + name.replace("`", "``") + "`"
+
+
+def _grant(privileges: str, facts: MysqlFacts, subject: Subject) -> str:
+    # An underscore in a name is a wildcard in a grant unless it is escaped.
+    scope = _identifier(subject.database.replace("_", "\\_").replace("%", "\\%"))
+    return f"GRANT {privileges} ON {scope}.* TO {account_name(facts, subject)};"
+
+
+def _create(subject: Subject) -> str:
+    return f"CREATE DATABASE {_identifier(subject.database)} CHARACTER SET utf8mb4;"
+
+
+def _set_plugin(plugin: str, facts: MysqlFacts, subject: Subject) -> str:
+    return f"ALTER USER {account_name(facts, subject)} IDENTIFIED WITH {plugin} BY '<password>';"
+
+
+def _login_failed(facts: MysqlFacts, subject: Subject) -> Iterator[Finding]:
+    """What MySQL itself has said."""
+    failure = facts.failure or Failure("", "")
+    make = _BY_CODE.get(failure.code)
+    if make is not None:
+        yield make(facts, subject, failure.words)
+    elif failure.code:
+        what = f"server at {subject.host}"
+        why = f"error {failure.code}: {failure.words}"
+        code, severity = ("query_failed", "warning") if failure.stage == "query" else ("login_refused", "blocker")
+        yield Finding(code, severity, what, why, "Look the error up in the server's documentation.", MYSQL)
+
+
+def _denied(facts: MysqlFacts, subject: Subject, words: str) -> Finding:
+    remedy = f"Check database.username and database.password. To set it: ALTER USER {account_name(facts, subject)} IDENTIFIED BY '<password>';"
+    if not subject.encrypted:
+        remedy += " An account that was made with REQUIRE SSL is refused in the same words: give database.tls for it."
+    number = facts.failure.code if facts.failure else 1045
+    why = f"error {number}: {words}. Whether its plugin is the right one is not known before it is let in"
+    return Finding("access_denied", "blocker", _account(subject), why, remedy, MYSQL)
+
+
+def _host_denied(facts: MysqlFacts, subject: Subject, words: str) -> Finding:
+    remedy = f"Make the account for the pods' addresses: CREATE USER {account_name(facts, subject)} IDENTIFIED BY '<password>';"
+    return Finding("host_denied", "blocker", _account(subject), f"error 1130: {words}", remedy, MYSQL)
+
+
+def _no_database(facts: MysqlFacts, subject: Subject, words: str) -> Finding:
+    why = f"error 1049: {words}. The registry server does not create it"
+    remedy = f"{_create(subject)} {_grant(', '.join(NEEDED), facts, subject)}"
+    return Finding("database_missing", "blocker", _database(subject), why, remedy, PRODUCT)
+
+
+def _database_denied(facts: MysqlFacts, subject: Subject, words: str) -> Finding:
+    why = f"error 1044: {words}. MySQL says the same of a database that does not exist"
+    remedy = f"{_grant(', '.join(NEEDED), facts, subject)} Where it does not exist: {_create(subject)}"
+    return Finding("database_denied", "blocker", _database(subject), why, remedy, MYSQL)
+
+
+def _not_loaded(facts: MysqlFacts, subject: Subject, words: str) -> Finding:
+    version = version_of(facts.server.version) or (0, 0, 0)
+    remedy = f"Load the plugin in the server, or give the account another: {_set_plugin('caching_sha2_password', facts, subject)}"
+    if NATIVE_PLUGIN in words and facts.server.kind != "MariaDB":
+        remedy = f"Start the server with mysql_native_password=ON, or give the account another plugin: {_set_plugin('caching_sha2_password', facts, subject)}"
+        if version >= (9, 0, 0):
+            remedy = (
+                f"MySQL 9 has no mysql_native_password any more. {_set_plugin('caching_sha2_password', facts, subject)}"
+            )
+            if subject.required_plugin == NATIVE:
+                remedy = "This release needs mysql_native_password, which MySQL 9 has no more: use MySQL 8.0 or MariaDB, or update it to 2.23."
+    return Finding("plugin_missing", "blocker", _account(subject), f"error 1524: {words}", remedy, MYSQL)
+
+
+def _unknown_plugin(facts: MysqlFacts, subject: Subject, words: str) -> Finding:
+    wanted = (
+        NATIVE_PLUGIN
+        if subject.required_plugin == NATIVE or facts.server.kind == "MariaDB"
+        else "caching_sha2_password"
+    )
+    why = f"{words}. A registry server takes {', '.join(KNOWN_PLUGINS)}"
+    return Finding("plugin_unknown", "blocker", _account(subject), why, _set_plugin(wanted, facts, subject), MYSQL)
+
+
+def _simple(code: str, number: int, remedy: str) -> Callable[[MysqlFacts, Subject, str], Finding]:
+    """A blocker that the server has told, where {account} of the remedy is the account."""
+
+    def make(facts: MysqlFacts, subject: Subject, words: str) -> Finding:
+        what = _account(subject) if code.startswith("account") else f"server at {subject.host}"
+        return Finding(
+            code,
+            "blocker",
+            what,
+            f"error {number}: {words}",
+            remedy.format(account=account_name(facts, subject)),
+            MYSQL,
+        )
+
+    return make
+
+
+def _resource(facts: MysqlFacts, subject: Subject, words: str) -> Finding:
+    """Error 1226 is about connections at once, or about what an account has done in the last hour; its words say which."""
+    found = re.search(r"max_(?:queries|updates|connections)_per_hour", words)
+    name = found[0].upper() if found else "MAX_USER_CONNECTIONS"
+    remedy = f"ALTER USER {account_name(facts, subject)} WITH {name} 0;"
+    code = "account_hourly" if found else "account_connections"
+    return Finding(code, "blocker", _account(subject), f"error 1226: {words}", remedy, MYSQL)
+
+
+_TOO_MANY = "End connections that nobody needs, or raise max_connections: SET GLOBAL max_connections = 500;"
+_ACCOUNT_LIMIT = "ALTER USER {account} WITH MAX_USER_CONNECTIONS 0;"
+_EXPIRED = "ALTER USER {account} IDENTIFIED BY '<password>' PASSWORD EXPIRE NEVER;"
+_TLS_ONLY = "Give database.tls with the authority that has signed the server's certificate."
+_BY_CODE: dict[int, Callable[[MysqlFacts, Subject, str], Finding]] = {
+    1040: _simple("too_many_connections", 1040, _TOO_MANY),
+    1044: _database_denied,
+    1045: _denied,
+    1049: _no_database,
+    1129: _simple(
+        "host_blocked", 1129, "FLUSH HOSTS; (MySQL 8.4 and newer: TRUNCATE TABLE performance_schema.host_cache;)"
+    ),
+    1130: _host_denied,
+    1203: _simple("account_connections", 1203, "SET GLOBAL max_user_connections = 0;"),
+    1226: _resource,
+    1251: _unknown_plugin,
+    1524: _not_loaded,
+    1698: _denied,
+    1820: _simple("account_expired", 1820, _EXPIRED),
+    1862: _simple("account_expired", 1862, _EXPIRED),
+    2059: _unknown_plugin,
+    3118: _simple("account_locked", 3118, "ALTER USER {account} ACCOUNT UNLOCK;"),
+    3159: _simple("tls_required", 3159, _TLS_ONLY),
+    4031: _simple("tls_required", 4031, _TLS_ONLY),
+    4151: _simple("account_locked", 4151, "ALTER USER {account} ACCOUNT UNLOCK;"),
+}
+"""Of MySQL and MariaDB (their documentation, error messages). 4000 and above are MariaDB's own."""
+
+
+def _plugin(facts: MysqlFacts, subject: Subject) -> Iterator[Finding]:
+    plugin, needs_native = facts.account.plugin, subject.required_plugin == NATIVE
+    if not facts.account.matched:
+        if needs_native and facts.failure and facts.failure.code in (1045, 1130):
+            why = "nobody has logged in, and only then a server shows the account's plugin"
+            yield Finding("plugin_unproven", "info", _account(subject), why, "Mend the login first.", PRODUCT)
+        return
+    if needs_native and not plugin:
+        why = f"the server has not told it, and ML Metadata, which this release runs, knows {NATIVE_PLUGIN} alone"
+        remedy = f"Look it up as the server's administrator: SHOW CREATE USER {account_name(facts, subject)};"
+        yield Finding("plugin_unproven", "info", _account(subject), why, remedy, PRODUCT)
+        return
+    if needs_native and plugin != NATIVE_PLUGIN:
+        why = f"its plugin is {plugin}, and ML Metadata, which this release runs, knows {NATIVE_PLUGIN} alone"
+        remedy = _set_plugin(NATIVE_PLUGIN, facts, subject)
+        version = version_of(facts.server.version) or (0, 0, 0)
+        if facts.server.kind != "MariaDB" and version >= (9, 0, 0):
+            remedy = "MySQL 9 has no mysql_native_password: use MySQL 8.0 or MariaDB, or update it to 2.23."
+        elif facts.server.kind != "MariaDB" and version >= (8, 4, 0):
+            remedy = f"Start the server with mysql_native_password=ON, then: {remedy}"
+        yield Finding("plugin_native", "blocker", _account(subject), why, remedy, PRODUCT)
+    elif plugin and plugin not in KNOWN_PLUGINS:
+        yield _unknown_plugin(facts, subject, f"its plugin is {plugin}")
+
+
+def _account_host(facts: MysqlFacts, subject: Subject) -> Iterator[Finding]:
+    account = facts.account
+    if not account.matched or subject.path == RELAY or account.is_for_all:
+        return
+    what, seen_from = f"account {account.matched}", account.seen_from or "here"
+    why = f"the server has matched it with a connection from {seen_from}; the registry's pods come from other addresses"
+    if account.matched.endswith("@%") and account.hosts is None:
+        why += ", for which the server would prefer an account of their own, and the account may not see whether it has one"
+        yield Finding("account_host", "info", what, why, "To be sure, check with via: relay.", MYSQL)
+        return
+    why += " and may be given another account, or none"
+    if account.hosts is not None:
+        why += f". Of this name, or without one, the server has accounts for {', '.join(account.hosts)}"
+    remedy = "Check with via: relay."
+    if not account.matched.endswith("@%"):
+        make = f"CREATE USER {_text(subject.username)}@'%' IDENTIFIED BY '<password>';"
+        remedy = f"Check with via: relay, or make an account for all addresses: {make}"
+    yield Finding("account_host", "warning", what, why, remedy, MYSQL)
+
+
+def _privileges(facts: MysqlFacts, subject: Subject) -> Iterator[Finding]:
+    if facts.grants.known is None or facts.schema.exists is not True:
+        return
+    ignores_case = facts.server.variables.get("lower_case_table_names", "0") != "0"
+    has = privileges_on(subject.database, facts.grants, facts.server.kind, ignores_case)
+    lacks = [] if ALL in has else [name for name in NEEDED if name not in has]
+    if not lacks:
+        return
+    vital = [name for name in lacks if name in VITAL]
+    is_made = facts.schema.migration is not None and not facts.schema.is_dirty
+    # It starts on tables that are there without writing to them.
+    works = not vital or (is_made and "SELECT" not in vital)
+    why = f"{', '.join(lacks)} on database {subject.database} {'is' if len(lacks) == 1 else 'are'} missing"
+    if works:
+        why += ". The registry starts so; changes of models, or an update of the product, may fail"
+    remedy = _grant(", ".join(lacks), facts, subject)
+    yield Finding(
+        "privileges", "warning" if works else "blocker", f"account {facts.account.matched}", why, remedy, MIGRATIONS
+    )
+
+
+def _charset(facts: MysqlFacts, subject: Subject) -> Iterator[Finding]:
+    schema = facts.schema
+    if not schema.exists or schema.charset == "utf8mb4":
+        return
+    # MariaDB and MySQL 9 convert where MySQL 5.7 and 8.0 find the mix of collations illegal.
+    converts = facts.server.kind == "MariaDB" or (version_of(facts.server.version) or (0, 0, 0)) >= (9, 0, 0)
+    is_made = (schema.migration is not None or converts) and not schema.is_dirty
+    why = f"its character set is {schema.charset}, and the registry's migrations mix it with utf8mb4 (error 1267)"
+    if is_made:
+        why = f"its character set is {schema.charset}: names with characters beyond it cannot be stored"
+    remedy = f"ALTER DATABASE {_identifier(subject.database)} CHARACTER SET utf8mb4;"
+    if not is_made and schema.charset in ("utf8", "utf8mb3"):
+        why = f"its character set is {schema.charset}: characters of four bytes cannot be stored"
+        is_made = True
+    yield Finding("charset", "warning" if is_made else "blocker", _database(subject), why, remedy, MIGRATIONS)
+
+
+def _dirty(facts: MysqlFacts, subject: Subject) -> Iterator[Finding]:
+    if facts.schema.is_dirty:
+        why = f"migration {facts.schema.migration} has died half-way, and no registry server starts on what it has left"
+        name = _identifier(subject.database)
+        remedy = f"Where no models are in it yet: DROP DATABASE {name}; {_create(subject)} Otherwise restore a backup."
+        yield Finding("schema_dirty", "blocker", _database(subject), why, remedy, MIGRATIONS)
+
+
+def _primary_key(facts: MysqlFacts, subject: Subject) -> Iterator[Finding]:
+    """A table that is there already is left alone. An invisible key of the server's own (MySQL 8.0.30) is one, too."""
+    variables, schema = facts.server.variables, facts.schema
+    names = [name for name in KEY_VARIABLES if variables.get(name) in ("ON", "1")]
+    is_made = schema.migration is not None and schema.migration >= KEYLESS_MIGRATION and not schema.is_dirty
+    if not names or schema.exists is not True or is_made or variables.get(OWN_KEYS) in ("ON", "1"):
+        return
+    error = KEY_VARIABLES[names[0]]
+    why = f"{names[0]} is ON, and migration {KEYLESS_MIGRATION} makes a table without a primary key (error {error})"
+    remedy = f"SET GLOBAL {names[0]} = OFF; and in the server's configuration, at least until the registry is ready."
+    yield Finding("primary_key_required", "blocker", f"server at {subject.host}", why, remedy, MIGRATIONS)
+
+
+def _strict_mode(facts: MysqlFacts, subject: Subject) -> Iterator[Finding]:
+    """Of Percona XtraDB Cluster. The lock is taken at each start of a registry server."""
+    if facts.server.variables.get("pxc_strict_mode") == "ENFORCING":
+        why = "pxc_strict_mode is ENFORCING, which refuses GET_LOCK (error 1105), and every start of a registry takes a lock"
+        remedy = "SET GLOBAL pxc_strict_mode = PERMISSIVE; or use a server that is no cluster."
+        yield Finding("cluster_strict_mode", "blocker", f"server at {subject.host}", why, remedy, MIGRATIONS)
+
+
+def _server(facts: MysqlFacts, subject: Subject) -> Iterator[Finding]:
+    what, variables = f"server at {subject.host}", facts.server.variables
+    version = version_of(facts.server.version)
+    if version and version < (5, 7, 0):
+        why = f"its version is {facts.server.version}, and registries have been tried from 5.7 on"
+        yield Finding("server_old", "warning", what, why, "Use 5.7 or newer.", PRODUCT)
+    mode = variables.get("sql_mode", "").split(",")
+    odd = [name for name in ("ANSI_QUOTES", "NO_BACKSLASH_ESCAPES") if name in mode]
+    if odd:
+        remedy = f"SET GLOBAL sql_mode = '{','.join(name for name in mode if name not in odd)}';"
+        yield Finding("sql_mode", "warning", what, f"sql_mode has {' and '.join(odd)}", remedy, MYSQL)
+    skew = facts.server.time and abs(facts.server.time - subject.now)
+    if skew and skew > CLOCK_SKEW:
+        why = f"it is {int(skew.total_seconds())} s off: certificates and times of models will look wrong"
+        yield Finding("clock", "info", what, why, "Have the server's clock set by NTP.", MYSQL)
+
+
+def _read_only(facts: MysqlFacts, subject: Subject) -> Iterator[Finding]:
+    """Some accounts may write in spite of read_only, none in spite of the others (MySQL's and MariaDB's documentation)."""
+    variables = facts.server.variables
+    names = [
+        name for name in ("super_read_only", "innodb_read_only", "read_only") if variables.get(name) in ("ON", "1")
+    ]
+    if not names:
+        return
+    why, severity = f"{names[0]} is ON", "blocker"
+    if names == ["read_only"] and facts.grants.known is None:
+        why, severity = f"{why}, and whether the account may write in spite of it is not known", "warning"
+    elif names == ["read_only"] and (unbound := _unbound(facts)):
+        why, severity = f"{why}, and the account writes in spite of it by {' and '.join(unbound)} alone", "warning"
+    remedy = f"Give the host of the primary server, or: SET GLOBAL {names[0]} = OFF;"
+    yield Finding("read_only", severity, f"server at {subject.host}", why, remedy, MYSQL)
+
+
+def _unbound(facts: MysqlFacts) -> list[str]:
+    """The account's privileges in spite of read_only. MariaDB has taken SUPER out of them with 10.11."""
+    wanted = {ALL, "SUPER", "CONNECTION_ADMIN"}
+    if facts.server.kind == "MariaDB":
+        is_old = (version_of(facts.server.version) or (0, 0, 0)) < (10, 11, 0)
+        wanted = {ALL, "READ_ONLY ADMIN", *(["SUPER"] if is_old else [])}
+    everywhere = {name for grant in facts.grants.known or () if grant.database == "*" for name in grant.privileges}
+    return sorted(wanted & everywhere)
+
+
+def _limits(facts: MysqlFacts, subject: Subject) -> Iterator[Finding]:
+    variables, used = facts.server.variables, facts.server.connections
+    most = variables.get("max_connections", "")
+    own = variables.get("max_user_connections", "")
+    if used is not None and most.isdecimal() and int(most) - used < FEW_CONNECTIONS:
+        why = f"{used} of {most} connections are in use"
+        yield Finding("limits", "warning", f"server at {subject.host}", why, _TOO_MANY, MYSQL)
+    if own.isdecimal() and 0 < int(own) < FEW_CONNECTIONS:
+        remedy = _ACCOUNT_LIMIT.format(account=account_name(facts, subject))
+        yield Finding(
+            "limits",
+            "warning",
+            f"account {facts.account.matched}",
+            f"it may have {own} connections at once",
+            remedy,
+            MYSQL,
+        )
+
+
+def _account(subject: Subject) -> str:
+    return f"account {subject.username}"
+
+
+def _database(subject: Subject) -> str:
+    return f"database {subject.database}"
+
+
+_FAILED = (_login_failed, broken)
+_RULES = (
+    _plugin,
+    _account_host,
+    _privileges,
+    _charset,
+    _dirty,
+    _primary_key,
+    _strict_mode,
+    transport,
+    certificate,
+    _server,
+    _read_only,
+    _limits,
+)

@@ -1,0 +1,224 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""TLS to a database as the registry server does it, and what a handshake shows."""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+import tempfile
+from datetime import timezone
+from pathlib import Path
+from typing import Any
+
+from ..._common.certificates import as_go_reads
+from ..._common.text import printable
+from .facts import Certificate, Failure, Tls, names_host
+
+try:
+    from cryptography.x509 import (
+        DNSName,
+        ExtensionNotFound,
+        IPAddress,
+        SubjectAlternativeName,
+        load_der_x509_certificate,
+    )
+except ImportError:
+    load_der_x509_certificate = None  # type: ignore[assignment]
+
+__all__ = [
+    "NO_TLS",
+    "ClearLimit",
+    "Context",
+    "Ended",
+    "Enough",
+    "is_encrypted",
+    "is_verified",
+    "load_authority",
+    "load_client",
+    "verify_reason",
+]
+
+GO_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE-ECDSA-AES128-SHA:ECDHE-RSA-AES128-SHA:ECDHE-ECDSA-AES256-SHA:ECDHE-RSA-AES256-SHA"
+"""What Go offers under TLS 1.2 (documentation of crypto/tls, since Go 1.22): no key exchange but ECDHE."""
+PARTIAL_CHAIN = 0x80000
+"""X509_V_FLAG_PARTIAL_CHAIN: whatever certificate is given is trusted, an intermediate one too, as Go has it."""
+VERIFY_CODES = {
+    10: "expired",
+    9: "not_yet_valid",
+    18: "self_signed",
+    19: "unknown_ca",
+    20: "unknown_ca",
+    21: "unknown_ca",
+}
+"""Of OpenSSL (its documentation, X509_STORE_CTX_get_error)."""
+NAME_CODES = (62, 64)
+LONGEST_CHAIN = 10
+"""Certificates of a chain that are looked at."""
+TLS_REQUEST = 36
+"""Bytes of MySQL's request for TLS, with the packet's header (MySQL's documentation, Protocol::SSLRequest). A login is longer."""
+ODD = (ValueError, TypeError)
+"""What cryptography raises over a certificate that OpenSSL and Go may take."""
+NO_TLS = Failure("tls", "the server does not offer TLS", reason="no_tls")
+UNREADABLE = "an unreadable name"
+
+
+class Ended(Exception):
+    """A failure on its way to the facts."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.words)
+        self.failure = failure
+
+
+class Enough(Ended):
+    """The end of what was wanted, before anybody logs in."""
+
+    def __init__(self) -> None:
+        super().__init__(Failure("tls", "nobody was to log in"))
+
+
+class ClearLimit(socket.socket):
+    """A socket that sends no more in clear than the request for TLS: what follows goes over TLS, or not at all.
+
+    TLS takes the descriptor over, and with it what is sent. So this holds whatever the library above does.
+    """
+
+    _left = TLS_REQUEST
+
+    @classmethod
+    def over(cls, sock: socket.socket) -> ClearLimit:
+        """Return such a socket in place of ``sock``, which is closed."""
+        return cls(sock.family, sock.type, sock.proto, fileno=sock.detach())
+
+    def sendall(self, data: Any, flags: int = 0) -> None:
+        """Send the request for TLS. Raises Ended for more."""
+        self._spend(len(data))
+        super().sendall(data, flags)
+
+    def send(self, data: Any, flags: int = 0) -> int:
+        """Send the request for TLS. Raises Ended for more."""
+        self._spend(len(data))
+        return super().send(data, flags)
+
+    def _spend(self, number: int) -> None:
+        if number > self._left:
+            raise Ended(NO_TLS)
+        self._left -= number
+
+
+def is_encrypted(sock: object) -> bool:
+    """Return whether a socket has TLS in truth: its handshake is done, and there is a cipher."""
+    return isinstance(sock, ssl.SSLSocket) and sock.cipher() is not None
+
+
+def is_verified(sock: object) -> bool:
+    """Return whether a socket's peer has shown a certificate that was verified, its name included."""
+    if not isinstance(sock, ssl.SSLSocket) or not is_encrypted(sock):
+        return False
+    is_asked = sock.context.verify_mode is ssl.CERT_REQUIRED and sock.context.check_hostname
+    return is_asked and bool(sock.getpeercert())
+
+
+def verify_reason(code: int) -> str:
+    """Why OpenSSL refuses a certificate, as a failure names it."""
+    return "name" if code in NAME_CODES else VERIFY_CODES.get(code, "certificate")
+
+
+class Context(ssl.SSLContext):
+    """Keeps what a handshake has come to, and ends the login after it on wish."""
+
+    tls: Tls | None = None
+    ends_login = False
+
+    @classmethod
+    def like_go(cls, verify: bool) -> Context:
+        """With what Go's client offers (documentation of crypto/tls)."""
+        context = cls(ssl.PROTOCOL_TLS_CLIENT)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.set_ciphers(GO_CIPHERS)
+        context.check_hostname = verify
+        context.verify_mode = ssl.CERT_REQUIRED if verify else ssl.CERT_NONE
+        context.verify_flags |= PARTIAL_CHAIN
+        context.hostname_checks_common_name = False
+        return context
+
+    def wrap_socket(self, *arguments: Any, **options: Any) -> Any:
+        """As that of its base."""
+        wrapped = super().wrap_socket(*arguments, **options)
+        cipher = wrapped.cipher() or ("", "", 0)
+        shown = [found for found in map(_certificate, _chain(wrapped)) if found is not None]
+        self.tls = Tls(
+            True,
+            wrapped.version() or "",
+            cipher[0],
+            shown[0] if shown else None,
+            tuple(shown[1:]),
+            names_host(shown[0].names, wrapped.server_hostname or "") if shown else None,
+            verified=is_verified(wrapped),
+        )
+        if self.ends_login:
+            wrapped.close()
+            raise Enough
+        return wrapped
+
+
+def load_authority(context: ssl.SSLContext, pem: str | None) -> None:
+    """Trust what Go reads in what was given, or this machine's authorities. Raises Ended if that is nothing."""
+    if pem is None:
+        context.load_default_certs()
+        return
+    known = as_go_reads(pem)
+    if not known:
+        words = "the registry server, a Go program, reads no certificate in it"
+        raise Ended(Failure("tls", words, reason="authority"))
+    context.load_verify_locations(cadata=known)
+
+
+def load_client(context: ssl.SSLContext, certificate: str, key: str) -> None:
+    """OpenSSL takes a client's certificate from a file only: one that nobody else may read, and that goes at once."""
+    handle, path = tempfile.mkstemp()
+    try:
+        with os.fdopen(handle, "w") as file:
+            file.write(f"{certificate}\n{key}\n")
+        context.load_cert_chain(path)
+    except ssl.SSLError as error:
+        raise Ended(Failure("tls", printable(error.reason or error), reason="client")) from None
+    finally:
+        Path(path).unlink()
+
+
+def _chain(wrapped: Any) -> list[bytes]:
+    """The certificates that the server shows, its own first; that one alone before Python 3.13."""
+    show = getattr(wrapped, "get_unverified_chain", None)
+    chain: list[bytes] = show() if show is not None else [wrapped.getpeercert(binary_form=True)]
+    return chain[:LONGEST_CHAIN]
+
+
+def _certificate(der: bytes | None) -> Certificate | None:
+    if not der or load_der_x509_certificate is None:
+        return None
+    try:
+        found = load_der_x509_certificate(der)
+        # Releases before 42 know the end without its zone only.
+        end = getattr(found, "not_valid_after_utc", None) or found.not_valid_after.replace(tzinfo=timezone.utc)
+    except ODD:
+        return None
+    return Certificate(_name(found, "subject"), end, _name(found, "issuer"), _names(found))
+
+
+def _name(found: Any, which: str) -> str:
+    """Return the subject or issuer as text."""
+    try:
+        return printable(getattr(found, which).rfc4514_string())
+    except ODD:
+        return UNREADABLE
+
+
+def _names(found: Any) -> tuple[str, ...]:
+    try:
+        names = found.extensions.get_extension_for_class(SubjectAlternativeName).value
+    except (ExtensionNotFound, *ODD):
+        return ()
+    return tuple(map(printable, [*names.get_values_for_type(DNSName), *map(str, names.get_values_for_type(IPAddress))]))

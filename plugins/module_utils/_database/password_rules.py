@@ -1,0 +1,132 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a registry server cannot do with a password, wherever it comes from, and to which databases a stored one may go."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Callable, Optional
+
+from .._common.finding import PRODUCT, Finding
+from .._common.model import Database, Object
+from .._kubernetes.dns import SERVICE, host_of
+from .._registry.export import PORTS, database_of, uses
+from .._registry.options import QUESTION_MARK, URL_STEP, URL_WHY, breaks_url
+from .._registry.shape import misfit, without_nulls
+
+__all__ = ["Version", "breaking", "server_version", "withheld"]
+
+Version = Optional[tuple[int, ...]]
+"""Of a registry server; None if it is not known."""
+
+TAKEN_IN_URL = "[@:]"
+"""Not allowed in a URL's password (RFC 3986), and read by Go's url.Parse, which takes the last ``@`` (tried on server 0.3.0)."""
+SERVER_CONTAINER = "rest-container"
+OTHER_MAJORS = 2
+"""The first major number that is none of a registry server: OpenShift AI's images have its own release's as tag."""
+GENERATED = "{name}-postgres-credentials"
+"""The operator's own Secret of a database that it runs for a registry."""
+
+
+def breaking(password: str, database: Database, what: str, version: Callable[[], Version]) -> Iterator[Finding]:
+    """Yield what is wrong with a password for the connection string that it goes into. No character of it is shown.
+
+    what: where it comes from, for people. version: gives the registry server's, and is only called if it matters.
+    """
+    if database.type == "postgres":
+        if breaks_url(password):
+            why = f"{URL_WHY}, and the password in it has a character that is not allowed there"
+            is_taken = not breaks_url(re.sub(TAKEN_IN_URL, "", password))
+            told = "; registry server 0.3.0 reads it all the same, and another release need not" if is_taken else ""
+            severity = "warning" if is_taken else "blocker"
+            yield Finding("password_breaks_dsn", severity, what, why + told, URL_STEP, PRODUCT)
+        return
+    for text, name in ((password, what), (str(database.username), f"account {database.username}")):
+        if "?" in text:
+            yield from _question_mark(name, version())
+
+
+def _question_mark(what: str, version: Version) -> Iterator[Finding]:
+    first = tuple(int(part) for part in QUESTION_MARK.split("."))
+    if version is not None and version < first:
+        return
+    why = f"it has a question mark in it, with which registry servers from {QUESTION_MARK} on do not start"
+    told = "; which version the cluster runs is not known" if version is None else ""
+    if version is not None:
+        told = f"; the cluster runs {'.'.join(map(str, version))}"
+    severity = "warning" if version is None else "blocker"
+    yield Finding("password_breaks_dsn", severity, what, why + told, "Choose one without a question mark.", PRODUCT)
+
+
+def server_version(deployments: Iterable[Object]) -> Version:
+    """Return the newest registry server's version that the images of registries' Deployments tell; None if none does."""
+    found = [_tag(container) for item in deployments for container in _containers(item)]
+    return max((version for version in found if version is not None), default=None)
+
+
+def _containers(deployment: Object) -> list[Object]:
+    pod = ((deployment.get("spec") or {}).get("template") or {}).get("spec") or {}
+    return [one for one in pod.get("containers") or () if one.get("name") == SERVER_CONTAINER]
+
+
+def _tag(container: Object) -> Version:
+    match = re.search(r":v?(\d{1,4})\.(\d{1,4})\.(\d{1,4})(?![^-@+])", str(container.get("image", "")))
+    version = tuple(int(part) for part in match.groups()) if match else None
+    return version if version and version[0] < OTHER_MAJORS else None
+
+
+def withheld(database: Database, registries: Iterable[Object]) -> str:
+    """Return why the Secret's password must not go to that database; empty if it may.
+
+    A Secret that a registry uses holds what its own database alone is told: its password goes to the host, port and account
+    of that registry's spec. One that no registry uses goes where the caller says, as a registry made so would send it.
+    """
+    ref = database.password_secret
+    plain: list[Object] = [without_nulls(item) for item in registries]
+    users = [] if ref is None else [item for item in plain if _uses(item, ref.name)]
+    if not users or any(_logs_in_at(item, database) for item in users):
+        return ""
+    names = sorted(str(item["metadata"]["name"]) for item in users)
+    used = f"registry {names[0]}" if len(names) == 1 else f"registries {', '.join(names)}"
+    return f"it is the Secret of {used}, which logs in elsewhere or as another account"
+
+
+def _uses(registry: Object, secret: str) -> bool:
+    spec = registry.get("spec") or {}
+    if misfit(registry) is not None:
+        # What its fields mean is not known, so that any may be the Secret's name.
+        return secret in _texts(spec)
+    is_generated = secret == GENERATED.format(name=registry["metadata"]["name"])
+    return uses(spec, "Secret", secret) or (
+        is_generated and bool((spec.get("postgres") or {}).get("generateDeployment"))
+    )
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (dict, list)):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _texts(item)
+
+
+def _logs_in_at(registry: Object, database: Database) -> bool:
+    """Return whether the registry logs in at the database with its account, as far as its fields are understood."""
+    if misfit(registry) is not None:
+        return False
+    namespace = str(registry["metadata"].get("namespace", ""))
+    return _place(database_of(registry["spec"]), namespace) == _place(database, namespace)
+
+
+def _place(database: Database, namespace: str) -> tuple[str, int, str]:
+    """Return host, port and account as they are compared."""
+    given = str(database.host or "").strip("[]").rstrip(".").lower()
+    host = host_of(given, namespace)
+    # Only a name within the cluster's own domain is another spelling of a Service's: <service>.<namespace> can be a name of DNS.
+    is_own = host.kind == SERVICE and f"{host.right_form}.".startswith(f"{given}.")
+    return (
+        host.right_form if is_own else given,
+        database.port or PORTS[database.type or "mysql"],
+        str(database.username),
+    )

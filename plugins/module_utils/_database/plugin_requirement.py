@@ -1,0 +1,56 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which authentication plugin a cluster's registries need of a MySQL account."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from .._common.model import Object
+
+__all__ = ["ANY", "NATIVE", "Requirement", "required"]
+
+NATIVE, ANY = "native", "any"
+METADATA_CONTAINER = "grpc-container"
+"""ML Metadata's server. It knows mysql_native_password alone; registry servers without it know the others, too."""
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """The plugin that is needed, and how that is known."""
+
+    plugin: str
+    """native or any."""
+    why: str
+    is_known: bool = True
+    """Whether the cluster tells. Where it does not, any is taken."""
+
+
+def required(
+    served: tuple[str, ...] | None, fields: frozenset[str], deployments: Iterable[Object] | None
+) -> Requirement:
+    """Decide by the release of the product, as far as its API gives it away.
+
+    served: versions of ModelRegistry; None where there are none. fields: of its spec in the newest. deployments: of the
+    registries; None where they were not looked at.
+    """
+    if served is None:
+        return Requirement(ANY, "the cluster does not serve ModelRegistry, so its release is not known", False)
+    if "v1beta1" not in served:
+        return Requirement(NATIVE, "the cluster serves ModelRegistry in v1alpha1 only: its registries use ML Metadata")
+    if "kubeRBACProxy" in fields:
+        return Requirement(ANY, "the cluster's ModelRegistry has kubeRBACProxy: its registries use no ML Metadata")
+    found = list(deployments or ())
+    users = sorted(item["metadata"]["name"] for item in found if METADATA_CONTAINER in _containers(item))
+    if users:
+        return Requirement(NATIVE, f"registry {users[0]} has the container {METADATA_CONTAINER}, which is ML Metadata")
+    if found:
+        return Requirement(ANY, f"none of the cluster's registries has the container {METADATA_CONTAINER}")
+    why = "there is no registry whose containers would tell whether ML Metadata is used"
+    return Requirement(ANY, why, False)
+
+
+def _containers(deployment: Object) -> list[str]:
+    pod = deployment["spec"]["template"]["spec"]
+    return [container["name"] for container in pod.get("containers") or ()]

@@ -1,0 +1,319 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one door to a PostgreSQL database: facts over sockets that somebody else opens. Nothing is written."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import socket
+import ssl
+import struct
+import sys
+import tempfile
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ..._common.certificates import as_go_reads
+from ..._common.model import Database, Tls
+from ..._common.text import number, printable
+from ..connection import OpenSocket
+from ..credentials import Credentials
+from .facts import Asked, PostgresFacts
+
+try:
+    import psycopg
+except ImportError:
+    MISSING: str | None = traceback.format_exc()
+    """Why no PostgreSQL can be asked: psycopg is not installed."""
+else:
+    MISSING = None
+
+__all__ = ["MISSING", "asked_of", "gather", "look", "read", "words_of"]
+
+CHUNK = 64 * 1024
+FACTS = """
+SELECT current_setting('server_version_num')::int,
+       current_user::text,
+       pg_encoding_to_char(encoding)::text,
+       coalesce(current_schema(), '')::text,
+       coalesce(has_schema_privilege(current_schema(), 'CREATE'), false),
+       pg_is_in_recovery() OR current_setting('default_transaction_read_only') = 'on',
+       current_setting('max_connections')::int - (SELECT count(*) FROM pg_stat_activity)::int
+FROM pg_database WHERE datname = current_database()
+"""
+SSL_REQUEST = struct.pack("!II", 8, 80877103)
+"""The question whether a server offers TLS (PostgreSQL's documentation, Message Formats)."""
+VERIFIED = ("verify-ca", "verify-full")
+ENCRYPTED = ("require", *VERIFIED)
+"""Values of sslmode with which nothing goes in clear."""
+NO_TLS = "server does not support SSL, but SSL was required"
+"""libpq's words."""
+CONNECTIONS = Path("/proc/net/tcp")
+"""All connections of this network namespace over IPv4 (proc_net_tcp(5) has the format)."""
+OWN_FILES = Path("/proc/self/fd")
+MOST_BYTES = 4 * 1024 * 1024
+"""From the server, on one connection. What is asked for has a few thousand."""
+WHERE = re.compile(
+    r'connection to server (?:at|on) "[^"\n]{0,300}"(?: \([^)\n]{0,300}\))?(?:, port \d{1,5})? failed: '
+    r"|connection (?:failed|is bad): "
+)
+"""What libpq and psycopg put before each refusal."""
+MIGRATIONS = "SELECT to_regclass('schema_migrations') IS NOT NULL"
+DIRTY = "SELECT version FROM schema_migrations WHERE dirty"
+
+
+def asked_of(database: Database) -> Asked:
+    """Return the database as the registry server will ask for it.
+
+    With an authority it replaces any sslmode by require, which its driver takes as verify-ca: the host's name is never compared.
+    """
+    tls = database.tls or Tls()
+    if tls.ca or tls.ca_pem:
+        mode = "verify-ca"
+    elif tls.mode is not None or tls.verify is None:
+        mode = tls.mode or ("require" if tls.enabled else "disable")
+    else:
+        mode = "verify-full" if tls.verify else "require"
+    return Asked(str(database.host), str(database.name), str(database.username), mode)
+
+
+def gather(open_socket: OpenSocket, database: Database, credentials: Credentials, timeout: int) -> PostgresFacts:
+    """What the server tells within ``timeout`` seconds, or why it lets nobody in."""
+    asked = asked_of(database)
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        bridge = stack.enter_context(_Bridge(open_socket, timeout))
+        options: dict[str, Any] = {
+            "host": asked.host.strip("[]"),
+            "hostaddr": "127.0.0.1",
+            "port": bridge.port,
+            "dbname": asked.name,
+            "user": asked.username,
+            "password": credentials.password.decode(errors="replace"),
+            "sslmode": asked.mode,
+            "gssencmode": "disable",
+            "connect_timeout": max(2, timeout),
+            "application_name": "opendatahub.model_registry",
+            **_files(folder, credentials),
+        }
+        if credentials.ca_pem is None and asked.mode in VERIFIED:
+            # The registry server verifies with the authorities of its image then. libpq takes its own word for them only from
+            # 16 on, with verify-full alone, and looks where it was built.
+            options["sslrootcert"] = ssl.get_default_verify_paths().cafile or "system"
+        try:
+            with psycopg.connect(**options, autocommit=True) as connection:
+                bridge.stop_listening()
+                connection.read_only = True
+                # The server's word for its encryption is not enough: libpq knows what this end of the connection is.
+                is_encrypted = bool(connection.pgconn.ssl_in_use)
+                if not is_encrypted and asked.mode in ENCRYPTED:
+                    return PostgresFacts(refusal=NO_TLS)
+                facts = replace(read(connection), encrypted=is_encrypted)
+                return replace(facts, asked_password=connection.pgconn.used_password)
+        except (psycopg.Error, UnicodeError) as error:
+            # psycopg decodes what a server says by the encoding that the server says it has.
+            state = getattr(error, "sqlstate", None) or ""
+            return PostgresFacts(refusal=printable(bridge.error) or words_of(error), state=state)
+
+
+def look(open_socket: OpenSocket, asked: Asked, timeout: int) -> PostgresFacts:
+    """Whether a PostgreSQL server answers, and offers TLS where that is wanted; nobody logs in."""
+    deadline = time.monotonic() + timeout
+    try:
+        with contextlib.closing(open_socket(timeout)) as sock:
+            sock.settimeout(max(0.1, deadline - time.monotonic()))
+            sock.sendall(SSL_REQUEST)
+            answer = sock.recv(1)
+    except OSError as error:
+        return PostgresFacts(refusal=printable(error) or "the connection was closed")
+    if answer not in (b"S", b"N"):
+        return PostgresFacts(refusal=f"received invalid response to SSL negotiation: {printable(answer)}")
+    if answer == b"N" and asked.mode in ENCRYPTED:
+        return PostgresFacts(refusal=NO_TLS)
+    return PostgresFacts(is_looked_at=True)
+
+
+def read(connection: Any) -> PostgresFacts:
+    """What a server answers that has let one in. A row that is none of those asked for is a refusal to tell."""
+    try:
+        version, account, encoding, schema, may_create, read_only, left = _row(connection, FACTS)
+        (has_tables,) = _row(connection, MIGRATIONS)
+        dirty = _dirty(connection) if has_tables else None
+        counts = _count(version), _count(left)
+    except (TypeError, ValueError):
+        return PostgresFacts(refusal="the server gave no answer to what was asked")
+    return PostgresFacts(
+        version=counts[0],
+        account=printable(account),
+        encoding=printable(encoding),
+        schema=printable(schema),
+        may_create=bool(may_create),
+        read_only=bool(read_only),
+        connections_left=counts[1],
+        dirty_version=dirty,
+    )
+
+
+def _row(connection: Any, question: str) -> tuple[Any, ...]:
+    return tuple(connection.execute(question).fetchone())
+
+
+def _dirty(connection: Any) -> int | None:
+    """The version whose migration has died, where there is one and the account may look."""
+    with contextlib.suppress(psycopg.errors.InsufficientPrivilege):
+        row = connection.execute(DIRTY).fetchone()
+        return _count(row[0]) if row else None
+    return None
+
+
+def _count(value: object) -> int:
+    text = str(value)
+    found, sign = number(text.lstrip("-")), -1 if text.startswith("-") else 1
+    if found is None:
+        raise ValueError(value)
+    return sign * found
+
+
+def _files(folder: Path, credentials: Credentials) -> dict[str, str]:
+    """libpq reads certificates from files alone. They are nobody else's to read, and go with the folder.
+
+    Without an option libpq would take what lies in the home of the user who runs the check: an authority, a client's
+    certificate, a password. The registry has none of these, so each option names a file, and most are not there.
+    """
+    texts = {
+        "sslrootcert": None if credentials.ca_pem is None else as_go_reads(credentials.ca_pem),
+        "sslcert": credentials.client_certificate,
+        "sslkey": credentials.client_key,
+    }
+    for option, text in texts.items():
+        if text is not None:
+            file = folder / option
+            file.touch(0o600)
+            file.write_text(text)
+    return {option: str(folder / option) for option in (*texts, "passfile", "sslcrl")}
+
+
+def words_of(error: Exception) -> str:
+    """What libpq and the server say, in one line, without the address that it was told here."""
+    line = " ".join(str(error).split())
+    return printable(WHERE.split(line)[-1])
+
+
+def is_own(peer: tuple[str, int], here: tuple[str, int]) -> bool:
+    """Return whether this process holds the end ``peer`` of a connection to ``here``; True on systems that do not tell.
+
+    Another user's connection to a forwarded port would arrive at the database as one from loopback, which the official
+    image lets in without a password.
+    """
+    if not CONNECTIONS.exists():
+        return True
+    ends = [_as_listed(*peer), _as_listed(*here)]
+    for line in CONNECTIONS.read_text().splitlines()[1:]:
+        columns = line.split()
+        if columns[1:3] == ends:
+            return f"socket:[{columns[9]}]" in _own_sockets()
+    return False
+
+
+def _as_listed(address: str, port: int) -> str:
+    """Return an end of a connection as the list of connections has it: the address as a number of this machine."""
+    return f"{int.from_bytes(socket.inet_aton(address), sys.byteorder):08X}:{port:04X}"
+
+
+def _own_sockets() -> Iterator[str]:
+    for file in OWN_FILES.iterdir():
+        with contextlib.suppress(OSError):
+            yield str(file.readlink())
+
+
+class _Bridge:
+    """A local port that leads to the sockets of a path: libpq takes none that is open. It ends after its time.
+
+    It serves this process alone, and no more once libpq has its connection: with some modes libpq makes two.
+    """
+
+    def __init__(self, open_socket: OpenSocket, timeout: float) -> None:
+        self._open, self._timeout = open_socket, timeout
+        self._deadline = time.monotonic() + timeout
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self.error = ""
+        """Why the path could not be opened."""
+        self._ends: list[socket.socket] = []
+        self._threads = [threading.Thread(target=self._serve, daemon=True)]
+        self._alarm = threading.Timer(timeout, self._end)
+
+    def __enter__(self) -> _Bridge:
+        self._threads[0].start()
+        self._alarm.daemon = True
+        self._alarm.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._alarm.cancel()
+        self.close()
+        for thread in self._threads:
+            thread.join(1)
+
+    def stop_listening(self) -> None:
+        """Take no more connections; those that are there go on."""
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def close(self) -> None:
+        """Cut all connections, whatever they are at."""
+        self.stop_listening()
+        for end in self._ends:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
+
+    def _end(self) -> None:
+        self.error = f"it has not answered within {self._timeout:.0f} s"
+        self.close()
+
+    def _serve(self) -> None:
+        for near in self._accepted():
+            try:
+                far = self._open(max(0.1, self._deadline - time.monotonic()))
+            except OSError as error:
+                self.error = str(error)
+                near.close()
+                return
+            self._ends += [near, far]
+            far.settimeout(None)
+            ends = ((near, far, 0), (far, near, MOST_BYTES))
+            pumps = [threading.Thread(target=self._pump, args=pair, daemon=True) for pair in ends]
+            self._threads += pumps
+            for pump in pumps:
+                pump.start()
+
+    def _pump(self, source: socket.socket, target: socket.socket, most: int) -> None:
+        """Pass on what comes, until one side ends. most: bytes that may come; 0 stands for any number."""
+        passed = 0
+        with contextlib.suppress(OSError):
+            while data := source.recv(CHUNK):
+                passed += len(data)
+                if most and passed > most:
+                    self.error = f"more than {most} bytes came: no PostgreSQL server says so much"
+                    self.close()
+                    return
+                target.sendall(data)
+        with contextlib.suppress(OSError):
+            target.shutdown(socket.SHUT_WR)
+
+    def _accepted(self) -> Iterator[socket.socket]:
+        with contextlib.suppress(OSError):
+            while True:
+                near, peer = self._listener.accept()
+                if is_own(peer, near.getsockname()):
+                    yield near
+                else:
+                    near.close()

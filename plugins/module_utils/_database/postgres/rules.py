@@ -1,0 +1,200 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Will a registry be able to use this PostgreSQL database? From facts to findings, each with what mends it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+
+from ..._common.finding import MIGRATIONS, PRODUCT, Finding
+from ..host import DIRECT, RELAY
+from .facts import Asked, PostgresFacts
+
+__all__ = ["judge"]
+
+POSTGRES = "PostgreSQL documentation"
+OF_ADDRESS = ("access_denied", "host_denied")
+"""What may be otherwise for another address."""
+OF_ROLE = r'password authentication failed for user |role ".*" (does not exist|is not permitted to log in)'
+"""How the words of a refusal begin that is so from every address: a role has one password, and no host."""
+OLDEST = 120000
+"""server_version_num: older servers get no more corrections from their makers."""
+STATES = {
+    "28P01": "access_denied",
+    "3D000": "database_missing",
+    "42501": "database_denied",
+    "53300": "too_many_connections",
+    "57P03": "unreachable",
+}
+"""Of SQLSTATE (PostgreSQL's documentation, Error Codes), those that mean one thing. libpq tells none before a login."""
+REFUSALS = (
+    (r"password authentication failed for user ", "access_denied"),
+    (r'role ".*" (does not exist|is not permitted to log in)', "access_denied"),
+    (r"(fe_sendauth: )?no password supplied", "access_denied"),
+    (r"no pg_hba\.conf entry for ", "host_denied"),
+    (r"pg_hba\.conf rejects ", "host_denied"),
+    (r"permission denied for database ", "database_denied"),
+    (r'database ".*" does not exist', "database_missing"),
+    (r'too many connections for (role|database) "', "too_many_connections"),
+    (r"sorry, too many clients already", "too_many_connections"),
+    (r"remaining connection slots are reserved", "too_many_connections"),
+    (r"SSL error: certificate verify failed", "ca_unknown"),
+    (r'root certificate file ".*" ', "ca_unknown"),
+    (r'server certificate for ".*" .*does not match host name', "certificate_name"),
+    (r"server does not support SSL", "tls_missing"),
+    (r"the database system is ", "unreachable"),
+    (r"received invalid response to SSL negotiation", "not_postgres"),
+    (r"expected authentication request from server", "not_postgres"),
+    (r"invalid message length|.*protocol error|.*more than \d+ bytes", "not_postgres"),
+)
+"""How the words of a refusal begin, as libpq and the server have them in English, and what that means. Names of others can
+be in them, so what is in their middle means nothing."""
+
+
+def judge(facts: PostgresFacts, asked: Asked, path: str) -> list[Finding]:
+    """The findings. What the address that the check came from may have caused is a blocker from where the pods are only.
+
+    Who is let in, and whether with a password, is decided by the client's address (pg_hba.conf); the official image lets in
+    everybody from loopback, where a port-forward comes from.
+    """
+    if facts.refusal:
+        told = _refused(facts, asked)
+        is_elsewhere = path != RELAY and told.code in OF_ADDRESS and not re.match(OF_ROLE, _words(facts))
+        is_proven = not is_elsewhere and (told.code, path) != ("unreachable", DIRECT)
+        remedy = f"Check with via: relay. {told.remedy}"
+        return [told if is_proven else replace(told, severity="warning", remedy=remedy)]
+    if facts.is_looked_at:
+        return []
+    found = [finding for check in _CHECKS for finding in check(facts, asked)]
+    return [*found, *(() if path == RELAY else _address(facts, asked))]
+
+
+def _address(facts: PostgresFacts, asked: Asked) -> Iterator[Finding]:
+    """What is not proven for the pods, though the check was let in."""
+    what, step = f"account {asked.username}", "To be sure, check with via: relay."
+    why = "pg_hba.conf decides by the client's address who is let in, and the registry's pods have other addresses"
+    if facts.asked_password:
+        yield Finding("account_host", "info", what, why, step, POSTGRES)
+        return
+    why = f"the server has let the check in without asking for the password, so nobody knows whether it is right: {why}"
+    yield Finding("account_host", "warning", what, why, "Check with via: relay.", POSTGRES)
+
+
+def _words(facts: PostgresFacts) -> str:
+    """Return the words of a refusal without its severity."""
+    return re.sub(r"^(FATAL|ERROR): +", "", facts.refusal)
+
+
+def _refused(facts: PostgresFacts, asked: Asked) -> Finding:
+    words = _words(facts)
+    by_words = next((code for begin, code in REFUSALS if re.match(begin, words)), "unreachable")
+    found = STATES.get(facts.state, by_words)
+    name, account = _quoted(asked.name), _quoted(asked.username)
+    what, remedy = {
+        "access_denied": (
+            f"account {asked.username}",
+            f"Correct database.username or password. To make it: CREATE ROLE {account} LOGIN; then \\password {account}.",
+        ),
+        "host_denied": (
+            f"server {asked.host}",
+            "Add a line to pg_hba.conf for the addresses of the registry's pods.",
+        ),
+        "database_missing": (f"database {asked.name}", f"CREATE DATABASE {name} OWNER {account} ENCODING 'UTF8';"),
+        "database_denied": (f"database {asked.name}", f"GRANT CONNECT ON DATABASE {name} TO {account};"),
+        "too_many_connections": (
+            f"server {asked.host}",
+            "Raise max_connections, or the limit of the role or database.",
+        ),
+        "ca_unknown": (
+            f"certificate of {asked.host}",
+            "Give database.tls the authority that has signed it.",
+        ),
+        "certificate_name": (
+            f"certificate of {asked.host}",
+            "Renew it with this host among its subject alternative names, or use a name that it has.",
+        ),
+        "tls_missing": (f"server {asked.host}", "Set ssl = on there, or choose another database.tls.mode."),
+        "not_postgres": (f"server {asked.host}", "Correct database.host and database.port."),
+    }.get(found, (f"server {asked.host}", "Check database.host and database.port, and that the server runs."))
+    return Finding(found, "blocker", what, facts.refusal, remedy, POSTGRES)
+
+
+def _version(facts: PostgresFacts, asked: Asked) -> Iterator[Finding]:
+    if facts.version < OLDEST:
+        why = f"it is PostgreSQL {facts.version // 10000}, which gets no more corrections"
+        yield Finding("server_old", "warning", f"server {asked.host}", why, "Use a newer one.", POSTGRES)
+
+
+def _encoding(facts: PostgresFacts, asked: Asked) -> Iterator[Finding]:
+    if facts.encoding != "UTF8":
+        why = f"its encoding is {facts.encoding}: names and descriptions in other scripts cannot be stored"
+        remedy = (
+            f"An encoding cannot be changed: CREATE DATABASE {_quoted(asked.name + '_utf8')} OWNER "
+            f"{_quoted(asked.username)} ENCODING 'UTF8' TEMPLATE template0;"
+        )
+        yield Finding("charset", "warning", f"database {asked.name}", why, remedy, POSTGRES)
+
+
+def _create(facts: PostgresFacts, asked: Asked) -> Iterator[Finding]:
+    if facts.may_create:
+        return
+    schema = facts.schema or "public"
+    why = f"{facts.account} may not create tables in its schema {schema}; since PostgreSQL 15 only the owner may"
+    remedy = f"In database {asked.name}: GRANT USAGE, CREATE ON SCHEMA {_quoted(schema)} TO {_quoted(facts.account)};"
+    yield Finding("privileges", "blocker", f"database {asked.name}", why, remedy, MIGRATIONS)
+
+
+def _read_only(facts: PostgresFacts, asked: Asked) -> Iterator[Finding]:
+    if facts.read_only:
+        why = "it takes no writes: it is a standby, or default_transaction_read_only is on"
+        yield Finding("read_only", "blocker", f"server {asked.host}", why, "Give the host of the primary.", POSTGRES)
+
+
+def _tls(facts: PostgresFacts, asked: Asked) -> Iterator[Finding]:
+    what = f"connection to {asked.host}"
+    if not facts.encrypted:
+        why = "it is in plain text, password and models included"
+        yield Finding(
+            "plaintext",
+            "warning",
+            what,
+            why,
+            "Give database.tls the authority that has signed its certificate.",
+            POSTGRES,
+        )
+    elif asked.mode not in ("verify-ca", "verify-full"):
+        why = "it is encrypted, but anybody who answers at the host's address is believed to be the database"
+        step = "Give database.tls the authority that has signed its certificate."
+        yield Finding("unverified", "warning", what, why, step, POSTGRES)
+    elif asked.mode == "verify-ca":
+        why = (
+            "the certificate is of the authority, and whether it is for this host is not verified: with an authority, the "
+            "registry server takes every mode as verify-ca"
+        )
+        step = "Give an authority of your own that signs for this database alone, if that is too little."
+        yield Finding("host_unverified", "info", what, why, step, PRODUCT)
+
+
+def _limits(facts: PostgresFacts, asked: Asked) -> Iterator[Finding]:
+    if facts.connections_left is not None and facts.connections_left < 5:
+        why = f"it has {facts.connections_left} connections left"
+        yield Finding("limits", "warning", f"server {asked.host}", why, "Raise max_connections.", POSTGRES)
+
+
+def _migrations(facts: PostgresFacts, asked: Asked) -> Iterator[Finding]:
+    if facts.dirty_version is not None:
+        why = (
+            f"a migration of the registry server has died at version {facts.dirty_version}: schema_migrations is dirty"
+        )
+        remedy = "If the database holds nothing of worth, drop its tables; otherwise restore a backup."
+        yield Finding("schema_dirty", "blocker", f"database {asked.name}", why, remedy, MIGRATIONS)
+
+
+def _quoted(name: str) -> str:
+    """An identifier as SQL has it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+_CHECKS = (_version, _encoding, _create, _read_only, _tls, _limits, _migrations)

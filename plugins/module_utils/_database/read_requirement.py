@@ -1,0 +1,42 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the registries of a cluster run: whether ML Metadata, which needs mysql_native_password, and which registry server."""
+
+from __future__ import annotations
+
+from .._common.errors import Forbidden, Missing, RegistryError
+from .._kubernetes.client import Cluster
+from .password_rules import Version, server_version
+from .plugin_requirement import Requirement, required
+
+__all__ = ["find_requirement", "find_server_version"]
+
+LABELS = "component=model-registry"
+"""Of all that the operator makes for registries."""
+
+
+def find_requirement(cluster: Cluster, namespace: str) -> Requirement:
+    """What the cluster's API and its registries tell about the plugin that accounts need."""
+    try:
+        served = cluster.served_versions()
+    except Missing:
+        return required(None, frozenset(), None)
+    fields = cluster.spec_fields() if "v1beta1" in served else frozenset()
+    found = required(served, fields, None)
+    if found.is_known:
+        return found
+    try:
+        deployments = cluster.list("Deployment", namespace, label_selector=LABELS)[0]
+    except (Forbidden, Missing):
+        return found
+    return required(served, fields, deployments)
+
+
+def find_server_version(cluster: Cluster, namespace: str, name: str = "") -> Version:
+    """Return the version of that registry's server, or else of any of the namespace; None if none can be seen or tells."""
+    try:
+        deployments = cluster.list("Deployment", namespace, label_selector=LABELS)[0]
+    except RegistryError:
+        return None
+    own = [item for item in deployments if item["metadata"]["name"] == name]
+    return server_version(own) or server_version(deployments)

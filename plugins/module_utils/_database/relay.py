@@ -1,0 +1,110 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The relay: a Job whose one pod passes TCP connections on to a database that only the cluster reaches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .._common.model import Object
+
+__all__ = ["LISTEN", "SOCAT", "Relay", "Trouble", "relay_job", "relay_state"]
+
+LISTEN = 13306
+"""The relay's port. It is above 1023: ordinary users may listen there."""
+SOCAT = ("socat", "TCP-LISTEN:{listen},fork,reuseaddr", "TCP:{host}:{port}")
+"""What passes connections on in any image that has socat."""
+SPARE = 120
+"""Seconds that a relay lives beyond the time that it may take to start: a check is done by then."""
+FINAL = ("ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "CreateContainerConfigError")
+"""The kubelet's reasons that a few more seconds do not mend."""
+
+
+@dataclass(frozen=True)
+class Relay:
+    """A relay as the user wants it."""
+
+    image: str
+    command: Sequence[str]
+    """With {listen}, {host} and {port} where they belong."""
+    host: str
+    port: int
+    timeout: int
+    """Seconds in which its pod must run."""
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Why a relay does not run."""
+
+    words: str
+    is_final: bool
+
+
+def relay_job(name: str, relay: Relay) -> Object:
+    """The Job. Its pod fits into the Pod Security Standard "restricted".
+
+    It says nothing of a user's number: OpenShift gives each namespace its own, and elsewhere the image has one.
+    """
+    labels = {
+        "app.kubernetes.io/name": "mysql-auth-check",
+        "app.kubernetes.io/managed-by": "opendatahub.model_registry",
+    }
+    container = {
+        "name": "relay",
+        "image": relay.image,
+        "command": _command(relay),
+        "ports": [{"containerPort": LISTEN}],
+        "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"cpu": "200m", "memory": "64Mi"}},
+        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+    }
+    pod = {
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": 0,
+        "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+        "containers": [container],
+    }
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": name, "labels": labels},
+        "spec": {
+            "activeDeadlineSeconds": relay.timeout + SPARE,
+            "ttlSecondsAfterFinished": 0,
+            "backoffLimit": 0,
+            "template": {"metadata": {"labels": labels}, "spec": pod},
+        },
+    }
+
+
+def relay_state(pod: Object | None) -> tuple[bool, Trouble | None]:
+    """Whether the relay's pod runs, and what keeps it from that."""
+    status = (pod or {}).get("status") or {}
+    containers = status.get("containerStatuses") or [{}]
+    state = containers[0].get("state") or {}
+    if "running" in state:
+        return True, None
+    ended = state.get("terminated")
+    if ended or status.get("phase") == "Failed":
+        code = (ended or {}).get("exitCode", "unknown")
+        return False, Trouble(f"its program has ended with exit code {code}", True)
+    waiting = state.get("waiting") or {}
+    reason = waiting.get("reason", "")
+    if reason and reason not in ("ContainerCreating", "PodInitializing"):
+        return False, Trouble(f"{reason}: {waiting.get('message') or 'no more is said'}", reason in FINAL)
+    for condition in status.get("conditions") or ():
+        if condition.get("reason") == "Unschedulable":
+            return False, Trouble(f"Unschedulable: {condition.get('message', '')}", False)
+    return False, None
+
+
+def _command(relay: Relay) -> list[str]:
+    host = f"[{relay.host}]" if ":" in relay.host else relay.host
+    values = {"{listen}": str(LISTEN), "{host}": host, "{port}": str(relay.port)}
+    words = list(relay.command)
+    for placeholder, value in values.items():
+        words = [word.replace(placeholder, value) for word in words]
+    return words

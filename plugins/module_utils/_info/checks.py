@@ -1,0 +1,322 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What deserves attention in registries that may well be ready: risks, leftovers, and what others cannot see."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+
+from .._common.certificates import Bundle
+from .._common.errors import InvalidInput
+from .._common.finding import CONFIG_OBJECTS, NAMES, OPTIONS, PRODUCT, RBAC, Finding, severest_first
+from .._common.model import Object
+from .._common.names import check_name, user_role
+from .._database.ca_rules import authority_findings
+from .._database.password_rules import breaking, server_version
+from .._kubernetes.changes import Key
+from .._kubernetes.sealed import Sealed
+from .._permissions.bindings import entries, misdirected, read_bindings
+from .._registry.auth_proxy import no_auth_proxy
+from .._registry.export import ca_object, database_of, database_type, password_ref
+from .._registry.restart import mark_of, restart_due
+from .._registry.rollout import condition, timestamp
+from .._registry.sharing import sharing_findings
+from .._registry.status import DELETING, READY, Verdict
+
+__all__ = ["Inventory", "find", "restarts_pending", "tls_facts"]
+
+ROLLOUTS = "Kubernetes documentation, Deployments"
+OUR_MANAGER = "opendatahub.model_registry"
+"""This collection's name in managedFields: its own changes to a Secret are followed by a restart."""
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """The registries of a namespace with all that findings are made of. A kind that may not be read is not in ``read``."""
+
+    registries: Mapping[str, Object]
+    objects: Mapping[Key, Object]
+    """Secrets, ConfigMaps, Roles and RoleBindings."""
+    read: frozenset[str]
+    pods: Mapping[str, list[Object]]
+    """Of the newest rollout, by registry."""
+    verdicts: Mapping[str, Verdict]
+    bundles: Mapping[str, Bundle]
+    """Of the database's authority, by registry; those that are in a Secret or cannot be read here are not in it."""
+    deployments: Mapping[str, Object] = field(default_factory=dict)
+    """By registry."""
+    now: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
+    openshift: bool | None = None
+    """Whether the cluster is OpenShift; only asked for if a registry has no proxy."""
+
+
+def find(name: str, inventory: Inventory) -> list[Finding]:
+    """The findings about one registry, blockers first."""
+    registry = inventory.registries[name]
+    found = [finding for check in _CHECKS for finding in check(name, registry, inventory)]
+    return severest_first(found)
+
+
+def tls_facts(registry: Object, bundle: Bundle | None = None) -> Object:
+    """How the registry server connects to the database, and what is known of the authority that it trusts."""
+    spec = registry.get("spec") or {}
+    kind = database_type(spec) or ""
+    database = spec.get(kind) or {}
+    mode, source = database.get("sslMode"), ca_object(spec)
+    verified = bool(database.get("verifyServerCert")) or mode in ("verify-ca", "verify-full")
+    encrypted = bool(
+        source
+        or verified
+        or database.get("sslCertificateSecret")
+        or database.get("sslCipher")
+        or mode not in (None, *_OPPORTUNISTIC)
+    )
+    facts: Object = {"encrypted": encrypted, "verified": verified}
+    if source:
+        ref = database.get("sslRootCertificateConfigMap") or database["sslRootCertificateSecret"]
+        facts["ca"] = {"kind": source[0], "name": source[1], "key": ref["key"]}
+        facts["ca"]["certificates"] = [
+            {"subject": one.subject, "expires": one.expires.strftime("%Y-%m-%dT%H:%M:%SZ")}
+            for one in (bundle or Bundle()).authorities
+        ]
+    return facts
+
+
+_OPPORTUNISTIC = ("disable", "allow", "prefer")
+"""PostgreSQL's sslmode: these do without encryption where the server offers none."""
+
+
+def _name(name: str, registry: Object, _inventory: Inventory) -> Iterator[Finding]:
+    try:
+        check_name(name)
+    except InvalidInput as error:
+        remedy = "Create it under another name on the same database, then delete this one."
+        yield Finding(
+            "invalid_name", "blocker", f"ModelRegistry {registry['metadata']['name']}", error.why, remedy, NAMES
+        )
+
+
+def _database(name: str, registry: Object, _inventory: Inventory) -> Iterator[Finding]:
+    spec = registry.get("spec") or {}
+    given = [kind for kind in ("mysql", "postgres") if spec.get(kind)]
+    if len(given) != 1:
+        why = "it names two databases" if given else "it names no database"
+        yield Finding(
+            "database_count",
+            "blocker",
+            f"ModelRegistry {name}",
+            why,
+            "Give exactly one of mysql and postgres.",
+            OPTIONS,
+        )
+    elif spec[given[0]].get("generateDeployment"):
+        why = "the operator runs its database, on a volume that is the registry's own: deleting the registry destroys the data"
+        yield Finding(
+            "generated_database",
+            "info",
+            f"ModelRegistry {name}",
+            why,
+            "Back the database up before you delete it.",
+            PRODUCT,
+        )
+
+
+def _secret(name: str, registry: Object, inventory: Inventory) -> Iterator[Finding]:
+    ref = password_ref(registry.get("spec") or {})
+    if ref is None or "Secret" not in inventory.read:
+        return
+    secret = inventory.objects.get(("Secret", _namespace(registry), ref.name))
+    if secret is None or ref.key not in (secret.get("data") or {}):
+        why = "it does not exist" if secret is None else f"it has no key {ref.key}"
+        remedy = "Create it, or give database.password or another database.password_secret."
+        yield Finding("secret_missing", "blocker", f"Secret {ref.name}", why, remedy, CONFIG_OBJECTS)
+        return
+    value = secret["data"][ref.key]
+    if isinstance(value, Sealed):
+        password = value.plain().decode(errors="replace")
+        deployments = inventory.deployments.values()
+        database = database_of(registry.get("spec") or {})
+        what = f"key {ref.key} of Secret {ref.name}"
+        yield from breaking(password, database, what, lambda: server_version(deployments))
+    yield from _newer_secret(name, secret, inventory)
+
+
+def _shared(name: str, registry: Object, inventory: Inventory) -> Iterator[Finding]:
+    database = database_of(registry.get("spec") or {})
+    yield from sharing_findings(name, database, inventory.registries, _namespace(registry))
+
+
+def restarts_pending(
+    registry: Object, objects: Mapping[Key, Object], deployment: Object | None, pods: Sequence[Object]
+) -> list[tuple[str, str]]:
+    """Return kind and name of each object that a run has changed without restarting the registry's pods, which read it.
+
+    pods: the registry's; none if they may not be read.
+    """
+    spec = registry.get("spec") or {}
+    ref, authority = password_ref(spec), ca_object(spec)
+    used = [("Secret", ref.name)] if ref else []
+    used += [authority] if authority and authority not in used else []
+    found = {one: objects.get((one[0], _namespace(registry), one[1])) for one in used}
+    return [one for one, item in found.items() if item and _is_pending(item, deployment, pods)]
+
+
+def _is_pending(item: Object, deployment: Object | None, pods: Sequence[Object]) -> bool:
+    mark = mark_of(item)
+    return mark is not None and restart_due([mark], deployment, pods or None)
+
+
+def _pending(name: str, registry: Object, inventory: Inventory) -> Iterator[Finding]:
+    deployment, pods = inventory.deployments.get(name), inventory.pods.get(name, ())
+    for kind, store in restarts_pending(registry, inventory.objects, deployment, pods):
+        remedy = "Run the task that has changed it again: it restarts the pods."
+        why = "it was changed and the restart of the pods is not done"
+        yield Finding("restart_pending", "warning", f"{kind} {store}", why, remedy, CONFIG_OBJECTS)
+
+
+def _newer_secret(name: str, secret: Object, inventory: Inventory) -> Iterator[Finding]:
+    """Pods get the password as an environment variable, when their container starts."""
+    if _is_pending(secret, inventory.deployments.get(name), inventory.pods.get(name, ())):
+        return
+    started = [_started(pod) for pod in inventory.pods.get(name, ())]
+    changed = _data_changed(secret)
+    if changed and any(start and changed > start for start in started):
+        why = f"it was changed at {changed:%Y-%m-%dT%H:%M:%SZ}, after the registry's pods had started: they run with the old value"
+        remedy = f"Restart them: kubectl rollout restart deployment/{name}."
+        yield Finding("secret_newer", "warning", f"Secret {secret['metadata']['name']}", why, remedy, CONFIG_OBJECTS)
+
+
+def _started(pod: Object) -> datetime | None:
+    statuses = (pod.get("status") or {}).get("containerStatuses") or ()
+    server: Object = next((status for status in statuses if status["name"] == "rest-container"), {})
+    return timestamp(((server.get("state") or {}).get("running") or {}).get("startedAt"))
+
+
+def _data_changed(secret: Object) -> datetime | None:
+    """When somebody else has last written the Secret's values."""
+    meta = secret["metadata"]
+    others = [entry for entry in meta.get("managedFields") or () if entry.get("manager") != OUR_MANAGER]
+    # Server-side apply enters stringData under that name.
+    times = [entry.get("time") for entry in others if {"f:data", "f:stringData"} & set(entry.get("fieldsV1") or ())]
+    return max(filter(None, map(timestamp, [meta.get("creationTimestamp"), *times])), default=None)
+
+
+def _transport(name: str, registry: Object, _inventory: Inventory) -> Iterator[Finding]:
+    spec = registry.get("spec") or {}
+    if not database_type(spec) or spec[database_type(spec) or ""].get("generateDeployment"):
+        return
+    facts, what = tls_facts(registry), f"database of {name}"
+    if not facts["encrypted"]:
+        why = "the registry server talks to it in plaintext, password and models included"
+        yield Finding(
+            "plaintext", "warning", what, why, "Give database.tls with the authority of its certificate.", PRODUCT
+        )
+    elif not facts["verified"]:
+        why = (
+            "the connection is encrypted, but anybody who answers at the host's address is believed to be the database"
+        )
+        yield Finding(
+            "unverified",
+            "warning",
+            what,
+            why,
+            "Set database.tls.verify (MySQL) or mode verify-full (PostgreSQL).",
+            PRODUCT,
+        )
+
+
+def _authority(name: str, registry: Object, inventory: Inventory) -> Iterator[Finding]:
+    spec = registry.get("spec") or {}
+    source = ca_object(spec)
+    if source is None:
+        return
+    kind, what = source[0], f"{source[0]} {source[1]}"
+    item = inventory.objects.get((kind, _namespace(registry), source[1]))
+    key = tls_facts(registry)["ca"]["key"]
+    if kind in inventory.read and (
+        item is None or key not in {**(item.get("binaryData") or {}), **(item.get("data") or {})}
+    ):
+        why = "it does not exist" if item is None else f"it has no key {key}"
+        yield Finding(
+            "ca_missing", "blocker", what, why, "Create it, or name another source in database.tls.", CONFIG_OBJECTS
+        )
+    bundle = inventory.bundles.get(name)
+    if bundle is not None:
+        verified = tls_facts(registry)["verified"]
+        yield from authority_findings(bundle, f"key {key} of {what}", verified, inventory.now)
+
+
+def _status(name: str, registry: Object, inventory: Inventory) -> Iterator[Finding]:
+    verdict = inventory.verdicts[name]
+    says_available = condition(registry, "Available").get("status") == "True"
+    if says_available and verdict.state not in (READY, DELETING):
+        why = f"it says Available=True and is {verdict.state}: {verdict.message}"
+        remedy = verdict.next_step or "Look again in a moment."
+        yield Finding("stale_status", "warning", f"status of ModelRegistry {name}", why, remedy, ROLLOUTS)
+    role = ("Role", _namespace(registry), user_role(name))
+    if says_available and "Role" in inventory.read and role not in inventory.objects:
+        why = "it does not exist: nobody but administrators can be given access to the registry"
+        yield Finding(
+            "role_missing",
+            "warning",
+            f"Role {role[2]}",
+            why,
+            "Check that the operator runs: it makes the Role.",
+            PRODUCT,
+        )
+
+
+def _without_role(name: str, registry: Object, inventory: Inventory) -> Iterator[Finding]:
+    """Yield the RoleBindings that are meant for the registry, and give a Role that is not there."""
+    bindings = [item for key, item in inventory.objects.items() if key[0] == "RoleBinding"]
+    for binding in misdirected(bindings, name) if "Role" in inventory.read else ():
+        role = binding["roleRef"]
+        if role["kind"] == "Role" and ("Role", _namespace(registry), role["name"]) not in inventory.objects:
+            why = f"it gives the Role {role['name']}, which does not exist, so it gives no access to the registry"
+            remedy = f"Name its subjects in model_registry_permissions with adopt: they get the Role {user_role(name)}."
+            what = f"RoleBinding {binding['metadata']['name']}"
+            yield Finding("grant_without_role", "warning", what, why, remedy, RBAC)
+
+
+def _bindings(name: str, _registry: Object, inventory: Inventory) -> Iterator[Finding]:
+    items = (item for key, item in inventory.objects.items() if key[0] == "RoleBinding")
+    bindings = read_bindings(items, name)
+    for binding in bindings:
+        if binding.amiss:
+            why = f"it grants access to the registry, and the dashboard does not list it: {binding.amiss}"
+            remedy = "Name its subjects in model_registry_permissions with adopt, or keep it in mind."
+            yield Finding("hidden_grant", "info", f"RoleBinding {binding.name}", why, remedy, PRODUCT)
+    for entry in entries(bindings):
+        if len(entry["bindings"]) > 1:
+            what = " ".join(filter(None, [entry["kind"], entry.get("namespace"), entry["name"]]))
+            why = f"several RoleBindings grant access to it: {', '.join(entry['bindings'])}. To delete one of them takes nothing away"
+            remedy = "Name it in model_registry_permissions with adopt, which leaves one of them, or keep it in mind."
+            yield Finding("duplicate_grant", "info", what, why, remedy, RBAC)
+
+
+def _namespace(registry: Object) -> str:
+    namespace: str = registry["metadata"]["namespace"]
+    return namespace
+
+
+def _auth_proxy(name: str, registry: Object, inventory: Inventory) -> Iterator[Finding]:
+    found = no_auth_proxy(name, registry.get("spec") or {}, inventory.openshift)
+    if found is not None:
+        yield found
+
+
+_CHECKS = (
+    _name,
+    _auth_proxy,
+    _database,
+    _secret,
+    _pending,
+    _shared,
+    _transport,
+    _authority,
+    _status,
+    _without_role,
+    _bindings,
+)

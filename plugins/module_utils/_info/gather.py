@@ -1,0 +1,204 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Looks at the registries of a namespace once: what they are, how they are, and what deserves attention."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Optional
+
+from .._common.certificates import Bundle, read_bundle
+from .._common.errors import Forbidden, Missing
+from .._common.finding import shown
+from .._common.model import Grant, Object
+from .._kubernetes.changes import Key
+from .._kubernetes.client import Cluster
+from .._kubernetes.reviews import Answer
+from .._kubernetes.sealed import Sealed
+from .._permissions.effective_access import Surroundings, admitted, audience, permissions
+from .._permissions.read_access import answered, surroundings
+from .._registry.export import ca_object, ca_source, described, password_ref, proxy_of
+from .._registry.rollout import newest_pods
+from .._registry.shape import misfit, not_understood, without_nulls
+from .._registry.status import Verdict
+from .._registry.status_reader import KINDS, Clock, Investigation, Snapshot
+from .checks import Inventory, find, restarts_pending, tls_facts
+
+__all__ = ["look"]
+
+RELATED = ("Secret", "ConfigMap", "Role", "RoleBinding")
+Related = dict[str, Optional[list[Object]]]
+"""The objects of each such kind; None where they may not be read."""
+
+
+def look(
+    cluster: Cluster, namespace: str, name: str | None = None, access: str = "listed"
+) -> tuple[list[Object], list[str]]:
+    """The registries as results show them, all or the one of that name, and a warning for each thing not to be read.
+
+    access: none, listed, or verified by access reviews. Raises Forbidden where registries may not be listed.
+    """
+    warnings: list[str] = []
+    snapshot = _snapshot(cluster, namespace, warnings)
+    snapshot, odd = _set_apart(snapshot)
+    registries = snapshot.objects["ModelRegistry"]
+    names = [one for one in sorted(registries) if name in (None, one)]
+    if not names and not (odd if name is None else name in odd):
+        return [], warnings
+    related = {kind: _related(cluster, namespace, kind, registries.values(), warnings) for kind in RELATED}
+    inventory = _inventory(cluster, namespace, snapshot, names, related)
+    warnings += [note for verdict in inventory.verdicts.values() for note in verdict.notes]
+    found = [_entry(one, inventory) for one in names]
+    found += [entry for one, entry in odd.items() if name in (None, one)]
+    found.sort(key=lambda entry: str(entry["name"]))
+    bindings = related["RoleBinding"]
+    if access != "none" and bindings is not None:
+        around, problems = surroundings(cluster, [entry["name"] for entry in found], bindings, related["Role"] or ())
+        warnings += problems
+        for entry in found:
+            _add_access(cluster, entry, around, access == "verified", warnings)
+    return found, list(dict.fromkeys(warnings))
+
+
+def _set_apart(snapshot: Snapshot) -> tuple[Snapshot, dict[str, Object]]:
+    """Return the snapshot without registries that cannot be understood, and the entries of these by name.
+
+    The API server takes what the schema in the cluster allows, which is another one in each release.
+    """
+    registries = {name: without_nulls(item) for name, item in snapshot.objects["ModelRegistry"].items()}
+    fields = {name: field for name, item in registries.items() if (field := misfit(item)) is not None}
+    fit = {name: item for name, item in registries.items() if name not in fields}
+    odd = {name: _odd_entry(snapshot.objects["ModelRegistry"][name], field) for name, field in fields.items()}
+    return Snapshot({**snapshot.objects, "ModelRegistry": fit}, snapshot.unreadable), odd
+
+
+def _odd_entry(registry: Object, field: str) -> Object:
+    finding = not_understood(registry["metadata"]["name"], field)
+    status = {"state": "unknown", "reason": finding.code, "message": f"{finding.why}.", "next_step": finding.remedy}
+    return {
+        **{key: registry["metadata"].get(key) for key in ("name", "namespace", "uid")},
+        "created": registry["metadata"].get("creationTimestamp"),
+        "auth_proxy": None,
+        "status": status,
+        "tls": {"encrypted": None, "verified": None},
+        "findings": [shown(finding)],
+    }
+
+
+def _inventory(cluster: Cluster, namespace: str, snapshot: Snapshot, names: list[str], related: Related) -> Inventory:
+    """What findings are made of, with the verdicts on the registries of those names."""
+    registries, clock = snapshot.objects["ModelRegistry"], Clock()
+    objects: dict[Key, Object] = {}
+    for kind, items in related.items():
+        objects.update({(kind, namespace, item["metadata"]["name"]): item for item in items or ()})
+    deployments = {one: found for one in names if (found := snapshot.of("Deployment", one))}
+    pending = {
+        one for one in names if restarts_pending(registries[one], objects, deployments.get(one), snapshot.pods(one))
+    }
+    return Inventory(
+        registries=registries,
+        objects=objects,
+        read=frozenset(kind for kind, items in related.items() if items is not None),
+        pods={one: newest_pods(deployments.get(one) or {"metadata": {}}, snapshot.pods(one)) for one in names},
+        deployments=deployments,
+        verdicts=Investigation(cluster, namespace, clock, pending).judge(snapshot, names),
+        bundles={one: bundle for one in names if (bundle := _bundle(registries[one], objects))},
+        now=clock.wall(),
+        openshift=_openshift(cluster, [registries[one] for one in names]),
+    )
+
+
+def _openshift(cluster: Cluster, registries: Iterable[Object]) -> bool | None:
+    """Return whether the cluster is OpenShift, as the operator sees it; None if nothing depends on it, or it is not to be seen."""
+    if all(proxy_of(registry.get("spec") or {}) for registry in registries):
+        return None
+    with suppress(Forbidden):
+        return cluster.serves("Route")
+    return None
+
+
+def _entry(name: str, inventory: Inventory) -> Object:
+    registry = inventory.registries[name]
+    return {
+        **described(registry),
+        "status": _shown(inventory.verdicts[name]),
+        "tls": tls_facts(registry, inventory.bundles.get(name)),
+        "findings": [shown(one) for one in find(name, inventory)],
+    }
+
+
+def _add_access(cluster: Cluster, entry: Object, around: Surroundings, verify: bool, warnings: list[str]) -> None:
+    """Add to a registry's entry who can use it."""
+    name: str = entry["name"]
+    people, answers = audience(name, around), dict[Grant, Answer]()
+    if verify:
+        answers, problems = answered(cluster, entry["namespace"], name, people)
+        warnings += problems
+    entry["access"] = [admitted(one, answers) for one in people]
+    entry["permissions"] = permissions(name, around)
+
+
+def _shown(verdict: Verdict) -> Object:
+    fields = ("state", "reason", "message", "next_step", "source")
+    return {field: getattr(verdict, field) for field in fields if getattr(verdict, field)}
+
+
+def _snapshot(cluster: Cluster, namespace: str, warnings: list[str]) -> Snapshot:
+    objects, unreadable = {}, {}
+    for kind in KINDS:
+        try:
+            items = cluster.list(kind, namespace)[0]
+        except Forbidden as error:
+            if kind == "ModelRegistry":
+                raise
+            unreadable[kind] = f"Whether registries are ready is only partly known. {error.next_step}"
+            items = []
+        objects[kind] = {item["metadata"]["name"]: item for item in items}
+    warnings += unreadable.values()
+    return Snapshot(objects, unreadable)
+
+
+def _related(
+    cluster: Cluster, namespace: str, kind: str, registries: Iterable[Object], warnings: list[str]
+) -> list[Object] | None:
+    """The objects of a kind that findings are made of; where they may not be listed, those that registries name."""
+    try:
+        return cluster.list(kind, namespace)[0]
+    except Missing:
+        return None
+    except Forbidden as error:
+        refused = error
+    try:
+        found = [cluster.get(kind, namespace, name) for name in sorted(_named(kind, registries))]
+    except Forbidden as error:
+        refused, found = error, []
+    if found:
+        return [item for item in found if item]
+    warnings.append(f"Nothing is said about {kind}s. {refused.next_step}")
+    return None
+
+
+def _named(kind: str, registries: Iterable[Object]) -> set[str]:
+    """The names of that kind that registries refer to."""
+    names = set()
+    for registry in registries:
+        spec = registry.get("spec") or {}
+        ref, source = password_ref(spec), ca_object(spec)
+        if kind == "Secret" and ref:
+            names.add(ref.name)
+        if source and source[0] == kind:
+            names.add(source[1])
+    return names
+
+
+def _bundle(registry: Object, objects: dict[Key, Object]) -> Bundle | None:
+    """Return the certificates of a registry's authority; None if they are in a Secret, or are not there."""
+    source = ca_source(registry.get("spec") or {})
+    if source is None or source.kind != "ConfigMap":
+        return None
+    item = objects.get((source.kind, registry["metadata"]["namespace"], source.ref.name)) or {}
+    text, binary = ((item.get(field) or {}).get(source.ref.key) for field in ("data", "binaryData"))
+    if isinstance(binary, str):
+        text = Sealed(binary).plain().decode(errors="replace")
+    return read_bundle(text) if isinstance(text, str) else None

@@ -1,0 +1,608 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one door to the Kubernetes API: which requests are sent, how often, and how long is waited for their answers."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import ssl
+import time
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta, timezone
+from email.utils import parsedate_to_datetime
+from http.client import HTTPException, IncompleteRead
+from types import SimpleNamespace
+from typing import Any, Callable, TypeVar
+from urllib.parse import quote
+
+from ansible.module_utils.compat.version import LooseVersion
+
+from .._common.errors import (
+    Forbidden,
+    InvalidInput,
+    Missing,
+    NoApiServer,
+    OutcomeUnknown,
+    Refused,
+    RegistryError,
+    Rejected,
+    Unreachable,
+)
+from .._common.model import Object
+from .api_errors import Operation, refusal
+from .api_shape import NotAnApi, check_list, check_object, names_in, parsed
+from .changes import Change
+from .port_forward import Forward, open_websocket, within
+from .resources import GROUP, KINDS, VERSIONS, Kind, can_be_name, can_be_namespace, collection_path, newest
+from .reviews import Answer, ApiConnection
+from .sealed import Sealed, hidden, seal, sealed_in, unsealed, url_without_user, without_user
+from .transport import Bounds, TooMuch, bind, bounded
+
+try:
+    import kubernetes
+    import urllib3
+
+    # What get_api_client() is made of. As a whole it would also look for what the cluster serves, without any time-out.
+    from ansible_collections.kubernetes.core.plugins.module_utils.k8s.client import (
+        _create_auth_spec,
+        _create_configuration,
+        _create_headers,
+        _set_header,
+    )
+    from ansible_collections.kubernetes.core.plugins.module_utils.k8s.exceptions import CoreException
+    from kubernetes.client.exceptions import ApiException
+except ImportError:
+    MISSING: str | None = traceback.format_exc()
+    """Why there can be no Cluster: the client library is not installed. _module says so."""
+else:
+    MISSING = None
+
+__all__ = ["MISSING", "OLDEST_CLIENT", "Cluster", "Listed", "client_version", "connected"]
+
+OLDEST_CLIENT = "24.2.0"
+"""The version of the Python package kubernetes that is needed, as in meta/ee-requirements.txt."""
+CONNECT_TIMEOUT = 10.0
+READ_TIMEOUT = 30.0
+"""Seconds without a byte. The API server gives a request up after 60 by itself, and a webhook after 10 by default."""
+REQUEST_TIMEOUT = 60.0
+"""Seconds for a request with all its repetitions and pauses, from the first byte to the last."""
+LOGIN_TIMEOUT = 60.0
+"""Seconds for reading a kubeconfig, which can run a credential plugin or ask an identity provider."""
+CONNECTIONS = 16
+"""That are kept open: for 8 writers at once, the watches of a wait and what is looked at meanwhile."""
+TRIES = 5
+LONGEST_PAUSE = 10.0
+"""Seconds: the cap on what a Retry-After header can ask for."""
+LOG_BYTES = 64 * 1024
+FORWARD_TIMEOUT = 5.0
+"""Seconds in which a port-forward must be set up."""
+SUCCEEDED = ("DataScienceCluster",)
+"""Kinds that are read in whichever version is served if theirs is not: releases drop versions."""
+FIELD_MANAGER = "opendatahub.model_registry"
+"""How the API server names this collection in managedFields."""
+
+Query = tuple[tuple[str, str], ...]
+Listed = tuple[list[Object], str]
+"""Objects of a kind, and the resourceVersion of their list."""
+
+
+@dataclass(frozen=True)
+class _Request:
+    """One HTTP request and what it is for."""
+
+    operation: Operation
+    method: str
+    path: str
+    query: Query = ()
+    body: Object | None = field(default=None, repr=False)
+    content_type: str = "application/json"
+    read_timeout: float = READ_TIMEOUT
+    seconds: float = REQUEST_TIMEOUT
+    """For all of it."""
+    stream: bool = False
+    """Whether the answer is read bit by bit, by the caller."""
+
+
+T = TypeVar("T")
+
+
+class Cluster:
+    """The API server as one user sees it. Safe to use from several threads.
+
+    client: what kubernetes.core's get_api_client() returns. until: when the whole run must be over, by time.monotonic():
+    no request is begun or repeated later, and none lasts longer. Errors are those of _common.errors.
+    """
+
+    def __init__(self, client: Any, sleep: Callable[[float], None] = time.sleep, until: float = math.inf) -> None:
+        self._client = client.client
+        self._sleep = sleep
+        self._until = until
+        self._sent: set[Sealed] = set()
+        """What was sent of Secrets: no error text may bring it back."""
+        self._served: tuple[str, ...] | None = None
+        self._versions: dict[str, str] = {}
+        """By kind, the version to use if the one in KINDS is not served any more."""
+        self.ahead: timedelta | None = None
+        """How far the API server's clock is ahead of this machine's, by the Date of its answers; None before the first."""
+        bind(self._client.client.rest_client.pool_manager, CONNECTIONS)
+
+    def served_versions(self) -> tuple[str, ...]:
+        """The versions of ModelRegistry that the API server serves, its own favourite first. Asked for once.
+
+        Every authenticated user may see an API group; the CustomResourceDefinition is for administrators.
+        """
+        if self._served is None:
+            request = _Request(Operation("get", "ModelRegistry"), "GET", f"/apis/{GROUP}")
+            try:
+                self._served = self._ask(request, lambda group: names_in(group, "versions", "version"))
+            except Missing:
+                # Any web server says so: it is worth one request more.
+                self._check_version()
+                raise
+        return self._served
+
+    def _check_version(self) -> None:
+        """Raise NoApiServer for a server that knows no version of Kubernetes."""
+        operation = Operation("get", "ModelRegistry")
+        unknown = NotAnApi("it knows no version of Kubernetes")
+        try:
+            answer = self._ask(_Request(operation, "GET", "/version"), lambda answer: answer)
+        except Missing:
+            raise self._no_api(operation, unknown) from None
+        except Forbidden:
+            return
+        if not isinstance(answer.get("gitVersion"), str):
+            raise self._no_api(operation, unknown)
+
+    def version(self) -> str:
+        """The version of ModelRegistry that is read and written: the newest that is served."""
+        version = newest(self.served_versions())
+        if version is None:
+            served = ", ".join(self.served_versions())
+            why = f"the cluster serves {served} of {GROUP}, and this collection knows {', '.join(VERSIONS)}"
+            raise Missing("ModelRegistry", why, "Use a release of the collection that fits the cluster's.")
+        return version
+
+    def spec_fields(self) -> frozenset[str]:
+        """Return the fields of a ModelRegistry's spec in the newest served version, from the published schema (99 kB).
+
+        Those of its own, such as rest, and one level deeper, such as rest.image.
+        """
+        path = f"/openapi/v3/apis/{GROUP}/{self.version()}"
+        return self._ask(_Request(Operation("get", "ModelRegistry"), "GET", path), _spec_fields)
+
+    def serves(self, kind: str) -> bool:
+        """Whether the cluster has that kind of object at all: every authenticated user may ask."""
+        known = KINDS[kind]
+        request = _Request(Operation("get", kind), "GET", f"/apis/{known.group}/{known.version}")
+        try:
+            return known.plural in self._ask(request, lambda answer: names_in(answer, "resources", "name"))
+        except Missing:
+            return False
+
+    def get(self, kind: str, namespace: str | None, name: str) -> Object | None:
+        """Return the object, or None if there is none of that name, or no such kind. Values of a Secret are sealed.
+
+        Raises Missing for a ModelRegistry if the cluster serves no version that the collection knows.
+        """
+        operation = Operation("get", kind, namespace, name)
+        if not can_be_name(name) or not can_be_namespace(namespace):
+            # Neither can be part of a path, so there is none.
+            return None
+        request = _Request(operation, "GET", self._path(kind, namespace, name))
+        try:
+            return self._ask(request, lambda answer: _readable(check_object(answer, kind), kind))
+        except Missing:
+            return None
+
+    def list(
+        self, kind: str, namespace: str | None = None, label_selector: str = "", field_selector: str = ""
+    ) -> Listed:
+        """The objects of a kind in a namespace, or in all where it is None, and the resourceVersion of the list.
+
+        Raises Missing where the cluster has no such kind.
+        """
+        query = _query(labelSelector=label_selector, fieldSelector=field_selector)
+        try:
+            items, version = self._ask(self._listing(kind, namespace, query), lambda answer: check_list(answer, kind))
+        except Missing:
+            if kind not in SUCCEEDED or kind in self._versions:
+                raise
+            self._versions[kind] = self._preferred_version(kind)
+            items, version = self._ask(self._listing(kind, namespace, query), lambda answer: check_list(answer, kind))
+        return [_readable(item, kind) for item in items], version
+
+    def _listing(self, kind: str, namespace: str | None, query: Query) -> _Request:
+        return _Request(Operation("list", kind, namespace), "GET", self._path(kind, namespace), query)
+
+    def _preferred_version(self, kind: str) -> str:
+        """Return the version of the kind's group that the API server prefers. Raises Missing if there is no such group."""
+        request = _Request(Operation("list", kind), "GET", f"/apis/{KINDS[kind].group}")
+        return self._ask(request, lambda group: (*names_in(group, "versions", "version"), KINDS[kind].version)[0])
+
+    def write(self, change: Change, dry_run: bool) -> Object:
+        """Store the change, or have the server check that it could. Returns the object as the server has it then.
+
+        A patch and a deletion carry in their body what they expect to find; where that is not so, Conflict is raised.
+        """
+        verb = "patch" if change.action == "restart" else change.action
+        operation = Operation(verb, change.kind, change.namespace, change.name)
+        path = self._path(change.kind, change.namespace, "" if verb == "create" else change.name)
+        if verb == "create":
+            request = _Request(operation, "POST", path, _strict(dry_run), unsealed(change.body))
+        elif verb == "patch":
+            merge = "application/merge-patch+json"
+            request = _Request(operation, "PATCH", path, _strict(dry_run), unsealed(change.body), merge)
+        else:
+            # Where a DELETE has a body, the server ignores its query: dryRun there would delete.
+            options = {**change.body, **({"dryRun": ["All"]} if dry_run else {})}
+            request = _Request(operation, "DELETE", path, (), options)
+        self._sent |= sealed_in(change.body)
+        try:
+            return self._ask(request, lambda answer: _readable(_written(answer, change), change.kind))
+        except NoApiServer as error:
+            if dry_run:
+                raise
+            # It may have been stored all the same. Looking tells, and whether there is an API server at all.
+            raise OutcomeUnknown(error.what, error.why, error.next_step) from None
+
+    def watch(
+        self, kind: str, namespace: str | None, resource_version: str, timeout: float
+    ) -> Iterator[tuple[str, Object]]:
+        """What happens to the objects of a kind after a list: ADDED, MODIFIED or DELETED, with the object.
+
+        Ends after ``timeout`` seconds, or earlier where the server ends it or has forgotten that resourceVersion: list
+        again then.
+        """
+        query = _query(watch="true", resourceVersion=resource_version, timeoutSeconds=str(max(1, int(timeout))))
+        operation = Operation("watch", kind, namespace)
+        path = self._path(kind, namespace)
+        seconds = timeout + READ_TIMEOUT
+        request = _Request(operation, "GET", path, query, read_timeout=timeout + 1, seconds=seconds, stream=True)
+        response = self._send(request)
+        try:
+            for line in _lines(response):
+                what, item = _event(line, kind)
+                if what == "ERROR":
+                    return
+                yield what, _readable(item, kind)
+        except (TooMuch, urllib3.exceptions.HTTPError):
+            # Many changes come to more in time than one answer may have.
+            return
+        except NotAnApi as error:
+            raise self._no_api(operation, error) from None
+        finally:
+            response.close()
+
+    def log(self, namespace: str, pod: str, container: str, previous: bool = False) -> str:
+        """The last of what a container, or its run before the last restart, has written. Empty where nothing is kept.
+
+        The server's limitBytes would keep the first bytes of those lines, and the last words are what is looked for.
+        """
+        query = _query(container=container, previous="true" if previous else "", tailLines="200")
+        operation = Operation("get", "Pod", namespace, pod, subresource="log")
+        path = f"{self._path('Pod', namespace, pod)}/log"
+        try:
+            text: bytes = self._send(_Request(operation, "GET", path, query)).data
+        except (Rejected, Missing, NoApiServer):
+            # The container has not started, or never did before. Or its last lines are longer than any answer may be.
+            return ""
+        return self._hidden(text[-LOG_BYTES:].decode(errors="replace"))
+
+    def review(self, kind: str, namespace: str | None, spec: Object) -> Answer:
+        """Whether an access review of that kind (LocalSubjectAccessReview and the like) allows what ``spec`` says."""
+        body = {"apiVersion": KINDS[kind].api_version, "kind": kind, "spec": spec}
+        if namespace and KINDS[kind].namespaced:
+            body["metadata"] = {"namespace": namespace}
+        operation = Operation("create", kind, namespace if KINDS[kind].namespaced else None)
+        status = self._ask(_Request(operation, "POST", self._path(kind, namespace), body=body), _status)
+        return Answer(bool(status.get("allowed")), status.get("reason") or status.get("evaluationError") or "")
+
+    def check_port_forward(self) -> None:
+        """Raise Refused for a user who impersonates another."""
+        if any(name.lower().startswith("impersonate-") for name in self._client.client.default_headers):
+            why = "the client library drops impersonation there: it would act as the user who impersonates"
+            step = "Leave impersonate_user, impersonate_groups and K8S_AUTH_IMPERSONATE_* out."
+            raise Refused("port-forward", why, step)
+
+    def about_self(self, kind: str, spec: Object) -> Object:
+        """What the API server says of the user: the status of a SelfSubjectReview or SelfSubjectRulesReview."""
+        body = {"apiVersion": KINDS[kind].api_version, "kind": kind, "spec": spec}
+        return self._ask(_Request(Operation("create", kind), "POST", self._path(kind, None), body=body), _status)
+
+    def connection(self) -> ApiConnection:
+        """How the API server is reached, and whose certificates are believed."""
+        configuration = self._client.client.configuration
+        given = configuration.ssl_ca_cert or ("" if getattr(configuration, "ca_cert_data", None) else None)
+        # What the client library chooses by itself, else what Python's OpenSSL does.
+        chosen = self._client.client.rest_client.pool_manager.connection_pool_kw.get("ca_certs")
+        paths = ssl.get_default_verify_paths()
+        default = chosen or paths.cafile or paths.capath or ""
+        return ApiConnection(url_without_user(configuration.host), bool(configuration.verify_ssl), given, str(default))
+
+    def port_forward(self, namespace: str, pod: str, port: int, timeout: float | None = None) -> Forward:
+        """One connection to a port of a pod, to be closed by the caller. timeout: seconds, no more than FORWARD_TIMEOUT.
+
+        Whether anybody listens there, Forward.refusal() says. Raises Refused for a user who impersonates another.
+        """
+        self.check_port_forward()
+        operation = Operation("get", "Pod", namespace, pod, subresource="portforward")
+        path = f"{self._path('Pod', namespace, pod)}/portforward?ports={port}"
+        limit = FORWARD_TIMEOUT if timeout is None else min(timeout, FORWARD_TIMEOUT)
+        limit = max(0.0, min(limit, self._until - time.monotonic()))
+        try:
+            return Forward(within(limit, lambda: open_websocket(self._client.client.configuration, path)))
+        except ApiException as error:
+            if not error.body and error.status in (401, 403, 404):
+                # Releases of websocket-client before 1.5 do not keep it, nor the others one in chunks.
+                words = f"the API server answered {error.status} without a reason"
+                error.body = json.dumps({"kind": "Status", "message": words})
+            raise self._refused(operation, error) from None
+        except (OSError, ValueError) as error:
+            raise self._unreachable(operation, error) from None
+
+    def _path(self, kind: str, namespace: str | None, name: str = "") -> str:
+        """Return the path of an object, or of all objects of the kind. A user's name, for one, can have any characters."""
+        known = KINDS[kind]
+        if kind == "ModelRegistry":
+            known = Kind(known.group, self.version(), known.plural)
+        elif kind in self._versions:
+            known = replace(known, version=self._versions[kind])
+        path = collection_path(known, namespace)
+        if name and not can_be_name(name):
+            raise InvalidInput(f"{kind} {name!r}", "no object can have this name", "Give a name without / and %.")
+        return f"{path}/{quote(name, safe='')}" if name else path
+
+    def _ask(self, request: _Request, read: Callable[[Object], T]) -> T:
+        """Return what ``read`` makes of the answer, which is a JSON object. Raises NoApiServer for anything else."""
+        try:
+            return read(parsed(self._send(request).data))
+        except NotAnApi as error:
+            raise self._no_api(request.operation, error) from None
+
+    def _send(self, request: _Request) -> Any:
+        """Return the answer to a request, which is repeated if that is safe. Raises what a refusal stands for."""
+        until = min(self._until, time.monotonic() + request.seconds)
+        for turn in range(TRIES):
+            try:
+                return self._once(request, until)
+            except NotAnApi as error:
+                raise self._no_api(request.operation, error) from None
+            except ApiException as error:
+                failure, pause = self._refused(request.operation, error), _pause(error, request.operation)
+                # Not repeated, but whoever looks again, and may then write again, does not come too early.
+                asked = _asked_pause(error) if pause is None else None
+            except urllib3.exceptions.HTTPError as error:
+                failure, asked = self._broken(request.operation, error), None
+                pause = None if isinstance(failure, (NoApiServer, OutcomeUnknown)) else 0.2 * 2**turn
+            if asked is not None and time.monotonic() + asked < until:
+                self._sleep(asked)
+            if pause is None or turn == TRIES - 1 or time.monotonic() + pause >= until:
+                raise failure from None
+            self._sleep(pause)
+        raise AssertionError("the last try returns or raises")
+
+    def _once(self, request: _Request, until: float) -> Any:
+        try:
+            with bounded(Bounds(until, request.read_timeout, request.stream)):
+                response = self._client.request(
+                    request.method.lower(),
+                    request.path,
+                    body=request.body,
+                    query_params=list(request.query),
+                    content_type=request.content_type,
+                    header_params={"Accept": "application/json"},
+                    serialize=False,
+                    _request_timeout=(CONNECT_TIMEOUT, request.read_timeout),
+                )
+        except urllib3.exceptions.HTTPError:
+            raise
+        except ValueError:
+            # http.client quotes the header, and so the token.
+            step = "Check api_key and the like for line breaks and characters that no HTTP header can have."
+            raise InvalidInput("authentication options", "they cannot be sent to the API server", step) from None
+        self._learn_time(response.headers.get("Date"))
+        return response
+
+    def _refused(self, operation: Operation, error: ApiException) -> RegistryError:
+        """Return what an answer other than 2xx stands for."""
+        if not error.status:
+            # The client reports failed TLS handshakes so.
+            return self._unreachable(operation, error.reason)
+        body = error.body if error.body is not None else ""
+        text = body.decode(errors="replace") if isinstance(body, bytes) else str(body)
+        try:
+            # What it means is read before anything is hidden: a secret can be any word, and a part of any.
+            refused = refusal(operation, error.status, text, self._hidden)
+        except NotAnApi as impostor:
+            return self._no_api(operation, impostor)
+        return type(refused)(refused.what, self._hidden(refused.why), self._hidden(refused.next_step))
+
+    def _broken(self, operation: Operation, error: Exception) -> RegistryError:
+        """Return what a connection stands for that could not be had or broke."""
+        if any(map(_is_no_http, error.args)):
+            return self._no_api(operation, NotAnApi("it does not speak HTTP"))
+        if operation.writes and not _not_sent(error):
+            return _lost(operation, error)
+        return self._unreachable(operation, error)
+
+    def _no_api(self, operation: Operation, error: NotAnApi) -> NoApiServer:
+        why = f"what answered at {self._address()} is no Kubernetes API server: {self._hidden(str(error))}"
+        step = "Check host and proxy: a login page, a console or a proxy answers like this."
+        if isinstance(error, TooMuch) and operation.verb == "list":
+            step = f"Check host and proxy. If an API server is there, delete what is not needed of its {operation.resource}."
+        return NoApiServer(str(operation), why, step)
+
+    def _unreachable(self, operation: Operation, error: object) -> Unreachable:
+        if time.monotonic() >= self._until:
+            why = f"the time for the whole run was over before the API server at {self._address()} had answered"
+            step = "Give a longer wait_timeout if the option is there, and check that the API server can be reached from here."
+            return Unreachable(str(operation), why, step)
+        why = f"no answer from the API server at {self._address()} ({self._hidden(_plain(error))})"
+        step = "Check host, kubeconfig, proxy, validate_certs and ca_cert, and that the API server can be reached from here."
+        return Unreachable(str(operation), why, step)
+
+    def _address(self) -> str:
+        return url_without_user(str(self._client.client.configuration.host))
+
+    def _hidden(self, text: str) -> str:
+        """Return a text from outside without what was sent of Secrets or to log in, in whatever form it may come back."""
+        configuration = self._client.client.configuration
+        tokens = [str(key).rpartition(" ")[2] for key in (getattr(configuration, "api_key", None) or {}).values()]
+        login = [one for one in (*tokens, getattr(configuration, "password", None)) if one]
+        return hidden(text, [*(value.plain() for value in self._sent), *(one.encode() for one in login)])
+
+    def _learn_time(self, date: str | None) -> None:
+        """Keep what is known of the server's clock. A Date has whole seconds: the largest difference is the nearest."""
+        # Some odd dates make the standard library raise what it does not document.
+        with suppress(TypeError, ValueError, OverflowError, IndexError):
+            ahead = parsedate_to_datetime(date or "") - datetime.now(timezone.utc)
+            self.ahead = ahead if self.ahead is None else max(self.ahead, ahead)
+
+
+def client_version() -> str | None:
+    """Return the version of the client library if it is too old."""
+    version: str = kubernetes.__version__
+    return version if LooseVersion(version) < LooseVersion(OLDEST_CLIENT) else None
+
+
+def connected(authentication: Mapping[str, Any], until: float = math.inf) -> Cluster:
+    """Return the cluster and the user that kubernetes.core's authentication options choose. Nothing is sent to it yet.
+
+    until: as for a Cluster.
+    """
+    limit = max(0.0, min(LOGIN_TIMEOUT, until - time.monotonic()))
+    step = "Check kubeconfig and context, or give host and api_key."
+    try:
+        client = within(limit, lambda: _client(authentication))
+    except TimeoutError:
+        why = f"no credentials within {limit:.0f} s: a credential plugin or an identity provider does not answer"
+        raise RegistryError("kubeconfig", why, step) from None
+    except (CoreException, kubernetes.config.ConfigException) as error:
+        raise RegistryError("kubeconfig", without_user(str(error)), step) from None
+    except (urllib3.exceptions.ProxySchemeUnknown, urllib3.exceptions.LocationParseError):
+        # Their own texts can quote the URL, which can have a password in it.
+        raise RegistryError("proxy", "it is no URL that begins with http:// or https://", "Correct proxy.") from None
+    except OSError as error:
+        raise RegistryError("kubeconfig", f"{error.filename or 'a file'}: {error.strerror}", step) from None
+    except Exception as error:
+        # Its own text can quote the file.
+        raise RegistryError("kubeconfig", f"it cannot be read ({type(error).__name__})", step) from None
+    return Cluster(SimpleNamespace(client=client), until=until)
+
+
+def _client(authentication: Mapping[str, Any]) -> Any:
+    """Return what kubernetes.core's get_api_client() wraps, without discovery, which would ask for /version and /apis."""
+    options = _create_auth_spec(**authentication)
+    client = kubernetes.client.ApiClient(_create_configuration(options))
+    for header, value in _create_headers(**authentication).items():
+        _set_header(client, header, value)
+    return kubernetes.dynamic.DynamicClient(client, discoverer=lambda _client, _cache: None)
+
+
+def _query(**values: str) -> Query:
+    return tuple((name, value) for name, value in values.items() if value)
+
+
+def _strict(dry_run: bool) -> Query:
+    """Unknown fields are an error: without Strict they vanish without a word."""
+    return _query(fieldManager=FIELD_MANAGER, fieldValidation="Strict", dryRun="All" if dry_run else "")
+
+
+def _readable(answer: Object, kind: str) -> Object:
+    """The object as it may leave this file."""
+    return seal(answer) if kind == "Secret" else answer
+
+
+def _spec_fields(answer: Object) -> frozenset[str]:
+    try:
+        schemas = answer["components"]["schemas"]
+        (schema,) = (found for name, found in schemas.items() if name.endswith(".ModelRegistry"))
+        fields = schema["properties"]["spec"].get("properties") or {}
+        inner = (f"{name}.{field}" for name, part in fields.items() for field in part.get("properties") or ())
+        return frozenset([*fields, *inner])
+    except (AttributeError, LookupError, TypeError, ValueError):
+        raise NotAnApi("it sent a description of its API without ModelRegistry") from None
+
+
+def _status(answer: Object) -> Object:
+    status = answer.get("status")
+    if not isinstance(status, dict):
+        raise NotAnApi("it sent a review without status")
+    return status
+
+
+def _written(answer: Object, change: Change) -> Object:
+    """Return what a write is answered with: the object as it is then, or for a deletion, that it is done."""
+    if change.action == "delete" and answer.get("kind") == "Status":
+        return answer
+    return check_object(answer, change.kind)
+
+
+def _event(line: bytes, kind: str) -> tuple[str, Object]:
+    event = parsed(line)
+    what, item = event.get("type"), event.get("object")
+    if not isinstance(what, str) or not isinstance(item, dict):
+        raise NotAnApi(f"it sent something else than what happens to a {kind}")
+    return what, item if what in ("ERROR", "BOOKMARK") else check_object(item, kind)
+
+
+def _lines(response: Any) -> Iterator[bytes]:
+    """The lines of an answer as they come."""
+    rest: list[bytes] = []
+    for chunk in response.stream(amt=None, decode_content=False):
+        *ends, last = chunk.split(b"\n")
+        for end in ends:
+            line = b"".join([*rest, end])
+            rest.clear()
+            if line:
+                yield line
+        rest.append(last)
+
+
+def _pause(error: ApiException, operation: Operation) -> float | None:
+    """Seconds until a refused request is worth another try; None where it is not.
+
+    429 means that the request has not been looked at; after 503 and 504 a write may have been stored.
+    """
+    if error.status != 429 and (operation.writes or error.status not in (503, 504)):
+        return None
+    asked = _asked_pause(error)
+    return 1.0 if asked is None else asked
+
+
+def _asked_pause(error: ApiException) -> float | None:
+    """Seconds that the server asks to wait for, capped; None where it does not."""
+    asked = str((error.headers or {}).get("Retry-After", ""))
+    return min(float(asked), LONGEST_PAUSE) if re.fullmatch("[0-9]{1,9}", asked) else None
+
+
+def _plain(error: object) -> str:
+    """Return what is wrong with a connection, without the client's own objects and timeouts, which are not the bounds."""
+    if isinstance(error, urllib3.exceptions.ReadTimeoutError):
+        return "it has not answered in time"
+    if isinstance(error, urllib3.exceptions.NewConnectionError):
+        return str(error).rpartition(": ")[2]
+    return str(error)
+
+
+def _is_no_http(cause: object) -> bool:
+    """Return whether http.client could not read what came, in other ways than that it ended too early."""
+    early = (ConnectionError, IncompleteRead, urllib3.exceptions.HTTPError)
+    return isinstance(cause, HTTPException) and not isinstance(cause, early)
+
+
+def _not_sent(error: Exception) -> bool:
+    """Whether nothing has reached the server, so that a write can be repeated."""
+    return isinstance(error, (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError))
+
+
+def _lost(operation: Operation, error: Exception) -> OutcomeUnknown:
+    # The error's own text can quote what was sent.
+    why = f"the connection broke before the API server had answered ({type(error).__name__})"
+    return OutcomeUnknown(str(operation), why, "Run the task again: it looks first at what has been stored.")

@@ -1,0 +1,409 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who may use a registry, as a set: RoleBindings are read by their meaning, and changed until they say what is wished."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from .._common.errors import Refused
+from .._common.model import Grant, Object
+from .._common.names import user_role, users_group
+from .._common.rbac import grants_access, is_owned
+from .._common.text import printable_name
+from .._kubernetes.changes import Change, creation_of, deletion_of, patch_of
+from .._kubernetes.merge_patch import applied
+from .subjects import RBAC, grant_of, subject_of
+
+__all__ = [
+    "Binding",
+    "Wish",
+    "binding_name",
+    "entries",
+    "given",
+    "misdirected",
+    "plan_grants",
+    "plan_without_role",
+    "predicted",
+    "read_bindings",
+    "remark_without_role",
+    "remarks",
+    "target",
+    "wanted_binding",
+]
+
+PREFIX = "dashboard-permissions-"
+"""With which the dashboard begins the names of its grants."""
+PROJECT_LABEL = "opendatahub.io/rb-project-subject"
+"""Label by which the dashboard tells projects from other groups."""
+SECTIONS = ("User", "Group")
+"""Kinds of subjects that the dashboard's pages list. A service account gets access all the same."""
+NO_SECTION = "the dashboard lists no single service accounts"
+SHOWN = 10
+"""How many RoleBindings a text names, at most."""
+
+
+@dataclass(frozen=True)
+class Binding:
+    """A RoleBinding to a registry's Role, by its meaning."""
+
+    name: str
+    grants: tuple[Grant, ...]
+    """Of its subjects, in their order, but for the operator's own subject."""
+    proper: bool
+    """Whether it is as the dashboard makes them: with its labels, and for one subject."""
+    listed: bool
+    """Whether the dashboard shows it: it is proper, and not for a single service account."""
+    amiss: str
+    """Why it is not proper; empty where it is, and for the operator's own."""
+    by_operator: bool
+    """Whether it is the one that the operator makes for OpenShift's Group <registry>-users."""
+    body: Object = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is to become of a registry's grants."""
+
+    registry: str
+    grants: frozenset[Grant]
+    state: str = "present"
+    """present: these and what is there. absent: what is there without these. exact: these and no others."""
+    adopt: bool = False
+    """Whether each of these gets one proper RoleBinding, and no other one; exact always does so."""
+
+
+def read_bindings(bindings: Iterable[Object], registry: str) -> list[Binding]:
+    """Those of the RoleBindings that give the registry's Role to somebody, in the order of their names."""
+    own = [_read(binding, registry) for binding in bindings if grants_access(binding, registry)]
+    return sorted(own, key=lambda binding: binding.name)
+
+
+def misdirected(bindings: Iterable[Object], registry: str) -> list[Object]:
+    """Return the RoleBindings that were meant for the registry, by their role's name or labels, and give another role.
+
+    If there is no such role they give nothing to anyone. ``registry-users-<name>`` stood in upstream's documentation once.
+    """
+    names = {user_role(registry), f"registry-users-{registry}"}
+    # All RoleBindings are looked at for each registry: one label tells of most that they are not meant.
+    labelled = (
+        one
+        for one in bindings
+        if (one["metadata"].get("labels") or {}).get("app") == registry or one["roleRef"]["name"] in names
+    )
+    found = (one for one in labelled if not grants_access(one, registry))
+    return [one for one in found if one["roleRef"]["name"] in names or not _labels_amiss(one, registry)]
+
+
+def binding_name(registry: str, grant: Grant) -> str:
+    """The name of the RoleBinding of a grant. It depends on nothing else: two runs at once cannot make two of it."""
+    key = "\0".join((registry, grant.kind, grant.namespace, grant.name))
+    return PREFIX + hashlib.sha256(key.encode()).hexdigest()[:20]
+
+
+def wanted_binding(registry: str, owner: Object | None, grant: Grant) -> Object:
+    """The RoleBinding of a grant as the dashboard makes it. owner: the ModelRegistry, where it is there yet."""
+    labels = _labels(registry)
+    if grant.kind == "Project":
+        labels[PROJECT_LABEL] = "true"
+    return {
+        "apiVersion": f"{RBAC}/v1",
+        "kind": "RoleBinding",
+        "metadata": {"labels": labels, **({"ownerReferences": [_reference(owner)]} if owner else {})},
+        "roleRef": {"apiGroup": RBAC, "kind": "Role", "name": user_role(registry)},
+        "subjects": [subject_of(grant)],
+    }
+
+
+def given(bindings: Iterable[Binding]) -> frozenset[Grant]:
+    """All that is granted."""
+    return frozenset(grant for binding in bindings for grant in binding.grants)
+
+
+def target(wish: Wish, bindings: Iterable[Binding]) -> frozenset[Grant]:
+    """All that is to be granted."""
+    if wish.state == "exact":
+        return wish.grants
+    now = given(bindings)
+    return now - wish.grants if wish.state == "absent" else now | wish.grants
+
+
+def entries(bindings: Iterable[Binding]) -> list[Object]:
+    """The grants as results list them: to whom, through which RoleBindings, and whether the dashboard shows one, or why not."""
+    through: dict[Grant, list[Binding]] = {}
+    for binding in bindings:
+        for grant in dict.fromkeys(binding.grants):
+            through.setdefault(grant, []).append(binding)
+    return [
+        {
+            "kind": grant.kind,
+            "name": grant.name,
+            **({"namespace": grant.namespace} if grant.namespace else {}),
+            "bindings": [binding.name for binding in found],
+            **_shown(found),
+        }
+        for grant, found in sorted(through.items())
+    ]
+
+
+def _shown(bindings: list[Binding]) -> Object:
+    if any(binding.listed for binding in bindings):
+        return {"dashboard": True}
+    return {"dashboard": False, "hidden": "; ".join(binding.amiss or NO_SECTION for binding in bindings)}
+
+
+def remarks(registry: str, bindings: Iterable[Binding]) -> list[str]:
+    """What is unusual about the bindings: those that are not as the dashboard makes them, and grants that are there twice."""
+    bindings = list(bindings)
+    texts = [f"RoleBinding {one.name} ({one.amiss})" for one in bindings if one.amiss and one.grants]
+    found = []
+    if texts:
+        found.append(f"Access to {registry} is granted where the dashboard does not show it: {_some(texts)}. {_REMEDY}")
+    twice = [entry for entry in entries(bindings) if len(entry["bindings"]) > 1]
+    texts = [
+        f"{entry['kind']} {printable_name(entry['name'])} through {', '.join(entry['bindings'])}" for entry in twice
+    ]
+    if texts:
+        found.append(f"Access to {registry} is granted more than once: {_some(texts)}. {_REMEDY}")
+    return found
+
+
+def remark_without_role(registry: str, bindings: Iterable[Object]) -> list[str]:
+    """Return what is to be said of misdirected RoleBindings to roles that do not exist."""
+    texts = [
+        f"RoleBinding {one['metadata']['name']} ({one['roleRef']['kind']} {printable_name(one['roleRef']['name'])}: "
+        f"{', '.join(str(grant_of(subject)) for subject in (one.get('subjects') or [])[:SHOWN]) or 'no subjects'})"
+        for one in bindings
+    ]
+    if not texts:
+        return []
+    return [f"Nobody has access to {registry} through what gives a role that does not exist: {_some(texts)}. {_REMEDY}"]
+
+
+_REMEDY = "Name them in model_registry_permissions with adopt, and each gets one RoleBinding as the dashboard makes it."
+
+
+def plan_grants(
+    wish: Wish, namespace: str, owner: Object | None, bindings: Iterable[Object]
+) -> tuple[list[Change], list[Change]]:
+    """The changes after which the grants are as wished: those that give, and then those that take away.
+
+    What is taken from one RoleBinding may have been given by another one before, so that nobody loses access in between.
+    owner: the ModelRegistry, where it is there. bindings: all RoleBindings of the namespace. A grant of the wish gets a
+    proper RoleBinding; one that somebody else has made is kept for it. Raises Refused.
+    """
+    bindings = list(bindings)
+    lasting = target(wish, read_bindings(bindings, wish.registry))
+    giving = _giving(wish, namespace, owner, bindings, lasting)
+    return giving, _taking(wish, namespace, predicted(bindings, giving), lasting)
+
+
+def _giving(
+    wish: Wish, namespace: str, owner: Object | None, bindings: list[Object], lasting: frozenset[Grant]
+) -> list[Change]:
+    """A proper RoleBinding for each grant of the wish that has none, and an owner for those that would go with a former one."""
+    everything = {binding["metadata"]["name"]: binding for binding in bindings}
+    own = {binding.name: binding for binding in read_bindings(bindings, wish.registry)}
+    visible = wish.grants & lasting
+    new = _new(wish.registry, visible, own)
+    changes = []
+    for grant, name in sorted(new.items()):
+        wanted = wanted_binding(wish.registry, owner, grant)
+        if name in own:
+            changes += _repair(own[name], wanted, owner, namespace, lasting)
+        else:
+            changes += _create(wanted, namespace, name, everything.get(name))
+    homes = _homes(wish.registry, own, new.values())
+    for body in (own[name].body for name in sorted({homes[grant] for grant in visible - new.keys()})):
+        if owner and any(_is_former(one, owner) for one in body["metadata"].get("ownerReferences") or ()):
+            change = patch_of(body, {"metadata": {"ownerReferences": _owners(body, owner)}}, namespace)
+            changes += [change] if change else []
+    return changes
+
+
+def _taking(wish: Wish, namespace: str, bindings: list[Object], lasting: frozenset[Grant]) -> list[Change]:
+    """What goes, once all that is wished is given.
+
+    Others in the RoleBinding of a grant, whom nobody has wished for and who are not to lose access, stay there, though the
+    dashboard does not list it then: to move them to one of their own could give back what another run takes away just now.
+    """
+    own = {binding.name: binding for binding in read_bindings(bindings, wish.registry)}
+    visible = wish.grants & lasting
+    single = visible if wish.adopt or wish.state == "exact" else frozenset()
+    new = _new(wish.registry, visible, own)
+    cleaned = {name: grant for grant, name in new.items()}
+    homes = {**_homes(wish.registry, own, cleaned), **new}
+
+    def stays(grant: Grant, name: str) -> bool:
+        if name in cleaned:
+            return grant == cleaned[name] or grant in lasting - visible
+        return grant in lasting and (grant not in single or homes[grant] == name)
+
+    return [change for name in sorted(own) for change in _reduce(own[name], namespace, stays, name in cleaned)]
+
+
+def plan_without_role(wish: Wish, namespace: str, bindings: Iterable[Object]) -> list[Change]:
+    """Return the changes after which misdirected RoleBindings to roles that do not exist name none of the wished grants.
+
+    A roleRef is immutable, so that the grants get RoleBindings of their own. Such a RoleBinding is left alone if grants are
+    to be added without adopt, and goes whole with exact: whoever made its role would give access to all in it.
+    """
+    if wish.state == "present" and not wish.adopt:
+        return []
+    changes = []
+    for body in bindings:
+        subjects = body.get("subjects") or []
+        kept = [one for one in subjects if wish.state != "exact" and grant_of(one) not in wish.grants]
+        if not kept:
+            changes.append(deletion_of(body, namespace))
+        elif len(kept) != len(subjects):
+            change = patch_of(body, {"subjects": kept}, namespace)
+            changes += [change] if change else []
+    return changes
+
+
+def predicted(bindings: Iterable[Object], changes: Iterable[Change]) -> list[Object]:
+    """The RoleBindings after the changes."""
+    found = {binding["metadata"]["name"]: binding for binding in bindings}
+    for change in (change for change in changes if change.kind == "RoleBinding"):
+        if change.action == "create":
+            found[change.name] = change.body
+        elif change.action == "patch":
+            found[change.name] = applied(found[change.name], change.body)
+        else:
+            found.pop(change.name, None)
+    return list(found.values())
+
+
+def _homes(registry: str, own: Mapping[str, Binding], taken: Iterable[str]) -> dict[Grant, str]:
+    """The proper RoleBinding of each grant, but for those that are taken for something else.
+
+    Where there are several, it is the one with the grant's own name, or else the first by name: any two runs choose the
+    same.
+    """
+    taken = set(taken)
+    homes: dict[Grant, str] = {}
+    for name in sorted(own.keys() - taken):
+        if own[name].proper:
+            for grant in own[name].grants:
+                if grant not in homes or name == binding_name(registry, grant):
+                    homes[grant] = name
+    return homes
+
+
+def _new(registry: str, visible: Iterable[Grant], own: Mapping[str, Binding]) -> dict[Grant, str]:
+    """Those of the grants that have no proper RoleBinding, each with the name of the one that it gets.
+
+    Where that is another one's, of which it is not the name, the other one needs a new one, too.
+    """
+    new: dict[Grant, str] = {}
+    while True:
+        homes = _homes(registry, own, new.values())
+        more = {grant: binding_name(registry, grant) for grant in visible if grant not in {*homes, *new}}
+        if not more:
+            return new
+        new.update(more)
+
+
+def _create(wanted: Object, namespace: str, name: str, current: Object | None) -> list[Change]:
+    """The creation of a RoleBinding. current: one of that name that gives another role, which cannot be changed."""
+    creation = creation_of(wanted, namespace, name)
+    if current is None:
+        return [creation]
+    if _labels_amiss(current, wanted["metadata"]["labels"]["app"]):
+        role = (current.get("roleRef") or {}).get("name")
+        why = f"it exists, gives the role {role} and is not labelled as the registry's, so it is not replaced"
+        raise Refused(f"RoleBinding {name}", why, "Delete it, or give it another name.")
+    return [deletion_of(current, namespace), replace(creation, needs=(creation.key,))]
+
+
+def _repair(
+    binding: Binding, wanted: Object, owner: Object | None, namespace: str, lasting: frozenset[Grant]
+) -> list[Change]:
+    """The change after which the RoleBinding also gives what is wanted, and is labelled and owned as it should be."""
+    meta: Object = {"labels": wanted["metadata"]["labels"]}
+    if owner:
+        meta["ownerReferences"] = _owners(binding.body, owner)
+    (subject,) = wanted["subjects"]
+    subjects = binding.body.get("subjects") or []
+    kept = [one for one in subjects if grant_of(one) in lasting]
+    missing = [] if grant_of(subject) in map(grant_of, kept) else [subject]
+    change = patch_of(binding.body, {"metadata": meta, "subjects": [*kept, *missing]}, namespace)
+    return [change] if change else []
+
+
+def _is_former(reference: Object, owner: Object) -> bool:
+    """Whether an owner reference is to another registry of the same name, which is gone: with it, the object goes, too."""
+    meta = owner["metadata"]
+    named = (reference.get("kind"), reference.get("name")) == ("ModelRegistry", meta["name"])
+    return named and reference.get("uid") != meta["uid"]
+
+
+def _owners(binding: Object, owner: Object) -> list[Object]:
+    """The owner references as they should be: the registry is among them, and none before it of its name."""
+    references = binding["metadata"].get("ownerReferences") or ()
+    kept = [one for one in references if not _is_former(one, owner)]
+    known = any(one.get("uid") == owner["metadata"]["uid"] for one in kept)
+    return kept if known else [*kept, _reference(owner)]
+
+
+def _reduce(binding: Binding, namespace: str, stays: Callable[[Grant, str], bool], once: bool) -> list[Change]:
+    """The change by which a RoleBinding loses the subjects that do not stay; one that has none left goes.
+
+    once: whether those who stay are named once each.
+    """
+    subjects = binding.body.get("subjects") or []
+    losing = {grant for grant in binding.grants if not stays(grant, binding.name)}
+    kept = [subject for subject in subjects if grant_of(subject) not in losing]
+    if once:
+        kept = list({grant_of(subject): subject for subject in kept}.values())
+    if len(kept) == len(subjects):
+        return []
+    if not kept:
+        return [deletion_of(binding.body, namespace)]
+    change = patch_of(binding.body, {"subjects": kept}, namespace)
+    return [change] if change else []
+
+
+def _read(binding: Object, registry: str) -> Binding:
+    subjects = [grant_of(subject) for subject in binding.get("subjects") or ()]
+    name, group = str(binding["metadata"]["name"]), Grant("Group", "", users_group(registry))
+    by_operator = name == users_group(registry) and is_owned(binding, registry)
+    grants = tuple(grant for grant in subjects if not (by_operator and grant == group))
+    reasons = [
+        *([f"{len(subjects)} subjects instead of one"] if len(subjects) != 1 else ()),
+        *(f"no label {label}" for label in _labels_amiss(binding, registry)),
+    ]
+    amiss = f"it has {' and '.join(reasons)}" if reasons and (grants or not by_operator) else ""
+    listed = not reasons and binding["subjects"][0]["kind"] in SECTIONS
+    return Binding(name, grants, not reasons, listed, amiss, by_operator, binding)
+
+
+def _labels(registry: str) -> dict[str, str]:
+    """What the dashboard asks of the RoleBindings that it lists."""
+    return {
+        "app": registry,
+        "app.kubernetes.io/name": registry,
+        "app.kubernetes.io/component": "model-registry",
+        "app.kubernetes.io/part-of": "model-registry",
+        "component": "model-registry",
+        "opendatahub.io/dashboard": "true",
+    }
+
+
+def _labels_amiss(binding: Object, registry: str) -> list[str]:
+    labels = binding["metadata"].get("labels") or {}
+    return [f"{key}={value}" for key, value in _labels(registry).items() if labels.get(key) != value]
+
+
+def _reference(owner: Object) -> Object:
+    """Without blockOwnerDeletion: OpenShift refuses it to users who may not set finalizers on the registry."""
+    meta = owner["metadata"]
+    return {"apiVersion": owner["apiVersion"], "kind": "ModelRegistry", "name": meta["name"], "uid": meta["uid"]}
+
+
+def _some(texts: list[str]) -> str:
+    more = len(texts) - SHOWN
+    return "; ".join(texts[:SHOWN]) + (f"; and {more} more" if more > 0 else "")

@@ -1,0 +1,119 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who can use a registry, and through what: its own Role, other roles of the namespace, and OpenShift's Group of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from .._common.model import Grant, Object
+from .._common.names import users_group
+from .._common.rbac import grants_access
+from .._kubernetes.reviews import Answer
+from .access_review import lets_use
+from .bindings import given, read_bindings
+from .group_members import members_of
+from .subjects import grant_of
+
+__all__ = ["Entry", "Surroundings", "admitted", "audience", "bound_cluster_roles", "concerns_group", "permissions"]
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What decides in a namespace on who can use its registries. What may not be read is not in it."""
+
+    bindings: tuple[Object, ...] = ()
+    """All RoleBindings."""
+    roles: Mapping[tuple[str, str], Object] = field(default_factory=dict)
+    """Roles, and those ClusterRoles that RoleBindings give, by kind and name."""
+    groups: Mapping[str, Object | None] = field(default_factory=dict)
+    """OpenShift's Groups of the registries, by the registry's name; None where it may not be read."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Somebody who can use a registry, through one thing."""
+
+    grant: Grant
+    through: tuple[str, str]
+    """Kind and name: a RoleBinding, or the Group that he is a member of."""
+    role: str = ""
+    """Kind and name of the role that the RoleBinding gives."""
+    dashboard: bool = False
+    """Whether the dashboard lists it among the registry's permissions."""
+
+    @property
+    def tested(self) -> Grant:
+        """Whom an access review is about. What a member can, the Group can: reviews know no memberships."""
+        return Grant("Group", "", self.through[1]) if self.through[0] == "Group" else self.grant
+
+
+def audience(registry: str, around: Surroundings) -> list[Entry]:
+    """All who can use the registry by what is in its namespace, in the order of their kinds and names.
+
+    Each appears once for each thing that lets him. Rights that hold in all namespaces, by ClusterRoleBindings, are not
+    looked at: those are the cluster's administrators, and its own parts.
+    """
+    found = [entry for binding in around.bindings for entry in _through_binding(registry, binding, around)]
+    group = Grant("Group", "", users_group(registry))
+    if any(entry.grant == group for entry in found):
+        members = members_of(around.groups.get(registry))
+        found += [Entry(Grant("User", "", name), ("Group", group.name)) for name in members]
+    return sorted(set(found), key=lambda entry: (entry.grant, entry.through))
+
+
+def permissions(registry: str, around: Surroundings) -> Object:
+    """The grants as the options of model_registry_permissions, which makes the same of them again.
+
+    Those of other roles are not among them. members: None where the Group may not be read, left out where there is none.
+    """
+    grants = sorted(given(read_bindings(around.bindings, registry)))
+    names = {kind: [grant.name for grant in grants if grant.kind == kind] for kind in ("User", "Group", "Project")}
+    accounts = [
+        {"namespace": grant.namespace, "name": grant.name} for grant in grants if grant.kind == "ServiceAccount"
+    ]
+    found: Object = {"users": names["User"], "groups": names["Group"], "projects": names["Project"]}
+    found["service_accounts"] = accounts
+    if registry in around.groups:
+        group = around.groups[registry]
+        found["members"] = None if group is None else members_of(group)
+    return found
+
+
+def admitted(entry: Entry, answers: Mapping[Grant, Answer]) -> Object:
+    """The entry as a result lists it. answers: of access reviews; who was not asked about is neither right nor wrong."""
+    grant, (kind, name) = entry.grant, entry.through
+    answer = answers.get(entry.tested)
+    return {
+        "kind": grant.kind,
+        "name": grant.name,
+        **({"namespace": grant.namespace} if grant.namespace else {}),
+        "through": {"kind": kind, "name": name, **({"role": entry.role} if entry.role else {})},
+        "dashboard": entry.dashboard,
+        "verified": None if answer is None else answer.allowed,
+    }
+
+
+def bound_cluster_roles(bindings: Iterable[Object]) -> set[str]:
+    """The ClusterRoles that the RoleBindings give."""
+    refs = (binding.get("roleRef") or {} for binding in bindings)
+    return {str(ref["name"]) for ref in refs if ref.get("kind") == "ClusterRole"}
+
+
+def concerns_group(registry: str, bindings: Iterable[Object]) -> bool:
+    """Whether a RoleBinding names OpenShift's Group of the registry, so that its members matter."""
+    wanted = Grant("Group", "", users_group(registry))
+    return any(wanted in map(grant_of, binding.get("subjects") or ()) for binding in bindings)
+
+
+def _through_binding(registry: str, binding: Object, around: Surroundings) -> Iterator[Entry]:
+    """What one RoleBinding gives, if it lets anybody use the registry."""
+    ref = binding.get("roleRef") or {}
+    kind, role = str(ref.get("kind")), str(ref.get("name"))
+    own = read_bindings([binding], registry) if grants_access(binding, registry) else []
+    if not own and not lets_use((around.roles.get((kind, role)) or {}).get("rules") or (), registry):
+        return
+    through = ("RoleBinding", str(binding["metadata"]["name"]))
+    for subject in binding.get("subjects") or ():
+        yield Entry(grant_of(subject), through, f"{kind} {role}", any(one.listed for one in own))

@@ -1,0 +1,48 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""People in OpenShift's Group of a registry: added and removed without touching others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from .._common.errors import Missing
+from .._common.model import Object
+from .._kubernetes.changes import Change, patch_of
+
+__all__ = ["members_of", "no_groups", "plan_members", "wanted_members"]
+
+
+def members_of(group: Object | None) -> list[str]:
+    """The users in a Group, in its order."""
+    return list((group or {}).get("users") or ())
+
+
+def wanted_members(now: Iterable[str], names: Iterable[str], state: str) -> list[str]:
+    """The members afterwards: present adds the names, absent takes them out, exact leaves no others.
+
+    Those who stay keep their order.
+    """
+    names, now = list(dict.fromkeys(names)), list(dict.fromkeys(now))
+    if state == "absent":
+        return [name for name in now if name not in set(names)]
+    kept = [name for name in now if state == "present" or name in set(names)]
+    return [*kept, *(name for name in names if name not in set(kept))]
+
+
+def plan_members(group: Object, names: Iterable[str], state: str) -> Change | None:
+    """The change of the Group, with the condition that it is as it was seen: all members are written at once."""
+    now = members_of(group)
+    wanted = wanted_members(now, names, state)
+    # The same people in another order, or twice, are no difference.
+    return None if set(wanted) == set(now) else patch_of(group, {"users": wanted}, "")
+
+
+def no_groups(group: str) -> Missing:
+    """The error for a cluster without Groups."""
+    why = (
+        "this cluster has no Groups of OpenShift: it is Kubernetes without OpenShift, or people log in with an external "
+        f"identity provider (OIDC), so there is no {group}"
+    )
+    step = "Name people with users, or a group that your identity provider puts them in with groups."
+    return Missing("members", why, step)

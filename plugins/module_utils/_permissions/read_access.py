@@ -1,0 +1,67 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reads what decides on who can use registries, as far as the user may, and asks the API server whether it is so."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from .._common.errors import Forbidden, Missing
+from .._common.model import Grant, Object
+from .._common.names import users_group
+from .._kubernetes.client import Cluster
+from .._kubernetes.reviews import Answer
+from .effective_access import Entry, Surroundings, bound_cluster_roles, concerns_group
+from .reviews import answers
+from .subject_lookup import CLUSTER_ROLE
+
+__all__ = ["answered", "surroundings"]
+
+FEW = 3
+"""Up to so many objects of a kind are read one by one."""
+
+
+def surroundings(
+    cluster: Cluster, registries: Iterable[str], bindings: Collection[Object], roles: Iterable[Object]
+) -> tuple[Surroundings, list[str]]:
+    """What decides on the registries, and a warning for each thing that may not be read.
+
+    bindings, roles: all RoleBindings and Roles of the namespace.
+    """
+    warnings: list[str] = []
+    known = {("Role", str(role["metadata"]["name"])): role for role in roles}
+    cluster_roles, problem = _read(cluster, "ClusterRole", bound_cluster_roles(bindings))
+    if problem:
+        given = ", ".join(sorted(bound_cluster_roles(bindings)))
+        warnings.append(f"Whether the ClusterRoles {given} let anybody use registries is not known. {problem}")
+    known.update({("ClusterRole", name): role for name, role in cluster_roles.items()})
+    asked = {users_group(name): name for name in registries if concerns_group(name, bindings)}
+    groups, problem = _read(cluster, "Group", asked)
+    if problem:
+        warnings.append(f"Who is in the Groups {', '.join(sorted(asked))} is not known. {problem}")
+    found = {name: groups.get(group) for group, name in asked.items() if problem or group in groups}
+    return Surroundings(tuple(bindings), known, found), warnings
+
+
+def answered(
+    cluster: Cluster, namespace: str, registry: str, entries: Iterable[Entry]
+) -> tuple[dict[Grant, Answer], list[str]]:
+    """What access reviews say of those who can use the registry; with a warning, nothing, where the user may not ask."""
+    try:
+        return answers(cluster, namespace, registry, {entry.tested for entry in entries}), []
+    except Forbidden as error:
+        return {}, [f"Nobody's access was verified, since {error.why}. See playbooks/files/registry-admin.yaml."]
+
+
+def _read(cluster: Cluster, kind: str, names: Collection[str]) -> tuple[dict[str, Object], str]:
+    """Those objects of the cluster that are there, by name, or else the right that is missing."""
+    try:
+        if len(names) > FEW:
+            items = [item for item in cluster.list(kind)[0] if item["metadata"]["name"] in names]
+        else:
+            items = [item for name in sorted(names) if (item := cluster.get(kind, None, name))]
+    except Missing:
+        return {}, ""
+    except Forbidden as error:
+        return {}, f"{error.next_step} {CLUSTER_ROLE}"
+    return {item["metadata"]["name"]: item for item in items}, ""

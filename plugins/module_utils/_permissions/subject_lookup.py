@@ -1,0 +1,89 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether the cluster knows the users, groups and projects that are named in permissions, as far as it can be seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from .._common.errors import Forbidden, Missing, RegistryError
+from .._common.model import Grant
+from .._common.text import printable_name
+from .._kubernetes.client import Cluster
+
+__all__ = ["CLUSTER_ROLE", "check_existence"]
+
+FEW = 3
+"""Up to so many objects of a kind are read one by one."""
+CLUSTER_ROLE = "The optional ClusterRole in playbooks/files/registry-admin-cluster.yaml has it."
+"""What refusals say that are about objects of the cluster."""
+SHOWN = 20
+"""How many names a message has, at most."""
+BUILT_IN = ("system:", "kube:")
+"""What names begin with that Kubernetes and OpenShift know without an object."""
+WORDS = {"User": "users", "Group": "groups", "Namespace": "projects"}
+
+
+def check_existence(cluster: Cluster, grants: Iterable[Grant], members: Iterable[str], must_exist: bool) -> list[str]:
+    """A warning for each kind of name that the cluster does not know, or that cannot be looked up.
+
+    Raises Missing or Forbidden instead, where they must exist.
+    """
+    found = []
+    for kind, names in _names(grants, members).items():
+        problem = _problem(cluster, kind, sorted(names)) if names else None
+        if problem is not None:
+            if must_exist:
+                raise problem
+            found.append(str(problem))
+    return found
+
+
+def _names(grants: Iterable[Grant], members: Iterable[str]) -> dict[str, set[str]]:
+    """The names to look up, by kind of object."""
+    names: dict[str, set[str]] = {"User": set(members), "Group": set(), "Namespace": set()}
+    for grant in grants:
+        if grant.kind in ("Project", "ServiceAccount"):
+            names["Namespace"].add(grant.namespace or grant.name)
+        else:
+            names[grant.kind].add(grant.name)
+    return {kind: {name for name in found if not name.startswith(BUILT_IN)} for kind, found in names.items()}
+
+
+def _problem(cluster: Cluster, kind: str, names: list[str]) -> RegistryError | None:
+    what = WORDS[kind]
+    try:
+        unknown = _unknown(cluster, kind, names)
+    except Forbidden as error:
+        step = f"{error.next_step} {CLUSTER_ROLE}"
+        return Forbidden(what, f"it was not checked whether they exist: {error.why}", step)
+    if not unknown:
+        return None
+    given = _some(unknown)
+    if kind == "Namespace":
+        return Missing(what, f"the cluster has none named {given}", "Check the names.")
+    if not cluster.serves(kind):
+        # They are the identity provider's alone.
+        why = f"this cluster keeps no list of {what}, so nobody can tell whether {given} exist"
+        return Missing(what, why, "Leave must_exist out, and check the names where people log in.")
+    step = "Check the names. They may come from an identity provider and appear at the first login."
+    return Missing(what, f"the cluster does not know {given}", step)
+
+
+def _some(names: list[str]) -> str:
+    """Return the names for a message, and how many more there are."""
+    more = len(names) - SHOWN
+    return ", ".join(map(printable_name, names[:SHOWN])) + (f" and {more} more" if more > 0 else "")
+
+
+def _unknown(cluster: Cluster, kind: str, names: list[str]) -> list[str]:
+    """Those of the names that no object has. Objects' names have no slashes and percent signs, and are no paths."""
+    possible = [name for name in names if not {"/", "%"} & set(name) and name not in (".", "..")]
+    if len(possible) > FEW:
+        try:
+            known = {item["metadata"]["name"] for item in cluster.list(kind)[0]}
+        except Missing:
+            known = set()
+    else:
+        known = {name for name in possible if cluster.get(kind, None, name) is not None}
+    return [name for name in names if name not in known]

@@ -1,0 +1,86 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What access reviews have to say once permissions are as wished: whom they are about, and what it means where they do not."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+
+from .._common.errors import NotEffective
+from .._common.model import Grant, Object
+from .._common.names import user_role, users_group
+from .._common.rbac import grants_access
+from .._kubernetes.reviews import Answer
+from .access_review import sources, why_not, why_still
+from .bindings import Wish
+from .subjects import grant_of
+
+__all__ = ["bystanders", "expected_access", "not_effective", "undone"]
+
+SHOWN = 5
+"""How many refuted grants an error names, at most."""
+
+
+def expected_access(
+    wish: Wish, members: Collection[str] | None, lost: Iterable[Grant], left: Iterable[str]
+) -> dict[Grant, bool]:
+    """Whom to ask about, and whether they are to have access.
+
+    present: all that are named. absent: the same. exact: the same, and all who have lost access in this run. Members who are
+    to have access are represented by their Group, since reviews know no memberships; others are asked about as users.
+    members: who is named; None where the Group does not matter. lost, left: grants and members that were there in this run
+    and are not now.
+    """
+    people = {Grant("User", "", name) for name in members or ()}
+    if wish.state == "absent":
+        return dict.fromkeys(wish.grants | people, False)
+    wanted = set(wish.grants)
+    if members:
+        wanted.add(Grant("Group", "", users_group(wish.registry)))
+    gone: set[Grant] = set()
+    if wish.state == "exact":
+        removed = {*lost, *(Grant("User", "", name) for name in left)}
+        # Who loses a grant, and has access by another one that was wished, is meant to have it.
+        gone = {grant for grant in removed if not sources(grant) & (wanted | people)}
+    return {**dict.fromkeys(gone, False), **dict.fromkeys(wanted, True)}
+
+
+def bystanders(registry: str, bindings: Iterable[Object], expected: Mapping[Grant, bool]) -> set[Grant]:
+    """Who may have access by other roles than the registry's, and is not asked about anyway.
+
+    bindings: all RoleBindings of the namespace. Those to the roles of other registries are for these alone.
+    """
+    wished = {grant for grant, allowed in expected.items() if allowed}
+    others = [one for one in bindings if not grants_access(one, registry) and not _of_a_registry(one)]
+    found = {grant_of(subject) for one in others for subject in one.get("subjects") or ()}
+    return {grant for grant in found - expected.keys() if not sources(grant) & wished}
+
+
+def undone(refuted: Iterable[Grant], then: Collection[Grant], now: Collection[Grant]) -> list[str]:
+    """What of the refuted somebody else has changed since. then, now: all that was granted, and is."""
+    return [
+        f"{grant} has been granted again" if grant in now else f"the grant of {grant} has been taken away"
+        for grant in sorted(refuted)
+        if (grant in then) is not (grant in now)
+    ]
+
+
+def not_effective(
+    registry: str, refuted: Mapping[Grant, bool], found: Mapping[Grant, Answer], role: Object | None
+) -> NotEffective:
+    """The error for answers that are not as expected. role: the registry's, None where it does not matter or is not there."""
+    ordered = sorted(refuted)
+    texts = [
+        why_not(grant, registry, found[grant], role) if refuted[grant] else why_still(grant, found[grant])
+        for grant in ordered[:SHOWN]
+    ]
+    texts += [f"And {len(ordered) - SHOWN} more"] if len(ordered) > SHOWN else []
+    step = "Take that away, too, or set verify to false where it is meant."
+    if any(refuted.values()):
+        step = "Have the cluster's administrator look at the Role and at what else decides on access."
+    return NotEffective(f"permissions of {registry}", ". ".join(texts), step)
+
+
+def _of_a_registry(binding: Object) -> bool:
+    ref = binding.get("roleRef") or {}
+    return ref.get("kind") == "Role" and str(ref.get("name")).startswith(user_role(""))

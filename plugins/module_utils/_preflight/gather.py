@@ -1,0 +1,426 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Looks at a cluster before a job: what is there, what the user may do, and whether a dry run is taken."""
+
+from __future__ import annotations
+
+import base64
+import os
+import secrets
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any, Callable, TypeVar
+
+from .._common.errors import Forbidden, InvalidInput, Missing, RegistryError
+from .._common.finding import Finding, shown
+from .._common.findings_table import table
+from .._common.model import Database, KeyRef, Object, ProxySettings, Registry
+from .._common.names import check_name, check_object_name, derive_name
+from .._database.credentials import references
+from .._database.effective import candidate, verifies
+from .._database.password_rules import breaking
+from .._database.read_requirement import find_server_version
+from .._kubernetes.changes import Change, creation_of
+from .._kubernetes.client import Cluster
+from .._kubernetes.executor import AT_ONCE
+from .._kubernetes.sealed import Sealed
+from .._registry.auth_proxy import lacks_certificate, name_too_long, proxy_secret
+from .._registry.export import proxy_of
+from .._registry.fields import check_front, needed_fields
+from .._registry.manifests import wanted_registry
+from .._registry.namespace import platform_namespace, registries_namespace
+from .._registry.options import database_from, proxy_from
+from .._registry.platform import component
+from .._registry.shape import misfit, without_nulls
+from .required_rights import Right, path_rights, rights_for, ruled
+from .rules import OPERATOR, Observed, Probe, Source, judge, overruled
+
+__all__ = ["Wanted", "keys_read", "preflight", "unserved_options", "wanted_from"]
+
+T = TypeVar("T")
+CREDENTIALS = ("kubeconfig", "host", "api_key", "username", "password", "client_cert", "client_key")
+NAMED = ("name", "display_name")
+"""The options that say which registry it is about."""
+VARIABLES = {"client_cert": ("CLIENT_CERT", "CERT_FILE"), "client_key": ("CLIENT_KEY", "KEY_FILE")}
+"""What the variables K8S_AUTH_* are called, where they have another name than the option."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is going to be done."""
+
+    job: str
+    """create, update, teardown or grant."""
+    name: str | None
+    namespace: str | None
+    """As given."""
+    database: Database | None
+    invalid: tuple[InvalidInput, ...] = ()
+    """What is wrong with the options."""
+    via: str = "auto"
+    """The path on which the database will be checked."""
+    credentials: Mapping[str, object] | None = None
+    """The authentication options that were given."""
+    auth_proxy: str | None = None
+    proxy: ProxySettings | None = None
+
+    @property
+    def known_name(self) -> str | None:
+        """The name, where it can be a registry's."""
+        return None if any(error.what in NAMED for error in self.invalid) else self.name
+
+    @property
+    def is_database_invalid(self) -> bool:
+        """Whether the options of the database are wrong."""
+        return any(error.what.startswith("database") for error in self.invalid)
+
+    @property
+    def registry(self) -> Registry:
+        """What is wanted of the registry, as far as it is known."""
+        return Registry(self.name or "", database=self.database, auth_proxy=self.auth_proxy, proxy=self.proxy)
+
+
+def wanted_from(params: Mapping[str, Any]) -> Wanted:
+    """What is going to be done, from module options. What is wrong with them is kept, to be found with all else."""
+    name, invalid = params["name"], []
+    try:
+        if name is None and params["display_name"] is not None:
+            name = derive_name(params["display_name"])
+        if name is not None:
+            # Only what is to be created must have a name with which it can be.
+            (check_name if params["job"] == "create" else check_object_name)(name)
+    except InvalidInput as error:
+        invalid.append(error)
+    database = None
+    try:
+        # Whatever else a variables file has in it: what goes, or is shared, keeps its database.
+        if params["database"] is not None and params["job"] in ("create", "update"):
+            database = database_from(params["database"], datetime.now(timezone.utc))
+    except InvalidInput as error:
+        invalid.append(error)
+    proxy = None
+    try:
+        proxy = proxy_from(params["auth_proxy_settings"])
+    except InvalidInput as error:
+        invalid.append(error)
+    given = (params["job"], name, params["namespace"], database)
+    return Wanted(*given, tuple(invalid), params["via"], _credentials(params), params["auth_proxy"], proxy)
+
+
+def preflight(cluster: Cluster, wanted: Wanted) -> Object:
+    """Findings, facts and table, as the module returns them."""
+    seen, database = look(cluster, wanted)
+    findings = [shown(finding) for finding in judge(seen)]
+    return {"findings": findings, "table": table(findings), "facts": _facts(seen, database)}
+
+
+def _facts(seen: Observed, database: Database | None) -> Object:
+    ca, registry = seen.connection.ca, seen.registry
+    components = None
+    if isinstance(seen.components, list):
+        components = {
+            item["metadata"]["name"]: component(item).get("managementState", "Removed") for item in seen.components
+        }
+    return {
+        "user": seen.user,
+        "api": {
+            "host": seen.connection.host,
+            "verified": seen.connection.verified,
+            "ca": "default" if ca is None else "given",
+            "ca_file": seen.connection.default_ca if ca is None else ca,
+        },
+        "namespace": seen.namespace if isinstance(seen.namespace, str) else None,
+        "versions": list(seen.served or ()),
+        "component": components,
+        "name": seen.name or "",
+        "registry_exists": None if isinstance(registry, RegistryError) else registry is not None,
+        "database_checkable": database is not None and isinstance(seen.namespace, str),
+    }
+
+
+def _credentials(params: Mapping[str, Any]) -> dict[str, object]:
+    """The authentication options that were given, as options or in the environment; only whether they were counts."""
+    found: dict[str, object] = {}
+    for option in CREDENTIALS:
+        names = VARIABLES.get(option, (option.upper(),))
+        found[option] = bool(params.get(option)) or any(os.environ.get(f"K8S_AUTH_{name}") for name in names)
+    return found
+
+
+def look(cluster: Cluster, wanted: Wanted) -> tuple[Observed, Database | None]:
+    """What is seen, and the database that the registry will use, as far as it is known.
+
+    Raises RegistryError where the API server gives no answer, or does not know the user.
+    """
+    connection = cluster.connection()
+    user = _user(cluster)
+    namespace = _seen(lambda: registries_namespace(cluster, wanted.namespace))
+    registry, odd_field = _understood(_registry(cluster, namespace, wanted.known_name))
+    database, invalid = _database(wanted, registry if isinstance(registry, dict) else None)
+    openshift = _openshift(cluster, wanted, registry)
+    invalid += unserved_options(cluster, wanted, registry, openshift)
+    if wanted.job == "create" and registry is None and wanted.known_name:
+        too_long = name_too_long(wanted.known_name, wanted.auth_proxy, bool(openshift))
+        invalid += (too_long,) if too_long else ()
+    place = namespace if isinstance(namespace, str) else None
+    seen = Observed(
+        job=wanted.job,
+        name=wanted.name,
+        namespace=namespace,
+        now=datetime.now(timezone.utc),
+        connection=connection,
+        user=user,
+        overruled=overruled(wanted.credentials or {}),
+        invalid=invalid,
+        said_namespace=_said(cluster) if wanted.namespace else place,
+        namespace_object=_seen(lambda: cluster.get("Namespace", None, place)) if place else None,
+        components=_listed(cluster, "DataScienceCluster"),
+        served=_served(cluster),
+        operators=_listed(cluster, "Deployment", f"metadata.name={OPERATOR}") or [],
+        registry=registry,
+        odd_field=odd_field,
+        elsewhere=_elsewhere(cluster, wanted.known_name, place),
+        missing=_missing(cluster, _rights(wanted, database, place), place) if place else (),
+        probe=_probe(cluster, wanted, place, registry),
+        database=database,
+        registries=_registries(cluster, place) if database else {},
+        password=tuple(_password(cluster, place, database)) if place and database else (),
+        sources=tuple(_sources(cluster, place, database, keys_read(wanted, database, registry, openshift)))
+        if place
+        else (),
+        openshift=openshift,
+    )
+    return seen, database
+
+
+def _seen(get: Callable[[], T]) -> T | RegistryError:
+    """What there is, or why it cannot be seen. An API server that gives no answer is no such reason."""
+    try:
+        return get()
+    except RegistryError as error:
+        if type(error) in (Forbidden, Missing, RegistryError):
+            return error
+        raise
+
+
+def _said(cluster: Cluster) -> str | None:
+    """Return the registries namespace in the platform's own words; None if it names none, or several."""
+    said = _seen(lambda: platform_namespace(cluster))
+    return said if isinstance(said, str) else None
+
+
+def _openshift(cluster: Cluster, wanted: Wanted, registry: Object | RegistryError | None) -> bool | None:
+    """Return whether the cluster is OpenShift, as the operator sees it; None if nothing depends on it, or it is not to be seen."""
+    has_proxy = isinstance(registry, dict) and proxy_of(registry.get("spec") or {}) is not None
+    if has_proxy or (registry is None and wanted.job != "create"):
+        return None
+    answer = _seen(lambda: cluster.serves("Route"))
+    return answer if isinstance(answer, bool) else None
+
+
+def unserved_options(
+    cluster: Cluster, wanted: Wanted, registry: Object | RegistryError | None, openshift: bool | None
+) -> tuple[InvalidInput, ...]:
+    """Return what is wrong with options whose fields the cluster's release lacks."""
+    asked = wanted.registry
+    existing = registry if isinstance(registry, dict) else None
+    is_about = wanted.job in ("create", "update") and not wanted.invalid and not isinstance(registry, RegistryError)
+    if not is_about or not (asked.proxy or needed_fields(asked, existing, "kube_rbac")):
+        return ()
+    try:
+        version, served = cluster.version(), cluster.spec_fields()
+        check_front(asked, existing, version, served, bool(openshift))
+    except InvalidInput as error:
+        return (error,)
+    except Missing:
+        # Without any version of ModelRegistry there is a finding of its own.
+        return ()
+    return ()
+
+
+def _listed(cluster: Cluster, kind: str, selector: str = "") -> list[Object] | RegistryError | None:
+    """The objects in all namespaces; None where the cluster has no such kind."""
+    try:
+        return cluster.list(kind, field_selector=selector)[0]
+    except Missing:
+        return None
+    except Forbidden as error:
+        return error
+
+
+def _user(cluster: Cluster) -> str:
+    """The user's name, as the API server knows it. Kubernetes before 1.28 does not tell."""
+    try:
+        return str(cluster.about_self("SelfSubjectReview", {})["userInfo"].get("username", ""))
+    except (Missing, Forbidden):
+        return ""
+
+
+def _served(cluster: Cluster) -> tuple[str, ...] | None:
+    try:
+        return cluster.served_versions()
+    except Missing:
+        return None
+
+
+def _registry(cluster: Cluster, namespace: str | RegistryError, name: str | None) -> Object | RegistryError | None:
+    if not name or not isinstance(namespace, str):
+        return None
+    seen = _seen(lambda: cluster.get("ModelRegistry", namespace, name))
+    # That the cluster serves no version of it is a finding of its own.
+    return None if isinstance(seen, Missing) else seen
+
+
+def _understood(
+    registry: Object | RegistryError | None,
+) -> tuple[Object | RegistryError | None, str | None]:
+    """Return the registry as far as it can be understood, and the field of it that cannot."""
+    if not isinstance(registry, dict):
+        return registry, None
+    plain: Object = without_nulls(registry)
+    field = misfit(plain)
+    known = ("name", "namespace", "deletionTimestamp")
+    bare = {"metadata": {key: value for key, value in plain["metadata"].items() if key in known}}
+    return (plain if field is None else bare), field
+
+
+def _registries(cluster: Cluster, namespace: str | None) -> dict[str, Object]:
+    """Return the registries of the namespace by name; none if they may not be listed."""
+    found = _seen(lambda: cluster.list("ModelRegistry", namespace)[0]) if namespace else []
+    return {} if isinstance(found, RegistryError) else {item["metadata"]["name"]: item for item in found}
+
+
+def _elsewhere(cluster: Cluster, name: str | None, namespace: str | None) -> tuple[str, ...] | RegistryError:
+    """Other namespaces that have a registry of that name."""
+    if not name:
+        return ()
+    found = _listed(cluster, "ModelRegistry", f"metadata.name={name}")
+    if isinstance(found, RegistryError):
+        return found
+    return tuple(item["metadata"]["namespace"] for item in found or () if item["metadata"]["namespace"] != namespace)
+
+
+def _database(wanted: Wanted, registry: Object | None) -> tuple[Database | None, tuple[InvalidInput, ...]]:
+    """The database as the registry will use it. A plan that says nothing of it yet is none that is wrong."""
+    is_unsaid = wanted.database is None and registry is None
+    if wanted.job not in ("create", "update") or wanted.is_database_invalid or is_unsaid:
+        return None, wanted.invalid
+    try:
+        return candidate(wanted.database, registry), wanted.invalid
+    except InvalidInput as error:
+        return None, (*wanted.invalid, error)
+
+
+def _rights(wanted: Wanted, database: Database | None, namespace: str) -> list[Right]:
+    """What the job takes, and the check of its database before it."""
+    host = str(database.host) if database is not None and not database.generate else ""
+    path = path_rights(wanted.via, host, namespace) if host else []
+    return [*rights_for(wanted.job, wanted.known_name, wanted.database), *path]
+
+
+def _missing(cluster: Cluster, rights: list[Right], namespace: str) -> tuple[Right, ...]:
+    """Those of the rights that the user lacks.
+
+    One request lists the rules that the user has in a namespace. It need not know all, so what is not in it is asked for
+    one by one.
+    """
+    rules = {}
+    for place in {right.namespace or namespace for right in rights}:
+        found = cluster.about_self("SelfSubjectRulesReview", {"namespace": place})
+        rules[place] = found.get("resourceRules") or ()
+    doubtful = [right for right in rights if not ruled(right, rules[right.namespace or namespace])]
+
+    def allowed(right: Right) -> bool:
+        spec = {"resourceAttributes": {**right.attributes, "namespace": right.namespace or namespace}}
+        return cluster.review("SelfSubjectAccessReview", None, spec).allowed
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        answers = list(pool.map(allowed, doubtful))
+    return tuple(right for right, answer in zip(doubtful, answers) if not answer)
+
+
+def _probe(cluster: Cluster, wanted: Wanted, namespace: str | None, registry: Object | RegistryError | None) -> Probe:
+    """A dry run of what the job will write: the operator's webhooks are asked, and nothing is stored."""
+    if namespace is None or wanted.job not in ("create", "update") or wanted.invalid:
+        return Probe()
+    try:
+        if isinstance(registry, dict):
+            change = Change("ModelRegistry", namespace, registry["metadata"]["name"], "patch", {})
+        elif wanted.job == "create" and registry is None:
+            change = _creation(cluster, wanted, namespace)
+        else:
+            return Probe()
+        cluster.write(change, dry_run=True)
+    except RegistryError as error:
+        return Probe(True, error)
+    return Probe(True)
+
+
+def _creation(cluster: Cluster, wanted: Wanted, namespace: str) -> Change:
+    """Of a registry of the name, or of one that nobody has; on a database that is never asked."""
+    name = wanted.name or f"preflight-{secrets.token_hex(4)}"
+    database = Database(type="mysql", host="localhost", name="preflight", username="preflight")
+    body = wanted_registry(Registry(name, database=database), cluster.version(), {})
+    change = creation_of(body, namespace, name)
+    # Without fields of its own, rest would be taken for none; grpc is needed by all versions but the newest v1beta1.
+    spec = {"rest": {}, "grpc": {}, **change.body["spec"]}
+    return Change(change.kind, namespace, name, "create", {**change.body, "spec": spec})
+
+
+def keys_read(
+    wanted: Wanted, database: Database | None, registry: Object | RegistryError | None, openshift: bool | None
+) -> Iterator[tuple[str, KeyRef, str, bool]]:
+    """Kind and key of each object that the registry's pods will read, with the option that names it, and if it is a CA."""
+    options = {"password": "database.password_secret", "ca_pem": "database.tls"}
+    for use, (kind, ref) in references(database or Database()).items():
+        yield kind, ref, options.get(use, f"database.tls.{use}_secret"), use == "ca_pem"
+    settings = wanted.proxy or ProxySettings()
+    for option, given in (("certificate_secret", settings.certificate), ("key_secret", settings.key)):
+        if given is not None:
+            yield "Secret", given, f"auth_proxy_settings.{option}", False
+    spec = registry.get("spec") or {} if isinstance(registry, dict) else None
+    if wanted.known_name and openshift is False and lacks_certificate(wanted.registry, spec):
+        for key in ("tls.crt", "tls.key"):
+            yield "Secret", KeyRef(proxy_secret(wanted.known_name), key), "auth_proxy", False
+
+
+def _sources(
+    cluster: Cluster, namespace: str, database: Database | None, keys: Iterable[tuple[str, KeyRef, str, bool]]
+) -> Iterator[Source]:
+    """What the registry server will read from Secrets and ConfigMaps."""
+    tls = database.tls if database else None
+    verified = bool(tls and (verifies(tls) or tls.mode in ("verify-ca", "verify-full")))
+    for kind, ref, option, is_ca in keys:
+        text = _text(cluster, namespace, kind, ref, is_ca)
+        yield Source(kind, ref.name, ref.key, option, text, is_ca, verified)
+
+
+def _password(cluster: Cluster, namespace: str, database: Database) -> Iterator[Finding]:
+    """Yield what a registry server cannot do with the password, given in clear or in a Secret that the user may read."""
+    ref, password, what = database.password_secret, database.password or "", "database.password"
+    if ref is not None:
+        what = f"key {ref.key} of Secret {ref.name}"
+        item = _seen(lambda: cluster.get("Secret", namespace, ref.name))
+        value = (item.get("data") or {}).get(ref.key) if isinstance(item, dict) else None
+        password = base64.b64decode(value.reveal()).decode(errors="replace") if isinstance(value, Sealed) else ""
+    yield from breaking(password, database, what, lambda: find_server_version(cluster, namespace))
+
+
+def _text(cluster: Cluster, namespace: str, kind: str, ref: KeyRef, is_ca: bool) -> str | RegistryError:
+    """Return the value of a key if it is an authority's certificate. Of all others, only whether they are there counts."""
+    what = f"{kind} {ref.name}"
+    try:
+        item = cluster.get(kind, namespace, ref.name)
+    except Forbidden as error:
+        return error
+    if item is None:
+        return Missing(what, "it does not exist", "Create it.")
+    value, binary = ((item.get(field) or {}).get(ref.key) for field in ("data", "binaryData"))
+    if value is None and binary is None:
+        return Missing(what, f"it has no key {ref.key}", "Add the key.")
+    if not is_ca:
+        return ""
+    encoded = value.reveal() if isinstance(value, Sealed) else binary
+    return str(value) if encoded is None else base64.b64decode(encoded).decode(errors="replace")

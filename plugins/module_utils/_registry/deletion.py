@@ -1,0 +1,168 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What goes when a registry is deleted, what the cluster takes with it, and what stays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from .._common.errors import Refused
+from .._common.model import Object
+from .._common.names import auth_delegator, password_secret, users_group
+from .._common.rbac import grants_access, is_owned
+from .._common.text import printable_name
+from .._kubernetes.changes import Change, deletion_of, patch_of
+from .._kubernetes.resources import GROUP
+from .export import ca_object, database_of, database_type, is_own_ca, is_own_secret, password_ref, proxy_of, uses
+from .manifests import MARK
+from .plan import Observed, Plan, check_derived
+from .sharing import sharers
+
+__all__ = ["REGISTRY_LABEL", "Confirmed", "Dependents", "Removal", "plan_absent"]
+
+REGISTRY_LABEL = f"{GROUP}/name"
+"""Label of an InferenceService: the registry that its model comes from."""
+
+
+@dataclass(frozen=True)
+class Dependents:
+    """What refers to a registry from outside its namespace, as far as the user may see it."""
+
+    inference_services: tuple[str, ...] = ()
+    """As namespace/name."""
+    unseen: str = ""
+    """Why InferenceServices, which the cluster has, may not be seen, and the rule that is missing."""
+    members: tuple[str, ...] = ()
+    """Users in OpenShift's Group of the registry."""
+    warnings: tuple[str, ...] = ()
+    """What is to be said of them."""
+
+
+@dataclass(frozen=True)
+class Confirmed:
+    """What the user has said yes to."""
+
+    force: bool = False
+    """To delete in spite of InferenceServices that refer to the registry."""
+    generated_data: bool = False
+    """To destroy the data of a database that the operator runs."""
+    display_name: str | None = None
+    """Of the registry that is meant, if its name is only derived from that."""
+
+
+@dataclass(frozen=True)
+class Removal:
+    """A deletion: first the registry, and the rest once it is gone."""
+
+    plan: Plan
+    kept: tuple[Object, ...] = ()
+    """What stays: kind, name, reason."""
+    lost: tuple[Object, ...] = ()
+    """What goes with the registry without being asked for: kind, name, reason."""
+
+
+def plan_absent(name: str, observed: Observed, dependents: Dependents, confirmed: Confirmed) -> Removal:
+    """The deletion of a registry and of what was made for it alone. Raises Refused."""
+    registry = observed.registries.get(name)
+    spec: Object = (registry or {}).get("spec") or {}
+    if registry is not None:
+        if confirmed.display_name is not None:
+            check_derived(registry, confirmed.display_name)
+        _check(name, spec, dependents, confirmed)
+    others = {other: found for other, found in observed.registries.items() if other != name}
+    claimed, gone, kept = [], [], []
+    for key, item in sorted(observed.objects.items()):
+        verdict = _verdict(name, spec, item, others)
+        if verdict == "":
+            gone.append(deletion_of(item, observed.namespace))
+            claimed.append(_claim(name, item, observed.namespace))
+        elif verdict is not None:
+            kept.append({"kind": key[0], "name": key[2], "reason": verdict})
+    sharing = sharers(name, database_of(spec), others, observed.namespace)
+    kept = [*_database(spec, sharing), *kept, *_delegator(name, spec)]
+    deleting = registry is None or registry["metadata"].get("deletionTimestamp")
+    last = None if deleting or registry is None else deletion_of(registry, observed.namespace)
+    changes = tuple(change for change in (*claimed, last) if change is not None)
+    return Removal(Plan(changes, tuple(gone)), tuple(kept), _lost(name, spec, dependents))
+
+
+def _check(name: str, spec: Object, dependents: Dependents, confirmed: Confirmed) -> None:
+    if dependents.inference_services and not confirmed.force:
+        listed = ", ".join(dependents.inference_services)
+        why = f"InferenceServices refer to it and can hang on their own deletion once it is gone: {listed}"
+        raise Refused(f"ModelRegistry {name}", why, "Delete them first, or set force.")
+    if dependents.unseen and not confirmed.force:
+        why = "InferenceServices can refer to it, and would hang on their own deletion; this user may not list them"
+        raise Refused(f"ModelRegistry {name}", why, f"{dependents.unseen} Or set force to delete it unseen.")
+    if (spec.get("postgres") or {}).get("generateDeployment") and not confirmed.generated_data:
+        why = "the operator runs its database, and deletes the data with the registry"
+        raise Refused(f"ModelRegistry {name}", why, "Save what you need, then set delete_generated_data.")
+
+
+def _verdict(name: str, spec: Object, item: Object, others: dict[str, Object]) -> str | None:
+    """Empty where the object goes, the reason where it stays, None where it does not concern the registry."""
+    kind, object_name = item["kind"], item["metadata"]["name"]
+    if kind == "RoleBinding":
+        return _grant_verdict(name, item)
+    used = {("Secret", ref.name)} if (ref := password_ref(spec)) else set()
+    ca = ca_object(spec)
+    own = is_own_secret(item, name) if kind == "Secret" else is_own_ca(item, name, ca)
+    if kind == "Secret" and spec and object_name not in (password_secret(name), *(one for _kind, one in used)):
+        # The dashboard's is the one that the registry names, as long as there is a registry.
+        own = False
+    if not own:
+        return "it was not made for this registry alone" if (kind, object_name) in {*used, ca} else None
+    users = sorted(other for other, found in others.items() if uses(found.get("spec") or {}, kind, object_name))
+    return f"used by {', '.join(users)}, too" if users else ""
+
+
+def _claim(name: str, item: Object, namespace: str) -> Change | None:
+    """The mark on an authority that the dashboard has uploaded: without it, nobody could tell whose it is any more, once
+    the registry is gone. A Secret that the dashboard has made tells by itself.
+    """
+    if item["kind"] != "ConfigMap":
+        return None
+    return patch_of(item, {"kind": "ConfigMap", "metadata": {"labels": {MARK: name}}}, namespace)
+
+
+def _grant_verdict(name: str, binding: Object) -> str | None:
+    """A binding that the registry owns is taken by the cluster."""
+    return "" if grants_access(binding, name) and not is_owned(binding, name) else None
+
+
+def _database(spec: Object, sharing: list[str]) -> Iterator[Object]:
+    """Yield the database as what stays. sharing: other registries that use it."""
+    kind = database_type(spec)
+    fields = spec.get(kind or "") or {}
+    if not fields or fields.get("generateDeployment"):
+        return
+    place = f"{fields.get('database')} on {fields.get('host') or fields.get('hostAddress')}:{fields.get('port')}"
+    reason = f"{kind} data is never deleted with a registry"
+    if sharing:
+        reason += f"; the registries {', '.join(sharing)} use it, too"
+    yield {"kind": "Database", "name": place, "reason": reason}
+
+
+def _delegator(name: str, spec: Object) -> Iterator[Object]:
+    """Yield what the operator makes for a proxy in the whole cluster, without an owner, and never deletes."""
+    if proxy_of(spec) in ("oauth", "kube_rbac"):
+        binding = auth_delegator(name)
+        why = "the operator gives it no owner, and rights in the whole cluster are the administrator's to take away"
+        reason = f"{why}: kubectl delete clusterrolebinding {binding}"
+        yield {"kind": "ClusterRoleBinding", "name": binding, "reason": reason}
+
+
+def _lost(name: str, spec: Object, dependents: Dependents) -> tuple[Object, ...]:
+    lost = []
+    if dependents.members:
+        reason = f"OpenShift's Group goes with the registry; its members were {', '.join(map(printable_name, dependents.members))}"
+        lost.append({"kind": "Group", "name": users_group(name), "reason": reason})
+    if (spec.get("postgres") or {}).get("generateDeployment"):
+        reason = "the operator deletes the database that it has run, with its data"
+        lost.append({"kind": "PersistentVolumeClaim", "name": f"{name}-postgres-storage", "reason": reason})
+    lost.extend(
+        {"kind": "InferenceService", "name": service, "reason": "it refers to a registry that is gone"}
+        for service in dependents.inference_services
+    )
+    return tuple(lost)

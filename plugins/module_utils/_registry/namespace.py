@@ -1,0 +1,86 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Finds the registries namespace."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from .._common.errors import Forbidden, Missing, RegistryError
+from .._common.model import Object
+from .._kubernetes.client import Cluster, Listed
+from .platform import said_namespace
+
+__all__ = ["WELL_KNOWN", "Place", "find_place", "platform_namespace", "registries_namespace"]
+
+WELL_KNOWN = ("rhoai-model-registries", "odh-model-registries")
+"""The registries namespaces of OpenShift AI and of Open Data Hub, where nobody has chosen another."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """The registries namespace, and how it was found."""
+
+    namespace: str
+    listed: Listed | None = None
+    """Its registries, where they were listed to find it."""
+    warnings: tuple[str, ...] = ()
+
+
+def find_place(cluster: Cluster, given: str | None) -> Place:
+    """The namespace where registries live: given, else what the platform says, else a well-known one that is there."""
+    namespace = given if given is not None else platform_namespace(cluster)
+    if namespace is not None:
+        return Place(namespace)
+    return _guessed(cluster)
+
+
+def _guessed(cluster: Cluster) -> Place:
+    """Return the well-known namespace that has registries, or else is there. Raises RegistryError unless it is one alone."""
+    visible: dict[str, Listed] = {}
+    for name in WELL_KNOWN:
+        with suppress(Forbidden):
+            visible[name] = cluster.list("ModelRegistry", name)
+    populated = {name: listed for name, listed in visible.items() if listed[0]}
+    possible = populated or _existing(cluster, visible)
+    if len(possible) == 1:
+        ((namespace, listed),) = possible.items()
+        why = f"Registries are taken to live in {namespace}: this user may not see what the platform says (AIHub, DataScienceCluster)."
+        return Place(namespace, listed, (f"{why} Give namespace to be sure.",))
+    which = " and ".join(possible or WELL_KNOWN)
+    why = f"neither the platform's settings nor {which} can be seen by this user"
+    if possible:
+        why = f"both {which} {'have registries' if populated else 'can be there'}, and the platform's settings do not tell"
+    raise RegistryError("namespace", why, "Give namespace.")
+
+
+def _existing(cluster: Cluster, visible: dict[str, Listed]) -> dict[str, Listed]:
+    """Return those whose namespace exists: a user who may list registries anywhere sees none where there is nothing."""
+    if len(visible) < 2:
+        return visible
+    with suppress(Forbidden):
+        return {name: listed for name, listed in visible.items() if cluster.get("Namespace", None, name)}
+    return visible
+
+
+def registries_namespace(cluster: Cluster, given: str | None) -> str:
+    """The name of the place alone."""
+    return find_place(cluster, given).namespace
+
+
+def platform_namespace(cluster: Cluster) -> str | None:
+    """The registries namespace in the platform's own words; None where it says nothing, or not to this user.
+
+    Raises RegistryError if its objects name several.
+    """
+    return said_namespace(_seen(cluster, "AIHub"), _seen(cluster, "DataScienceCluster"))
+
+
+def _seen(cluster: Cluster, kind: str) -> Sequence[Object]:
+    """Return the objects of the kind, which is of the cluster, and not for every user to see. Their names differ by release."""
+    try:
+        return cluster.list(kind)[0]
+    except (Forbidden, Missing):
+        return ()

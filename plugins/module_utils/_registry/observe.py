@@ -1,0 +1,243 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is there: one snapshot of the registries namespace, by lists wherever more than a few objects are asked for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+
+from .._common.errors import Forbidden, Missing
+from .._common.model import Object, Registry
+from .._common.names import SHARED_CA, ca_config_map, password_secret, users_group
+from .._common.text import printable_name
+from .._kubernetes.changes import Key
+from .._kubernetes.client import Cluster, Listed
+from .auth_proxy import lacks_certificate, proxy_secret
+from .deletion import REGISTRY_LABEL, Dependents
+from .export import ca_object, password_ref
+from .fields import needed_fields
+from .plan import UNUSED_SECRET, Observed, unnoticed
+from .restart import Mark, restart_due
+
+__all__ = [
+    "observe_dependents",
+    "observe_for_absent",
+    "observe_for_present",
+    "observe_objects",
+    "observe_pods",
+]
+
+FEW = 3
+"""Up to so many objects of a kind are read one by one."""
+
+
+LABEL_VALUE = r"[a-z0-9A-Z]([a-z0-9A-Z._-]{0,61}[a-z0-9A-Z])?"
+
+
+def observe_for_present(
+    cluster: Cluster, namespace: str, registries: Sequence[Registry], listed: Listed | None = None
+) -> Observed:
+    """What has to be known before registries are created or edited. listed: where they have been listed just now."""
+    items, revision = listed or cluster.list("ModelRegistry", namespace)
+    found = _by_name(items)
+    wanted = {store for registry in registries for store in _stores(registry, found.get(registry.name))}
+    marked = {store for registry in registries for store in _marked(registry.name, found.get(registry.name))}
+    objects = observe_objects(cluster, namespace, wanted)
+    # A list has brought more than was wanted.
+    unseen = marked - wanted - {(kind, name) for kind, _namespace, name in objects}
+    for kind in ("ConfigMap", "Secret"):
+        # Who may not read them can still edit the rest. A mark of others is for them, and model_registry_info shows it.
+        with suppress(Forbidden):
+            objects.update(observe_objects(cluster, namespace, {store for store in unseen if store[0] == kind}))
+    fields = cluster.spec_fields() if _asks_for_fields(registries, found) else frozenset()
+    openshift, no_certificate = _front(cluster, namespace, registries, found)
+    observed = Observed(namespace, cluster.version(), found, objects, fields, revision, openshift, no_certificate)
+    marks = {registry.name: mark for registry in registries if (mark := unnoticed(registry, observed))}
+    return _with_pods(cluster, observed, marks) if marks else observed
+
+
+def _with_pods(cluster: Cluster, observed: Observed, marks: Mapping[str, tuple[Mark, ...]]) -> Observed:
+    """Return the snapshot with the Deployments of registries that have marks, and with pods if they can tell of one.
+
+    marks: by registry.
+    """
+    deployments = observe_objects(cluster, observed.namespace, {("Deployment", name) for name in marks})
+    observed = replace(observed, objects={**observed.objects, **deployments})
+    # Pods can prove that they are younger than a change that was stored before this run, and no other.
+    old = {name: [mark for mark in found if mark.since is not None] for name, found in marks.items()}
+    if any(restart_due(found, observed.find("Deployment", name), None) for name, found in old.items()):
+        observed = replace(observed, pods=observe_pods(cluster, observed.namespace))
+    return observed
+
+
+def observe_pods(cluster: Cluster, namespace: str) -> tuple[Object, ...] | None:
+    """Return the pods of all registries; None if they may not be listed."""
+    try:
+        return tuple(cluster.list("Pod", namespace, label_selector="component=model-registry")[0])
+    except Forbidden:
+        return None
+
+
+def _asks_for_fields(registries: Sequence[Registry], found: Mapping[str, Object]) -> bool:
+    """Return whether the schema is to be read: it is the only place that tells releases apart."""
+    there = [(registry, found.get(registry.name)) for registry in registries]
+    return any(existing is None or needed_fields(registry, existing) for registry, existing in there)
+
+
+def _front(
+    cluster: Cluster, namespace: str, registries: Sequence[Registry], found: Mapping[str, Object]
+) -> tuple[bool | None, frozenset[str]]:
+    """Return whether the cluster is OpenShift, if a proxy depends on it, and the registries that lack a proxy's certificate."""
+    specs = {one.name: found[one.name].get("spec") or {} if one.name in found else None for one in registries}
+    by_default = any(specs[one.name] is None and one.auth_proxy in (None, "auto") for one in registries)
+    asked = [one.name for one in registries if lacks_certificate(one, specs[one.name])]
+    if not by_default and not asked:
+        return None, frozenset()
+    if cluster.serves("Route"):
+        return True, frozenset()
+    try:
+        secrets = observe_objects(cluster, namespace, {("Secret", proxy_secret(name)) for name in asked})
+    except Forbidden:
+        # Not to be seen is not the same as missing.
+        return False, frozenset()
+    there = {name for _kind, _namespace, name in secrets}
+    return False, frozenset(name for name in asked if proxy_secret(name) not in there)
+
+
+def observe_for_absent(
+    cluster: Cluster, namespace: str, names: Sequence[str], listed: Listed | None = None
+) -> Observed:
+    """What has to be known before registries are deleted.
+
+    All Secrets are listed: one that the dashboard has made can't be found by its name once the registry is gone.
+    """
+    items, revision = listed or cluster.list("ModelRegistry", namespace)
+    found = _by_name(items)
+    wanted = {store for name in names for store in _owned(name, found.get(name, {}).get("spec") or {})}
+    objects = observe_objects(cluster, namespace, wanted, listed=("Secret", "RoleBinding"))
+    return Observed(namespace, cluster.version(), found, objects, revision=revision)
+
+
+def _owned(name: str, spec: Object) -> Iterable[tuple[str, str]]:
+    """The objects, by kind and name, that may have been made for a registry alone."""
+    ref, ca = password_ref(spec), ca_object(spec)
+    yield "Secret", password_secret(name)
+    yield "ConfigMap", ca_config_map(name)
+    if ca:
+        yield ca
+    if ref:
+        yield "Secret", ref.name
+
+
+def observe_dependents(cluster: Cluster, names: Sequence[str]) -> dict[str, Dependents]:
+    """What refers to each registry from elsewhere, with a warning for each thing that the user may not see."""
+    services, refused = _inference_services(cluster, names) if names else ({}, None)
+    unseen = refused.next_step if refused else ""
+    found = {}
+    for name in names:
+        members, said = _members(cluster, name)
+        warnings = [f"It was not checked whether InferenceServices refer to {name}. {unseen}"] if unseen else []
+        found[name] = Dependents(tuple(sorted(services.get(name, ()))), unseen, members, (*warnings, *said))
+    return found
+
+
+def _inference_services(cluster: Cluster, names: Sequence[str]) -> tuple[dict[str, list[str]], Forbidden | None]:
+    """Those that refer to registries, as namespace/name, by the registry's name; and why they may not be seen."""
+    found: dict[str, list[str]] = {}
+    # No label can name any other registry.
+    labels = [name for name in names if re.fullmatch(LABEL_VALUE, name)]
+    if not labels:
+        return found, None
+    try:
+        for item in cluster.list("InferenceService", label_selector=f"{REGISTRY_LABEL} in ({','.join(labels)})")[0]:
+            meta = item["metadata"]
+            found.setdefault(meta["labels"][REGISTRY_LABEL], []).append(f"{meta['namespace']}/{meta['name']}")
+    except Missing:
+        pass
+    except Forbidden as error:
+        # A kind that the cluster does not have is forbidden, too.
+        return {}, error if cluster.serves("InferenceService") else None
+    return found, None
+
+
+def _members(cluster: Cluster, name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Who is in the registry's Group, and a warning, where there is something to say."""
+    try:
+        group = cluster.get("Group", None, users_group(name)) or {}
+    except Forbidden as error:
+        why = f"It is not known who is in the Group {users_group(name)}, which goes too. {error.next_step}"
+        return (), (why,)
+    members = tuple(group.get("users") or ())
+    why = (
+        f"The Group {users_group(name)} goes with the registry, and with it {', '.join(map(printable_name, members))}."
+    )
+    return members, (why,) if members else ()
+
+
+def _by_name(items: Iterable[Object]) -> dict[str, Object]:
+    return {item["metadata"]["name"]: item for item in items}
+
+
+def _stores(registry: Registry, existing: Object | None) -> Iterable[tuple[str, str]]:
+    """The objects, by kind and name, that hold what the user gives in clear, and what depends on them."""
+    used = password_ref((existing or {}).get("spec") or {})
+    own = password_secret(registry.name)
+    if UNUSED_SECRET in ((existing or {}).get("metadata", {}).get("annotations") or {}):
+        yield "Secret", own
+    database = registry.database
+    if database is None:
+        return
+    if used and used.name == own and (database.password_secret or database.generate):
+        yield "Secret", own
+    if database.password is not None:
+        yield "Secret", own
+        if used:
+            yield "Secret", used.name
+    has_pem = database.tls is not None and database.tls.ca_pem is not None
+    if has_pem:
+        yield "ConfigMap", ca_config_map(registry.name)
+        if ca_object((existing or {}).get("spec") or {}) == ("ConfigMap", SHARED_CA):
+            yield "ConfigMap", SHARED_CA
+
+
+def _marked(name: str, existing: Object | None) -> Iterable[tuple[str, str]]:
+    """The objects, by kind and name, in which a run that was cut may have left word that pods are to be restarted.
+
+    Those are its own alone, and the dashboard's: nobody's own Secret is read for that.
+    """
+    spec = (existing or {}).get("spec") or {}
+    used = password_ref(spec)
+    if used and used.name.startswith(f"{name}-db-"):
+        yield "Secret", used.name
+    authority = ca_object(spec)
+    if authority in (("ConfigMap", ca_config_map(name)), ("ConfigMap", SHARED_CA)):
+        yield authority
+
+
+def observe_objects(
+    cluster: Cluster, namespace: str, wanted: Iterable[tuple[str, str]], listed: Iterable[str] = ()
+) -> dict[Key, Object]:
+    """The wanted objects, by kind and name, that exist, and all objects of the kinds to list."""
+    names: dict[str, set[str]] = {kind: set() for kind in listed}
+    for kind, name in wanted:
+        names.setdefault(kind, set()).add(name)
+    found: dict[Key, Object] = {}
+    for kind, members in sorted(names.items()):
+        for item in _read(cluster, namespace, kind, members, kind in listed):
+            found[(kind, namespace, item["metadata"]["name"])] = item
+    return found
+
+
+def _read(cluster: Cluster, namespace: str, kind: str, names: set[str], wants_list: bool) -> list[Object]:
+    """The objects of those names, by a list where they are many or all are wanted, and the user may list."""
+    if wants_list or len(names) > FEW:
+        try:
+            return cluster.list(kind, namespace)[0]
+        except Forbidden:
+            if not names:
+                raise
+    answers = (cluster.get(kind, namespace, name) for name in sorted(names))
+    return [answer for answer in answers if answer is not None]

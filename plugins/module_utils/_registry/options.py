@@ -1,0 +1,439 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From module options to a registry, with the checks that neither Ansible's schema nor the API server makes."""
+
+from __future__ import annotations
+
+import ast
+import ipaddress
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from .._common.certificates import read_ca_pem
+from .._common.errors import InvalidInput
+from .._common.model import CaSource, Database, KeyRef, ProxySettings, Registry, Tls
+from .._common.names import check_object_name, derive_name
+from .._common.text import quoted
+from .quantity import amount
+
+__all__ = [
+    "QUESTION_MARK",
+    "URL_STEP",
+    "URL_WHY",
+    "breaks_url",
+    "check_encryption",
+    "check_for_type",
+    "check_numbers",
+    "database_from",
+    "proxy_from",
+    "registry_from",
+    "resource_name",
+]
+
+_ENCRYPTS = (
+    "Give a certificate authority (ca_bundle, ca_config_map, ca_secret or ca_pem), a client certificate, cipher, or verify: true if an "
+    "authority that everybody knows has signed the server's certificate. For plain text leave tls out."
+)
+
+Params = Mapping[str, Any]
+
+CA_BUNDLE = "odh-trusted-ca-bundle"
+CA_BUNDLE_KEYS = {"cluster": "ca-bundle.crt", "openshift_ai": "odh-ca-bundle.crt"}
+"""The ConfigMap that the product puts into every namespace, and its keys (OpenShift AI's documentation on certificates)."""
+LONGEST_DATABASE_NAME = {"mysql": 64, "postgres": 63}
+"""Characters: limits of MySQL and PostgreSQL identifiers."""
+LONGEST_USERNAME = 128
+"""Characters: MariaDB's limit, the widest of the servers'."""
+LONGEST_PASSWORD = 1024
+"""Characters: far more than anybody chooses or generates. A longer one is something else, given by mistake."""
+IN_URL = "a-zA-Z0-9._~!$&'()*+,;=-"
+"""What may stand unescaped in the user part of a URL, which PostgreSQL's password goes into as it is (RFC 3986, section 3.2.1)."""
+BREAKS_MYSQL = {"name": "/?%", "username": ":"}
+"""What ends a part of a MySQL connection string (documentation of go-sql-driver/mysql, DSN). The last ``@`` before the last
+``/`` ends the password, so both may be in the account's name."""
+EXPANDED = r"\$[($]"
+"""Names stand in the arguments of the server's container: there Kubernetes replaces ``$(X)``, and makes one ``$`` of two."""
+CUT = " #|: "
+"""What ends or splits a value in YAML: the operator's template of the Deployment writes the arguments without quotes."""
+QUESTION_MARK = "0.3.2"
+"""The first release of the registry server that takes no ``?`` in a MySQL connection string before that of its options."""
+URL_WHY = "the registry server puts it unescaped into a URL"
+URL_STEP = "Choose a password of letters, digits and any of . _ ~ ! $ & ' ( ) * + , ; = -"
+HOST = r"(?=.{1,253}\Z)[a-zA-Z0-9_]([a-zA-Z0-9_-]*[a-zA-Z0-9_])?(\.[a-zA-Z0-9_]([a-zA-Z0-9_-]*[a-zA-Z0-9_])?)*\.?|\[[0-9a-fA-F:.]+\]"
+DOMAIN = r"(?=.{1,253}\Z)[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?(\.[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)*"
+LONGEST_IMAGE = 512
+"""Characters: more than any registry of images allows."""
+IMAGE = r"[a-zA-Z0-9.-]+(:[0-9]+)?(/[a-z0-9._-]+)*(:[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127})?(@sha256:[0-9a-f]{64})?"
+"""A reference to an image: its place, and a tag or digest."""
+CIPHER = (
+    r"TLS_(AES_128_GCM_SHA256|AES_256_GCM_SHA384|CHACHA20_POLY1305_SHA256|ECDHE_(ECDSA|RSA)_WITH_"
+    r"(AES_128_CBC_SHA|AES_256_CBC_SHA|AES_128_GCM_SHA256|AES_256_GCM_SHA384|CHACHA20_POLY1305_SHA256))"
+)
+"""The names of cipher suites that the registry server takes, which are Go's."""
+RESOURCE = (
+    r"cpu|memory|ephemeral-storage|hugepages-[0-9]+([KMGTPE]i?)?"
+    r"|(?=[^/]{1,253}/)[a-z0-9]([a-z0-9.-]*[a-z0-9])?/[a-zA-Z0-9]([a-zA-Z0-9._-]{0,61}[a-zA-Z0-9])?"
+)
+"""The names of a container's resources: the standard ones, and those with a domain (Kubernetes' validation of pods)."""
+OBJECT_NAME = r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?"
+DATA_KEY = r"[-._a-zA-Z0-9]+"
+
+
+def check_numbers(spec: Mapping[str, Any], params: Params, prefix: str = "") -> None:
+    """Raise InvalidInput for a boolean where a number is wanted: Ansible takes it, and the API server gets true for 1.
+
+    spec: the argument spec of the options, whose names the error has with the prefix before them.
+    """
+    for name, option in spec.items():
+        value = params.get(name)
+        if option.get("type") == "int" and isinstance(value, bool):
+            why = f"it is the boolean {str(value).lower()} and not a number"
+            raise InvalidInput(f"{prefix}{name}", why, "Give a number: check what the variable holds.")
+        inner = value if isinstance(value, list) else [value]
+        for part in inner if "options" in option else ():
+            if isinstance(part, dict):
+                check_numbers(option["options"], part, f"{prefix}{name}.")
+
+
+def registry_from(params: Params, now: datetime, option: str = "") -> Registry:
+    """The registry that module options describe.
+
+    now: for certificates that have expired. option: a prefix for options in error texts, such as registries[3].
+    Raises InvalidInput.
+    """
+    prefix = f"{option}." if option else ""
+    display_name = params["display_name"]
+    if display_name is not None:
+        _check_line(f"{prefix}display_name", display_name)
+    if params["description"] is not None:
+        _check_single(f"{prefix}description", params["description"])
+    name = resource_name(params, option)
+    database = params["database"]
+    return Registry(
+        name=name,
+        is_derived=params["name"] is None,
+        display_name=display_name,
+        description=params["description"],
+        database=None if database is None else database_from(database, now, f"{prefix}database"),
+        auth_proxy=params["auth_proxy"],
+        resources=_resources(params["resources"], f"{prefix}resources"),
+        image=_image(params.get("image"), f"{prefix}image"),
+        port=_port(params.get("port"), f"{prefix}port"),
+        service_route=params.get("service_route"),
+        proxy=proxy_from(params.get("auth_proxy_settings"), f"{prefix}auth_proxy_settings"),
+    )
+
+
+def proxy_from(params: Params | None, option: str = "auth_proxy_settings") -> ProxySettings | None:
+    """Return the settings of a proxy that module options describe. Raises InvalidInput."""
+    if params is None:
+        return None
+    domain = params["domain"]
+    if domain and not re.fullmatch(DOMAIN, domain):
+        why = f"{quoted(domain)} is not a domain name"
+        raise InvalidInput(f"{option}.domain", why, "Give one such as apps.example.com, or leave it out.")
+    return ProxySettings(
+        image=_image(params["image"], f"{option}.image"),
+        port=_port(params["port"], f"{option}.port"),
+        service_route=params["service_route"],
+        domain=domain,
+        route_port=_port(params["route_port"], f"{option}.route_port"),
+        certificate=_key_ref(params["certificate_secret"], f"{option}.certificate_secret"),
+        key=_key_ref(params["key_secret"], f"{option}.key_secret"),
+    )
+
+
+def _image(image: str | None, option: str) -> str | None:
+    """Return the image's name, which may be empty. What is in the registry of images is not checked."""
+    if image and (len(image) > LONGEST_IMAGE or not re.fullmatch(IMAGE, image)):
+        why = f"{quoted(image)} is not the name of an image"
+        raise InvalidInput(option, why, "Give one such as quay.io/example/model-registry:1.0 or …@sha256:….")
+    return image
+
+
+def _port(port: int | None, option: str) -> int | None:
+    if port is not None and not 1 <= port <= 65535:
+        raise InvalidInput(option, f"{port} is no port", "Give a number from 1 to 65535.")
+    return port
+
+
+def resource_name(params: Params, option: str = "") -> str:
+    """Return the resource name that the options name and display_name give, if an object can have it.
+
+    Whether a new registry could, is checked if there is none of that name. option: as above. Raises InvalidInput.
+    """
+    prefix = f"{option}." if option else ""
+    name: str | None = params["name"]
+    if name is None:
+        name = derive_name(params["display_name"] or "")
+        if not name:
+            why = f"no resource name can be derived from {quoted(params['display_name'])}: none of its characters may be in one"
+            raise InvalidInput(f"{prefix}display_name", why, "Give name, too.")
+    check_object_name(name, f"{prefix}name")
+    return name
+
+
+def _resources(params: Params | None, option: str) -> Mapping[str, Any] | None:
+    if params is None:
+        return None
+    given = {part: amounts for part, amounts in params.items() if amounts is not None}
+    for part, amounts in given.items():
+        for name, text in amounts.items():
+            if not re.fullmatch(RESOURCE, str(name)):
+                why = f"{quoted(str(name), 80)} is no resource of a container, and no pod could be made"
+                step = "Give cpu, memory, ephemeral-storage or one with a domain, such as nvidia.com/gpu."
+                raise InvalidInput(f"{option}.{part}", why, step)
+            if amount(text) is None:
+                raise InvalidInput(
+                    f"{option}.{part}.{name}", f"{quoted(text)} is no amount", "Give one such as 500m, 1 or 256Mi."
+                )
+    # YAML makes numbers of some; the API takes texts and whole numbers.
+    return {part: {name: str(text) for name, text in amounts.items()} for part, amounts in given.items()}
+
+
+def database_from(params: Params, now: datetime, option: str = "database") -> Database:
+    """The database that module options describe. now: as above. option: its name in error texts. Raises InvalidInput."""
+    database = Database(
+        type=params["type"],
+        host=params["host"],
+        port=params["port"],
+        name=params["name"],
+        username=params["username"],
+        password=params["password"],
+        password_secret=_key_ref(params["password_secret"], f"{option}.password_secret"),
+        tls=None if params["tls"] is None else _tls(params["tls"], now, f"{option}.tls"),
+        generate=params["generate"],
+        host_address=params.get("host_address"),
+        image=_image(params.get("image"), f"{option}.image"),
+    )
+    _check_place(database, option)
+    check_for_type(database, option)
+    return database
+
+
+def _check_postgres_only(database: Database, option: str) -> None:
+    """Raise InvalidInput if MySQL is given what its part of the API has no field for."""
+    given = [name for name in ("host_address", "image") if getattr(database, name) is not None]
+    if given and database.type == "mysql":
+        why = "it is for PostgreSQL, and the database is MySQL"
+        step = {"host_address": "Give host, which may be an address.", "image": "Leave it out."}
+        raise InvalidInput(f"{option}.{given[0]}", why, step[given[0]])
+
+
+def _check_generated(database: Database, option: str) -> None:
+    """Raise InvalidInput for what the operator would ignore: it has its own for a database that it runs."""
+    for name in ("host", "host_address", "name", "username", "port", "password", "password_secret", "tls"):
+        if database.generate and getattr(database, name) is not None:
+            why = "the operator chooses it for a database that it runs: model_registry, with the account modelregistry"
+            raise InvalidInput(f"{option}.{name}", why, "Leave it out.")
+    if database.image and (database.host or database.host_address or database.generate is False):
+        why = "it is the image of a database that the operator runs, and another one is given"
+        raise InvalidInput(f"{option}.image", why, f"Leave it out, or set {option}.generate to true.")
+
+
+def _check_cipher(tls: Tls, database_type: str | None, option: str) -> None:
+    """Raise InvalidInput for cipher suites that the registry server does not start with (its internal/tls package)."""
+    if tls.cipher is None:
+        return
+    if database_type == "postgres":
+        why = "it is for MySQL, and the database is PostgreSQL, whose driver chooses by itself"
+        raise InvalidInput(option, why, "Leave it out.")
+    if tls.cipher and tls.enabled is False:
+        raise InvalidInput(option, "cipher suites encrypt, and tls.enabled is false", "Leave one of the two out.")
+    wrong = [name for name in tls.cipher.split(":") if tls.cipher and not re.fullmatch(CIPHER, name)]
+    if wrong:
+        why = f"{quoted(wrong[0])} is no cipher suite that the registry server knows"
+        step = "Give Go's names, with colons between them, such as TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256."
+        raise InvalidInput(option, why, step)
+
+
+def _check_place(database: Database, option: str) -> None:
+    if database.host is not None and not re.fullmatch(HOST, database.host):
+        why = f"{quoted(database.host)} is no host name or address"
+        step = "Give the bare name, such as mysql.databases.svc.cluster.local; the port has its own option."
+        raise InvalidInput(f"{option}.host", why, step)
+    _port(database.port, f"{option}.port")
+    if database.host_address is not None:
+        try:
+            ipaddress.ip_address(database.host_address)
+        except ValueError:
+            why = f"{quoted(database.host_address)} is no IP address"
+            raise InvalidInput(f"{option}.host_address", why, f"Give a name with {option}.host instead.") from None
+
+
+def check_for_type(database: Database, option: str = "database") -> None:
+    """Raise InvalidInput where values cannot be right for a database of that type.
+
+    Where the type is left out, it is that of a registry that exists: then only what holds for each type is checked here,
+    and the rest by another call, once the type is known.
+    """
+    if database.generate and database.type == "mysql":
+        why = "only a PostgreSQL server can be run by the operator"
+        raise InvalidInput(f"{option}.generate", why, f"Set {option}.type to postgres, or leave generate out.")
+    _check_postgres_only(database, option)
+    _check_generated(database, option)
+    longest = LONGEST_DATABASE_NAME.get(database.type or "", max(LONGEST_DATABASE_NAME.values()))
+    _check_in_url(f"{option}.name", database.name, longest, database.type)
+    _check_in_url(f"{option}.username", database.username, LONGEST_USERNAME, database.type)
+    if database.password is not None:
+        _check_password(f"{option}.password", database.password, database.type)
+    if database.tls is not None:
+        _check_tls(database.tls, database.type, f"{option}.tls")
+        _check_cipher(database.tls, database.type, f"{option}.tls.cipher")
+
+
+def _check_in_url(option: str, value: str | None, longest: int, database_type: str | None) -> None:
+    """The operator writes names unescaped into the connection string."""
+    if value is None:
+        return
+    _check_line(option, value)
+    if len(value) > longest:
+        raise InvalidInput(option, f"it has {len(value)} characters and {longest} is the most", "Use a shorter one.")
+    expanded = re.search(EXPANDED, value)
+    if expanded:
+        why = f"it has {expanded[0]} in it, which Kubernetes would expand on its way to the registry server"
+        raise InvalidInput(option, why, "Choose one without it.")
+    cut = re.search(CUT, value)
+    if cut:
+        why = f"it has {cut[0]!r} in it, at which the model registry operator cuts the registry server's arguments"
+        raise InvalidInput(option, why, "Choose one without it.")
+    part = option.rpartition(".")[2]
+    breaking = f"[^{IN_URL}]" if database_type == "postgres" else f"[{BREAKS_MYSQL[part]}]"
+    bad = re.search(breaking, value)
+    if bad:
+        why = f"{quoted(value)} has {bad[0]!r} in it, which breaks the registry server's connection string"
+        raise InvalidInput(option, why, "Use one of letters, digits, dashes and underscores.")
+    if "?" in value:
+        why = f"{quoted(value)} has '?' in it, with which registry servers from {QUESTION_MARK} on do not start"
+        raise InvalidInput(option, why, "Use one without it.")
+
+
+def _check_password(option: str, password: str, database_type: str | None) -> None:
+    """The error texts never quote the password, or any character of it that is not named here."""
+    if not password:
+        raise InvalidInput(option, "it is empty", "Leave it out to keep the password as it is, or give one.")
+    _check_single(option, password)
+    if len(password) > LONGEST_PASSWORD:
+        why = f"it has {len(password)} characters and {LONGEST_PASSWORD} is the most"
+        raise InvalidInput(option, why, "Check what the variable holds: it may be a whole file.")
+    if re.search(r"[\x00-\x1f\x7f]", password):
+        why = "it has a line break or another control character in it"
+        raise InvalidInput(option, why, "Remove it: it is often a line break at the end of a file that was read.")
+    if database_type == "postgres" and breaks_url(password):
+        raise InvalidInput(option, f"{URL_WHY}, and it has a character that is not allowed there", URL_STEP)
+
+
+def breaks_url(password: str) -> bool:
+    """Return whether a PostgreSQL password has a character that must not be in a URL as it is."""
+    return re.search(f"[^{IN_URL}]", password) is not None
+
+
+def _tls(params: Params, now: datetime, option: str) -> Tls:
+    pem = params["ca_pem"]
+    return Tls(
+        enabled=params["enabled"],
+        ca=_ca(params, option),
+        ca_pem=None if pem is None else read_ca_pem(pem, now, f"{option}.ca_pem"),
+        verify=params["verify"],
+        client_certificate=_key_ref(params["client_certificate_secret"], f"{option}.client_certificate_secret"),
+        client_key=_key_ref(params["client_key_secret"], f"{option}.client_key_secret"),
+        mode=params["mode"],
+        cipher=params.get("cipher"),
+    )
+
+
+def _ca(params: Params, option: str) -> CaSource | None:
+    if params["ca_bundle"] is not None:
+        return CaSource("ConfigMap", KeyRef(CA_BUNDLE, CA_BUNDLE_KEYS[params["ca_bundle"]]))
+    for name, kind in (("ca_config_map", "ConfigMap"), ("ca_secret", "Secret")):
+        ref = _key_ref(params[name], f"{option}.{name}")
+        if ref is not None:
+            return CaSource(kind, ref)
+    return None
+
+
+def _check_tls(tls: Tls, database_type: str | None, option: str) -> None:
+    given = [tls.ca, tls.ca_pem, tls.client_certificate]
+    if tls.enabled is False and (tls.verify or any(value is not None for value in given)):
+        why = "it is false, and certificates or verify are given with it"
+        raise InvalidInput(f"{option}.enabled", why, "Leave enabled out, or give it alone to connect in plain text.")
+    if tls.mode is not None and database_type == "mysql":
+        why = "it is for PostgreSQL, and the database is MySQL"
+        raise InvalidInput(f"{option}.mode", why, "Use verify for MySQL, or set database.type to postgres.")
+    if tls.mode is not None and tls.verify is not None:
+        why = "verify says the same in other words"
+        raise InvalidInput(f"{option}.mode", why, "Give mode alone: verify-full is what verify stands for.")
+    if tls.mode == "disable" and any(value is not None for value in given):
+        why = "disable connects in plain text, and certificates are given with it"
+        raise InvalidInput(f"{option}.mode", why, "Leave mode out, or give it alone.")
+    if tls.mode == "disable" and tls.enabled:
+        why = "disable connects in plain text, and enabled is true"
+        raise InvalidInput(f"{option}.mode", why, "Leave one of the two out.")
+    if tls.enabled is False and tls.mode not in (None, "disable"):
+        why = f"it is false, and mode is {tls.mode}"
+        raise InvalidInput(f"{option}.enabled", why, "Leave enabled out, or give it alone to connect in plain text.")
+
+
+def _key_ref(params: Params | None, option: str) -> KeyRef | None:
+    if params is None:
+        return None
+    for part, pattern in (("name", OBJECT_NAME), ("key", DATA_KEY)):
+        if len(params[part]) > 253 or not re.fullmatch(pattern, params[part]):
+            why = f"{quoted(params[part])} cannot be one"
+            step = "Give the name of an object in the registries namespace and of a key in its data."
+            raise InvalidInput(f"{option}.{part}", why, step)
+    return KeyRef(params["name"], params["key"])
+
+
+def _check_line(option: str, text: str) -> None:
+    if not text.strip():
+        raise InvalidInput(option, "it is empty", "Leave it out to keep it as it is, or give a text.")
+    _check_single(option, text)
+    if re.search(r"[\x00-\x1f\x7f]", text):
+        raise InvalidInput(option, "it has a line break or another control character in it", "Remove it.")
+
+
+def _check_single(option: str, text: str) -> None:
+    """Raise InvalidInput for a list or a dictionary: where a text is wanted, Ansible makes Python's text of it.
+
+    The text is read and written again rather than matched: that takes a time in proportion to its length.
+    """
+    if f"{text[:1]}{text[-1:]}" not in ("[]", "{}"):
+        return
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return
+    if repr(value) == text:
+        what = "dictionary" if isinstance(value, dict) else "list"
+        raise InvalidInput(option, f"it is a {what} and no text", "Give a single value: check what the variable holds.")
+
+
+def check_encryption(given: Tls | None, merged: Database, option: str = "database.tls") -> None:
+    """Raise InvalidInput if options ask for TLS and the registry would connect in plain text all the same, or the reverse.
+
+    given: the options. merged: the database as it will be, with what an existing registry has already. An empty ``tls`` asks
+    for TLS, too: a user who wants none leaves it out, or says ``enabled: false``.
+    """
+    if given is None or given.enabled is False:
+        return
+    tls = merged.tls or Tls()
+    has_authority = bool(tls.ca or tls.ca_pem)
+    if given.mode == "disable":
+        if has_authority:
+            why = "the registry has a certificate authority, with which the registry server encrypts whatever mode says"
+            raise InvalidInput(f"{option}.mode", why, "Give enabled: false instead of mode.")
+        return
+    # To PostgreSQL, a client's certificate is shown with an sslmode that encrypts, and disable is what the API sets.
+    has_certificate = bool(tls.client_certificate) and merged.type != "postgres"
+    if has_authority or has_certificate or tls.verify or tls.cipher:
+        return
+    if merged.type == "mysql":
+        why = "with nothing else in it, a registry connects to MySQL in plain text: no field of it says just to encrypt"
+        raise InvalidInput(option, why, _ENCRYPTS)
+    if not (tls.enabled or tls.verify is False or tls.mode not in (None, "disable")):
+        why = "with nothing else in it, a registry connects to PostgreSQL in plain text"
+        step = "Give a certificate authority, enabled: true or mode. For plain text leave tls out."
+        raise InvalidInput(option, why, step)

@@ -1,0 +1,438 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From what is wanted and what is there to the ordered changes between the two."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from .._common.certificates import stored_form
+from .._common.errors import InvalidInput, Refused
+from .._common.model import CaSource, Database, KeyRef, Object, Registry
+from .._common.names import SHARED_CA, ca_config_map, check_length, check_name, password_secret
+from .._common.text import quoted
+from .._kubernetes.changes import Change, Key, creation_of, deletion_of, patch_of
+from .._kubernetes.merge_patch import applied, merge_patch, present_fields, restricted
+from .auth_proxy import certificate_missing
+from .export import ca_source, database_of, database_type, is_own_ca, is_own_secret, password_ref, proxy_of, uses
+from .fields import check_front
+from .manifests import (
+    CA_KEY,
+    DISPLAY_NAME,
+    MARK,
+    PASSWORD_KEY,
+    PROXIES,
+    check_spec,
+    wanted_ca,
+    wanted_registry,
+    wanted_secret,
+)
+from .options import check_encryption, check_for_type
+from .quantity import in_stored_words
+from .restart import RESTART_PENDING, RESTARTED, Mark, mark_of, restart_due, restart_value
+from .rollout import registry_of
+
+__all__ = [
+    "UNUSED_SECRET",
+    "Observed",
+    "Plan",
+    "check_derived",
+    "plan_present",
+    "restart_of",
+    "unnoticed",
+]
+UNUSED_SECRET = "ansible.opendatahub.io/unused-secret"  # noqa: S105
+"""Annotation on a registry: its own Secret, which is deleted once all pods have the password from elsewhere."""
+DASHBOARDS_CA = CaSource("ConfigMap", KeyRef(SHARED_CA, CA_KEY))
+"""Where the dashboard of OpenShift AI 2.19 uploads a certificate authority to, of whichever registry."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Changes in the order in which they are made."""
+
+    changes: tuple[Change, ...] = ()
+    settling: tuple[Change, ...] = ()
+    """What is left to do once the registry is ready, or gone."""
+    marks: tuple[Mark, ...] = ()
+    """What all pods must have been seen to be younger than before that is done."""
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What was there at one moment, in one namespace."""
+
+    namespace: str
+    version: str
+    """The API version of ModelRegistry that is written."""
+    registries: Mapping[str, Object]
+    """All of the namespace, by name."""
+    objects: Mapping[Key, Object]
+    """Other objects, as far as they were looked at and exist."""
+    fields: frozenset[str] = frozenset()
+    """The fields of the API version's spec, such as rest and rest.image; only asked for if something depends on them."""
+    revision: str = ""
+    """The resourceVersion of the list of registries."""
+    openshift: bool | None = None
+    """Whether the cluster serves Routes, which is OpenShift as the operator sees it; only asked for if a proxy depends on it."""
+    no_certificate: frozenset[str] = frozenset()
+    """The registries that are to get a kube-rbac-proxy and lack the Secret for it, which OpenShift would make."""
+    pods: tuple[Object, ...] | None = None
+    """Of all registries; only asked for if a change waits for a restart, and None if they may not be listed."""
+
+    def find(self, kind: str, name: str) -> Object | None:
+        """An object of the namespace."""
+        return self.objects.get((kind, self.namespace, name))
+
+    def pods_of(self, registry: str) -> list[Object] | None:
+        """Return the pods of a registry; None if they are not known."""
+        return None if self.pods is None else [pod for pod in self.pods if registry_of(pod) == registry]
+
+
+def plan_present(registry: Registry, observed: Observed, now: str) -> Plan:
+    """The changes that make the registry be there as wanted.
+
+    now: the time, as Kubernetes writes it, and never the same twice. Raises InvalidInput and Refused.
+    """
+    existing = observed.registries.get(registry.name)
+    if existing is not None and existing["metadata"].get("deletionTimestamp"):
+        why = f"it is being deleted since {existing['metadata']['deletionTimestamp']}"
+        raise Refused(f"ModelRegistry {registry.name}", why, "Wait until it is gone, then run the task again.")
+    if existing is not None and registry.is_derived:
+        check_derived(existing, registry.display_name)
+    registry = _with_type(registry, observed)
+    _check_generated(registry.database, existing)
+    registry, stores = _with_stores(registry, observed, now)
+    change = _registry_change(registry, observed, now)
+    changes = (*stores, *((change,) if change else ()))
+    if existing is None:
+        return Plan(changes)
+    after = applied(existing, change.body) if change else existing
+    read, pending = (_pending(items, observed, stores) for items in ((existing,), (existing, after)))
+    unused = _unused(after, observed)
+    for gone in unused:
+        read.pop(gone.key, None)
+        pending.pop(gone.key, None)
+    # A switch makes new pods by itself: whether they have taken the place of the old ones is seen afterwards.
+    switch = mark_of(change.body) if change else None
+    own = mark_of(existing) if switch is None else None
+    restart = _restart(registry.name, observed, (*read.values(), *((own,) if own else ())), now)
+    settling = (*(_settled(observed, key) for key in pending), *unused, *_unmarking(after, observed.namespace))
+    marks = (*pending.values(), *(mark for mark in (own, switch) if mark))
+    return Plan((*changes, *((restart,) if restart else ())), settling, marks)
+
+
+def check_derived(existing: Object, display_name: str | None) -> None:
+    """Raise Refused if a name that was only derived from a display name is that of a registry with another one."""
+    name, stored = existing["metadata"]["name"], (existing["metadata"].get("annotations") or {}).get(DISPLAY_NAME)
+    if stored == display_name:
+        return
+    has = f"has the display name {quoted(stored)}" if stored else "has no display name"
+    derived = f"its name was only derived from {quoted(display_name or '')}"
+    why = f"it {has}, and {derived}, so it may be another registry than is meant"
+    raise Refused(f"ModelRegistry {name}", why, f"Give name: {name} if it is the one, else another name.")
+
+
+def unnoticed(registry: Registry, observed: Observed) -> tuple[Mark, ...]:
+    """Return the marks of what running pods have not noticed, or are about not to: their Deployment is looked at then."""
+    existing = observed.registries.get(registry.name)
+    if existing is None:
+        return ()
+    stores = _with_stores(registry, observed, "now")[1]
+    own = mark_of(existing)
+    return (*_pending((existing,), observed, stores).values(), *((own,) if own else ()))
+
+
+def restart_of(name: str, namespace: str, deployment: Object, value: str) -> Change:
+    """Return a rollout restart that writes the value."""
+    body = {"spec": {"template": {"metadata": {"annotations": {RESTARTED: value}}}}}
+    # Without resourceVersion: the operator writes the status of a Deployment again and again.
+    return Change("Deployment", namespace, name, "restart", body, restricted(deployment, body), body)
+
+
+def _with_stores(registry: Registry, observed: Observed, now: str) -> tuple[Registry, tuple[Change, ...]]:
+    """The registry with references in the place of what the user gives in clear, and the changes of where it is kept."""
+    secret, ref = _secret_change(registry, observed, now)
+    authority, source = _ca_change(registry, observed, now)
+    database = registry.database
+    if database is not None and ref is not None:
+        database = replace(database, password=None, password_secret=ref)
+    if database is not None and database.tls is not None and source is not None:
+        database = replace(database, tls=replace(database.tls, ca_pem=None, ca=source))
+    stores = tuple(change for change in (secret, authority) if change is not None)
+    return replace(registry, database=database), stores
+
+
+def _secret_change(registry: Registry, observed: Observed, now: str) -> tuple[Change | None, KeyRef | None]:
+    """What to do about the password's Secret, and where the password is then; None, None if none was given.
+
+    A Secret that the user has made is left as it is: the registry gets one of its own.
+    """
+    if registry.database is None or registry.database.password is None:
+        return None, None
+    wanted, name = wanted_secret(registry), password_secret(registry.name)
+    existing = observed.registries.get(registry.name)
+    used = password_ref(existing.get("spec") or {}) if existing else None
+    current = observed.find("Secret", used.name) if used else None
+    if used and current and used.name != name and is_own_secret(current, registry.name):
+        # The dashboard's: its labels and annotations are as they are.
+        wanted["data"][used.key] = wanted["data"].pop(PASSWORD_KEY)
+        return _store_change(registry.name, observed, {"kind": "Secret", "data": wanted["data"]}, used.name, now), used
+    current = observed.find("Secret", name)
+    if current and not is_own_secret(current, registry.name):
+        raise _not_ours("Secret", name, "Give database.password_secret to use it as it is")
+    return _store_change(registry.name, observed, wanted, name, now), KeyRef(name, PASSWORD_KEY)
+
+
+def _ca_change(registry: Registry, observed: Observed, now: str) -> tuple[Change | None, CaSource | None]:
+    """What to do about an uploaded certificate authority, and where it is then; None, None where none was given."""
+    tls = registry.database.tls if registry.database else None
+    if tls is None or tls.ca_pem is None:
+        return None, None
+    used = ca_source(observed.registries.get(registry.name, {}).get("spec") or {})
+    if used == DASHBOARDS_CA and _is_alone(registry.name, observed, used):
+        wanted = _wanted_ca(registry.name, tls.ca_pem, observed.find("ConfigMap", used.ref.name))
+        data = {"kind": "ConfigMap", "data": wanted["data"]}
+        return _store_change(registry.name, observed, data, used.ref.name, now), used
+    name = ca_config_map(registry.name)
+    current = observed.find("ConfigMap", name)
+    if current and not is_own_ca(current, registry.name, (used.kind, used.ref.name) if used else None):
+        raise _not_ours("ConfigMap", name, "Give database.tls.ca_config_map to use it as it is")
+    wanted = _wanted_ca(registry.name, tls.ca_pem, current)
+    return _store_change(registry.name, observed, wanted, name, now), CaSource("ConfigMap", KeyRef(name, CA_KEY))
+
+
+def _wanted_ca(name: str, pem: str, current: Object | None) -> Object:
+    """Return the ConfigMap with the certificates; as they are stored, if that is only another spelling of them."""
+    return wanted_ca(name, stored_form(((current or {}).get("data") or {}).get(CA_KEY), pem))
+
+
+def _is_alone(name: str, observed: Observed, source: CaSource) -> bool:
+    """Whether the object is there and no other registry uses it."""
+    others = [other.get("spec") or {} for one, other in observed.registries.items() if one != name]
+    there = observed.find(source.kind, source.ref.name) is not None
+    return there and not any(uses(spec, source.kind, source.ref.name) for spec in others)
+
+
+def _store_change(registry: str, observed: Observed, wanted: Object, name: str, now: str) -> Change | None:
+    """The change of a Secret or ConfigMap.
+
+    Where running pods read what it changes, it says itself that they are to be restarted: a run can be cut after it.
+    """
+    current = observed.find(wanted["kind"], name)
+    held = (current or {}).get("data") or {}
+    keys = _keys_read(observed.registries.get(registry, {}), wanted["kind"], name)
+    read = {key: wanted["data"][key] for key in keys & set(wanted["data"])}
+    if merge_patch(held, read):
+        wanted = applied(wanted, {"metadata": {"annotations": {RESTART_PENDING: now}}})
+    if current is None:
+        return creation_of(wanted, observed.namespace, name)
+    return patch_of(current, wanted, observed.namespace)
+
+
+def _keys_read(registry: Object, kind: str, name: str) -> set[str]:
+    """Return the keys of an object that the registry's pods read; none if it does not refer to the object."""
+    spec = registry.get("spec") or {}
+    ref, ca = password_ref(spec), ca_source(spec)
+    sources = (("Secret", ref), (ca.kind, ca.ref) if ca else ("", None))
+    return {one.key for of, one in sources if one and (of, one.name) == (kind, name)}
+
+
+def _registry_change(registry: Registry, observed: Observed, now: str) -> Change | None:
+    existing = observed.registries.get(registry.name)
+    if existing is None:
+        wanted = _new_registry(registry, observed)
+        check_length(registry.name, proxy_of(wanted["spec"]) is not None)
+        check_name(registry.name)
+        _check_database(registry, present_fields(wanted)["spec"])
+        return creation_of(wanted, observed.namespace, registry.name)
+    spec = existing.get("spec") or {}
+    if registry.resources is not None:
+        stored = (spec.get("rest") or {}).get("resources") or {}
+        registry = replace(registry, resources=in_stored_words(registry.resources, stored))
+    wanted = wanted_registry(registry, observed.version, _wanted_proxies(registry, existing, observed))
+    wanted = _with_switch(existing, _with_unused_secret(existing, wanted, observed), now)
+    change = patch_of(_without_defaults(existing), wanted, observed.namespace)
+    _check_database(registry, applied(existing, change.body)["spec"] if change else spec, is_new=change is not None)
+    return change
+
+
+def _check_database(registry: Registry, spec: Object, is_new: bool = True) -> None:
+    """Raise InvalidInput if the spec cannot work as it will be, or has less of TLS than the options ask for.
+
+    is_new: whether this run changes it; what is there is left as it is otherwise.
+    """
+    if is_new:
+        check_spec(spec)
+    if registry.database is not None:
+        check_encryption(registry.database.tls, database_of(spec))
+
+
+def _check_generated(database: Database | None, existing: Object | None) -> None:
+    """Raise InvalidInput for what has no effect on a registry whose database the operator goes on to run."""
+    spec = (existing or {}).get("spec") or {}
+    is_generated = (spec.get("postgres") or {}).get("generateDeployment")
+    if database is None or not is_generated or database.type == "mysql" or database.host or database.host_address:
+        return
+    if database.generate is False:
+        why = "the operator runs the registry's database, and no other one is given"
+        raise InvalidInput(
+            "database.generate", why, "Give host, name, username and password of the one to use instead."
+        )
+    check_for_type(replace(database, generate=True))
+
+
+def _new_registry(registry: Registry, observed: Observed) -> Object:
+    """What is wanted of a registry that is not there. What would be reset in it is left out."""
+    wanted = wanted_registry(registry, observed.version, _wanted_proxies(registry, None, observed))
+    if PROXIES["kube_rbac"] not in observed.fields:
+        # Releases with ML Metadata need it.
+        wanted["spec"]["grpc"] = {}
+    fields = wanted["spec"].items()
+    spec = {field: present_fields(value) if isinstance(value, dict) else value for field, value in fields}
+    return {**wanted, "spec": spec}
+
+
+def _wanted_proxies(registry: Registry, existing: Object | None, observed: Observed) -> Object:
+    """What is wanted of the proxies in the spec.
+
+    Raises InvalidInput for an option whose field is not served, and Refused if a proxy's certificate is missing.
+    """
+    proxies = check_front(registry, existing, observed.version, observed.fields, bool(observed.openshift))
+    if registry.name in observed.no_certificate:
+        raise certificate_missing(registry.name)
+    return proxies
+
+
+def _with_unused_secret(existing: Object, wanted: Object, observed: Observed) -> Object:
+    """What is wanted of the registry, with the mark on its own Secret where this very change leaves it unused.
+
+    The mark is in the same patch as the change, so that a run that is cut afterwards is finished by the next.
+    """
+    name = password_secret(existing["metadata"]["name"])
+    before, after = (password_ref(item.get("spec") or {}) for item in (existing, applied(existing, wanted)))
+    was_used, is_used = (ref is not None and ref.name == name for ref in (before, after))
+    marked = (existing["metadata"].get("annotations") or {}).get(UNUSED_SECRET)
+    if is_used:
+        mark = None
+    elif was_used and _is_left_over(existing, observed):
+        mark = name
+    else:
+        return wanted
+    if mark == marked:
+        return wanted
+    annotations = {**wanted.get("metadata", {}).get("annotations", {}), UNUSED_SECRET: mark}
+    return {**wanted, "metadata": {**wanted.get("metadata", {}), "annotations": annotations}}
+
+
+def _is_left_over(registry: Object, observed: Observed) -> bool:
+    """Whether the registry's own Secret is there, was made by this collection, and is no other registry's, too."""
+    own = registry["metadata"]["name"]
+    secret = observed.find("Secret", password_secret(own))
+    others = [other.get("spec") or {} for name, other in observed.registries.items() if name != own]
+    return (
+        secret is not None
+        and (secret["metadata"].get("labels") or {}).get(MARK) == own
+        and not any(uses(spec, "Secret", password_secret(own)) for spec in others)
+    )
+
+
+def _with_switch(existing: Object, wanted: Object, now: str) -> Object:
+    """Return what is wanted of the registry, marked if this very change makes pods read other Secrets or ConfigMaps.
+
+    The pod template can become what it once was, and then a pod of that time goes on with what it has read in its day.
+    """
+    before, after = (_references(item) for item in (existing, applied(existing, wanted)))
+    if before == after:
+        return wanted
+    return applied(wanted, {"metadata": {"annotations": {RESTART_PENDING: now}}})
+
+
+def _references(registry: Object) -> Object:
+    """Return the fields of the registry's database that name a Secret or ConfigMap."""
+    spec = registry.get("spec") or {}
+    fields = spec.get(database_type(spec) or "") or {}
+    return {name: ref for name, ref in fields.items() if isinstance(ref, dict)}
+
+
+def _unused(registry: Object, observed: Observed) -> tuple[Change, ...]:
+    """Return the deletion of the registry's own Secret if it is marked as unused."""
+    secret = observed.find("Secret", password_secret(registry["metadata"]["name"]))
+    marked = (registry["metadata"].get("annotations") or {}).get(UNUSED_SECRET)
+    if not marked or secret is None or not _is_left_over(registry, observed):
+        return ()
+    return (deletion_of(secret, observed.namespace),)
+
+
+def _unmarking(registry: Object, namespace: str) -> tuple[Change, ...]:
+    """Return the patch that takes the registry's own marks off."""
+    annotations = registry["metadata"].get("annotations") or {}
+    marks = {name: annotations[name] for name in (RESTART_PENDING, UNUSED_SECRET) if name in annotations}
+    if not marks:
+        return ()
+    key = ("ModelRegistry", namespace, registry["metadata"]["name"])
+    body: Object = {"metadata": {"annotations": dict.fromkeys(marks)}}
+    before = {"metadata": {"annotations": marks}}
+    return (Change(*key, "patch", body, before, {"metadata": {"annotations": {}}}, needs=(key,)),)
+
+
+def _without_defaults(existing: Object) -> Object:
+    """The registry without what means the same as nothing: a server certificate that is expressly not verified."""
+    mysql = (existing.get("spec") or {}).get("mysql") or {}
+    if mysql.get("verifyServerCert") is not False:
+        return existing
+    return applied(existing, {"spec": {"mysql": {"verifyServerCert": None}}})
+
+
+def _with_type(registry: Registry, observed: Observed) -> Registry:
+    """The registry with the type of the database that it has, where the user does not say it again, and checked for it."""
+    if registry.database is None or registry.database.type is not None:
+        return registry
+    existing = observed.registries.get(registry.name)
+    found = database_type((existing or {}).get("spec") or {})
+    if found is None:
+        why = "a new registry needs it" if existing is None else "the registry has no database yet"
+        raise InvalidInput("database.type", why, "Give mysql or postgres.")
+    database = replace(registry.database, type=found)
+    check_for_type(database)
+    return replace(registry, database=database)
+
+
+def _pending(registries: Iterable[Object], observed: Observed, stores: Iterable[Change]) -> dict[Key, Mark]:
+    """Return the marks of the Secrets and ConfigMaps that a registry's pods read, by any of its states.
+
+    stores: what is about to be written.
+    """
+    found = {key: mark_of(item) for key, item in observed.objects.items()}
+    found.update({change.key: mark for change in stores if (mark := mark_of(change.body))})
+    registries = list(registries)
+    return {
+        key: mark for key, mark in found.items() if mark and any(_keys_read(one, key[0], key[2]) for one in registries)
+    }
+
+
+def _restart(name: str, observed: Observed, marks: tuple[Mark, ...], now: str) -> Change | None:
+    """Return a rollout restart, unless one has begun since the changes or all pods are younger."""
+    deployment = observed.find("Deployment", name)
+    if deployment is None or not restart_due(marks, deployment, observed.pods_of(name)):
+        return None
+    return restart_of(name, observed.namespace, deployment, restart_value((mark.value for mark in marks), now))
+
+
+def _settled(observed: Observed, key: Key) -> Change:
+    """The mark is taken off, unless the object is not as it was looked at: then another change may be pending.
+
+    An object that this very plan creates cannot be patched in a dry run.
+    """
+    body: Object = {"metadata": {"annotations": {RESTART_PENDING: None}}}
+    current = observed.objects.get(key)
+    before = restricted(current or {}, body)
+    if current is not None:
+        body["metadata"]["resourceVersion"] = current["metadata"]["resourceVersion"]
+    return Change(*key, "patch", body, before, {}, needs=() if current is not None else (key,))
+
+
+def _not_ours(kind: str, name: str, step: str) -> Refused:
+    why = f"it exists and is not marked as this registry's (label {MARK}), so it is not overwritten"
+    return Refused(f"{kind} {name}", why, f"{step}, or delete it.")

@@ -1,0 +1,435 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From what is wanted of registries to results: observe, plan, execute, wait; and again where somebody else was faster."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
+from typing import Protocol
+
+from .._common.errors import AlreadyThere, Conflict, InvalidInput, NotReady, OutcomeUnknown, RegistryError
+from .._common.model import Object, Registry
+from .._common.names import LONGEST_WITH_PROXY, check_length
+from .._kubernetes.changes import Change, Key, deletion_of, layer
+from .._kubernetes.client import Listed
+from .._kubernetes.executor import Done, Record, execute_all
+from .._kubernetes.merge_patch import applied
+from .._kubernetes.run import Run
+from .auth_proxy import overridden
+from .deletion import Confirmed, Dependents, plan_absent
+from .export import described, proxy_of, uses
+from .observe import observe_dependents, observe_for_absent, observe_for_present, observe_objects, observe_pods
+from .plan import Observed, Plan, plan_present, restart_of
+from .restart import RESTARTED, Seen, is_behind
+from .rollout import registry_of
+from .status import DELETING, GONE, READY, WAITING, Verdict
+from .wait import Hooks, wait_until_gone, wait_until_ready
+
+__all__ = ["Outcome", "Outcomes", "ensure_absent", "ensure_present"]
+
+ROUNDS = 4
+"""How often is observed and planned, at most."""
+RESTARTS = 3
+"""How often pods are restarted again, at most, if old ones serve all the same: the operator has undone the restart."""
+PAUSE = 0.2
+"""Seconds before the second round; twice as long before each further one."""
+
+
+@dataclass
+class Outcome:
+    """What a run has come to for one registry, as far as it got."""
+
+    record: Record = field(default_factory=Record)
+    registry: Object | None = None
+    """As options of model_registry, or None where there is none."""
+    kept: tuple[Object, ...] = ()
+    lost: tuple[Object, ...] = ()
+    warnings: list[str] = field(default_factory=list)
+    error: RegistryError | None = None
+    """Why the run has not come to its end for this registry; None where it has."""
+
+
+Outcomes = Mapping[str, Outcome]
+"""By the registry's name."""
+
+
+def ensure_present(run: Run, registries: Sequence[Registry], outcomes: Outcomes) -> None:
+    """Create registries or edit them, and wait until they are ready. One that fails does not keep the others from that.
+
+    Nothing is stored for a registry before the API server has accepted it in a dry run. If it refuses the real request all
+    the same, what this run has created is deleted again.
+    outcomes: filled as the run goes, errors included. Nothing is raised but what nobody has foreseen.
+    """
+    presence = _Presence(run, registries, outcomes)
+    _converge(run, presence, outcomes)
+    presence.take_back()
+
+
+def ensure_absent(run: Run, confirmed: Confirmed, outcomes: Outcomes) -> None:
+    """Delete the registries that the outcomes are of, wait until they are gone, and delete what was made for each alone.
+
+    Without waiting, the rest stays as long as the registry does, whose finalizers may need it. Errors: as above.
+    """
+    _converge(run, _Absence(run, confirmed, outcomes), outcomes)
+
+
+class _Job(Protocol):
+    """What is to become of registries: three steps of a round, each for those of the names."""
+
+    def observe(self, names: Sequence[str], listed: Listed | None) -> None:
+        """Look at what there is. listed: the registries, where they were listed just now."""
+
+    def plan(self, name: str) -> Plan:
+        """What to do about one registry."""
+
+    def stored(self, names: Sequence[str]) -> None:
+        """Look at what is there once Secrets and ConfigMaps are written, and nothing else is yet."""
+
+    def wait(self, names: Sequence[str]) -> None:
+        """Wait for the effect of what was done, and enter in the outcomes where it has not come."""
+
+
+class _Presence:
+    """Registries are to be there as wanted."""
+
+    def __init__(self, run: Run, registries: Sequence[Registry], outcomes: Outcomes) -> None:
+        self._run, self._outcomes, self._deadline = run, outcomes, run.deadline()
+        self._wanted = {registry.name: registry for registry in registries}
+        self._observed = Observed(run.namespace, "", {}, {})
+        self._plans: dict[str, Plan] = {}
+        self._seen: dict[str, Seen] = {}
+
+    def observe(self, names: Sequence[str], listed: Listed | None) -> None:
+        wanted = [self._wanted[name] for name in names]
+        self._observed = observe_for_present(self._run.cluster, self._run.namespace, wanted, listed)
+
+    def plan(self, name: str) -> Plan:
+        made = plan_present(self._wanted[name], self._observed, _now())
+        self._plans[name] = made if self._run.timeout is not None else Plan(made.changes)
+        return self._plans[name]
+
+    def stored(self, names: Sequence[str]) -> None:
+        marked = [name for name in names if self._plans[name].marks]
+        if not self._run.waits or not marked:
+            return
+        pods = observe_pods(self._run.cluster, self._run.namespace)
+        for name in marked:
+            old = None if pods is None else frozenset(one["metadata"]["uid"] for one in _pods_of(name, pods))
+            self._seen[name] = Seen(_stamps(self._plans[name].changes), old)
+
+    def wait(self, names: Sequence[str]) -> None:
+        self._wait(names)
+        for name in names:
+            outcome = self._outcomes[name]
+            note = overridden(self._wanted[name].auth_proxy, outcome.registry)
+            outcome.warnings += [note] if note and note not in outcome.warnings else []
+
+    def _wait(self, names: Sequence[str]) -> None:
+        run, observed = self._run, self._observed
+        for name in names:
+            self._outcomes[name].registry = _as_stored(run, name, observed, self._outcomes[name].record)
+        if not run.waits or not names:
+            return
+        edited = [name for name in names if self._outcomes[name].record.done]
+        self._ready(
+            names, Hooks(registries=None if edited else (list(observed.registries.values()), observed.revision))
+        )
+        self._renew([name for name in names if self._plans[name].marks])
+        ready = {("ModelRegistry", name) for name in edited if self._outcomes[name].error is None}
+        for (_kind, _namespace, name), found in observe_objects(run.cluster, run.namespace, ready).items():
+            self._outcomes[name].registry = described(found)
+
+    def take_back(self) -> None:
+        """Delete what was created for registries that were refused, and say in their errors what was stored."""
+        for name, outcome in self._outcomes.items():
+            stored = [one for one in outcome.record.done if not layer(one.change)]
+            if outcome.error is None or self._run.check_mode or not stored or self._is_written(name):
+                continue
+            error, spec = outcome.error, self._observed.registries.get(name, {}).get("spec") or {}
+            made = [
+                one.answer for one in stored if one.change.action == "create" and not uses(spec, *one.change.key[::2])
+            ]
+            gone = [deletion_of(item, self._run.namespace) for item in made if item is not None]
+            _execute(self._run, {name: gone}, self._outcomes)
+            outcome.error = _with_stored(
+                error, [one.change for one in stored], {one.key for one in gone}, outcome.error
+            )
+
+    def _is_written(self, name: str) -> bool:
+        """Return whether this run has written the registry itself, or may have."""
+        record = self._outcomes[name].record
+        return any(one.kind == "ModelRegistry" for one in (*(done.change for done in record.done), *record.unsure))
+
+    def _ready(self, names: Sequence[str], hooks: Hooks | None = None) -> None:
+        run = self._run
+        _expect(READY, wait_until_ready(run.cluster, run.namespace, names, self._deadline, hooks), run, self._outcomes)
+
+    def _renew(self, names: Sequence[str]) -> None:
+        """Restart pods again until all of those that serve have been seen to be younger than the changes."""
+        run = self._run
+        for turn in range(RESTARTS + 1):
+            behind = self._behind([name for name in names if self._outcomes[name].error is None])
+            if not behind:
+                return
+            if turn == RESTARTS:
+                for name in behind:
+                    self._outcomes[name].error = _not_renewed(name)
+                return
+            restarts = {name: (restart_of(name, run.namespace, found, _now()),) for name, found in behind.items()}
+            for name, changes in restarts.items():
+                self._seen[name] = replace(self._seen[name], stamps=self._seen[name].stamps | _stamps(changes))
+            _execute(run, restarts, self._outcomes)
+            names = [name for name in restarts if self._outcomes[name].error is None]
+            if names:
+                self._ready(names)
+
+    def _behind(self, names: Sequence[str]) -> dict[str, Object]:
+        """Return the Deployments of registries whose pods may still have what was there before, by name."""
+        run = self._run
+        found = observe_objects(run.cluster, run.namespace, {("Deployment", name) for name in names})
+        deployments = {name: item for (_kind, _namespace, name), item in found.items() if name in names}
+
+        def behind(pods: Sequence[Object] | None) -> dict[str, Object]:
+            return {
+                name: item
+                for name, item in deployments.items()
+                if is_behind(
+                    item, None if pods is None else _pods_of(name, pods), self._plans[name].marks, self._seen[name]
+                )
+            }
+
+        # What the Deployments prove takes no look at pods.
+        return behind(observe_pods(run.cluster, run.namespace)) if behind(None) else {}
+
+
+class _Absence:
+    """Registries are to be gone, with what was made for each alone."""
+
+    def __init__(self, run: Run, confirmed: Confirmed, outcomes: Outcomes) -> None:
+        self._run, self._confirmed, self._outcomes, self._deadline = run, confirmed, outcomes, run.deadline()
+        self._observed = Observed(run.namespace, "", {}, {})
+        self._dependents: Mapping[str, Dependents] = {}
+
+    def observe(self, names: Sequence[str], listed: Listed | None) -> None:
+        run = self._run
+        self._observed = observe_for_absent(run.cluster, run.namespace, names, listed)
+        there = [name for name in names if name in self._observed.registries]
+        self._dependents = observe_dependents(run.cluster, there)
+
+    def plan(self, name: str) -> Plan:
+        outcome, registry = self._outcomes[name], self._observed.registries.get(name)
+        dependents = self._dependents.get(name, Dependents())
+        if registry is not None:
+            outcome.registry, outcome.warnings = described(registry), list(dependents.warnings)
+        removal = plan_absent(name, self._observed, dependents, self._confirmed)
+        if registry is None:
+            return removal.plan
+        outcome.kept, outcome.lost = removal.kept, removal.lost
+        if self._run.timeout is not None:
+            return removal.plan
+        outcome.warnings += _left(removal.plan.settling)
+        return Plan(removal.plan.changes)
+
+    def stored(self, names: Sequence[str]) -> None:
+        """Nothing is written that pods would have to notice."""
+
+    def wait(self, names: Sequence[str]) -> None:
+        run, going = self._run, [name for name in names if self._outcomes[name].registry]
+        if run.waits and going:
+            verdicts = wait_until_gone(run.cluster, run.namespace, going, self._deadline)
+            _expect(GONE, verdicts, run, self._outcomes)
+
+
+def _pods_of(name: str, pods: Iterable[Object]) -> list[Object]:
+    return [pod for pod in pods if registry_of(pod) == name]
+
+
+def _stamps(changes: Iterable[Change]) -> frozenset[str]:
+    """Return what restarts among the changes write into the pod template."""
+    bodies = [change.body["spec"]["template"]["metadata"] for change in changes if change.action == "restart"]
+    return frozenset(meta["annotations"][RESTARTED] for meta in bodies)
+
+
+def _not_renewed(name: str) -> NotReady:
+    why = f"its pods still have what was there before the change, though they were restarted {RESTARTS} times"
+    step = (
+        "See what writes the Deployment, such as the log of the model registry operator, then run the task again: "
+        "the change stays marked until new pods serve."
+    )
+    return NotReady(f"Deployment {name}", why, step)
+
+
+def _left(changes: Sequence[Change]) -> list[str]:
+    """What is said of deletions that nobody waits for."""
+    if not changes:
+        return []
+    names = ", ".join(f"{change.kind} {change.name}" for change in changes)
+    return [f"Left until the registry is gone: {names}. Run the task again then, and they are deleted, too."]
+
+
+def _converge(run: Run, job: _Job, outcomes: Outcomes) -> None:
+    """Plan, execute, wait and settle, until nobody else comes in between.
+
+    A lost answer and a change by somebody else are the same here: looking again tells what is left to do.
+    """
+    names, listed, settling = list(outcomes), run.listed, set[str]()
+    for turn in range(ROUNDS):
+        settling = _round(run, job, {name: outcomes[name] for name in names}, listed, settling)
+        names = [name for name in names if isinstance(outcomes[name].error, (AlreadyThere, Conflict, OutcomeUnknown))]
+        listed = None
+        if not names or turn == ROUNDS - 1:
+            return
+        # Whoever was faster may be about to write once more.
+        time.sleep(PAUSE * 2**turn)
+
+
+def _round(run: Run, job: _Job, outcomes: Outcomes, listed: Listed | None, settling: set[str]) -> set[str]:
+    """One round for all of them. settling: those that had come to settle in the round before; gives those of this one."""
+    try:
+        job.observe(list(outcomes), listed)
+        plans = _plans(job, outcomes)
+        for name, plan in plans.items():
+            record = outcomes[name].record
+            record.settle(plan.settling if name in settling else plan.changes)
+            if run.check_mode:
+                record.done.clear()
+        _accept(run, plans, outcomes)
+        plans = {name: plans[name] for name in _sound(outcomes)}
+        begun = {name: len(outcome.record.done) for name, outcome in outcomes.items()}
+        _execute(run, {name: [one for one in plan.changes if not layer(one)] for name, plan in plans.items()}, outcomes)
+        job.stored(_sound(outcomes))
+        rest = {name: [one for one in plans[name].changes if layer(one)] for name in _sound(outcomes)}
+        _execute(run, rest, outcomes)
+        job.wait(_sound(outcomes))
+    except RegistryError as error:
+        # Nobody's in particular.
+        for name in _sound(outcomes) or outcomes:
+            outcomes[name].error = error
+        return set()
+    sound = _sound(outcomes)
+    made = {name: outcomes[name].record.done[begun[name] :] for name in sound}
+    _execute(run, {name: [_still_as(one, made[name]) for one in plans[name].settling] for name in sound}, outcomes)
+    return set(sound)
+
+
+def _plans(job: _Job, outcomes: Outcomes) -> dict[str, Plan]:
+    """What is to be done about each; not for one about which nothing may be done."""
+    plans = {}
+    for name, outcome in outcomes.items():
+        outcome.error = None
+        try:
+            plans[name] = job.plan(name)
+        except RegistryError as error:
+            outcome.error = error
+    return plans
+
+
+def _accept(run: Run, plans: Mapping[str, Plan], outcomes: Outcomes) -> None:
+    """Have the API server check registries before anything is stored for them, and enter its refusals as errors.
+
+    It costs a request for a registry that comes with a Secret or a ConfigMap, or whose name is too long for a proxy, which
+    the operator's admission webhook may put before it. In check mode, too: what a run would refuse, it refuses as well.
+    """
+    asked = {name: registry for name, plan in plans.items() if (registry := _to_accept(plan))}
+    jobs = [((change,), Record()) for change in asked.values()]
+    for name, error, (_changes, record) in zip(asked, execute_all(run.cluster, jobs, dry_run=True), jobs):
+        if error is None or NO_DRY_RUN not in error.why:
+            outcomes[name].error = error or _too_long(name, record)
+
+
+NO_DRY_RUN = "does not support dry run"
+"""The API server's words about an admission webhook with side effects: what it will say is not known beforehand."""
+
+
+def _to_accept(plan: Plan) -> Change | None:
+    """Return the change of a registry that is to be checked by a dry run; None if nothing is stored before it."""
+    stores = any(not layer(change) and change.action != "delete" for change in plan.changes)
+    for change in plan.changes:
+        if change.kind == "ModelRegistry" and change.action in ("create", "patch"):
+            long = change.action == "create" and len(change.name) > LONGEST_WITH_PROXY
+            return change if stores or long else None
+    return None
+
+
+def _too_long(name: str, record: Record) -> RegistryError | None:
+    """Return the error about a name that is too long for the registry as the API server has completed it."""
+    for done in record.done:
+        if done.change.action == "create" and done.answer is not None:
+            try:
+                check_length(name, proxy_of(done.answer.get("spec") or {}) is not None)
+            except InvalidInput as error:
+                return error
+    return None
+
+
+def _with_stored(
+    error: RegistryError, stored: Sequence[Change], gone: Collection[Key], problem: RegistryError | None
+) -> RegistryError:
+    """Return the error with what was stored before it, and what has become of that.
+
+    gone: what was to be deleted again. problem: why some of that could not be.
+    """
+    said = []
+    for change in stored:
+        what = f"{change.kind} {change.name}, which this run had {'created' if change.action == 'create' else 'changed'} before,"
+        if change.key not in gone:
+            said.append(f"{what} stays.")
+        elif problem is None:
+            said.append(f"{what} has been deleted again.")
+        else:
+            said.append(f"{what} could not be deleted again ({problem.why}): delete it.")
+    return type(error)(error.what, error.why, " ".join([error.next_step, *said]))
+
+
+def _execute(run: Run, changes: Mapping[str, Sequence[Change]], outcomes: Outcomes) -> None:
+    jobs = [(planned, outcomes[name].record) for name, planned in changes.items()]
+    for name, error in zip(changes, execute_all(run.cluster, jobs, run.check_mode)):
+        outcomes[name].error = error
+
+
+def _sound(outcomes: Outcomes) -> list[str]:
+    """Those that have come to no error."""
+    return [name for name, outcome in outcomes.items() if outcome.error is None]
+
+
+def _expect(state: str, verdicts: Mapping[str, Verdict], run: Run, outcomes: Outcomes) -> None:
+    """Enter the reason as error of each registry that is not in the state."""
+    for name, verdict in verdicts.items():
+        outcome = outcomes[name]
+        outcome.warnings.extend(note for note in verdict.notes if note not in outcome.warnings)
+        if verdict.state != state:
+            is_late = verdict.state == WAITING or (state, verdict.state) == (GONE, DELETING)
+            late = f"not {state} after {run.timeout:g} s: " if is_late else ""
+            source = f" ({verdict.source})" if verdict.source else ""
+            outcome.error = NotReady(f"ModelRegistry {name}", f"{late}{verdict.message}{source}", verdict.next_step)
+
+
+def _as_stored(run: Run, name: str, observed: Observed, record: Record) -> Object | None:
+    """The registry after the changes, as far as the server has said."""
+    for done in reversed(record.done):
+        if done.change.kind == "ModelRegistry" and done.answer is not None:
+            stored = described(done.answer)
+            if run.check_mode and done.change.action == "create":
+                # An object that is not there has no identity yet.
+                stored = {key: value for key, value in stored.items() if key not in ("uid", "created")}
+            return stored
+    existing = observed.registries.get(name)
+    return described(existing) if existing else None
+
+
+def _still_as(change: Change, made: Sequence[Done]) -> Change:
+    """The change with the condition that the object is as this round has left it."""
+    answers = [done.answer for done in made if done.change.key == change.key and done.answer]
+    # The operator writes a registry's status again and again.
+    if not answers or change.kind == "ModelRegistry":
+        return change
+    version = answers[-1]["metadata"].get("resourceVersion")
+    return replace(change, body=applied(change.body, {"metadata": {"resourceVersion": version}}))
+
+
+def _now() -> str:
+    """The time, so fine that no two restarts have the same: the second would be none."""
+    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -1,0 +1,229 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How far a registry's Deployment is on its way from an edit to ready pods behind its Service."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+from .._common.model import Object
+from .export import database_type
+
+__all__ = [
+    "acted_at",
+    "carries_out",
+    "condition",
+    "database_name",
+    "database_of",
+    "edited_at",
+    "latest",
+    "newest_pods",
+    "pending",
+    "registry_of",
+    "restarts",
+    "serves",
+    "timestamp",
+]
+
+
+def condition(item: Object | None, kind: str) -> Object:
+    """A condition of an object's status by its type; empty where it is not there."""
+    conditions: list[Object] = ((item or {}).get("status") or {}).get("conditions") or []
+    return next((found for found in conditions if found.get("type") == kind), {})
+
+
+def timestamp(text: str | None) -> datetime | None:
+    """Return a time as Kubernetes writes it, to the second or finer; None for what is none, which proves no age."""
+    try:
+        found = datetime.fromisoformat(re.sub(r"\.\d+", "", text or "").replace("Z", "+00:00"))
+    except ValueError:
+        return None
+    return found if found.tzinfo else None
+
+
+def latest(item: Object) -> datetime | None:
+    """Return the newest time in an object that the API server itself has set: its clock shows at least that.
+
+    The times in a status are those of nodes and controllers, whose clocks may be other ones.
+    """
+    meta = item["metadata"]
+    return _newest([meta.get("creationTimestamp"), *(entry.get("time") for entry in meta.get("managedFields") or ())])
+
+
+def edited_at(registry: Object) -> datetime | None:
+    """When somebody has last written the registry itself, not its status."""
+    meta = registry["metadata"]
+    entries = [entry for entry in meta.get("managedFields") or () if entry.get("subresource") != "status"]
+    return _newest([meta.get("creationTimestamp"), *(entry.get("time") for entry in entries)])
+
+
+def acted_at(registry: Object) -> datetime | None:
+    """Return when the operator has last written the registry's status, by the API server's clock; None if it never has."""
+    entries = registry["metadata"].get("managedFields") or ()
+    return _newest(entry.get("time") for entry in entries if entry.get("subresource") == "status")
+
+
+def _newest(texts: Iterable[str | None]) -> datetime | None:
+    """Return the newest of some times. Some are written by others: what is no time does not hide the rest."""
+    return max(filter(None, map(timestamp, texts)), default=None)
+
+
+def registry_of(pod: Object) -> str | None:
+    """Return the registry whose server the pod runs, by the labels that the operator sets; None for any other pod.
+
+    The pod of a database that the operator runs has the registry's labels too, but for its own name.
+    """
+    labels = pod["metadata"].get("labels") or {}
+    is_server = labels.get("component") == "model-registry" and database_of(pod) is None
+    return labels.get("app") if is_server else None
+
+
+def database_of(pod: Object) -> str | None:
+    """Return the name of the generated database that the pod runs, see database_name; None for any other pod."""
+    labels = pod["metadata"].get("labels") or {}
+    name = database_name(str(labels.get("app")))
+    return name if labels.get("app.kubernetes.io/name") == name else None
+
+
+def database_name(registry: str) -> str:
+    """Return the name of the Deployment, Service and pods of the database that the operator runs for a registry."""
+    return f"{registry}-postgres"
+
+
+def newest_pods(deployment: Object, pods: Iterable[Object]) -> list[Object]:
+    """The pods of the Deployment's newest rollout that are neither being deleted nor at an end.
+
+    The Deployment's controller names the newest ReplicaSet in the condition Progressing; where it does not, the
+    rollout is that of the youngest pod.
+    """
+    alive = [pod for pod in pods if not pod["metadata"].get("deletionTimestamp")]
+    alive = [pod for pod in alive if (pod.get("status") or {}).get("phase") not in ("Failed", "Succeeded")]
+    named = re.search(r'[Rr]eplica ?[Ss]et "([^"]+)"', condition(deployment, "Progressing").get("message", ""))
+    if named:
+        return [pod for pod in alive if named[1] in _owners(pod)]
+    youngest = max(alive, key=lambda pod: str(pod["metadata"].get("creationTimestamp", "")), default=None)
+    return [pod for pod in alive if _owners(pod) == _owners(youngest)] if youngest else []
+
+
+def _owners(pod: Object) -> list[str]:
+    return [owner["name"] for owner in pod["metadata"].get("ownerReferences") or ()]
+
+
+def restarts(status: Object) -> tuple[datetime, datetime] | None:
+    """When a container has ended and about when it is started again; None of one that runs, or that never ran.
+
+    status: as the pod's status has it. The kubelet waits for 10 s, twice as long after each further end, 5 minutes at
+    most, and says so.
+    """
+    state = status.get("state") or {}
+    held = state.get("waiting") or {}
+    last = state.get("terminated") or (status.get("lastState") or {}).get("terminated") or {}
+    ended = timestamp(last.get("finishedAt"))
+    if ended is None or "running" in state or held.get("reason", "CrashLoopBackOff") != "CrashLoopBackOff":
+        return None
+    told = re.match(r"back-off (?:(\d+)m)?(\d+)s ", held.get("message", ""))
+    guess = min(10 * 2 ** min(status.get("restartCount", 0), 5), 300)
+    return ended, ended + timedelta(seconds=60 * int(told[1] or 0) + int(told[2]) if told else guess)
+
+
+def pending(deployment: Object) -> str:
+    """What the Deployment's rollout still lacks, in words; empty where it is done (as `kubectl rollout status` sees it)."""
+    status, wanted = deployment.get("status") or {}, (deployment.get("spec") or {}).get("replicas", 1)
+    if (status.get("observedGeneration") or 0) < deployment["metadata"].get("generation", 0):
+        return "its last change has not been looked at yet"
+    updated, total = status.get("updatedReplicas") or 0, status.get("replicas") or 0
+    available = status.get("availableReplicas") or 0
+    if updated < wanted:
+        return f"{updated} of {wanted} new pods have been created"
+    if total > updated:
+        return f"{total - updated} old pods have not ended"
+    if available < wanted or not wanted:
+        return f"{available} of {wanted} pods are available"
+    return ""
+
+
+def serves(endpoints: Object | None, pods: Iterable[Object]) -> bool:
+    """Whether the Service passes requests on to each of the pods, and to no others."""
+    subsets = (endpoints or {}).get("subsets") or ()
+    ready = {address["ip"] for subset in subsets for address in subset.get("addresses") or ()}
+    return bool(ready) and ready == {(pod.get("status") or {}).get("podIP") for pod in pods}
+
+
+def carries_out(deployment: Object, registry: Object) -> bool | None:
+    """Whether the Deployment runs the registry server on the database that the registry's spec says now.
+
+    The status of a registry does not tell which edit it is about, so this compares what the operator's template makes of
+    the spec. None where the Deployment is not of that form: registry servers up to 0.2.19, releases of the operator that
+    write it differently, and databases that the operator runs itself.
+    """
+    spec = registry.get("spec") or {}
+    kind = database_type(spec)
+    template = ((deployment.get("spec") or {}).get("template") or {}).get("spec") or {}
+    server: Object = next((c for c in template.get("containers") or () if c["name"] == "rest-container"), {})
+    options = dict(_option(argument) for argument in server.get("args") or ())
+    if kind is None or spec[kind].get("generateDeployment") or not _KNOWN_DSN.fullmatch(options.get("dsn", "")):
+        return None
+    expected = {"dsn": _dsn(kind, spec[kind]), **{option: ref["key"] for option, ref in _files(spec[kind])}}
+    found = {name: options[name] for name in ("dsn", *_FILES.values()) if name in options}
+    verifies = options.get("ssl-verify-server-cert") == "true"
+    same = expected == found and verifies == bool(spec[kind].get("verifyServerCert"))
+    return same and set(_references(kind, spec[kind])) == set(_mounted(server, template))
+
+
+_KNOWN_DSN = re.compile(r"[^@]*@tcp\([^)]*\)/[^?]*\?charset=utf8mb4|postgresql://[^?]*(\?sslmode=[a-z-]+)?")
+_FILES = {
+    "sslCertificateSecret": "ssl-cert",
+    "sslKeySecret": "ssl-key",
+    "sslRootCertificateConfigMap": "ssl-root-cert",
+    "sslRootCertificateSecret": "ssl-root-cert",
+}
+"""The fields that name files, and the registry server's options for them (after --embedmd-database-)."""
+
+
+def _option(argument: str) -> tuple[str, str]:
+    """An argument as name and value, without the folder of a file."""
+    name = argument.split("=", 1)[0].replace("--embedmd-database-", "")
+    value = argument.partition("=")[2]
+    return name, value.rpartition("/")[2] if name in _FILES.values() else value
+
+
+def _dsn(kind: str, database: Object) -> str:
+    """How the operator writes a database's address and account."""
+    variable = f":$({kind.upper()}_PASSWORD)" if database.get("passwordSecret") else ""
+    host = database.get("host") or database.get("hostAddress")
+    place, name = f"{host}:{database.get('port')}", database.get("database")
+    if kind == "mysql":
+        return f"{database.get('username')}{variable}@tcp({place})/{name}?charset=utf8mb4"
+    mode = f"?sslmode={database['sslMode']}" if database.get("sslMode") else ""
+    return f"postgresql://{database.get('username')}{variable}@{place}/{name}{mode}"
+
+
+def _files(database: Object) -> Iterator[tuple[str, Object]]:
+    """Option and reference of each file that the database names; of two authorities, the ConfigMap counts."""
+    for field, option in _FILES.items():
+        both = field == "sslRootCertificateSecret" and database.get("sslRootCertificateConfigMap")
+        if database.get(field) and not both:
+            yield option, database[field]
+
+
+def _references(kind: str, database: Object) -> Iterator[tuple[Any, ...]]:
+    """The objects that the spec's database names."""
+    if ref := database.get("passwordSecret"):
+        yield ("password", ref["name"], ref["key"])
+    for option, ref in _files(database):
+        yield (f"{kind}-{option.replace('root-cert', 'rootcert')}", ref["name"])
+
+
+def _mounted(server: Object, template: Object) -> Iterator[tuple[Any, ...]]:
+    """The same as a Deployment has them: the password's variable and the certificates' volumes."""
+    for variable in server.get("env") or ():
+        ref = (variable.get("valueFrom") or {}).get("secretKeyRef")
+        if ref and variable["name"].endswith("_PASSWORD"):
+            yield ("password", ref["name"], ref["key"])
+    for volume in template.get("volumes") or ():
+        source = volume.get("secret") or volume.get("configMap") or {}
+        if re.fullmatch(r"(mysql|postgres)-ssl-(cert|key|rootcert)", volume["name"]):
+            yield (volume["name"], source.get("secretName") or source.get("name"))

@@ -1,0 +1,73 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What two registries of a namespace have in common and should not: a database, or a Secret with its password."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from .._common.finding import PRODUCT, Finding
+from .._common.model import Database, Object
+from .._kubernetes.dns import resolved
+from .export import PORTS, database_of
+from .shape import misfit, without_nulls
+
+__all__ = ["sharers", "sharing_findings"]
+
+
+def sharing_findings(
+    name: str, database: Database, registries: Mapping[str, Object], namespace: str
+) -> Iterator[Finding]:
+    """Yield what the registry has in common with others. name: of the registry, which need not be there yet."""
+    shared = sharers(name, database, registries, namespace)
+    if shared:
+        what = f"database {database.name} on {database.host}"
+        why = f"the registries {', '.join(shared)} use it, too: each shows and changes the models of the others"
+        step = "Give each registry a database of its own with database.name."
+        yield Finding("database_shared", "warning", what, why, step, PRODUCT)
+    secret = _secret(database)
+    users = [other for other, found in _others(name, registries, secret) if secret and _secret(found) == secret]
+    if users:
+        why = f"the registries {', '.join(users)} use it, too: the dashboard deletes a Secret with the first of them"
+        step = "Give each registry a Secret of its own, with database.password or database.password_secret."
+        yield Finding("shared_secret", "warning", f"Secret {secret}", why, step, PRODUCT)
+
+
+def sharers(name: str, database: Database, registries: Mapping[str, Object], namespace: str) -> list[str]:
+    """Return the other registries that are on the same database, whatever way its host is written."""
+    place = _place(database, namespace)
+    found = _others(name, registries, database.name) if place else ()
+    return [other for other, one in found if _place(one, namespace) == place]
+
+
+def _others(name: str, registries: Mapping[str, Object], text: str | None) -> Iterator[tuple[str, Database]]:
+    """Yield the other registries with their database, if it is called like the text, or its Secret is."""
+    # Each registry is compared with each: only the few that can match are looked at closely.
+    for other in sorted(one for one, item in registries.items() if one != name and _mentions(item, text)):
+        registry = without_nulls(registries[other])
+        if misfit(registry) is None:
+            yield other, database_of(registry.get("spec") or {})
+
+
+def _mentions(registry: Object, text: str | None) -> bool:
+    spec = registry.get("spec")
+    for kind in PORTS if isinstance(spec, dict) and text else ():
+        values = spec.get(kind) if isinstance(spec, dict) else None
+        if not isinstance(values, dict):
+            continue
+        secret = values.get("passwordSecret")
+        if text in (values.get("database"), secret.get("name") if isinstance(secret, dict) else None):
+            return True
+    return False
+
+
+def _place(database: Database, namespace: str) -> tuple[str | None, str, int, str] | None:
+    """Return what is the same for two registries exactly if their pods connect to the same database."""
+    if database.generate or not database.host or not database.name:
+        return None
+    port = database.port or PORTS.get(database.type or "", 0)
+    return database.type, resolved(database.host, namespace), port, database.name
+
+
+def _secret(database: Database) -> str | None:
+    return database.password_secret.name if database.password_secret else None

@@ -1,0 +1,255 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Gathers what a registry's state is judged by: objects that somebody else has read, and logs, events and Services."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from functools import cached_property
+from typing import Callable
+
+from .._common.errors import Forbidden, RegistryError
+from .._common.model import Object
+from .._kubernetes.client import Cluster
+from .failure_causes import broke_off, calls_dirty
+from .rollout import acted_at, condition, database_name, database_of, latest, newest_pods, registry_of, timestamp
+from .status import SERVERS, Evidence, Log, Verdict, claims_of, host_service, judge
+
+__all__ = ["KINDS", "Clock", "Investigation", "Snapshot"]
+
+KINDS = ("ModelRegistry", "Deployment", "Pod", "Endpoints")
+"""What a registry's state is read from.
+
+Endpoints, which Kubernetes calls deprecated since 1.33 and goes on serving: the operator's own Role for a registry's users
+grants them and its condition Available is read from them. EndpointSlices need another right, and come when it has changed.
+"""
+READ_AGAIN = 1.0
+"""Seconds until a log, an event or a Service is looked at again where nothing in the pod's status has changed."""
+AT_ONCE = 4
+"""Logs that are read at the same time; the client's connection pool holds ten connections."""
+LARGEST_SKEW = timedelta(seconds=60)
+"""How far the clock of this machine, and the Date of an answer, is believed to be off the cluster's time, at most."""
+
+Pairs = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Clock:
+    """The time here."""
+
+    monotonic: Callable[[], float] = time.monotonic
+    """Seconds; deadlines are points of it."""
+    wall: Callable[[], datetime] = lambda: datetime.now(timezone.utc)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The objects of a namespace at one moment, by kind and name."""
+
+    objects: Mapping[str, Mapping[str, Object]]
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+    """By kind, the right that is missing."""
+
+    def of(self, kind: str, name: str) -> Object | None:
+        """The object, or None where there is none or it may not be read."""
+        return self.objects.get(kind, {}).get(name)
+
+    def pods(self, registry: str) -> list[Object]:
+        """Return all pods of a registry's server, in the order of their names."""
+        return self._pods_by_registry.get(registry, [])
+
+    def database_pods(self, registry: str) -> list[Object]:
+        """Return the same of the database that the operator runs for a registry."""
+        return self._pods_by_database.get(database_name(registry), [])
+
+    @cached_property
+    def operator_acted(self) -> datetime | None:
+        """When the operator has last done something for any registry, by the API server's clock."""
+        registries = self.objects.get("ModelRegistry", {})
+        deployments = [item for name, item in self.objects.get("Deployment", {}).items() if name in registries]
+        made = [timestamp(item["metadata"].get("creationTimestamp")) for item in deployments]
+        return max(filter(None, [*made, *map(acted_at, registries.values())]), default=None)
+
+    @cached_property
+    def _pods_by_registry(self) -> dict[str, list[Object]]:
+        return _grouped(self.objects.get("Pod", {}), registry_of)
+
+    @cached_property
+    def _pods_by_database(self) -> dict[str, list[Object]]:
+        return _grouped(self.objects.get("Pod", {}), database_of)
+
+
+def _grouped(pods: Mapping[str, Object], owner: Callable[[Object], str | None]) -> dict[str, list[Object]]:
+    """Return the pods by what they belong to, in the order of their names."""
+    found: dict[str, list[Object]] = {}
+    for name in sorted(pods):
+        if key := owner(pods[name]):
+            found.setdefault(key, []).append(pods[name])
+    return found
+
+
+class Investigation:
+    """Judges registries again and again, and reads no more for it than has changed."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        namespace: str,
+        clock: Clock | None = None,
+        restart_pending: Iterable[str] = (),
+        *,
+        lasts: bool = False,
+    ) -> None:
+        """Begin.
+
+        lasts: whether registries are judged for a while, so that the time that goes by here is enough: then no other
+        clock is asked.
+        """
+        self._lasts = lasts
+        self._cluster = cluster
+        self._restart_pending = frozenset(restart_pending)
+        self._namespace = namespace
+        self._clock = clock or Clock()
+        self._offset = float("-inf")
+        self._read: dict[object, tuple[object, float, object]] = {}
+        self._refused: dict[str, str] = {}
+        self._reasons: dict[str, str] = {}
+
+    def judge(self, snapshot: Snapshot, names: Iterable[str]) -> dict[str, Verdict]:
+        """The state of each of the registries."""
+        self._learn_time(snapshot)
+        names = list(names)
+        stuck = {name: _unready(snapshot, name) for name in names}
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            logs = dict(pool.map(self._log, [due for pods in stuck.values() for pod in pods for due in _logged(pod)]))
+        return {name: judge(self._evidence(snapshot, name, stuck[name], logs)) for name in names}
+
+    def now(self) -> datetime:
+        """Return the time of the API server's clock: its newest timestamp, and what has gone by here since.
+
+        That is never ahead of its clock. Who looks only once learns little by it, if the newest timestamp is old. There
+        the Date of its answers, which a proxy may have written, and this machine's clock count too: the earlier of them,
+        but none that is behind a timestamp. No patience is cut short unless both are wrong.
+        """
+        begin = datetime.fromtimestamp(0, timezone.utc)
+        learnt = datetime.fromtimestamp(max(0, self._offset + self._clock.monotonic()), timezone.utc)
+        if self._lasts and learnt > begin:
+            return learnt
+        here, ahead = self._clock.wall(), self._cluster.ahead
+        clocks = [here - LARGEST_SKEW] if ahead is None else [here, here + ahead]
+        return max(learnt, min((one for one in clocks if one >= learnt - LARGEST_SKEW), default=learnt))
+
+    def _learn_time(self, snapshot: Snapshot) -> None:
+        times = [latest(item) for kind in snapshot.objects.values() for item in kind.values()]
+        newest = max(filter(None, times), default=None)
+        if newest:
+            self._offset = max(self._offset, newest.timestamp() - self._clock.monotonic())
+
+    def _evidence(self, snapshot: Snapshot, name: str, stuck: list[Object], logs: Mapping[Pairs, Log]) -> Evidence:
+        registry = snapshot.of("ModelRegistry", name)
+        return Evidence(
+            registry=registry,
+            now=self.now(),
+            deployment=snapshot.of("Deployment", name),
+            pods=snapshot.pods(name),
+            database=snapshot.of("Deployment", database_name(name)),
+            database_pods=snapshot.database_pods(name),
+            endpoints=snapshot.of("Endpoints", name),
+            logs=logs,
+            events=[event for pod in stuck for place in _eventful(pod) for event in self._events(place)],
+            operator_acted=snapshot.operator_acted,
+            restart_pending=name in self._restart_pending,
+            host_exists=self._host_exists(registry) if registry and stuck else None,
+            unreadable={**snapshot.unreadable, **self._refused},
+        )
+
+    def _log(self, due: tuple[Object, Object]) -> tuple[Pairs, Log]:
+        pod, status = due
+        name, container = pod["metadata"]["name"], status["name"]
+
+        def read() -> Log:
+            now = self._cluster.log(self._namespace, name, container)
+            # The container may have been started again since its status was written.
+            again = status.get("restartCount", 0) > 0 or calls_dirty(now)
+            before = self._cluster.log(self._namespace, name, container, previous=True) if again else ""
+            return self._with_reason(name, Log(now, before))
+
+        found = self._once(("log", name, container), str(status), read)
+        return (name, container), found if isinstance(found, Log) else Log()
+
+    def _with_reason(self, pod: str, log: Log) -> Log:
+        """The log, with the run that said why a migration broke off: two restarts later nobody keeps its words."""
+        for run in (log.previous, log.current):
+            if broke_off(run):
+                self._reasons[pod] = run
+        return Log(log.current, self._reasons.get(pod, log.previous))
+
+    def _events(self, name: str) -> list[Object]:
+        def read() -> list[Object]:
+            return self._cluster.list("Event", self._namespace, field_selector=f"involvedObject.name={name}")[0]
+
+        found = self._once(("Event", name), "", read)
+        return found if isinstance(found, list) else []
+
+    def _host_exists(self, registry: Object) -> bool | None:
+        place = host_service(registry)
+        if place is None:
+            return None
+
+        def read() -> bool:
+            return self._cluster.get("Service", *place) is not None
+
+        found = self._once(("Service", *place), "", read)
+        return found if isinstance(found, bool) else None
+
+    def _once(self, key: tuple[str, ...], state: str, read: Callable[[], object]) -> object:
+        """What ``read`` gives, read again after a while or when the state is another one.
+
+        None where it is forbidden, and what was read before where there is no answer.
+        """
+        known, moment = self._read.get(key), self._clock.monotonic()
+        if known and known[0] == state and moment - known[1] < READ_AGAIN:
+            return known[2]
+        try:
+            value = read()
+            self._refused.pop(key[0], None)
+        except Forbidden as error:
+            value = None
+            # A Service of another namespace is none of a registry administrator's business.
+            if key[0] != "Service":
+                self._refused[key[0]] = f"Why pods are not ready is only partly known. {error.next_step}"
+        except RegistryError:
+            value = known[2] if known else None
+        self._read[key] = (state, moment, value)
+        return value
+
+
+def _statuses(pod: Object) -> list[Object]:
+    return (pod.get("status") or {}).get("containerStatuses") or []
+
+
+def _unready(snapshot: Snapshot, name: str) -> list[Object]:
+    """Return the pods of the newest rollouts of a registry and of its generated database that are not ready."""
+    found = []
+    for deployment, pods in ((name, snapshot.pods(name)), (database_name(name), snapshot.database_pods(name))):
+        found += newest_pods(snapshot.of("Deployment", deployment) or {"metadata": {}}, pods)
+    return [pod for pod in found if not all(status.get("ready") for status in _statuses(pod)) or not _statuses(pod)]
+
+
+def _logged(pod: Object) -> list[tuple[Object, Object]]:
+    """Return the pod with each of its servers that has written something and is not ready."""
+    begun = [s for s in _statuses(pod) if s.get("restartCount") or "waiting" not in (s.get("state") or {})]
+    telling = [s for s in begun if s["name"] in SERVERS or database_of(pod)]
+    return [(pod, status) for status in telling if not status.get("ready")]
+
+
+def _eventful(pod: Object) -> list[str]:
+    """Return the names of the objects whose events say why a pod waits: itself, or the claims that it waits for."""
+    states = [(status.get("state") or {}).get("waiting") or {} for status in _statuses(pod)]
+    if any(state.get("reason") == "ContainerCreating" for state in states):
+        return [pod["metadata"]["name"]]
+    return claims_of(pod) if condition(pod, "PodScheduled").get("reason") == "Unschedulable" else []

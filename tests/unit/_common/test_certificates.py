@@ -1,0 +1,144 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Certificate authorities: what is stored for each spelling, what Go reads in what is stored, and when it is valid."""
+
+from __future__ import annotations
+
+import base64
+import time
+from datetime import datetime
+
+import pytest
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.certificates import (
+    Bundle,
+    as_go_reads,
+    problem_of,
+    read_bundle,
+    read_ca_pem,
+    stored_form,
+)
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.errors import InvalidInput
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+from pem_cases import CASES, DAY, KEY, LEAF, NOW, A, B, Case, certificate
+
+STORED = {"A": A, "B": B, "AB": A + B}
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_what_is_stored_is_canonical_or_it_is_refused(case: Case) -> None:
+    if case.stored in STORED:
+        assert read_ca_pem(case.text, NOW) == STORED[case.stored]
+        return
+    with pytest.raises(InvalidInput) as caught:
+        read_ca_pem(case.text, NOW, "here")
+    assert caught.value.what == "here"
+    assert case.stored in caught.value.why + caught.value.next_step
+    assert caught.value.next_step
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_what_is_stored_already_is_read_as_go_reads_it(case: Case) -> None:
+    subjects = {one.subject for one in read_bundle(case.text).authorities}
+    assert subjects == {f"CN={name.lower()}" for name in case.by_go}
+    assert {one.subject for one in read_bundle(as_go_reads(case.text)).authorities} == subjects
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_another_spelling_is_left_only_if_go_reads_the_same_in_it(case: Case) -> None:
+    kept = stored_form(case.text, A + B) == case.text
+    assert kept == (case.by_go == "AB")
+    assert stored_form(case.text + KEY, A) == A, "a private key is not left there"
+    assert stored_form(None, A) == stored_form({}, A) == A
+
+
+@pytest.mark.parametrize(
+    ("certificates", "code"),
+    [
+        (A, None),
+        ([(-900, -1, True), (-1, 300, True)], None),
+        ([(-900, -1, True), (-1, 300, False)], "ca_expired"),
+        ([(300, 600, True)], "ca_not_yet_valid"),
+        ([(-900, -1, True), (300, 600, True)], "ca_not_yet_valid"),
+        ([(300, 600, True), (-1, 300, False)], "ca_not_yet_valid"),
+        ([(-1, 300, False)], "ca_invalid"),
+        ([(-1, 300, None)], "ca_invalid"),
+        ([], "ca_invalid"),
+    ],
+)
+def test_one_certificate_is_of_an_authority_and_valid_now(certificates: object, code: str | None) -> None:
+    text = A if certificates == A else "".join(certificate("x", *one) for one in certificates)  # type: ignore[attr-defined]
+    problem = problem_of(read_bundle(text), NOW)
+    assert (problem and problem.code) == code
+    if code is None:
+        assert read_ca_pem(text, NOW)
+        return
+    with pytest.raises(InvalidInput):
+        read_ca_pem(text, NOW)
+
+
+@pytest.mark.parametrize(
+    ("moment", "code"),
+    [
+        (NOW - 11 * DAY, "ca_not_yet_valid"),
+        (NOW - 10 * DAY, None),
+        (NOW + 400 * DAY, None),
+        (NOW + 401 * DAY, "ca_expired"),
+    ],
+)
+def test_when_it_is_valid(moment: datetime, code: str | None) -> None:
+    problem = problem_of(read_bundle(A), moment)
+    assert (problem and problem.code) == code
+
+
+def test_each_certificate_is_read_on_its_own() -> None:
+    damaged = A.replace("MII", "M!I")
+    text = f"{damaged}{A}\ufeff{B}{LEAF}{damaged}{B}"
+    bundle = read_bundle(text)
+    assert [one.subject for one in bundle.authorities] == ["CN=a", "CN=b"]
+    assert bundle.others == 1
+    lines = text.split("\n")
+    assert len(bundle.unreadable) == 3
+    assert all("BEGIN CERTIFICATE" in lines[number - 1] for number in bundle.unreadable)
+    assert bundle.unreadable[0] == 1
+
+
+def test_a_subject_is_shown_as_a_name_and_nothing_else() -> None:
+    parts = [(NameOID.ORGANIZATION_NAME, "a, b+c"), (NameOID.COMMON_NAME, "{{ x }}\n\x1b[31m"), (NameOID.USER_ID, "#u")]
+    subject = x509.Name([x509.NameAttribute(*part) for part in parts])
+    (authority,) = read_bundle(certificate("", subject=subject)).authorities
+    assert authority.subject == r"UID=\#u,CN={{ x }}\0a\1b[31m,O=a\, b\+c"
+
+
+HUGE = {
+    "BEGIN": "-----BEGIN A-----",
+    "BEGIN on lines": "-----BEGIN CERTIFICATE-----\n",
+    "END": "-----END A-----\n",
+    "cut BEGIN": "-----BEGIN ",
+    "empty blocks": "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n",
+    "headers": "-----BEGIN A-----\na: b\n",
+    "dashes": "-",
+    "blanks": " ",
+    "line breaks": "\n",
+    "base64": "A",
+    "private": "private ",
+    "backslashes": "\\n",
+}
+
+
+@pytest.mark.parametrize("piece", HUGE.values(), ids=HUGE)
+def test_time_is_linear_in_the_text(piece: str) -> None:
+    begun = time.process_time()
+    for text in (piece * (1024 * 1024 // len(piece)), piece * (1000 * 1024 // len(piece)) + "\n-----END A-----\n"):
+        with pytest.raises(InvalidInput):
+            read_ca_pem(text, NOW)
+        assert read_bundle(text).authorities == ()
+    assert time.process_time() - begun < 3, "0.5 s where it was measured"
+
+
+@pytest.mark.parametrize("size", range(0, 300, 7))
+def test_no_bytes_at_all_end_the_look(size: int) -> None:
+    der = base64.b64decode("".join(A.split("-----")[2].split()))
+    for body in (der[:size], der[:size] + b"\xff" + der[size + 1 :], b"\x30" * size):
+        text = f"-----BEGIN CERTIFICATE-----\n{base64.b64encode(body).decode()}\n-----END CERTIFICATE-----\n"
+        assert isinstance(read_bundle(text), Bundle)

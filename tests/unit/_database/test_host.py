@@ -1,0 +1,174 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Forms of hosts: what each means in a registry's pod, what is wrong with it, and the path that leads there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.errors import InvalidInput
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.host import (
+    Found,
+    PodPort,
+    Reach,
+    choose_path,
+    reach,
+    wrong_form,
+)
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.dns import Host, host_of
+
+NAMESPACE = "rhoai-model-registries"
+POD = {"ip": "10.88.1.7", "targetRef": {"kind": "Pod", "name": "mysql-0"}}
+
+
+@pytest.mark.parametrize(
+    ("given", "kind", "service", "namespace", "pod"),
+    [
+        ("mysql", "service", "mysql", NAMESPACE, ""),
+        ("mysql.databases.svc", "service", "mysql", "databases", ""),
+        ("mysql.databases.svc.cluster.local", "service", "mysql", "databases", ""),
+        ("MySQL.databases.svc.cluster.local.", "service", "mysql", "databases", ""),
+        ("mysql.databases.svc.example.internal", "service", "mysql", "databases", ""),
+        ("mysql-0.mysql.databases.svc.cluster.local", "service", "mysql", "databases", "mysql-0"),
+        ("db.example.com", "external", "", "", ""),
+        ("db.corp", "external", "", "", ""),
+        ("localhost", "external", "", "", ""),
+        ("10.0.0.7", "address", "", "", ""),
+        ("[fd00::7]", "address", "", "", ""),
+    ],
+)
+def test_meaning(given: str, kind: str, service: str, namespace: str, pod: str) -> None:
+    assert host_of(given, NAMESPACE) == Host(given, kind, service, namespace, pod)
+
+
+@pytest.mark.parametrize(
+    ("given", "right"),
+    [
+        ("mysql.svc.cluster.local", "mysql.<its namespace>.svc.cluster.local"),
+        ("mysql.svc", "mysql.<its namespace>.svc.cluster.local"),
+        ("mysql.databases.cluster.local", "mysql.databases.svc.cluster.local"),
+        ("mysql.databases.svc.cluster", "mysql.databases.svc.cluster.local"),
+    ],
+)
+def test_wrong_forms_are_given_right(given: str, right: str) -> None:
+    found = wrong_form(given)
+    assert found and (found.code, found.severity) == ("host_form", "blocker")
+    assert found.remedy == f"Set database.host to {right}."
+
+
+@pytest.mark.parametrize("given", ["localhost", "127.0.0.1", "[::1]", "[::]"])
+def test_the_pod_itself(given: str) -> None:
+    found = wrong_form(given)
+    assert found and found.code == "host_is_loopback"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "mysql",
+        "mysql.databases.svc",
+        "mysql.databases.svc.cluster.local",
+        "a.b.c.svc.cluster.local.",
+        "db.example.com",
+        "10.0.0.7",
+        "fd00::7",
+        "svc.example.com",
+    ],
+)
+def test_right_forms(given: str) -> None:
+    assert wrong_form(given) is None
+
+
+def service(**spec: Any) -> dict[str, Any]:
+    ports = [{"name": "sql", "port": 3306, "targetPort": "sql", "protocol": "TCP"}]
+    return {"spec": {"type": "ClusterIP", "clusterIP": "10.96.0.9", "ports": ports, **spec}}
+
+
+def endpoints(*addresses: Any, port: int = 33060, waiting: int = 0) -> dict[str, Any]:
+    ports = [{"name": "sql", "port": port}]
+    subsets = [{"addresses": list(addresses), "ports": ports}] if addresses else []
+    if waiting:
+        subsets.append({"notReadyAddresses": [POD] * waiting, "ports": ports})
+    return {"subsets": subsets}
+
+
+BARE, FULL = host_of("mysql", NAMESPACE), host_of("mysql.databases.svc.cluster.local", NAMESPACE)
+
+
+def test_a_named_target_port_is_mapped() -> None:
+    found = reach(FULL, 3306, Found(service(), endpoints(POD)))
+    assert found == Reach(PodPort("databases", "mysql-0", 33060))
+
+
+def test_a_port_without_a_name() -> None:
+    found = Found(service(ports=[{"port": 3306}]), {"subsets": [{"addresses": [POD], "ports": [{"port": 13306}]}]})
+    assert reach(FULL, 3306, found).pod == PodPort("databases", "mysql-0", 13306)
+
+
+def test_a_headless_service_maps_nothing() -> None:
+    headless = service(clusterIP="None")
+    assert reach(FULL, 33060, Found(headless, endpoints(POD))).pod == PodPort("databases", "mysql-0", 33060)
+    (trouble,) = reach(FULL, 3306, Found(headless, endpoints(POD))).troubles
+    assert (trouble.code, trouble.severity) == ("host_port", "blocker")
+    assert "listen on 33060 and not on 3306" in trouble.why
+
+
+def test_one_pod_of_a_headless_service() -> None:
+    first, second = (
+        {**POD, "hostname": f"mysql-{i}", "targetRef": {"kind": "Pod", "name": f"mysql-{i}"}} for i in (0, 1)
+    )
+    host = host_of("mysql-1.mysql.databases.svc", NAMESPACE)
+    found = reach(host, 33060, Found(service(clusterIP="None"), endpoints(first, second)))
+    assert found.pod == PodPort("databases", "mysql-1", 33060)
+
+
+def test_servers_outside_behind_a_service() -> None:
+    outside = Found(service(type="ExternalName", externalName="db.example.com", ports=[]))
+    assert reach(FULL, 3306, outside).address == ("db.example.com", 3306)
+    by_hand = Found(service(), endpoints({"ip": "192.0.2.7"}))
+    assert reach(FULL, 3306, by_hand).address == ("192.0.2.7", 33060)
+
+
+@pytest.mark.parametrize(
+    ("host", "found", "code", "words"),
+    [
+        (BARE, Found(None, elsewhere=("databases",)), "host_no_service", "to mysql.databases.svc.cluster.local"),
+        (BARE, Found(None), "host_no_service", "mysql.<its namespace>.svc.cluster.local"),
+        (FULL, Found(None), "host_no_service", "Correct database.host"),
+        (FULL, Found(service(ports=[{"port": 3307}]), endpoints(POD)), "host_port", "database.port"),
+        (FULL, Found(service(ports=[{"port": 3306, "protocol": "UDP"}]), endpoints(POD)), "host_port", "database.port"),
+        (FULL, Found(service(), None), "host_no_endpoints", "selector"),
+        (FULL, Found(service(), endpoints()), "host_no_endpoints", "selector"),
+        (FULL, Found(service(), endpoints(waiting=2)), "host_no_endpoints", "not ready"),
+    ],
+)
+def test_what_is_wrong_with_a_service(host: Host, found: Found, code: str, words: str) -> None:
+    seen = reach(host, 3306, found)
+    (trouble,) = seen.troubles
+    assert (trouble.code, trouble.severity, seen.pod, seen.address) == (code, "blocker", None, None)
+    assert words in trouble.remedy
+
+
+@pytest.mark.parametrize(
+    ("via", "host", "seen", "path"),
+    [
+        ("auto", FULL, Reach(PodPort("databases", "mysql-0", 3306)), "port_forward"),
+        ("auto", FULL, Reach(address=("db.example.com", 3306)), "direct"),
+        ("auto", host_of("db.example.com", NAMESPACE), Reach(), "direct"),
+        ("direct", FULL, Reach(PodPort("databases", "mysql-0", 3306)), "direct"),
+        ("relay", host_of("db.example.com", NAMESPACE), Reach(), "relay"),
+    ],
+)
+def test_path(via: str, host: Host, seen: Reach, path: str) -> None:
+    assert choose_path(via, host, seen)[0] == path
+
+
+def test_a_port_forward_leads_to_pods_alone() -> None:
+    with pytest.raises(InvalidInput, match="no pod .* behind db.example.com.* Use direct, or relay"):
+        choose_path("port_forward", host_of("db.example.com", NAMESPACE), Reach())
+
+
+def test_what_is_dialled_from_elsewhere() -> None:
+    assert BARE.dialled == f"mysql.{NAMESPACE}.svc.cluster.local"
+    assert host_of("[fd00::7]", NAMESPACE).dialled == "fd00::7"

@@ -1,0 +1,95 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A Secret leaves the door to the cluster without its values, and with what is known of who wrote them."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import pytest
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.sealed import (
+    Sealed,
+    hidden,
+    seal,
+    sealed_in,
+    shown,
+    unsealed,
+)
+
+CANARY = "canary-4711"
+ENCODED = base64.b64encode(CANARY.encode()).decode()
+SECRET: dict[str, Any] = {
+    "apiVersion": "v1",
+    "kind": "Secret",
+    "metadata": {
+        "name": "one",
+        "annotations": {
+            "kubectl.kubernetes.io/last-applied-configuration": CANARY,
+            "banzaicloud.com/last-applied": json.dumps({"data": {"password": ENCODED}}),
+            "example.com/written-by-any-tool": f"was {CANARY}",
+            "ansible.opendatahub.io/restart-pending": "never",
+            "template.openshift.io/expose-password": "{.data['password']}",
+        },
+        "managedFields": [
+            {
+                "manager": "kubectl-edit",
+                "operation": "Update",
+                "time": "2026-11-23T09:00:00Z",
+                "fieldsType": "FieldsV1",
+                # No field of a Secret is a list of values today; one that is would be quoted here.
+                "fieldsV1": {"f:data": {"f:password": {}, f'v:"{CANARY}"': {}}},
+            }
+        ],
+    },
+    "data": {"password": ENCODED},
+}
+
+
+def test_no_value_is_left_and_who_wrote_it_when_is_kept() -> None:
+    sealed = seal(SECRET)
+    for text in (repr(sealed), json.dumps(shown(sealed))):
+        assert CANARY not in text and ENCODED not in text
+    assert sealed["metadata"]["managedFields"] == [
+        {
+            "manager": "kubectl-edit",
+            "operation": "Update",
+            "time": "2026-11-23T09:00:00Z",
+            "fieldsV1": {"f:data": {}},
+        }
+    ]
+    assert sealed["metadata"]["annotations"] == {
+        "ansible.opendatahub.io/restart-pending": "never",
+        "template.openshift.io/expose-password": "{.data['password']}",
+    }
+    assert unsealed(sealed["data"]) == SECRET["data"]
+
+
+def test_annotations_may_be_null() -> None:
+    assert seal({"metadata": {"annotations": None}})["metadata"] == {"annotations": {}}
+
+
+def test_a_secret_without_metadata_of_that_kind() -> None:
+    assert seal({"kind": "Secret", "metadata": {"name": "bare"}}) == {
+        "kind": "Secret",
+        "metadata": {"name": "bare"},
+        "data": {},
+    }
+
+
+@pytest.mark.parametrize("secrets", [(b"registry", b"registry-2024!x"), (b"registry-2024!x", b"registry")])
+def test_nothing_is_left_of_a_secret_that_begins_like_another(secrets: tuple[bytes, ...]) -> None:
+    assert hidden("denied: registry-2024!x", secrets) == "denied: (hidden)"
+
+
+def test_short_secrets_are_hidden_once_and_not_in_numbers() -> None:
+    assert hidden("port 3136 of a", [b"1", b"a", b"d", b"h"]) == "port 3(hidden)36 of (hidden)"
+    assert hidden("uid 0a61", [b"a"]) == "uid 0(hidden)61"
+
+
+def test_names_that_the_spec_has_are_no_secrets() -> None:
+    """Else an error would be about a user called (hidden)."""
+    password = Sealed.of("s3cret")
+    data = {"database-name": Sealed.of("fraud"), "database-user": Sealed.of("ml"), "database-password": password}
+    assert sealed_in({"kind": "Secret", "data": data}) == {password}

@@ -1,0 +1,88 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the preflight says of options about the proxy, before a registry is created or edited."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pytest
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.model import (
+    Database,
+    KeyRef,
+    Object,
+    ProxySettings,
+)
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.client import Cluster
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._preflight.gather import (
+    Wanted,
+    keys_read,
+    unserved_options,
+)
+
+NEWEST = frozenset({"oauthProxy", "kubeRBACProxy", "kubeRBACProxy.port", "oauthProxy.port", "mysql.sslCipher"})
+BARE: Object = {"metadata": {"name": "fraud"}, "spec": {}}
+
+
+class Schema:
+    """A cluster that tells its release, and whether it is OpenShift."""
+
+    def __init__(self, fields: frozenset[str] = NEWEST) -> None:
+        self._fields = fields
+
+    def version(self) -> str:
+        return "v1beta1"
+
+    def spec_fields(self) -> frozenset[str]:
+        return self._fields
+
+
+def wanted(job: str = "create", **given: Any) -> Wanted:
+    return Wanted(job, "fraud", None, Database(type="mysql"), **given)
+
+
+@pytest.mark.parametrize(
+    ("asked", "registry", "openshift", "option"),
+    [
+        (wanted(), None, True, None),
+        (wanted(auth_proxy="kube_rbac"), None, False, None),
+        (wanted(auth_proxy="istio"), None, True, "auth_proxy"),
+        (wanted(proxy=ProxySettings(port=1)), None, True, None),
+        (wanted(proxy=ProxySettings(port=1)), None, False, "auth_proxy_settings"),
+        (wanted(proxy=ProxySettings(domain="a")), None, True, "auth_proxy_settings.domain"),
+        (wanted("update", proxy=ProxySettings(port=1)), BARE, True, "auth_proxy_settings"),
+        (wanted("update", auth_proxy="kube_rbac", proxy=ProxySettings(port=1)), BARE, True, None),
+        (wanted("teardown", proxy=ProxySettings(port=1)), BARE, True, None),
+    ],
+)
+def test_options_that_the_release_lacks(
+    asked: Wanted, registry: Object | None, openshift: bool, option: str | None
+) -> None:
+    found = unserved_options(cast("Cluster", Schema()), asked, registry, openshift)
+    assert [error.what for error in found] == ([option] if option else [])
+
+
+@pytest.mark.parametrize(
+    ("asked", "openshift", "keys"),
+    [
+        (wanted(), False, []),
+        (wanted(auth_proxy="kube_rbac"), True, []),
+        (
+            wanted(auth_proxy="kube_rbac"),
+            False,
+            [("fraud-kube-rbac-proxy", "tls.crt", "auth_proxy"), ("fraud-kube-rbac-proxy", "tls.key", "auth_proxy")],
+        ),
+        (
+            wanted(auth_proxy="kube_rbac", proxy=ProxySettings(certificate=KeyRef("a", "c"), key=KeyRef("a", "k"))),
+            False,
+            [
+                ("a", "c", "auth_proxy_settings.certificate_secret"),
+                ("a", "k", "auth_proxy_settings.key_secret"),
+            ],
+        ),
+    ],
+)
+def test_secrets_that_a_proxy_needs(asked: Wanted, openshift: bool, keys: list[tuple[str, str, str]]) -> None:
+    """Without OpenShift nothing makes its certificate."""
+    found = list(keys_read(asked, None, None, openshift))
+    assert [(ref.name, ref.key, option) for _kind, ref, option, _is_ca in found] == keys

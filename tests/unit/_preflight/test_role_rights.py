@@ -1,0 +1,43 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the preflight asks for, and what the Role for administrators gives, are the same rights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.model import Database, Tls
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._preflight.required_rights import (
+    path_rights,
+    rights_for,
+    ruled,
+)
+
+ROLE = Path(__file__).resolve().parents[3] / "playbooks" / "files" / "registry-admin.yaml"
+
+
+def rules() -> list[dict[str, Any]]:
+    """The rules of the Role that users apply."""
+    found: list[dict[str, Any]] = yaml.safe_load(ROLE.read_text())["rules"]
+    return found
+
+
+@pytest.mark.parametrize("job", ["create", "update", "teardown", "grant"])
+def test_the_role_gives_what_each_job_takes(job: str) -> None:
+    rights = rights_for(job, "fraud", Database(password="p", tls=Tls(ca_pem="pem")))
+    assert rights and not [right for right in rights if not ruled(right, rules())]
+
+
+def test_the_role_lets_check_a_database_beside_the_registries() -> None:
+    """A relay takes Jobs as well, which the Role has as a comment."""
+    for via, host, lacks in (("auto", "mysql", set()), ("relay", "db.example.com", {"jobs"})):
+        assert {one.resource for one in path_rights(via, host, "registries") if not ruled(one, rules())} == lacks
+
+
+def test_a_job_reads_the_registry_that_it_is_about() -> None:
+    """Reading one is a right of its own: who may list them all may still not be let to get one."""
+    for job in ("create", "update", "grant"):
+        assert ("modelregistries", "get") in {(right.resource, right.verb) for right in rights_for(job, "fraud", None)}

@@ -1,0 +1,355 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is seen of a cluster, and which findings it gives: tables of cases."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+import trustme
+import yaml
+from ansible_collections.opendatahub.model_registry.plugins.filter.preflight_report import preflight_report
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.errors import (
+    Forbidden,
+    InvalidInput,
+    Missing,
+    RegistryError,
+    Rejected,
+    Unreachable,
+)
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.findings_table import failing, table
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.model import Database
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.reviews import ApiConnection
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._preflight.required_rights import (
+    Right,
+    path_rights,
+    rights_for,
+    ruled,
+    yaml_rules,
+)
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._preflight.rules import (
+    OPERATOR,
+    Observed,
+    Probe,
+    Source,
+    judge,
+    overruled,
+)
+from cryptography.x509 import load_pem_x509_certificate
+
+Object = dict[str, Any]
+NOW = datetime.now(timezone.utc)
+FORBIDDEN = Forbidden("x", "it is forbidden", "The user needs this rule in a ClusterRole: {}.")
+PEM = trustme.CA().cert_pem.bytes().decode()
+
+
+def component(state: str, ready: str | None = None) -> Object:
+    spec = {"components": {"modelregistry": {"managementState": state}}}
+    status: Object = {"conditions": [{"type": "ModelRegistryReady", "status": ready, "message": "m"}]} if ready else {}
+    return {"metadata": {"name": "default-dsc"}, "spec": spec, "status": status}
+
+
+def component_v3(state: str) -> Object:
+    spec = {"components": {"aiHub": {"managementState": state}}}
+    return {"apiVersion": "datasciencecluster.opendatahub.io/v3", "metadata": {"name": "default-dsc"}, "spec": spec}
+
+
+def operator(available: int) -> Object:
+    return {"metadata": {"name": OPERATOR, "namespace": "opendatahub"}, "status": {"availableReplicas": available}}
+
+
+GOOD = Observed(
+    job="create",
+    name="fraud",
+    namespace="registries",
+    now=NOW,
+    connection=ApiConnection("https://api:6443", True, "/ca.pem"),
+    user="alice",
+    said_namespace="registries",
+    namespace_object={"metadata": {"name": "registries"}},
+    components=[component("Managed", "True")],
+    served=("v1beta1",),
+    operators=[operator(1)],
+    probe=Probe(True),
+)
+THERE: Object = {"metadata": {"name": "fraud", "namespace": "registries"}, "spec": {"kubeRBACProxy": {}}}
+BARE: Object = {**THERE, "spec": {"rest": {"port": 8080}}}
+GOING: Object = {**THERE, "metadata": {"name": "fraud", "deletionTimestamp": "2026-01-01T00:00:00Z"}}
+WEBHOOK = Unreachable("x", "Internal error occurred: failed calling webhook: connection refused", "Check.")
+TAKEN = Rejected("x", "admission webhook denied: registry named fraud already exists in namespace b", "Correct it.")
+
+NO_CLASS = Rejected("x", "admission webhook denied: no policy of kind Quota not found for fraud", "Ask.")
+EXCEEDED = Rejected("x", "exceeded quota: fraud has used 3 of 3 already", "Ask.")
+
+
+def ca(text: str | RegistryError, verified: bool = True) -> Source:
+    return Source("ConfigMap", "ca", "ca.crt", "database.tls", text, True, verified)
+
+
+CASES: list[tuple[str, Object, list[str]]] = [
+    ("all is well", {}, []),
+    ("no verification", {"connection": ApiConnection("https://a", False, None)}, ["warning api_unverified"]),
+    ("no authority", {"connection": ApiConnection("https://a", True, None, "/b")}, ["info api_default_ca"]),
+    ("plain http", {"connection": ApiConnection("http://a", True, None, "/b")}, []),
+    ("authority in data", {"connection": ApiConnection("https://a", True, "")}, []),
+    ("two credentials", {"overruled": ("api_key", "kubeconfig")}, ["warning api_credentials_twice"]),
+    ("no proxy", {"job": "update", "registry": BARE, "openshift": True}, ["warning no_auth_proxy"]),
+    (
+        "a field of another type",
+        {"job": "update", "registry": {"metadata": THERE["metadata"]}, "odd_field": "spec.mysql", "openshift": True},
+        ["warning registry_unreadable"],
+    ),
+    ("no proxy, perhaps OpenShift", {"job": "grant", "registry": BARE}, ["warning no_auth_proxy"]),
+    ("no proxy, plain", {"job": "update", "registry": BARE, "openshift": False}, ["info no_auth_proxy"]),
+    ("no proxy, and it goes", {"job": "teardown", "registry": BARE, "openshift": True}, []),
+    ("component removed", {"components": [component("Removed")]}, ["blocker component_disabled"]),
+    ("component unmanaged", {"components": [component("Unmanaged")]}, ["blocker component_disabled"]),
+    ("component removed, v3", {"components": [component_v3("Removed")]}, ["blocker component_disabled"]),
+    ("component enabled, v3", {"components": [component_v3("Managed")]}, []),
+    ("component not ready", {"components": [component("Managed", "False")]}, ["warning component_not_ready"]),
+    ("component with odd conditions", {"components": [{**component("Managed"), "status": {"conditions": [{}]}}]}, []),
+    ("component unseen", {"components": FORBIDDEN}, ["info component_unchecked"]),
+    ("no such kind", {"components": None}, []),
+    ("not served", {"served": None, "probe": Probe()}, ["blocker crd_not_served"]),
+    ("unknown version", {"served": ("v2",), "probe": Probe()}, ["blocker crd_version_unknown"]),
+    ("operator without pods", {"operators": [operator(0)]}, ["blocker operator_down"]),
+    ("operator unseen", {"operators": FORBIDDEN}, ["info operator_unchecked"]),
+    ("operator of another name", {"operators": []}, ["info operator_unchecked"]),
+    ("webhook down", {"operators": FORBIDDEN, "probe": Probe(True, WEBHOOK)}, ["blocker operator_down"]),
+    ("no namespace known", {"namespace": RegistryError("namespace", "w", "s")}, ["blocker namespace_unknown"]),
+    ("no such namespace", {"namespace_object": None}, ["blocker namespace_missing"]),
+    (
+        "no such namespace, unseen",
+        {"namespace_object": FORBIDDEN, "probe": Probe(True, Missing("x", 'namespaces "registries" not found', ""))},
+        ["blocker namespace_missing"],
+    ),
+    ("namespace goes", {"namespace_object": {"metadata": GOING["metadata"]}}, ["blocker namespace_terminating"]),
+    (
+        "namespace goes, unseen",
+        {
+            "namespace_object": FORBIDDEN,
+            "probe": Probe(True, Rejected("x", "cannot create: namespace registries is being terminated", "")),
+        },
+        ["blocker namespace_terminating"],
+    ),
+    ("namespace unseen", {"namespace_object": FORBIDDEN}, []),
+    ("other namespace", {"said_namespace": "elsewhere"}, ["warning namespace_other"]),
+    ("name elsewhere", {"elsewhere": ("b",)}, ["blocker name_taken"]),
+    ("name elsewhere, unseen", {"elsewhere": FORBIDDEN, "probe": Probe(True, TAKEN)}, ["blocker name_taken"]),
+    ("names unseen", {"elsewhere": FORBIDDEN}, ["info name_unchecked"]),
+    ("it is there", {"registry": THERE}, ["info name_exists"]),
+    ("it goes", {"registry": GOING}, ["blocker registry_deleting", "info name_exists"]),
+    ("no name yet", {"name": None, "elsewhere": ()}, []),
+    ("nothing to edit", {"job": "update"}, ["blocker registry_missing"]),
+    ("nothing to share", {"job": "grant"}, ["blocker registry_missing"]),
+    ("edit what is there", {"job": "update", "registry": THERE}, []),
+    ("edit what is unseen", {"job": "update", "registry": FORBIDDEN}, []),
+    ("another refusal", {"probe": Probe(True, Rejected("x", "quota exceeded", "s"))}, ["blocker dry_run_refused"]),
+    ("refused: something is not found", {"probe": Probe(True, NO_CLASS)}, ["blocker dry_run_refused"]),
+    ("refused: something is exceeded already", {"probe": Probe(True, EXCEEDED)}, ["blocker dry_run_refused"]),
+    (
+        "another name is taken",
+        {"probe": Probe(True, Rejected("x", "secret other already exists", "s"))},
+        ["blocker dry_run_refused"],
+    ),
+    (
+        "quota, and the operator without pods",
+        {"operators": [operator(0)], "probe": Probe(True, EXCEEDED)},
+        ["blocker operator_down", "blocker dry_run_refused"],
+    ),
+    (
+        "refused, and taken elsewhere",
+        {"elsewhere": ("b",), "probe": Probe(True, EXCEEDED)},
+        ["blocker name_taken", "blocker dry_run_refused"],
+    ),
+    ("a right is missing", {"probe": Probe(True, FORBIDDEN)}, []),
+    ("bad name", {"name": "9", "invalid": (InvalidInput("name", "w", "s"),)}, ["blocker name_invalid"]),
+    ("bad option", {"invalid": (InvalidInput("database.host", "w", "s"),)}, ["blocker option_invalid"]),
+    ("authority", {"sources": (ca(PEM),)}, []),
+    ("authority missing", {"sources": (ca(Missing("x", "w", "s")),)}, ["blocker ca_missing"]),
+    ("authority unseen", {"sources": (ca(FORBIDDEN),)}, ["info ca_unchecked"]),
+    ("no certificate", {"sources": (ca(""),)}, ["blocker ca_invalid"]),
+    ("cut certificate", {"sources": (ca(PEM.replace("MII", "")),)}, ["blocker ca_invalid"]),
+    (
+        "password missing",
+        {"sources": (Source("Secret", "s", "k", "o", Missing("x", "w", "s")),)},
+        ["blocker secret_missing"],
+    ),
+    ("password unseen", {"sources": (Source("Secret", "s", "k", "o", FORBIDDEN),)}, ["info secret_unchecked"]),
+]
+
+
+@pytest.mark.parametrize(("seen", "expected"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
+def test_findings(seen: Object, expected: list[str]) -> None:
+    found = judge(replace(GOOD, **seen))
+    assert [f"{finding.severity} {finding.code}" for finding in found] == expected
+    assert all(finding.what and finding.why and finding.remedy and finding.rule for finding in found)
+
+
+def test_all_findings_at_once() -> None:
+    """What is wrong in several places is said of all of them, blockers first."""
+    missing = (Right("", "secrets", "create", "a"), Right("", "pods", "list", "b", False))
+    found = judge(replace(GOOD, components=[component("Removed")], operators=FORBIDDEN, missing=missing))
+    expected = ["component_disabled", "rights_missing", "operator_unchecked", "rights_limited"]
+    assert [finding.code for finding in found] == expected
+
+
+@pytest.mark.parametrize(
+    ("days", "verified", "expected"),
+    [(-1, True, "blocker ca_expired"), (-1, False, "warning ca_expired"), (5, True, "warning ca_expires_soon")],
+)
+def test_end_of_an_authority(days: int, verified: bool, expected: str) -> None:
+    end = load_pem_x509_certificate(PEM.encode()).not_valid_after_utc
+    seen = replace(GOOD, now=end - timedelta(days=days), sources=(ca(PEM, verified),))
+    (found,) = judge(seen)
+    assert f"{found.severity} {found.code}" == expected
+
+
+def test_missing_rights_are_rules_to_paste() -> None:
+    """They are YAML that, put into a Role, gives what was missing."""
+    rights = rights_for("create", "fraud", Database(password="p"))
+    (found,) = [one for one in judge(replace(GOOD, missing=tuple(rights))) if one.severity == "blocker"]
+    rules = yaml.safe_load(found.remedy.partition("\n")[2])
+    assert all(ruled(right, rules) for right in rights if right.needed)
+    assert found.remedy.count("modelregistries") == 1, "verbs on one resource are one rule"
+    assert "store the database's password" in found.why
+
+
+def test_rights_follow_the_job() -> None:
+    """Each job asks for what it does, and the collection's Role gives all of it."""
+    password = {(right.resource, right.verb) for right in rights_for("create", None, Database(password="p"))}
+    reference = {(right.resource, right.verb) for right in rights_for("create", None, Database())}
+    assert password - reference == {("secrets", verb) for verb in ("get", "create", "patch")}
+    assert ("modelregistries", "delete") in {(one.resource, one.verb) for one in rights_for("teardown", "a", None)}
+    assert not any(one.verb == "delete" for one in rights_for("update", "a", None))
+    assert yaml_rules([]) == ""
+
+
+@pytest.mark.parametrize(
+    ("via", "host", "expected"),
+    [
+        ("auto", "mysql", [("", "services"), ("", "endpoints"), ("", "pods/portforward"), ("", "pods/portforward")]),
+        (
+            "auto",
+            "mysql.db.svc.cluster.local",
+            [("db", "services"), ("db", "endpoints"), *[("db", "pods/portforward")] * 2],
+        ),
+        ("port_forward", "mysql.db", [("db", "services"), ("db", "endpoints"), *[("db", "pods/portforward")] * 2]),
+        ("auto", "mysql.db", []),
+        ("auto", "mysql.example.com", []),
+        ("direct", "mysql.db.svc", []),
+        ("relay", "mysql.example.com", [("", "jobs"), ("", "jobs"), ("", "pods"), *[("", "pods/portforward")] * 2]),
+    ],
+)
+def test_rights_on_the_path_to_the_database(via: str, host: str, expected: list[tuple[str, str]]) -> None:
+    found = path_rights(via, host, "registries")
+    assert [(right.namespace, right.resource) for right in found] == expected
+    assert not any(right.needed for right in found), "the job goes on without its check"
+
+
+def test_rights_of_several_namespaces_are_told_apart() -> None:
+    missing = (Right("", "secrets", "get", "a"), *path_rights("auto", "mysql.db.svc", "registries"))
+    first, second = judge(replace(GOOD, missing=missing))
+    assert (first.code, first.what) == ("rights_missing", "the user's rights in namespace registries")
+    assert (second.code, second.what) == ("rights_limited", "the user's rights in namespace db")
+    assert yaml.safe_load(second.remedy.partition("\n")[2])[-1]["verbs"] == ["get", "create"]
+
+
+RULE = {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        (RULE, True),
+        ({**RULE, "verbs": ["*"]}, True),
+        ({**RULE, "apiGroups": ["*"], "resources": ["*"]}, True),
+        ({**RULE, "resources": ["configmaps"]}, False),
+        ({**RULE, "apiGroups": ["apps"]}, False),
+        ({**RULE, "verbs": ["list"]}, False),
+        ({**RULE, "resourceNames": ["mine"]}, True),
+        ({**RULE, "resourceNames": ["other"]}, False),
+    ],
+)
+def test_what_a_rule_gives(rule: Object, expected: bool) -> None:
+    assert ruled(Right("", "secrets", "get", "", name="mine"), [rule]) is expected
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ([], None),
+        (["kubeconfig"], None),
+        (["api_key", "host"], None),
+        (["kubeconfig", "api_key"], ("api_key", "kubeconfig")),
+        (["kubeconfig", "api_key", "host"], ("kubeconfig", "api_key")),
+        (["kubeconfig", "username", "password", "host"], ("kubeconfig", "username and password")),
+        (["kubeconfig", "username"], None),
+    ],
+)
+def test_credentials_given_twice(given: list[str], expected: tuple[str, str] | None) -> None:
+    assert overruled(dict.fromkeys(given, True)) == expected
+
+
+def shown(severity: str, code: str = "c", remedy: str = "mend it") -> dict[str, str]:
+    return {"severity": severity, "code": code, "what": "it", "why": "is wrong", "remedy": remedy}
+
+
+def test_table_for_people() -> None:
+    lines = table([shown("info", "later"), shown("blocker", "first", "one\n- two")])
+    assert lines[0].split() == ["BLOCKER", "first", "it:", "is", "wrong."]
+    assert [line.split() for line in lines[1:3]] == [[">", "one"], [">", "-", "two"]]
+    assert lines[-1] == "1 blocker, 0 warnings, 1 for information"
+    escaped = table([{**shown("info", "c", "\x1b[2K\u202e"), "why": "{{ x }}\x1b[31m"}])
+    assert all(line.isprintable() for line in escaped) and "{{ x }}\\x1b[31m" in escaped[0]
+    assert table([]) == ["0 blockers, 0 warnings, 0 for information"]
+    assert max(map(len, table([shown("warning", "c", "word " * 100)]))) <= 116
+
+
+def test_what_fails() -> None:
+    found = [shown(severity) for severity in ("info", "warning", "blocker")]
+    counts = {fail_on: len(failing(found, fail_on)) for fail_on in ("never", "blocker", "warning")}
+    assert counts == {"never": 0, "blocker": 1, "warning": 2}
+
+
+def test_report_of_several_checks() -> None:
+    """Both lists in one; a check that failed without findings is one, and one that was skipped is none."""
+    cluster = {"findings": [shown("info", "a")]}
+    report = preflight_report(
+        [cluster, {"findings": [shown("blocker", "b")], "msg": "cannot use it: [b] it: is wrong"}]
+    )
+    assert [finding["code"] for finding in report["findings"]] == ["b", "a"]
+    assert [finding["code"] for finding in report["failing"]] == ["b"] and "b" in report["message"]
+    assert preflight_report([cluster, {"skipped": True, "msg": "skipped"}])["findings"] == cluster["findings"]
+    both = preflight_report(
+        [{"findings": [shown("warning", "plaintext")], "msg": "Unexpected KeyError at _mysql.py:1"}]
+    )
+    assert [finding["code"] for finding in both["findings"]] == ["plaintext", "not_checked"]
+    assert "KeyError" in both["findings"][1]["why"]
+    (lost, _) = preflight_report([cluster, {"findings": [], "msg": "no PyMySQL"}])["findings"]
+    assert lost["code"] == "not_checked" and "no PyMySQL" in lost["why"] and lost["what"] == "check"
+    for key, what in (("via", "database"), ("table", "cluster")):
+        (lost,) = preflight_report([{key: None, "findings": [], "failed": True, "msg": "api: no answer."}])["findings"]
+        assert (lost["code"], lost["what"]) == ("not_checked", what)
+    assert preflight_report([cluster])["message"] == ""
+    again = preflight_report(
+        [{"findings": [shown("blocker", "a"), shown("info", "b")]}, {"findings": [shown("info", "a")]}]
+    )
+    assert [(one["code"], one["severity"]) for one in again["findings"]] == [("a", "blocker"), ("b", "info")]
+
+
+@pytest.mark.parametrize(
+    ("item", "key"),
+    [
+        (component("Removed"), "modelregistry"),
+        ({**component("Removed"), "apiVersion": "datasciencecluster.opendatahub.io/v2"}, "modelregistry"),
+        (component_v3("Removed"), "aiHub"),
+        ({**component_v3("Removed"), "spec": {}}, "aiHub"),
+    ],
+)
+def test_the_patch_that_enables_the_component_fits_the_version(item: Object, key: str) -> None:
+    (found,) = judge(replace(GOOD, components=[item]))
+    assert f'{{"spec": {{"components": {{"{key}": {{"managementState": "Managed"}}}}}}}}' in found.remedy
