@@ -19,6 +19,7 @@ from .._kubernetes.changes import Key
 from .._kubernetes.sealed import Sealed
 from .._permissions.bindings import entries, misdirected, read_bindings
 from .._registry.auth_proxy import no_auth_proxy
+from .._registry.description import left_out
 from .._registry.export import ca_object, database_of, database_type, password_ref
 from .._registry.restart import mark_of, restart_due
 from .._registry.rollout import condition, timestamp
@@ -307,6 +308,10 @@ def _auth_proxy(name: str, registry: Object, inventory: Inventory) -> Iterator[F
         yield found
 
 
+def _left_out(_name: str, registry: Object, _inventory: Inventory) -> Iterator[Finding]:
+    yield from left_out(registry)
+
+
 _CHECKS = (
     _name,
     _auth_proxy,
@@ -319,4 +324,5 @@ _CHECKS = (
     _status,
     _without_role,
     _bindings,
+    _left_out,
 )

@@ -18,7 +18,8 @@ from .._kubernetes.reviews import Answer
 from .._kubernetes.sealed import Sealed
 from .._permissions.effective_access import Surroundings, admitted, audience, permissions
 from .._permissions.read_access import answered, surroundings
-from .._registry.export import ca_object, ca_source, described, password_ref, proxy_of
+from .._registry.description import described
+from .._registry.export import ca_object, ca_source, password_ref, proxy_of
 from .._registry.rollout import newest_pods
 from .._registry.shape import misfit, not_understood, without_nulls
 from .._registry.status import Verdict

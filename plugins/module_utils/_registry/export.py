@@ -1,16 +1,14 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From Kubernetes objects back to the words of the modules' options: what results show, and what can be given again."""
+"""What a registry's stored spec refers to, and which Secrets and ConfigMaps are its own."""
 
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from .._common.model import CaSource, Database, KeyRef, Object, Tls
 from .._common.names import ca_config_map, password_secret
-from .manifests import CA_KEY, DATABASES, DESCRIPTION, DISPLAY_NAME, MARK, PORT, PROXIES, PROXY_PORT, ROUTE, ROUTE_PORT
-from .options import CA_BUNDLE, CA_BUNDLE_KEYS
+from .manifests import CA_KEY, DATABASES, MARK, PROXIES
 
 __all__ = [
     "PORTS",
@@ -18,7 +16,6 @@ __all__ = [
     "ca_source",
     "database_of",
     "database_type",
-    "described",
     "is_own_ca",
     "is_own_secret",
     "password_ref",
@@ -28,44 +25,6 @@ __all__ = [
 
 PORTS = {"mysql": 3306, "postgres": 5432}
 """What the API sets where no port is given."""
-
-
-def described(registry: Object) -> Object:
-    """The registry as options of model_registry, without those that it does not use, and where it is reached.
-
-    There is no secret in it: passwords and certificates are named by reference.
-    """
-    meta, spec = registry["metadata"], registry.get("spec") or {}
-    annotations = meta.get("annotations") or {}
-    rest = spec.get("rest") or {}
-    resources = rest.get("resources") or {}
-    return _present(
-        name=meta["name"],
-        namespace=meta.get("namespace"),
-        uid=meta.get("uid"),
-        display_name=annotations.get(DISPLAY_NAME),
-        description=annotations.get(DESCRIPTION),
-        database=_database(spec),
-        auth_proxy=proxy_of(spec) or "none",
-        resources=_present(requests=resources.get("requests"), limits=resources.get("limits")) or None,
-        image=rest.get("image"),
-        port=_other(rest.get("port"), PORT),
-        service_route=_other(rest.get("serviceRoute") == ROUTE[True], False),
-        auth_proxy_settings=_proxy(spec),
-        hosts=_hosts((registry.get("status") or {}).get("hosts")),
-        created=meta.get("creationTimestamp"),
-        deleting_since=meta.get("deletionTimestamp"),
-    )
-
-
-def _hosts(names: list[str] | None) -> list[str] | None:
-    """Return the names under which a registry can be reached, as its status has them.
-
-    Behind a gateway one has a path (gateway.example.com/model-registry/fraud). On a cluster without a domain for routes the
-    operator writes one that ends with its dot.
-    """
-    hosts = [(name, name.partition("/")[0]) for name in names or ()]
-    return None if names is None else [name for name, host in hosts if host and host == host.strip(".")]
 
 
 def database_type(spec: Object) -> str | None:
@@ -133,71 +92,6 @@ def is_own_ca(config_map: Object, registry: str, used: tuple[str, str] | None) -
         return False
     marked = (meta.get("labels") or {}).get(MARK) == registry
     return marked or (set(config_map.get("data") or ()) == {CA_KEY} and used == ("ConfigMap", meta["name"]))
-
-
-def _proxy(spec: Object) -> Object:
-    """The option auth_proxy_settings: what differs from the API's defaults. Istio's has no settings."""
-    kind = proxy_of(spec)
-    fields = (spec[PROXIES[kind]] if kind in ("kube_rbac", "oauth") else None) or {}
-    return _present(
-        image=fields.get("image"),
-        port=_other(fields.get("port"), PROXY_PORT),
-        service_route=_other(fields.get("serviceRoute") != ROUTE[False], True),
-        domain=fields.get("domain") or None,
-        route_port=_other(fields.get("routePort"), ROUTE_PORT),
-        certificate_secret=fields.get("tlsCertificateSecret"),
-        key_secret=fields.get("tlsKeySecret"),
-    )
-
-
-def _other(value: Any, default: Any) -> Any:
-    """The value, None if it is the API's default: it would be the same again."""
-    return None if value == default else value
-
-
-def _database(spec: Object) -> Object | None:
-    kind = database_type(spec)
-    if kind is None:
-        return None
-    fields = spec[kind]
-    if fields.get("generateDeployment"):
-        # What else may be in it has no effect, and cannot be given with generate.
-        return _present(type=kind, generate=True, image=fields.get("image"))
-    return _present(
-        type=kind,
-        host=fields.get("host") or None,
-        host_address=None if fields.get("host") else fields.get("hostAddress") or None,
-        port=fields.get("port"),
-        name=fields.get("database"),
-        username=fields.get("username"),
-        password_secret=fields.get("passwordSecret"),
-        tls=_tls(fields, kind),
-    )
-
-
-def _tls(fields: Object, database: str) -> Object:
-    config_map = fields.get("sslRootCertificateConfigMap")
-    bundle = None
-    if config_map and config_map["name"] == CA_BUNDLE:
-        bundle = next((word for word, key in CA_BUNDLE_KEYS.items() if key == config_map["key"]), None)
-    mode = fields.get("sslMode")
-    has_ca = config_map or fields.get("sslRootCertificateSecret")
-    return _present(
-        ca_bundle=bundle,
-        ca_config_map=None if bundle else config_map,
-        # Of two authorities the ConfigMap counts, and only one can be given.
-        ca_secret=None if config_map else fields.get("sslRootCertificateSecret"),
-        client_certificate_secret=fields.get("sslCertificateSecret"),
-        client_key_secret=fields.get("sslKeySecret"),
-        # Given back, a certificate authority without verify would turn verification on.
-        verify=bool(fields.get("verifyServerCert")) if has_ca and database == "mysql" else None,
-        mode=None if mode == "disable" else mode,
-        cipher=fields.get("sslCipher") or None,
-    )
-
-
-def _present(**values: Any) -> Object:
-    return {key: value for key, value in values.items() if value is not None and value != {}}
 
 
 def database_of(spec: Object) -> Database:

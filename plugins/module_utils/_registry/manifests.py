@@ -13,6 +13,7 @@ from .._kubernetes.sealed import Sealed
 from .quantity import amount
 
 __all__ = [
+    "CA_FIELDS",
     "CA_KEY",
     "DATABASES",
     "DESCRIPTION",
@@ -98,7 +99,7 @@ def _database(registry: Registry) -> Object:
     """spec.mysql or spec.postgres."""
     database = registry.database or Database()
     if database.generate:
-        gone = ("host", "hostAddress", "passwordSecret", *_CA_FIELDS.values(), *_CLIENT_FIELDS)
+        gone = ("host", "hostAddress", "passwordSecret", *CA_FIELDS.values(), *_CLIENT_FIELDS)
         fields: Object = {"generateDeployment": True, **dict.fromkeys(gone)}
     else:
         fields = _given(host=database.host, port=database.port)
@@ -115,18 +116,18 @@ def _database(registry: Registry) -> Object:
     return fields
 
 
-_CA_FIELDS = {"ConfigMap": "sslRootCertificateConfigMap", "Secret": "sslRootCertificateSecret"}
+CA_FIELDS = {"ConfigMap": "sslRootCertificateConfigMap", "Secret": "sslRootCertificateSecret"}
 _CLIENT_FIELDS = ("sslCertificateSecret", "sslKeySecret")
 
 
 def _tls(tls: Tls, postgres: bool) -> Object:
     if tls.enabled is False:
-        plain: Object = dict.fromkeys((*_CA_FIELDS.values(), *_CLIENT_FIELDS))
+        plain: Object = dict.fromkeys((*CA_FIELDS.values(), *_CLIENT_FIELDS))
         return {**plain, "sslMode": "disable"} if postgres else {**plain, "verifyServerCert": None, "sslCipher": None}
     fields: Object = {}
     if tls.ca is not None:
-        fields.update(dict.fromkeys(_CA_FIELDS.values()))
-        fields[_CA_FIELDS[tls.ca.kind]] = _ref(tls.ca.ref)
+        fields.update(dict.fromkeys(CA_FIELDS.values()))
+        fields[CA_FIELDS[tls.ca.kind]] = _ref(tls.ca.ref)
     if tls.client_certificate is not None and tls.client_key is not None:
         fields.update(zip(_CLIENT_FIELDS, (_ref(tls.client_certificate), _ref(tls.client_key))))
     # A certificate authority is there to verify with, unless the user says otherwise.
@@ -191,7 +192,7 @@ def check_spec(spec: Object) -> None:
         why = "the account's password is needed and not given"
         step = "Give database.password or database.password_secret, or a client certificate if the account has one."
         raise InvalidInput("database.password", why, step)
-    has_ca = any(database.get(field) for field in _CA_FIELDS.values())
+    has_ca = any(database.get(field) for field in CA_FIELDS.values())
     # Without an authority, a registry server on MySQL verifies with those of its image.
     if not has_ca and str(database.get("sslMode", "")).startswith("verify"):
         why = "the server's certificate is to be verified and no certificate authority is given"

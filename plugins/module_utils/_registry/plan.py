@@ -18,6 +18,7 @@ from .auth_proxy import certificate_missing
 from .export import ca_source, database_of, database_type, is_own_ca, is_own_secret, password_ref, proxy_of, uses
 from .fields import check_front
 from .manifests import (
+    CA_FIELDS,
     CA_KEY,
     DISPLAY_NAME,
     MARK,
@@ -252,6 +253,7 @@ def _registry_change(registry: Registry, observed: Observed, now: str) -> Change
         stored = (spec.get("rest") or {}).get("resources") or {}
         registry = replace(registry, resources=in_stored_words(registry.resources, stored))
     wanted = wanted_registry(registry, observed.version, _wanted_proxies(registry, existing, observed))
+    wanted = _without_effect(registry, spec, wanted)
     wanted = _with_switch(existing, _with_unused_secret(existing, wanted, observed), now)
     change = patch_of(_without_defaults(existing), wanted, observed.namespace)
     _check_database(registry, applied(existing, change.body)["spec"] if change else spec, is_new=change is not None)
@@ -375,6 +377,26 @@ def _unmarking(registry: Object, namespace: str) -> tuple[Change, ...]:
     body: Object = {"metadata": {"annotations": dict.fromkeys(marks)}}
     before = {"metadata": {"annotations": marks}}
     return (Change(*key, "patch", body, before, {"metadata": {"annotations": {}}}, needs=(key,)),)
+
+
+def _without_effect(registry: Registry, spec: Object, wanted: Object) -> Object:
+    """Return what is wanted, without changes that nobody has asked for and that would have no effect.
+
+    Of two authorities the one in the ConfigMap counts, so the other may stay. With an authority, a registry server on
+    PostgreSQL takes each sslMode alike, so the one that is stored stays.
+    """
+    kind = database_type(spec)
+    fields = wanted["spec"].get(kind or "")
+    tls = registry.database.tls if registry.database else None
+    if kind is None or not fields or tls is None or tls.ca is None:
+        return wanted
+    source, idle = ca_source(spec), set()
+    if source == tls.ca:
+        idle |= {name for name in CA_FIELDS.values() if fields.get(name, "") is None}
+    if source is not None and kind == "postgres" and tls.mode is None and tls.verify is None:
+        idle.add("sslMode")
+    kept = {name: value for name, value in fields.items() if name not in idle}
+    return {**wanted, "spec": {**wanted["spec"], kind: kept}}
 
 
 def _without_defaults(existing: Object) -> Object:

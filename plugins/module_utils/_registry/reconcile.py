@@ -20,7 +20,8 @@ from .._kubernetes.merge_patch import applied
 from .._kubernetes.run import Run
 from .auth_proxy import overridden
 from .deletion import Confirmed, Dependents, plan_absent
-from .export import described, proxy_of, uses
+from .description import described
+from .export import proxy_of, uses
 from .observe import observe_dependents, observe_for_absent, observe_for_present, observe_objects, observe_pods
 from .plan import Observed, Plan, plan_present, restart_of
 from .restart import RESTARTED, Seen, is_behind

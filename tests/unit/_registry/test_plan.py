@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timezone
+from itertools import product
 from typing import Any
 
 import pytest
@@ -36,7 +38,10 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._regist
     Dependents,
     plan_absent,
 )
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.export import described
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.description import (
+    described,
+    left_out,
+)
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.fields import needed_fields
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.options import registry_from
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.plan import Observed, plan_present
@@ -470,6 +475,13 @@ EXTERNAL: Object = {
 }
 
 
+CLIENT: Object = {
+    "sslCertificateSecret": {"name": "c", "key": "c"},
+    "sslKeySecret": {"name": "c", "key": "k"},
+}
+CERTIFICATES: Object = {"sslRootCertificateConfigMap": {"name": "ca", "key": "k"}, **CLIENT}
+
+
 def on(spec: Object) -> Object:
     """A registry with other fields of the spec; None takes one away."""
     return applied(stored(), {"spec": spec})
@@ -494,6 +506,8 @@ STORED = [
     on({"kubeRBACProxy": None, "istio": {"gateway": {}}}),
     on({"mysql": None, "postgres": {**EXTERNAL, "host": "db"}}),
     on({"mysql": None, "postgres": {**EXTERNAL, "hostAddress": "10.0.0.1"}}),
+    on({"mysql": None, "postgres": {**EXTERNAL, "host": "db", **CERTIFICATES}}),
+    stored(verifyServerCert=True),
     on({"mysql": None, "postgres": GENERATED}),
     on({"mysql": None, "postgres": {**GENERATED, "database": "d", "username": "u", "image": "quay.io/a/pg:16"}}),
 ]
@@ -514,6 +528,91 @@ def test_a_description_creates_the_same_anew(registry: Object) -> None:
     stored_again = {"metadata": {"name": "demo"}, "spec": change.body["spec"]}
     for part in ("auth_proxy", "database", "image", "port", "service_route", "auth_proxy_settings"):
         assert described(stored_again).get(part) == described(registry).get(part)
+
+
+MODES = (None, "disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+
+
+def _stored_databases() -> Iterator[Object]:
+    """Yield each mixture of the fields about TLS that the API stores, in which the options see contradictions, too."""
+    optional = {**CERTIFICATES, "sslRootCertificateSecret": {"name": "s", "key": "k"}}
+    for number in range(2 ** len(optional)):
+        fields = {name: ref for bit, (name, ref) in enumerate(optional.items()) if number >> bit & 1}
+        for verify, cipher in product((None, False, True), (None, "", "TLS_AES_128_GCM_SHA256", "AES128-SHA")):
+            yield stored(**fields, **_set(verifyServerCert=verify, sslCipher=cipher))
+        for mode, verify in product(MODES, (None, False, True)):
+            postgres = {**EXTERNAL, "host": "db", **fields, **_set(sslMode=mode, verifyServerCert=verify)}
+            if mode is None:
+                del postgres["sslMode"]
+            yield on({"mysql": None, "postgres": postgres})
+
+
+def _set(**values: Any) -> Object:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+ODD: list[tuple[Object, str]] = [
+    (stored(sslCertificateSecret={"name": "c", "key": "c"}), "database.tls.client_certificate_secret"),
+    (stored(sslKeySecret={"name": "c", "key": "c"}), "database.tls.client_key_secret"),
+    (stored(username="a:b"), "database.username"),
+    (stored(database="a/b"), "database.name"),
+    (stored(host="a b"), "database.host"),
+    (stored(passwordSecret={"name": "A", "key": "k"}), "database.password_secret.name"),
+    (stored(sslCipher="AES128-SHA"), "database.tls.cipher"),
+    (stored(port=0), "database.port"),
+    (on({"mysql": None, "postgres": {**EXTERNAL, "hostAddress": "db"}}), "database.host_address"),
+    (
+        on({"mysql": None, "postgres": {**EXTERNAL, "host": "db", "sslMode": "disable", **CLIENT}}),
+        "database.tls",
+    ),
+    (stored(**CERTIFICATES, sslRootCertificateSecret={"name": "s", "key": "k"}), "database.tls.ca_secret"),
+    (on({"rest": {"image": "a b"}}), "image"),
+    (on({"rest": {"resources": {"limits": {"nvidia.com/gpu": "much"}}}}), "resources.limits.nvidia.com/gpu"),
+    (on({"kubeRBACProxy": {"domain": "https://a"}}), "auth_proxy_settings.domain"),
+    (
+        on({"kubeRBACProxy": {"tlsKeySecret": {"name": "c", "key": "c"}}}),
+        "auth_proxy_settings.key_secret",
+    ),
+    (applied(stored(), {"metadata": {"annotations": {"openshift.io/display-name": "a\nb"}}}), "display_name"),
+]
+"""What the API stores and the options refuse, and the option that a finding names."""
+
+
+@pytest.mark.parametrize(("registry", "option"), ODD)
+def test_what_the_options_refuse_is_left_out_and_named(registry: Object, option: str) -> None:
+    (finding,) = left_out(registry)
+    assert (finding.code, finding.what) == ("not_returnable", f"{option} of ModelRegistry demo")
+    _assert_no_change(registry)
+
+
+def test_whatever_is_stored_a_description_given_again_changes_nothing() -> None:
+    """And is accepted, by Ansible's rules between options too; what is not in it is named by a finding."""
+    for registry in _stored_databases():
+        _assert_no_change(registry)
+
+
+def _assert_no_change(registry: Object) -> None:
+    options = _options(described(registry))
+    assert not _broken_rules(options), registry
+    again = registry_from(options, datetime(2026, 1, 1, tzinfo=timezone.utc))
+    assert not plan_present(again, observed(registry), NOW).changes, registry
+
+
+def _broken_rules(options: Object) -> list[str]:
+    """Return the options that Ansible refuses together."""
+    found: list[str] = []
+    for option, spec in _dictionaries(registry_spec(), options):
+        given = {name for name, value in option.items() if value is not None}
+        found += [str(rule) for rule in spec.get("mutually_exclusive", ()) if len(given & set(rule)) > 1]
+        found += [str(rule) for rule in spec.get("required_together", ()) if len(given & set(rule)) == 1]
+    return found
+
+
+def _dictionaries(spec: Object, options: Object) -> Iterator[tuple[Object, Object]]:
+    for name, inner in spec.items():
+        if "options" in inner and options.get(name):
+            yield options[name], inner
+            yield from _dictionaries(inner["options"], options[name])
 
 
 def _options(description: Object) -> Object:

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry import failure_causes, status
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry import wait as wait_module
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.export import described
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.description import described
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.failure_causes import scrubbed
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.rollout import (
     carries_out,
