@@ -30,7 +30,7 @@ options:
         type: str
       host_address:
         description:
-          - IP address of a PostgreSQL server, instead of O(database.host).
+          - IPv4 address of a PostgreSQL server, instead of O(database.host), which takes an IPv6 address in brackets.
         type: str
       port:
         description:

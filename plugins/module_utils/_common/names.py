@@ -13,6 +13,7 @@ __all__ = [
     "LONGEST",
     "LONGEST_WITH_PROXY",
     "SHARED_CA",
+    "YAML_WORDS",
     "auth_delegator",
     "ca_config_map",
     "check_length",

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import ast
-import ipaddress
 import re
 from collections.abc import Mapping
 from datetime import datetime
@@ -14,8 +13,9 @@ from typing import Any
 from .._common.certificates import read_ca_pem
 from .._common.errors import InvalidInput
 from .._common.model import CaSource, Database, KeyRef, ProxySettings, Registry, Tls
-from .._common.names import check_object_name, derive_name
+from .._common.names import YAML_WORDS, check_object_name, derive_name
 from .._common.text import quoted
+from .._kubernetes.dns import address_of
 from .quantity import amount
 
 __all__ = [
@@ -57,6 +57,11 @@ EXPANDED = r"\$[($]"
 """Names stand in the arguments of the server's container: there Kubernetes replaces ``$(X)``, and makes one ``$`` of two."""
 CUT = " #|: "
 """What ends or splits a value in YAML: the operator's template of the Deployment writes the arguments without quotes."""
+NOT_IN_YAML = r"[\x7f-\x9f\u2028\u2029\ufffe\uffff]"
+"""Characters that end a line of YAML, so that what follows would become fields of the pod, or that YAML forbids (YAML 1.1,
+sections 4.1.1 and 4.1.4)."""
+YAML_NUMBER = r"[0-9][0-9_]*(\.[0-9_]*)?(e[-+]?[0-9]+)?|0x[0-9a-f_]+|0o?[0-7_]+|0b[01_]+"
+"""What YAML reads as a number."""
 QUESTION_MARK = "0.3.2"
 """The first release of the registry server that takes no ``?`` in a MySQL connection string before that of its options."""
 URL_WHY = "the registry server puts it unescaped into a URL"
@@ -140,8 +145,8 @@ def proxy_from(params: Params | None, option: str = "auth_proxy_settings") -> Pr
         service_route=params["service_route"],
         domain=domain,
         route_port=_port(params["route_port"], f"{option}.route_port"),
-        certificate=_key_ref(params["certificate_secret"], f"{option}.certificate_secret"),
-        key=_key_ref(params["key_secret"], f"{option}.key_secret"),
+        certificate=_mounted(params["certificate_secret"], f"{option}.certificate_secret"),
+        key=_mounted(params["key_secret"], f"{option}.key_secret"),
     )
 
 
@@ -249,18 +254,28 @@ def _check_cipher(tls: Tls, database_type: str | None, option: str) -> None:
         raise InvalidInput(option, why, step)
 
 
+def _is_no_address(host: str) -> bool:
+    """Return whether a host that has the form of an address is none."""
+    is_in_form = host.startswith("[") or re.fullmatch(r"[0-9.]+\.[0-9]+", host)
+    return bool(is_in_form) and address_of(host) is None
+
+
 def _check_place(database: Database, option: str) -> None:
-    if database.host is not None and not re.fullmatch(HOST, database.host):
+    if database.host is not None and (not re.fullmatch(HOST, database.host) or _is_no_address(database.host)):
         why = f"{quoted(database.host)} is no host name or address"
         step = "Give the bare name, such as mysql.databases.svc.cluster.local; the port has its own option."
         raise InvalidInput(f"{option}.host", why, step)
     _port(database.port, f"{option}.port")
     if database.host_address is not None:
-        try:
-            ipaddress.ip_address(database.host_address)
-        except ValueError:
+        address = address_of(database.host_address)
+        if address is None or "[" in database.host_address:
             why = f"{quoted(database.host_address)} is no IP address"
-            raise InvalidInput(f"{option}.host_address", why, f"Give a name with {option}.host instead.") from None
+            raise InvalidInput(f"{option}.host_address", why, f"Give a name with {option}.host instead.")
+        if address.version == 6:
+            why = "the operator writes an IPv6 address without brackets into a URL, where the port becomes a part of it"
+            raise InvalidInput(
+                f"{option}.host_address", why, f"Give it in brackets, as in [fd00::1], with {option}.host."
+            )
 
 
 def check_for_type(database: Database, option: str = "database") -> None:
@@ -295,6 +310,9 @@ def _check_in_url(option: str, value: str | None, longest: int, database_type: s
     if expanded:
         why = f"it has {expanded[0]} in it, which Kubernetes would expand on its way to the registry server"
         raise InvalidInput(option, why, "Choose one without it.")
+    if re.search(NOT_IN_YAML, value):
+        why = "it has a line separator or control character in it, at which the operator's template of the Deployment breaks"
+        raise InvalidInput(option, why, "Remove it.")
     cut = re.search(CUT, value)
     if cut:
         why = f"it has {cut[0]!r} in it, at which the model registry operator cuts the registry server's arguments"
@@ -337,8 +355,8 @@ def _tls(params: Params, now: datetime, option: str) -> Tls:
         ca=_ca(params, option),
         ca_pem=None if pem is None else read_ca_pem(pem, now, f"{option}.ca_pem"),
         verify=params["verify"],
-        client_certificate=_key_ref(params["client_certificate_secret"], f"{option}.client_certificate_secret"),
-        client_key=_key_ref(params["client_key_secret"], f"{option}.client_key_secret"),
+        client_certificate=_mounted(params["client_certificate_secret"], f"{option}.client_certificate_secret"),
+        client_key=_mounted(params["client_key_secret"], f"{option}.client_key_secret"),
         mode=params["mode"],
         cipher=params.get("cipher"),
     )
@@ -348,7 +366,7 @@ def _ca(params: Params, option: str) -> CaSource | None:
     if params["ca_bundle"] is not None:
         return CaSource("ConfigMap", KeyRef(CA_BUNDLE, CA_BUNDLE_KEYS[params["ca_bundle"]]))
     for name, kind in (("ca_config_map", "ConfigMap"), ("ca_secret", "Secret")):
-        ref = _key_ref(params[name], f"{option}.{name}")
+        ref = _mounted(params[name], f"{option}.{name}")
         if ref is not None:
             return CaSource(kind, ref)
     return None
@@ -387,6 +405,18 @@ def _key_ref(params: Params | None, option: str) -> KeyRef | None:
     return KeyRef(params["name"], params["key"])
 
 
+def _mounted(params: Params | None, option: str) -> KeyRef | None:
+    """Return the key of an object that the operator mounts: it writes the name of it into YAML without quotes."""
+    ref = _key_ref(params, option)
+    if ref is None:
+        return None
+    is_same_number = re.fullmatch(r"0|[1-9][0-9]{0,15}", ref.name)
+    if ref.name in YAML_WORDS or (re.fullmatch(YAML_NUMBER, ref.name) and not is_same_number):
+        why = f"{quoted(ref.name)} is a word or number of YAML, as which the model registry operator reads it"
+        raise InvalidInput(f"{option}.name", why, "Copy the object to one with another name.")
+    return ref
+
+
 def _check_line(option: str, text: str) -> None:
     if not text.strip():
         raise InvalidInput(option, "it is empty", "Leave it out to keep it as it is, or give a text.")
@@ -398,8 +428,11 @@ def _check_line(option: str, text: str) -> None:
 def _check_single(option: str, text: str) -> None:
     """Raise InvalidInput for a list or a dictionary: where a text is wanted, Ansible makes Python's text of it.
 
-    The text is read and written again rather than matched: that takes a time in proportion to its length.
+    The text is read and written again rather than matched: that takes a time in proportion to its length. What has been read
+    from bytes that are no UTF-8 is refused, too: the API server would store another text.
     """
+    if re.search(r"[\ud800-\udfff]", text):
+        raise InvalidInput(option, "it is no text in UTF-8", "Check the encoding of what the variable was read from.")
     if f"{text[:1]}{text[-1:]}" not in ("[]", "{}"):
         return
     try:

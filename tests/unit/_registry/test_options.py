@@ -199,6 +199,39 @@ BAD: list[tuple[Options, str, str]] = [
         "cannot be one",
     ),
     (database(host_address="10.0.0.1"), "database.host_address", "for PostgreSQL, and the database is MySQL"),
+    (database(type="postgres", host_address="fd00::1"), "database.host_address", "without brackets"),
+    (database(type="postgres", host_address="fe80::1%eth0"), "database.host_address", "without brackets"),
+    *(
+        (database(host=text), "database.host", "no host name")
+        for text in ("[::::]", "[.]", "[fe80::1%eth0]", "127.1", "1.2.3.256", "10.0.0")
+    ),
+    *(
+        (database(**named(part, f"a{text}b"), type=kind), f"database.{part}", "line separator or control character")
+        for text in ("\x80", "\x85", "\u2028", "\u2029", "\ufffe", "\u2028          command: [evil]\u2028          ")
+        for part in ("name", "username")
+        for kind in ("mysql", None)
+    ),
+    *(
+        (given, option, "UTF-8")
+        for text in ("a\udcffb", "\ud800")
+        for given, option in (
+            (options(display_name=text), "display_name"),
+            (options(description=text), "description"),
+            (database(name=text), "database.name"),
+            (database(username=text), "database.username"),
+            (database(password=f"canary{text}"), "database.password"),
+        )
+    ),
+    *(
+        (database({option: {"name": text, "key": "k"}}), f"database.tls.{option}.name", "a word or number of YAML")
+        for text in ("null", "yes", "1e3", "0x1f", "08", "007", "1.50", "1e-3", "12345678901234567890")
+        for option in ("ca_config_map", "ca_secret")
+    ),
+    (
+        proxy(certificate_secret={"name": "0b1", "key": "k"}, key_secret=REFERENCE),
+        "auth_proxy_settings.certificate_secret.name",
+        "a word or number of YAML",
+    ),
     (database(image="postgres:16"), "database.image", "for PostgreSQL, and the database is MySQL"),
     *(
         (database(type="postgres", host_address=text), "database.host_address", "no IP address")
@@ -275,7 +308,13 @@ def test_names_that_the_operators_template_cuts(option: str, text: str, kind: st
         proxy(domain="apps.example.com", certificate_secret=REFERENCE, key_secret=REFERENCE),
         cipher(f"{SUITE}:TLS_AES_128_GCM_SHA256"),
         cipher(""),
-        database(type="postgres", host_address="fd00::1"),
+        database(type="postgres", host_address="10.0.0.1"),
+        database(type="postgres", host="[fd00::1]"),
+        *(
+            database({"ca_secret": {"name": text, "key": "1e3"}})
+            for text in ("0", "123", "1e", "1.2.3", "a1", "2024-01-01")
+        ),
+        database(password_secret={"name": "1e3", "key": "0x1f"}, password=None),
         database(type="postgres", generate=False, host="db", port=5432, password="p"),
         generated(image="registry.example/postgresql-16@sha256:" + "a" * 64),
         database({"ca_pem": GOOD_PEM}),
