@@ -22,6 +22,7 @@ from typing import Any
 from ..._common.certificates import as_go_reads
 from ..._common.model import Database, Tls
 from ..._common.text import number, printable
+from ..._kubernetes.port_forward import within
 from ..connection import OpenSocket
 from ..credentials import Credentials
 from .facts import Asked, PostgresFacts
@@ -37,6 +38,8 @@ else:
 __all__ = ["MISSING", "asked_of", "gather", "look", "read", "words_of"]
 
 CHUNK = 64 * 1024
+GRACE = 2.0
+"""Seconds for what is left to do once the bridge has ended a connection."""
 FACTS = """
 SELECT current_setting('server_version_num')::int,
        current_user::text,
@@ -87,6 +90,7 @@ def gather(open_socket: OpenSocket, database: Database, credentials: Credentials
     """What the server tells within ``timeout`` seconds, or why it lets nobody in."""
     asked = asked_of(database)
     with contextlib.ExitStack() as stack:
+        # These end here whatever libpq is at.
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         bridge = stack.enter_context(_Bridge(open_socket, timeout))
         options: dict[str, Any] = {
@@ -107,19 +111,29 @@ def gather(open_socket: OpenSocket, database: Database, credentials: Credentials
             # 16 on, with verify-full alone, and looks where it was built.
             options["sslrootcert"] = ssl.get_default_verify_paths().cafile or "system"
         try:
-            with psycopg.connect(**options, autocommit=True) as connection:
-                bridge.stop_listening()
-                connection.read_only = True
-                # The server's word for its encryption is not enough: libpq knows what this end of the connection is.
-                is_encrypted = bool(connection.pgconn.ssl_in_use)
-                if not is_encrypted and asked.mode in ENCRYPTED:
-                    return PostgresFacts(refusal=NO_TLS)
-                facts = replace(read(connection), encrypted=is_encrypted)
-                return replace(facts, asked_password=connection.pgconn.used_password)
-        except (psycopg.Error, UnicodeError) as error:
-            # psycopg decodes what a server says by the encoding that the server says it has.
-            state = getattr(error, "sqlstate", None) or ""
-            return PostgresFacts(refusal=printable(bridge.error) or words_of(error), state=state)
+            # The bridge cuts the connection, and libpq looks at that only between two steps: in one of them it hashes the
+            # password as often as the server says, which can take an hour.
+            return within(timeout + GRACE, lambda: _login(options, asked, bridge))
+        except TimeoutError:
+            return PostgresFacts(refusal=f"it has not answered within {timeout} s")
+
+
+def _login(options: dict[str, Any], asked: Asked, bridge: _Bridge) -> PostgresFacts:
+    """Return what the server tells, or why it lets nobody in."""
+    try:
+        with psycopg.connect(**options, autocommit=True) as connection:
+            bridge.stop_listening()
+            connection.read_only = True
+            # The server's word for its encryption is not enough: libpq knows what this end of the connection is.
+            is_encrypted = bool(connection.pgconn.ssl_in_use)
+            if not is_encrypted and asked.mode in ENCRYPTED:
+                return PostgresFacts(refusal=NO_TLS)
+            facts = replace(read(connection), encrypted=is_encrypted)
+            return replace(facts, asked_password=connection.pgconn.used_password)
+    except (psycopg.Error, UnicodeError) as error:
+        # psycopg decodes what a server says by the encoding that the server says it has.
+        state = getattr(error, "sqlstate", None) or ""
+        return PostgresFacts(refusal=printable(bridge.error) or words_of(error), state=state)
 
 
 def look(open_socket: OpenSocket, asked: Asked, timeout: int) -> PostgresFacts:

@@ -9,12 +9,15 @@ import socket
 import ssl
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.model import Database, Tls
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.credentials import Credentials
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.postgres import client
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.postgres.client import (
     _Bridge,
     _files,
@@ -122,3 +125,20 @@ def test_without_an_authority_this_machines_count(
     gather(lambda _timeout: socket.socketpair()[0], database, Credentials(ca_pem=pem), 1)
     assert asked["sslmode"] == mode
     assert (asked["sslrootcert"] == file) is (pem is None)
+
+
+def test_a_login_that_libpq_does_not_end_by_itself_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server chooses how often the password is hashed (RFC 5802): libpq looks at nothing else until that is done."""
+    folders: list[Path] = []
+
+    def connect(**options: Any) -> None:
+        folders.append(Path(options["sslkey"]).parent)
+        time.sleep(30)
+
+    monkeypatch.setattr("psycopg.connect", connect)
+    database = Database("postgres", "db", 5432, "d", "u")
+    begun = time.monotonic()
+    facts = gather(lambda _timeout: socket.socketpair()[0], database, Credentials(b"p", client_key="key"), 1)
+    assert facts.refusal == "it has not answered within 1 s"
+    assert time.monotonic() - begun < 1 + client.GRACE + 2
+    assert not folders[0].exists(), "a client's key is not left behind"
