@@ -28,6 +28,8 @@ def certificate(name: str, begins: int = -10, ends: int = 400, is_ca: bool | Non
     builder = builder.not_valid_before(NOW + begins * DAY).not_valid_after(NOW + ends * DAY)
     if is_ca is not None:
         builder = builder.add_extension(x509.BasicConstraints(is_ca, None), critical=True)
+    for extension in options.get("extensions", ()):
+        builder = builder.add_extension(extension, critical=False)
     return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
 
 

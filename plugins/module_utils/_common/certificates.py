@@ -52,6 +52,11 @@ _LABELS = ("CERTIFICATE", "X509 CERTIFICATE")
 _EC_PUBLIC_KEY = bytes.fromhex("06072a8648ce3d0201")
 _GO_CURVES = tuple(map(bytes.fromhex, ("06052b81040021", "06082a8648ce3d030107", "06052b81040022", "06052b81040023")))
 """Object identifiers in DER: an elliptic curve follows, and the ones that Go knows (RFC 5480, section 2.1.1.1)."""
+_VERSION_3 = bytes.fromhex("a003020102")
+_CONSTRAINTS, _USAGES = bytes.fromhex("0603551d13"), bytes.fromhex("0603551d25")
+"""Object identifiers in DER: of a certificate's basic constraints, and of its extended key usages (RFC 5280, section 4.2.1)."""
+_FOR_SERVERS = (bytes.fromhex("06082b06010505070301"), bytes.fromhex("0604551d2500"))
+"""The usage for TLS servers, and the one that stands for any."""
 _SHORT = {
     "commonName": "CN",
     "organizationName": "O",
@@ -149,7 +154,10 @@ def problem_of(bundle: Bundle, now: datetime) -> Problem | None:
         why = "there is no certificate in it that the registry server, a Go program, can read"
         return Problem("ca_invalid", why, f"Store PEM in it in which each {EXAMPLE} begins a line of its own.")
     if not authorities:
-        why = "no certificate in it is one of an authority: none of them has the basic constraint CA:TRUE (CA:FALSE)"
+        why = (
+            "no certificate in it is one of an authority: none of them has the basic constraint CA:TRUE (CA:FALSE), may sign "
+            "certificates, and may do so for servers"
+        )
         step = "Give the certificate that has signed the database server's, not the server's own."
         return Problem("ca_invalid", why, step)
     later = [one.begins for one in authorities if one.begins > now]
@@ -283,7 +291,7 @@ def _decoded(der: bytes) -> _Decoded | None:
         context.load_verify_locations(cadata=der)
         # OpenSSL lists authorities alone.
         listed = context.get_ca_certs()
-        return _Decoded(_authority(listed[0]) if listed else None)
+        return _Decoded(_authority(listed[0]) if listed and _signs_for_go(der) else None)
     except (ValueError, OverflowError, ssl.SSLError):
         return None
 
@@ -314,6 +322,15 @@ def _is_whole(der: bytes) -> bool:
     size = der[1] & 0x7F if der[1] & 0x80 else 0
     length = int.from_bytes(der[2 : 2 + size], "big") if size else der[1]
     return 2 + size + length == len(der)
+
+
+def _signs_for_go(der: bytes) -> bool:
+    """Return whether Go takes what OpenSSL lists as an authority for one of servers (Certificate.Verify of crypto/x509).
+
+    OpenSSL goes by other extensions where the basic constraints are left out, and lists authorities for clients alone, too.
+    """
+    has_constraints = _VERSION_3 not in der[:16] or _CONSTRAINTS in der
+    return has_constraints and (_USAGES not in der or any(usage in der for usage in _FOR_SERVERS))
 
 
 def _is_known_curve(der: bytes) -> bool:

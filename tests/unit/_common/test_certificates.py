@@ -19,7 +19,7 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._common
 )
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.errors import InvalidInput
 from cryptography import x509
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from pem_cases import CASES, DAY, KEY, LEAF, NOW, A, B, Case, certificate
 
 STORED = {"A": A, "B": B, "AB": A + B}
@@ -75,6 +75,41 @@ def test_one_certificate_is_of_an_authority_and_valid_now(certificates: object, 
         return
     with pytest.raises(InvalidInput):
         read_ca_pem(text, NOW)
+
+
+def _usage(*usages: x509.ObjectIdentifier) -> x509.ExtensionType:
+    return x509.ExtendedKeyUsage(usages)
+
+
+SIGNS = x509.KeyUsage(False, False, False, False, False, True, False, False, False)
+ENCRYPTS = x509.KeyUsage(True, False, False, False, False, False, False, False, False)
+SERVER, CLIENT, ANY = (
+    getattr(ExtendedKeyUsageOID, name) for name in ("SERVER_AUTH", "CLIENT_AUTH", "ANY_EXTENDED_KEY_USAGE")
+)
+
+
+@pytest.mark.parametrize(
+    ("is_ca", "extensions", "by_go"),
+    [
+        (True, [], True),
+        (True, [SIGNS], True),
+        (True, [ENCRYPTS], False),
+        (None, [SIGNS], False),
+        (False, [SIGNS], False),
+        (True, [_usage(SERVER)], True),
+        (True, [_usage(CLIENT, SERVER)], True),
+        (True, [_usage(ANY)], True),
+        (True, [_usage(CLIENT)], False),
+        (True, [SIGNS, _usage(ExtendedKeyUsageOID.CODE_SIGNING)], False),
+    ],
+)
+def test_an_authority_of_servers_by_gos_rules(is_ca: bool, extensions: list[x509.ExtensionType], by_go: bool) -> None:
+    """by_go: whether Certificate.Verify takes a server's certificate that it has signed (seen with Go 1.26)."""
+    text = certificate("x", is_ca=is_ca, extensions=extensions)
+    assert bool(read_bundle(text).authorities) is by_go
+    if not by_go:
+        with pytest.raises(InvalidInput, match="for servers"):
+            read_ca_pem(text, NOW)
 
 
 @pytest.mark.parametrize(
