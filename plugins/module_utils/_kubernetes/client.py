@@ -292,7 +292,8 @@ class Cluster:
         except (Rejected, Missing, NoApiServer):
             # The container has not started, or never did before. Or its last lines are longer than any answer may be.
             return ""
-        return self._hidden(text[-LOG_BYTES:].decode(errors="replace"))
+        # A secret that is cut would not be found any more: what is cut off before has none of what is left.
+        return self._hidden(text[-2 * LOG_BYTES :].decode(errors="replace"))[-LOG_BYTES:]
 
     def review(self, kind: str, namespace: str | None, spec: Object) -> Answer:
         """Whether an access review of that kind (LocalSubjectAccessReview and the like) allows what ``spec`` says."""

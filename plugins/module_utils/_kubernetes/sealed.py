@@ -136,15 +136,29 @@ def forms(plain: bytes) -> tuple[str, ...]:
     standard = base64.b64encode(plain).decode()
     encoded = {standard, base64.urlsafe_b64encode(plain).decode()}
     encoded |= {one.rstrip("=") for one in encoded} | {plain.hex(), plain.hex().upper()}
-    cores = {core for skip in (0, 1, 2) if len(core := _core_of(plain, skip)) >= SHORTEST_CORE}
+    # In base64 can be a text with the secret in it, as JSON and in base64, too, as a whole Secret has it.
+    inner = (plain, standard.encode(), json.dumps(text)[1:-1].encode())
+    cores = {core for one in inner for skip in (0, 1, 2) if len(core := _core_of(one, skip)) >= SHORTEST_CORE}
     cores |= {core.replace("+", "-").replace("/", "_") for core in cores}
     escaped = {json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1], html.escape(text), repr(text)[1:-1]}
+    # Bytes as Python shows them; and text between quotes in SQL, in YAML and in the shell.
+    escaped |= {repr(plain)[2:-1], text.replace("'", "''")}
+    escaped |= {text.replace("'", quote) for quote in ("'\"'\"'", "'\\''")}
+    escaped |= {text.replace("\\", "\\\\").replace("'", "\\'"), _sql(text)}
+    # JSON in JSON, as in annotations that tools keep what they have applied in.
+    escaped |= {json.dumps(one)[1:-1] for one in tuple(escaped)}
     # Go's JSON escapes these three, too, and its HTML the quotes in another way than Python's.
     escaped.add("".join(f"\\u{ord(one):04x}" if one in "<>&" else json.dumps(one)[1:-1] for one in text))
     escaped.add(html.escape(text).replace("&quot;", "&#34;").replace("&#x27;", "&#39;"))
     percent = {quote(plain, safe=""), quote(plain), quote_plus(plain)}
     percent |= {re.sub("%..", lambda code: code.group().lower(), one) for one in percent}
+    percent |= {quote(one, safe="") for one in percent}
     return tuple(sorted({text, *encoded, *cores, *escaped, *percent} - {""}, key=len, reverse=True))
+
+
+def _sql(text: str) -> str:
+    """Return the text as a MySQL client escapes it (MySQL's documentation, mysql_real_escape_string)."""
+    return re.sub(r"[\\'\"]", r"\\\g<0>", text).translate({0: "\\0", 10: "\\n", 13: "\\r", 26: "\\Z"})
 
 
 def _core_of(plain: bytes, skip: int) -> str:

@@ -404,10 +404,14 @@ def scrubbed(text: str) -> str:
 
 
 _URL = re.compile(r"[`\"']?(postgres(ql)?|mysql|mariadb)://")
-_DSN = re.compile(r"^[^\n]*(?=@(tcp|unix)\()", re.MULTILINE)
-"""MySQL's connection string: USER:PASSWORD@tcp(HOST:PORT)/DATABASE."""
-_CALLED_SO = re.compile(r"(?P<name>(password|passwd|pwd)[\"']?\s*[=:])(?!\s*(YES|NO)\b)[^\n]+", re.IGNORECASE)
-"""As in settings, options and printed structures. MySQL says itself "using password: YES"."""
+_DSN = re.compile(r"^[^\n]*(?=@([a-z0-9]{1,20}\(|\(|/))", re.MULTILINE)
+"""MySQL's connection string: USER:PASSWORD@tcp(HOST:PORT)/DATABASE, where protocol and address can be left out."""
+_CALLED_SO = re.compile(
+    r"(?P<name>(password|passwd|pwd|passphrase|token)[\"']?\s{0,9}[=:]|--(password|passwd|pwd)\s|identified\s{1,9}by\s|bearer\s)"
+    r"(?!\s*(YES|NO)\b)[^\n]+",
+    re.IGNORECASE,
+)
+"""As in settings, options, statements and printed structures. MySQL says itself "using password: YES"."""
 
 
 def last_lines(log: str, count: int = 3) -> str:

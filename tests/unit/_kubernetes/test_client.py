@@ -277,6 +277,14 @@ def test_the_last_words_of_a_log_are_kept() -> None:
     assert dict(fake.asked[0][2]["query_params"]) == {"container": "rest-container", "tailLines": "200"}
 
 
+def test_a_secret_at_the_cut_of_a_log_is_hidden() -> None:
+    canary = "canary" * 20
+    log = f"{canary}{'x' * (LOG_BYTES - 60)}"
+    door, _, _ = cluster(SECRET, FakeResponse(log.encode()))
+    door.write(change("create", "Secret", data={"password": Sealed.of(canary)}), dry_run=False)
+    assert "canary" not in door.log("ns", "pod", "rest-container")
+
+
 def test_the_servers_clock_is_learnt_from_its_answers() -> None:
     """The largest difference counts, since a Date has no fractions; what is no date tells nothing."""
     now = datetime.now(timezone.utc)

@@ -6,7 +6,10 @@ from __future__ import annotations
 
 import base64
 import json
+import shlex
+from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.sealed import (
@@ -81,6 +84,31 @@ def test_a_secret_without_metadata_of_that_kind() -> None:
 @pytest.mark.parametrize("secrets", [(b"registry", b"registry-2024!x"), (b"registry-2024!x", b"registry")])
 def test_nothing_is_left_of_a_secret_that_begins_like_another(secrets: tuple[bytes, ...]) -> None:
     assert hidden("denied: registry-2024!x", secrets) == "denied: (hidden)"
+
+
+NASTY = ("ab'cd12", 'ab"cd12', "ab\\cd12", "ab\tcd12", "ab%cd 12", "p\xe4'ss\u20acwort", "a<b>&c12'")
+ECHOES: dict[str, Callable[[str], str]] = {
+    "SQL, doubled quotes": lambda text: text.replace("'", "''"),
+    "SQL, backslashes": lambda text: text.replace("\\", "\\\\").replace("'", "\\'").replace('"', '\\"'),
+    "shell": shlex.quote,
+    "JSON in JSON": lambda text: json.dumps({"applied": json.dumps({"password": text}, ensure_ascii=False)}),
+    "ASCII JSON in JSON": lambda text: json.dumps({"applied": json.dumps({"password": text})}),
+    "Python's text": repr,
+    "Python's bytes": lambda text: repr(text.encode()),
+    "a URL in a URL": lambda text: quote(quote(text, safe=""), safe=""),
+    "base64 of JSON": lambda text: base64.b64encode(json.dumps({"p": text}).encode()).decode(),
+    "base64 of base64": lambda text: base64.b64encode(base64.b64encode(text.encode())).decode(),
+    "base64 of a Secret": lambda text: base64.b64encode(
+        json.dumps({"data": {"p": base64.b64encode(text.encode()).decode()}}).encode()
+    ).decode(),
+}
+
+
+@pytest.mark.parametrize("echo", ECHOES)
+@pytest.mark.parametrize("secret", NASTY)
+def test_a_secret_is_found_however_it_is_quoted(echo: str, secret: str) -> None:
+    text = hidden(f"denied {ECHOES[echo](secret)} here", [secret.encode()])
+    assert "(hidden)" in text and "cd12" not in text and "c12" not in text
 
 
 def test_short_secrets_are_hidden_once_and_not_in_numbers() -> None:

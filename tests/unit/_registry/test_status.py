@@ -357,6 +357,13 @@ TELLTALES = [
     f"environment: HOME=/ MYSQL_PASSWORD={CANARY}",
     f'config {{"user": "good", "password": "{CANARY}"}}',
     f"{{User:good Passwd:{CANARY} Net:tcp}}",
+    f"dsn good:{CANARY}@(db:3306)/good",
+    f"dsn good:{CANARY}@/good",
+    f"dsn good:{CANARY}@cloudsql(project:db)/good",
+    f"mysql --user good --password {CANARY}",
+    f"syntax error near ALTER USER good IDENTIFIED BY '{CANARY}'",
+    f"Authorization: Bearer {CANARY}",
+    f"token: {CANARY}",
 ]
 
 
