@@ -214,6 +214,7 @@ IMPOSTORS: dict[str, Say] = {
     "items that are none": api(_listed({})),
     "items in a text": api(_listed("abc")),
     "no resourceVersion": api({**_listed([]), "metadata": {}}),
+    "a part of a list": api({**_listed([]), "metadata": {"resourceVersion": "1", "continue": "more"}}),
     "a list of no metadata": api({**_listed([]), "metadata": None}),
     "no list": api({"kind": "Pod", "metadata": {"name": "a"}}),
     "a list of nothing": api({}),

@@ -55,6 +55,9 @@ def check_list(answer: Object, kind: str) -> tuple[list[Object], str]:
         raise NotAnApi(f"it sent a list of {kind} without resourceVersion")
     if not _is_list_of(_is_map)(items):
         raise NotAnApi(f"it sent a list of {kind} with items that are no objects")
+    if isinstance(meta, dict) and meta.get("continue"):
+        # What is missing would be taken for deleted.
+        raise NotAnApi(f"it sent a part of the list of {kind}, though all of it was asked for")
     common = {"apiVersion": answer["apiVersion"], "kind": kind}
     return [_with_parts({**item, **common}, kind) for item in items or ()], version
 
