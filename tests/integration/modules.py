@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Runs modules without playbooks around them: each run is a process that is forked when all is loaded.
 
-A task of a playbook takes seconds to load what is loaded here once. No run finds anything in the caches of its client.
+A task of a playbook takes seconds to load what is loaded here once. run() runs many at once, outside any testbed, with
+nothing in the caches of their clients; a Worker runs one after the other inside a testbed, as one of its users.
 """
 
 from __future__ import annotations
@@ -11,16 +12,20 @@ import contextlib
 import importlib
 import json
 import os
+import select
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Ran", "Task", "run"]
+from testbed.bed import Testbed
+
+__all__ = ["PACKAGE", "Ran", "Task", "Worker", "run", "worker"]
 
 COLLECTIONS = Path(__file__).resolve().parents[2] / ".venv" / "collections"
 PACKAGE = "ansible_collections.opendatahub.model_registry.plugins"
@@ -73,6 +78,35 @@ def run(tasks: Sequence[Task], at_once: int = 2) -> list[Ran]:
         ]
 
 
+class Worker:
+    """A process inside a testbed that has loaded all modules, and forks for each task. It ends with the testbed."""
+
+    def __init__(self, bed: Testbed, user: str) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="worker-")
+        home = {"TMPDIR": self._folder.name, "HOME": self._folder.name, "PYTHONPATH": str(COLLECTIONS)}
+        command = [sys.executable, __file__, "serve", str(bed.layout.state)]
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen(
+            bed.command(command), env={**bed.environment(user), **home}, stdin=pipe, stdout=pipe, text=True
+        )
+
+    def run(self, task: Task) -> Ran:
+        """Run a task to its end."""
+        assert self._process.stdin and self._process.stdout
+        output = Path(self._folder.name, "output")
+        job = (task.module, dict(task.options), dict(task.environment), str(output))
+        self._process.stdin.write(json.dumps(job) + "\n")
+        self._process.stdin.flush()
+        seconds, memory = json.loads(self._process.stdout.readline())
+        return Ran(output.read_text(), seconds, memory)
+
+
+@cache
+def worker(state: Path, user: str) -> Worker:
+    """Return the process for a user of the testbed in this directory; there is one for each."""
+    return Worker(Testbed(state), user)
+
+
 def _play(module: str, options: dict[str, Any], environment: dict[str, str], output: Path) -> None:
     """Be a module's process."""
     from ansible.module_utils import basic
@@ -90,8 +124,40 @@ def _play(module: str, options: dict[str, Any], environment: dict[str, str], out
     sys.stdout.flush()
 
 
+def _forked(module: str, options: dict[str, Any], environment: dict[str, str], output: Path) -> int:
+    """Start a module's process; gives its number."""
+    pid = os.fork()
+    if not pid:
+        try:
+            _play(module, options, environment, output)
+        finally:
+            os._exit(0)
+    return pid
+
+
+def _serve(state: Path) -> None:
+    """Run each line of the standard input, a task, and write its seconds and MiB, as long as the testbed is there."""
+    for file in Path(__file__).resolve().parents[2].glob("plugins/modules/*.py"):
+        importlib.import_module(f"{PACKAGE}.modules.{file.stem}")
+    while state.exists():
+        # Whoever has started this process may live on when the testbed has gone. A line comes at a time.
+        if not select.select([sys.stdin], [], [], 1)[0]:
+            continue
+        line = sys.stdin.readline()
+        if not line:
+            return
+        module, options, environment, output = json.loads(line)
+        began = time.monotonic()
+        _forked(module, options, environment, Path(output))
+        usage = os.wait3(0)[2]
+        print(json.dumps([time.monotonic() - began, usage.ru_maxrss // 1024]), flush=True)
+
+
 def main() -> None:
     """Run what the standard input says, in a folder and that many at once. Writes the seconds and MiB of each."""
+    if sys.argv[1] == "serve":
+        _serve(Path(sys.argv[2]))
+        return
     folder, at_once = Path(sys.argv[1]), int(sys.argv[2])
     jobs: list[tuple[str, dict[str, Any], dict[str, str]]] = json.load(sys.stdin)
     for module in {name for name, _options, _environment in jobs}:
@@ -107,12 +173,7 @@ def main() -> None:
     for number, (module, options, environment) in enumerate(jobs):
         while len(running) >= at_once:
             reap()
-        pid = os.fork()
-        if not pid:
-            try:
-                _play(module, options, environment, folder / f"{number}.out")
-            finally:
-                os._exit(0)
+        pid = _forked(module, options, environment, folder / f"{number}.out")
         running[pid] = (number, time.monotonic())
     while running:
         reap()

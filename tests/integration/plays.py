@@ -9,13 +9,14 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
+from modules import Task, worker
 from registries import Registries
 from testbed.bed import Testbed
 from testbed_fixtures import Servers, Start
@@ -35,6 +36,7 @@ __all__ = [
     "book",
     "dashboards_secret",
     "full",
+    "in_playbook",
     "mysql",
     "play",
     "program",
@@ -137,7 +139,24 @@ def play(
     options: tuple[str, ...] = (),
     environment: Mapping[str, str] | None = None,
 ) -> Played:
-    """Run the tasks in one play inside the testbed. A task that fails does not keep the next ones from running."""
+    """Run the tasks one after the other inside the testbed. One that fails does not keep the next ones from running.
+
+    Modules of the collection run without a playbook around them where nothing is asked for that only a playbook has:
+    options of ansible-playbook, an environment, keywords of a task, expressions.
+    """
+    if not options and not environment and all(map(_is_plain, tasks)):
+        return _run_modules(bed, user, tasks)
+    return in_playbook(bed, *tasks, user=user, options=options, environment=environment)
+
+
+def in_playbook(
+    bed: Testbed,
+    *tasks: Result,
+    user: str = "registry-admin",
+    options: tuple[str, ...] = (),
+    environment: Mapping[str, str] | None = None,
+) -> Played:
+    """Run the tasks in one play of ansible-playbook inside the testbed."""
     with tempfile.TemporaryDirectory() as folder:
         answers, file = Path(folder, "answers.json"), Path(folder, "play.yml")
         steps = [{**one, "register": f"result_{i}", "ignore_errors": True} for i, one in enumerate(tasks)]
@@ -153,6 +172,32 @@ def play(
         done, requests = _run(bed, user, [*options, str(file)], environment or {})
         assert answers.exists(), done.stdout + done.stderr
         return Played(json.loads(answers.read_text()), done.stdout + done.stderr, requests)
+
+
+def _is_plain(one: Result) -> bool:
+    """Whether a task is a module of this collection with values as options, and no more."""
+    names = set(one) - {"name", "check_mode", "diff"}
+    return all(name.startswith("opendatahub.") for name in names) and "{{" not in json.dumps(one)
+
+
+def _run_modules(bed: Testbed, user: str, tasks: Sequence[Result]) -> Played:
+    expect_login(bed.layout.state, user)
+    before = len(bed.audit())
+    ran = [worker(bed.layout.state, user).run(_as_module(one)) for one in tasks]
+    results = [{"changed": False, "failed": False, **_registered(one.result)} for one in ran]
+    return Played(results, "\n".join(one.text for one in ran), _asked(bed, user, before))
+
+
+def _registered(result: Result) -> Result:
+    """A module's result as a play registers it: ansible-core 2.19 and newer send warnings with more than their text."""
+    texts = [one if isinstance(one, str) else one["event"]["msg"] for one in result.get("warnings", [])]
+    return {**result, "warnings": texts} if texts else result
+
+
+def _as_module(one: Result) -> Task:
+    ((name, options),) = ((key, value) for key, value in one.items() if key.startswith("opendatahub."))
+    mode = {"_ansible_check_mode": one.get("check_mode", False), "_ansible_diff": one.get("diff", False)}
+    return Task(name.rpartition(".")[2], {**options, **mode})
 
 
 def book(
@@ -231,10 +276,15 @@ def _run(
         text=True,
         check=False,
     )
+    return done, _asked(bed, user, before)
+
+
+def _asked(bed: Testbed, user: str, before: int) -> list[Result]:
+    """What the user has asked of the API server since the audit log had so many lines."""
     asked = bed.audit()[before:]
     others = {one["user"]["username"] for one in asked if one.get("userAgent", "").startswith(CLIENT)} - {user}
     assert not others, f"the modules were to act as {user}, and were {others}"
-    return done, [one for one in asked if one["user"]["username"] == user]
+    return [one for one in asked if one["user"]["username"] == user]
 
 
 @cache

@@ -19,11 +19,11 @@ SILENCE = 20.0
 
 
 def test_registries_that_wait_their_turn_are_not_failed(start: Start) -> None:
-    """None is given up before its time, though the operator comes to some only later than it answers a single one.
+    """At the real pace, none is given up before its time, though the operator comes to some only later than it answers a single one.
 
     Without a node: 60 servers would be too much for a small machine, and no registry needs to become ready for this.
     """
-    with start(databases=()) as bed:
+    with start(databases=(), time_factor=1) as bed:
         registries = Registries(bed)
         bed.stop("node")
         meta = {"name": "fleet", "namespace": registries.namespace}

@@ -58,7 +58,7 @@ def test_a_database_that_was_mended_while_the_pod_rests(bed: Testbed, registries
     assert again["failed"] and "Error 1142 (42000): CREATE command denied" in again["msg"]
     assert registries.pod("mended")["status"]["containerStatuses"][0]["restartCount"] >= 3
 
-    # From now on, a rest is long enough for three plays.
+    # From now on, a rest is long enough for three runs.
     registries.bed.until("a rest", lambda: resting(registries, "mended", 4))
     seen = play(bed, task(INFO, name="mended")).result["registries"][0]["status"]
     assert seen["state"] == "failed" and re.search(TIMES, seen["source"]), seen

@@ -36,6 +36,7 @@ type options struct {
 	tlsCert             string
 	tlsKey              string
 	healthProbeAddress  string
+	timeFactor          float64
 }
 
 // Command is the double's entry in the multi-call binary.
@@ -59,11 +60,15 @@ func Command() *cobra.Command {
 	flags.StringVar(&o.tlsCert, "tls-cert", "", "file with the webhooks' serving certificate")
 	flags.StringVar(&o.tlsKey, "tls-key", "", "file with the key of the serving certificate")
 	flags.StringVar(&o.healthProbeAddress, "health-probe-address", "0", "address of /healthz and /readyz; 0: none")
+	flags.Float64Var(&o.timeFactor, "time-factor", 1, "divides the number of requests that it may send in a second, and at once")
 	return cmd
 }
 
 func (o *options) run(ctx context.Context) error {
 	ctrl.SetLogger(klog.Background())
+	if o.timeFactor <= 0 {
+		return fmt.Errorf("--time-factor is %v: it must be above 0", o.timeFactor)
+	}
 	flavour, err := flavourNamed(o.flavour)
 	if err != nil {
 		return err
@@ -101,7 +106,7 @@ func (o *options) manager(config *rest.Config, flavour Flavour) (ctrl.Manager, e
 	if err != nil {
 		return nil, err
 	}
-	paced, err := newPacedClient(config)
+	paced, err := newPacedClient(config, o.timeFactor)
 	if err != nil {
 		return nil, err
 	}

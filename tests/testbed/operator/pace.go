@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The opendatahub.model_registry authors
 // SPDX-License-Identifier: GPL-3.0-or-later
 
-// The real operator's pace: one worker, and one budget of requests for all registries.
+// The real operator's pace: one worker, and one budget of requests for all registries. A time factor scales the budget.
 
 package operator
 
@@ -27,14 +27,14 @@ type pacedClient struct {
 	writer client.Client
 }
 
-func newPacedClient(config *rest.Config) (*pacedClient, error) {
+func newPacedClient(config *rest.Config, timeFactor float64) (*pacedClient, error) {
 	reader, err := client.New(config, client.Options{Scheme: scheme.Scheme})
 	if err != nil {
 		return nil, err
 	}
 	paced := rest.CopyConfig(config)
 	// One limiter for all kinds: without it each would have its own.
-	paced.RateLimiter = flowcontrol.NewTokenBucketRateLimiter(requestsPerSecond, requestsAtOnce)
+	paced.RateLimiter = flowcontrol.NewTokenBucketRateLimiter(float32(requestsPerSecond/timeFactor), int(requestsAtOnce/timeFactor))
 	writer, err := client.New(paced, client.Options{Scheme: scheme.Scheme})
 	return &pacedClient{reader, writer}, err
 }

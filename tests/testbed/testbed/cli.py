@@ -66,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
         "--time-factor",
         type=float,
         default=1.0,
-        help="multiplies delays of probes and restarts, such as 0.2 (default: 1)",
+        help="multiplies delays of probes, restarts and the operator's requests, such as 0.2 (default: 1)",
     )
     up.add_argument(
         "--owner", default="session", help="it ends with this process: a number, session (the terminal's), or none"

@@ -61,6 +61,7 @@ def parts(binary: Path, layout: Layout, flavour: Flavour, time_factor: float) ->
             f"--registries-namespace={flavour.registries_namespace}",
             f"--webhook-address={ADDRESS}:{WEBHOOK_PORT}",
             f"--health-probe-address={OPERATOR_HEALTH}",
+            f"--time-factor={time_factor}",
             *serving,
         ),
         part(
