@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What deserves attention in a certificate authority that is stored already: in a registry's, and in one to be used."""
+"""Findings about a stored certificate authority: a registry's own, or one that is to be used."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Checks a database as a registry would use it: what is it, which path leads there, what is it like, what is wrong."""
+"""Check a database as a registry would use it: its configuration, the path to it, its state and the findings."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ __all__ = ["Check", "Outcome", "Place", "check"]
 
 @dataclass(frozen=True)
 class Check:
-    """What is to be checked, and how."""
+    """What to check, and how."""
 
     given: Database | None
     registry: str | None
@@ -41,12 +41,12 @@ class Check:
     timeout: int
     """Seconds for the check itself, once the path is up."""
     relay: Callable[[str, int], Relay] | None
-    """The relay to a host and port; None where none may be made."""
+    """Makes the relay to a host and port; None if none may be created."""
 
 
 @dataclass
 class Outcome:
-    """What a check has come to; filled as it goes."""
+    """The results of a check, filled in as it proceeds."""
 
     findings: list[Object] = field(default_factory=list)
     facts: Object = field(default_factory=dict)
@@ -59,12 +59,12 @@ class Outcome:
     warnings: list[str] = field(default_factory=list)
 
     def add(self, *troubles: Finding) -> None:
-        """Keep what was found wrong before the database itself was asked."""
+        """Record findings that are known before the database itself is queried."""
         self.findings += [shown(trouble, checked_as="", path=self.via.get("path", "")) for trouble in troubles]
 
     @property
     def unchecked(self) -> list[str]:
-        """What a user must not take for checked."""
+        """What the user must not take as checked."""
         return [
             f"{found['what']}: {found['why']}. {found['remedy']}"
             for found in self.findings
@@ -72,14 +72,14 @@ class Outcome:
         ]
 
     def summary(self, bad: list[Object]) -> tuple[str, str, str]:
-        """The parts of an error that lists these findings."""
+        """Return the parts of an error that lists these findings."""
         what = "database {name} of {username} on {host}:{port}".format_map(self.database)
         lines = [f"[{found['code']}] {found['what']}: {found['why']}. {found['remedy']}" for found in bad]
         return what, " ".join(lines), "Mend these, then run the task again."
 
 
 class Place:
-    """The cluster and the registries namespace. Nobody is asked before somebody needs to know."""
+    """The cluster and the registries namespace. Neither is looked up before it is needed."""
 
     def __init__(self, connect: Callable[[], Cluster], namespace: str | None) -> None:
         self._connect = connect
@@ -88,7 +88,7 @@ class Place:
 
     @property
     def cluster(self) -> Cluster:
-        """The connection, made at the first use."""
+        """The connection, opened on first use."""
         if self._cluster is None:
             self._cluster = self._connect()
         return self._cluster
@@ -101,14 +101,14 @@ class Place:
         return self._given
 
     def read(self, kind: str, name: str) -> Object | None:
-        """An object of the registries namespace."""
+        """Return an object of the registries namespace."""
         return self.cluster.get(kind, self.namespace, name)
 
 
 def check(wanted: Check, place: Place, outcome: Outcome, conceal: Callable[[str], None]) -> None:
-    """Check, and fill the outcome.
+    """Check the database, and fill in the outcome.
 
-    conceal: told of each secret that was read. Raises what keeps the check from being made at all; a database that
+    conceal: called with each secret that is read. Raises an error if the check cannot be made at all. A database that
     cannot be reached from here is a finding.
     """
     registry = _registry(wanted.registry, place)
@@ -124,7 +124,7 @@ def check(wanted: Check, place: Place, outcome: Outcome, conceal: Callable[[str]
     outcome.requirement = {"plugin": requirement.plugin, "why": requirement.why}
     wrong = wrong_form(str(database.host))
     if wrong is not None:
-        # What answers to another host would be something else.
+        # Whatever answers at another host is not this database.
         outcome.add(wrong)
         return
     want(database)
@@ -165,7 +165,7 @@ def _kept_back(database: Database, registry: Object | None, place: Place) -> str
     except Forbidden:
         return "whose Secret it is is not known, since the user may not list ModelRegistries"
     except Missing:
-        # The cluster knows no registries.
+        # The cluster does not serve ModelRegistry.
         return ""
     return withheld(database, registries)
 
@@ -176,7 +176,7 @@ def _is_of(database: Database, registry: Object) -> bool:
 
 
 def _credentials(database: Database, place: Place, kept_back: str, conceal: Callable[[str], None]) -> Credentials:
-    """Read what the check logs in with. A password that is kept back is not even read."""
+    """Read the credentials for the check. A password that must not be sent is not even read."""
     readable = replace(database, password_secret=None) if kept_back else database
     found = Credentials()
     if references(readable) or readable.password:
@@ -188,7 +188,7 @@ def _credentials(database: Database, place: Place, kept_back: str, conceal: Call
 
 
 def _breaking(database: Database, credentials: Credentials, registry: Object | None, place: Place) -> Iterator[Finding]:
-    """Yield what a registry server cannot do with the password."""
+    """Yield findings about a password that the registry server cannot use."""
     ref = database.password_secret
     what = f"key {ref.key} of Secret {ref.name}" if ref else "database.password"
     name = registry["metadata"]["name"] if registry else ""
@@ -217,15 +217,15 @@ def _requirement(asked: str, database: Database, place: Place) -> Requirement:
 
 @contextlib.contextmanager
 def _path(wanted: Check, database: Database, place: Place, outcome: Outcome) -> Iterator[Path | None]:
-    """The path to the database; None where there is none, which is a finding then.
+    """Open the path to the database, or yield None if there is none. The latter is a finding.
 
-    Raises what stands against a path that the user has asked for by name.
+    Raises an error if the user has chosen the path by name and it cannot be used.
     """
     with contextlib.ExitStack() as stack:
         path = None
         try:
             if wanted.via in (PORT_FORWARD, RELAY):
-                # A relay is reached by a port-forward: before its pod is made, it has to be known that this can be.
+                # A relay is reached by a port-forward: make sure that one is possible before creating the relay's pod.
                 place.cluster.check_port_forward()
             host, seen = _look(database, wanted.via, place)
             outcome.add(*seen.troubles)
@@ -253,7 +253,7 @@ def _path(wanted: Check, database: Database, place: Place, outcome: Outcome) -> 
 
 
 def _look(database: Database, via: str, place: Place) -> tuple[Host, Reach]:
-    """What the cluster has behind the host. Where the path needs no pod, somebody who may not look goes on without."""
+    """Return the host and its backend in the cluster. Missing rights are no error on a path that needs no pod."""
     given = str(database.host)
     bare = "." not in given and ":" not in given
     host = host_of(given, place.namespace if bare else "")
@@ -272,7 +272,7 @@ def _look(database: Database, via: str, place: Place) -> tuple[Host, Reach]:
 
 
 def _look_short(host: Host, short: Host, port: int, place: Place) -> tuple[Host, Reach]:
-    """A name of two parts is a Service's where the user sees such a Service, and one of DNS otherwise."""
+    """Treat a name of two parts as a Service's if the user sees such a Service, and as a DNS name otherwise."""
     try:
         service = place.cluster.get("Service", short.namespace, short.service)
         if service is None:
@@ -291,7 +291,7 @@ def _found(cluster: Cluster, host: Host) -> Found:
 
 
 def _elsewhere(cluster: Cluster, host: Host) -> tuple[str, ...]:
-    """The namespaces that have a Service of that name, as far as the user may see."""
+    """Return the namespaces that have a Service of that name, as far as the user may see."""
     try:
         found = cluster.list("Service", field_selector=f"metadata.name={host.service}")[0]
     except Forbidden:
@@ -300,7 +300,7 @@ def _elsewhere(cluster: Cluster, host: Host) -> tuple[str, ...]:
 
 
 def _open(chosen: str, wanted: Check, target: tuple[Host, Reach, int], place: Place, outcome: Outcome) -> Any:
-    """The chosen path, not entered yet."""
+    """Return the chosen path, not yet entered."""
     host, seen, port = target
     if chosen == PORT_FORWARD and seen.pod is not None:
         return port_forward(place.cluster, seen.pod)
@@ -317,7 +317,7 @@ def _open(chosen: str, wanted: Check, target: tuple[Host, Reach, int], place: Pl
 
 
 def _rights(database: Database, error: Forbidden, place: Place) -> Forbidden:
-    """All that a port-forward needs, not only what was refused first."""
+    """Name all rights that a port-forward needs, not only the one refused first."""
     host = host_of(str(database.host), place.namespace)
     if host.kind != SERVICE or "Job" in error.what:
         return error

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The paths to a database: each opens connections for as long as it is entered, and leaves nothing behind."""
+"""Paths to a database. Each opens connections while it is entered, and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from .relay import LISTEN, Relay, relay_job, relay_state
 __all__ = ["OpenSocket", "Path", "direct", "port_forward", "relay"]
 
 OpenSocket = Callable[[float], socket.socket]
-"""Opens a connection to the database within that many seconds. Raises OSError where that is not possible."""
+"""Opens a connection to the database within that many seconds. Raises OSError if it cannot."""
 GRACE = 0.5
-"""Seconds in which a node tells that nobody listens on a pod's port. Servers that speak first end the wait."""
+"""Seconds in which a node reports that nothing listens on a pod's port. Servers that speak first end the wait."""
 LISTENS = 5.0
-"""Seconds in which a relay that runs must listen."""
+"""Seconds in which a running relay must listen."""
 GONE = 15.0
 """Seconds in which the pod of a deleted Job must be gone."""
 PAUSE = 0.3
@@ -35,20 +35,20 @@ PAUSE = 0.3
 
 @dataclass(frozen=True)
 class Path:
-    """A path that is up."""
+    """An open path."""
 
     open_socket: OpenSocket
     words: Callable[[], str] = field(default=str)
-    """What the path's own parts say of a connection that failed."""
+    """What the path's own parts say about a failed connection."""
 
 
 @contextlib.contextmanager
 def direct(host: str, port: int) -> Iterator[Path]:
-    """From here, as any client connects."""
+    """Connect from here, as any client does."""
 
     def open_socket(timeout: float) -> socket.socket:
         deadline = time.monotonic() + timeout
-        # A resolver keeps to no deadline of its caller's.
+        # A resolver ignores its caller's deadline.
         found = within(timeout, lambda: _addresses(host, port))
         error: OSError = OSError(f"{host} has no address")
         for address in found:
@@ -68,13 +68,13 @@ def _addresses(host: str, port: int) -> list[str]:
     try:
         return [str(found[4][0]) for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
     except UnicodeError as error:
-        # A name that DNS cannot have.
+        # DNS does not allow this name.
         raise socket.gaierror(socket.EAI_NONAME, str(error)) from None
 
 
 @contextlib.contextmanager
 def port_forward(cluster: Cluster, target: PodPort) -> Iterator[Path]:
-    """Through the API server to a pod, where the connection comes from the pod itself. Raises what stands against it."""
+    """Connect through the API server to a pod; the connection comes from the pod itself. Raises if it is not possible."""
     made: list[Forward] = []
 
     def connect(timeout: float | None = None) -> Forward:
@@ -94,7 +94,7 @@ def port_forward(cluster: Cluster, target: PodPort) -> Iterator[Path]:
         return forward.socket
 
     try:
-        # The first connection shows that the path is there.
+        # The first connection proves the path.
         waiting = [connect()]
         yield Path(open_socket)
     finally:
@@ -104,10 +104,10 @@ def port_forward(cluster: Cluster, target: PodPort) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def relay(cluster: Cluster, namespace: str, wanted: Relay, warn: Callable[[str], None]) -> Iterator[Path]:
-    """Through a pod in that namespace, so that the connection comes from where the registry's will come from.
+    """Connect through a pod in that namespace, where the registry's own connections will come from.
 
-    The pod is a Job's: should nobody be left to delete it, the cluster itself ends and removes it. Raises what keeps it
-    from running.
+    The pod belongs to a Job. If this process cannot delete it, the cluster ends and removes it. Raises the reason if
+    the pod does not run.
     """
     name = f"mysql-auth-check-{secrets.token_hex(4)}"
     try:
@@ -125,7 +125,7 @@ def relay(cluster: Cluster, namespace: str, wanted: Relay, warn: Callable[[str],
 
 
 def _patient(open_socket: OpenSocket, until: float) -> OpenSocket:
-    """Connections to a server that may listen in a moment only."""
+    """Return an opener that retries until then, since the server may start to listen a moment later."""
 
     def open_patiently(timeout: float) -> socket.socket:
         while time.monotonic() < until:
@@ -138,7 +138,7 @@ def _patient(open_socket: OpenSocket, until: float) -> OpenSocket:
 
 
 def _running(cluster: Cluster, namespace: str, name: str, timeout: float) -> str:
-    """The name of the relay's pod, once it runs."""
+    """Return the name of the relay's pod once it runs."""
     deadline = time.monotonic() + timeout
     while True:
         pod = next(iter(_pods(cluster, namespace, name)), None)
@@ -160,7 +160,7 @@ def _pods(cluster: Cluster, namespace: str, name: str) -> list[Object]:
 
 
 def _events(cluster: Cluster, namespace: str, name: str) -> str:
-    """The last thing that Kubernetes has said of the Job: a quota or a policy can keep its pod from being made."""
+    """Return Kubernetes' last event of the Job: a quota or a policy can prevent the creation of its pod."""
     try:
         events = cluster.list("Event", namespace, field_selector=f"involvedObject.name={name}")[0]
     except Forbidden:
@@ -169,7 +169,7 @@ def _events(cluster: Cluster, namespace: str, name: str) -> str:
 
 
 def _last_words(cluster: Cluster, namespace: str, pod: str) -> str:
-    """The last line of the relay's log: why it could not connect."""
+    """Return the last line of the relay's log: why it could not connect."""
     try:
         lines = cluster.log(namespace, pod, "relay").strip().splitlines()
     except RegistryError:
@@ -188,7 +188,7 @@ def _remove(cluster: Cluster, namespace: str, name: str, warn: Callable[[str], N
                 return
             time.sleep(PAUSE)
     except Missing:
-        # It was never made.
+        # It was never created.
         return
     except RegistryError as error:
         warn(f"Job {name} could not be deleted: the cluster removes it by itself in some minutes. {error}")

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Password and certificates of a database, read from where the registry server would get them."""
+"""A database's password and certificates, read from where the registry server would get them."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from .._kubernetes.sealed import Sealed
 __all__ = ["Credentials", "Read", "read_credentials", "references"]
 
 Read = Callable[[str, str], "Object | None"]
-"""The object of a kind and a name in the registries namespace, None where there is none."""
+"""Returns the object of a kind and name in the registries namespace, or None if there is none."""
 
 
 @dataclass(frozen=True)
 class Credentials:
-    """In clear, for the connection alone: never shown, never part of an error's text."""
+    """Credentials in plain text, for the connection alone: never shown, never part of an error's text."""
 
     password: bytes = field(default=b"", repr=False)
     ca_pem: str | None = field(default=None, repr=False)
@@ -31,11 +31,11 @@ class Credentials:
     troubles: tuple[Finding, ...] = ()
     """What is wrong with them."""
     lacks: tuple[str, ...] = ()
-    """The objects without which nobody can log in as the registry will: they are not there, or may not be read."""
+    """The objects without which no login as the registry is possible: they do not exist, or may not be read."""
 
 
 def references(database: Database) -> dict[str, tuple[str, KeyRef]]:
-    """Kind and key of each object that the database's credentials are in, by what they are."""
+    """Return kind and key of each object that holds the database's credentials, by their purpose."""
     tls = database.tls
     found = {"password": ("Secret", database.password_secret)}
     if tls is not None:
@@ -46,9 +46,9 @@ def references(database: Database) -> dict[str, tuple[str, KeyRef]]:
 
 
 def read_credentials(read: Read, database: Database, conceal: Callable[[str], None]) -> Credentials:
-    """The credentials, with what is missing. conceal: told of each secret that has been read, to hide it in all output.
+    """Return the credentials, and what is missing. conceal: called with each secret read, to hide it in all output.
 
-    Raises what reading raises, but for a right that is missing.
+    Raises what reading raises, except for a missing right.
     """
     values: dict[str, bytes] = {}
     troubles: list[Finding] = []
@@ -78,7 +78,7 @@ def read_credentials(read: Read, database: Database, conceal: Callable[[str], No
 
 
 def _value(item: Object | None, key: str) -> bytes | str:
-    """The value under a key, or why there is none."""
+    """Return the value under a key, or why there is none."""
     if item is None:
         return "it does not exist"
     value = (item.get("data") or {}).get(key)

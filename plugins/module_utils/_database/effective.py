@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The database that a check is about: as options give it, as a registry uses it, or as a registry would after an edit."""
+"""The database to check: as options give it, as a registry uses it, or as a registry would after an edit."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ T = TypeVar("T", Database, Tls)
 
 
 def candidate(given: Database | None, registry: Object | None) -> Database:
-    """The database to check: what is given counts, and for the rest, what the registry uses.
+    """Return the database to check: the given values, and the registry's for the rest.
 
-    Raises InvalidInput where something is missing that a registry needs, or given that its kind of database cannot take.
+    Raises InvalidInput if a value is missing that a registry needs, or given that its kind of database cannot take.
     """
     known = database_of((registry or {}).get("spec") or {})
     if given is not None and given.type and given.type != known.type:
-        # Nothing is taken over from a database of the other kind: an edit puts the new one in its place.
+        # Keep nothing from a database of the other kind: an edit replaces it by the new one.
         known = Database()
     found = _over(known, given or Database())
     found = replace(found, type=found.type or "mysql", tls=_tls(known.tls, (given or Database()).tls))
@@ -34,7 +34,7 @@ def candidate(given: Database | None, registry: Object | None) -> Database:
     if given is not None and given.password is not None:
         found = replace(found, password_secret=None)
     if given is not None and (given.host or given.host_address):
-        # An address counts as the host wherever it is connected to.
+        # An address counts as the host, wherever the check connects to.
         found = replace(found, generate=None, host=given.host or given.host_address)
     if found.generate:
         check_for_type(replace(given or Database(), type=found.type, generate=True))
@@ -51,18 +51,18 @@ def candidate(given: Database | None, registry: Object | None) -> Database:
 
 
 def verifies(tls: Tls) -> bool:
-    """Whether a registry server would verify a MySQL server's certificate: with an authority, unless told otherwise."""
+    """Return whether a registry server would verify a MySQL server's certificate. By default, it does with an authority."""
     return tls.verify if tls.verify is not None else bool(tls.ca or tls.ca_pem)
 
 
 def _over(known: T, given: T) -> T:
-    """The values of ``given``, and those of ``known`` where it has none."""
+    """Return the values of ``given``, and those of ``known`` if it has none."""
     values = {field.name: getattr(given, field.name) for field in fields(given)}
     return replace(known, **{name: value for name, value in values.items() if value is not None})
 
 
 def _tls(known: Tls | None, given: Tls | None) -> Tls:
-    """As an edit of the registry would leave it."""
+    """Return the TLS settings as an edit of the registry would leave them."""
     base, new = known or Tls(), given or Tls()
     if new.enabled is False:
         return Tls(enabled=False, mode="disable")

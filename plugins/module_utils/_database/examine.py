@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Asks a database over a path that is up, and judges what it is like."""
+"""Query a database over an open path, and report findings."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ __all__ = ["examine", "missing", "want"]
 
 
 def want(database: Database) -> None:
-    """Raise RegistryError if what asks a MySQL server is not installed here, or is a release that must not be used."""
+    """Raise RegistryError if the MySQL client is not installed here, or is a release that must not be used."""
     if database.type == "mysql" and UNFIT:
         why = f"{UNFIT} for {sys.executable}, the Python that runs this module, and 1.2 or newer, below 2, is needed"
         raise RegistryError("PyMySQL", why, f"Run: {sys.executable} -m pip install 'PyMySQL[rsa]>=1.2,<2'")
 
 
 def missing(database: Database) -> Finding | None:
-    """Return the finding if a PostgreSQL server cannot be asked, because what does that is not installed here."""
+    """Return a finding if a PostgreSQL server cannot be queried because its client is not installed here."""
     if database.type == "mysql" or postgres.MISSING is None:
         return None
     what = f"database {database.name} on {database.host}"
@@ -48,7 +48,7 @@ def missing(database: Database) -> Finding | None:
 def examine(
     database: Database, credentials: Credentials, path: Path, requirement: Requirement, how: tuple[str, int]
 ) -> tuple[Object, list[Object]]:
-    """Facts and findings, as a result has them. how: the path's name, and the seconds that it may take."""
+    """Return facts and findings in the form of results. how: the path's name, and the seconds allowed."""
     if database.type != "mysql":
         return _examine_postgres(database, credentials, path, how)
     target = _target(database, credentials)
@@ -71,7 +71,7 @@ def examine(
 
 
 def _few_names(facts: MysqlFacts) -> MysqlFacts:
-    """Return the facts with no more of a certificate's names than a result should list; all of them were compared."""
+    """Return the facts with only as many of a certificate's names as a result should list; all of them were compared."""
     shown = facts.tls.certificate
     if shown is None:
         return facts
@@ -80,7 +80,7 @@ def _few_names(facts: MysqlFacts) -> MysqlFacts:
 
 def _target(database: Database, credentials: Credentials) -> Target:
     tls = database.tls or Tls()
-    # Without the authority, nothing can be verified; nobody logs in then.
+    # Without the authority, nothing can be verified; no login is attempted then.
     verified = verifies(tls) and not (tls.ca and credentials.ca_pem is None)
     return Target(
         username=str(database.username),
@@ -110,7 +110,7 @@ def _examine_postgres(
 
 
 def _plain(value: Any) -> Any:
-    """Facts as JSON has them."""
+    """Return facts in the form of JSON."""
     if is_dataclass(value) and not isinstance(value, type):
         return _plain(asdict(value))
     if isinstance(value, Mapping):

@@ -33,12 +33,12 @@ class Found:
     service: Object | None
     endpoints: Object | None = None
     elsewhere: tuple[str, ...] = ()
-    """Other namespaces that have a Service of the name, where there is none here and the user may see them."""
+    """Other namespaces that have a Service of the name, if this one has none and the user may see them."""
 
 
 @dataclass(frozen=True)
 class PodPort:
-    """Where a port-forward leads to."""
+    """The target of a port-forward."""
 
     namespace: str
     pod: str
@@ -47,7 +47,7 @@ class PodPort:
 
 @dataclass(frozen=True)
 class Reach:
-    """What stands behind a host: a pod, or else an address, and what is wrong with it."""
+    """The backend of a host, a pod or else an address, and what is wrong with it."""
 
     pod: PodPort | None = None
     address: tuple[str, int] | None = None
@@ -55,7 +55,7 @@ class Reach:
 
 
 def wrong_form(given: str) -> Finding | None:
-    """What is wrong with a host whatever the cluster has; None where nothing is."""
+    """Return what is wrong with a host regardless of the cluster, or None."""
     address, labels, what = address_of(given), labels_of(given), f"database.host {given}"
     if labels == ["localhost"] or (address is not None and (address.is_loopback or address.is_unspecified)):
         why = "it names the machine that it is used on: to the registry's pod, that is the pod itself"
@@ -69,7 +69,7 @@ def wrong_form(given: str) -> Finding | None:
 
 
 def _meant(labels: list[str]) -> str | None:
-    """The right form of a Service's name that has a part too few; None where it has all, or is none."""
+    """Return the right form of a Service's name that lacks a part. None if it is complete, or not a Service's."""
     full = [*labels, "local"] if labels[-2:] == ["svc", "cluster"] else labels
     inner = full[:-2] if full[-2:] == DOMAIN.split(".") else full
     if inner == labels and labels[-1] != "svc":
@@ -82,7 +82,7 @@ def _meant(labels: list[str]) -> str | None:
 
 
 def reach(host: Host, port: int, found: Found) -> Reach:
-    """What stands behind a Service's port."""
+    """Return the backend of a Service's port."""
     what = f"Service {host.service} in namespace {host.namespace}"
     if found.service is None:
         return Reach(troubles=(_no_service(host, found.elsewhere, what),))
@@ -106,7 +106,7 @@ def reach(host: Host, port: int, found: Found) -> Reach:
 
 
 def choose_path(via: str, host: Host, found: Reach) -> tuple[str, str]:
-    """The path, and why it is that one. Raises InvalidInput where the asked one cannot lead to the host."""
+    """Return the path, and the reason for it. Raises InvalidInput if the requested path cannot lead to the host."""
     if via == PORT_FORWARD and found.pod is None:
         why = f"no pod of the cluster is known to stand behind {host.given}: a port-forward leads to pods alone"
         raise InvalidInput("via", why, "Use direct, or relay where only the cluster reaches the database.")
@@ -164,7 +164,7 @@ def _entry(ports: Iterable[Object], port: int) -> Object | None:
 
 
 def _ready(host: Host, endpoints: Object | None) -> Iterator[tuple[Object, list[Object]]]:
-    """Each ready address of the host with the ports that it listens on."""
+    """Yield each ready address of the host with the ports that it listens on."""
     for subset in (endpoints or {}).get("subsets") or ():
         for address in subset.get("addresses") or ():
             if not host.pod or host.pod == address.get("hostname"):
@@ -176,5 +176,5 @@ def _numbers(ports: Iterable[Object]) -> list[int]:
 
 
 def _number(ports: Iterable[Object], name: str, port: int) -> int:
-    """A port of the Service has the same name in its endpoints, which know the number behind a named targetPort."""
+    """Return the number of a port by its name, which Service and endpoints share; the latter resolve a named targetPort."""
     return next((int(entry["port"]) for entry in ports if entry.get("name", "") == name), port)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a registry server cannot do with a password, wherever it comes from, and to which databases a stored one may go."""
+"""Which passwords a registry server cannot use, and to which databases a stored password may be sent."""
 
 from __future__ import annotations
 
@@ -21,18 +21,19 @@ Version = Optional[tuple[int, ...]]
 """Of a registry server; None if it is not known."""
 
 TAKEN_IN_URL = "[@:]"
-"""Not allowed in a URL's password (RFC 3986), and read by Go's url.Parse, which takes the last ``@`` (tried on server 0.3.0)."""
+"""Not allowed in a URL's password (RFC 3986). Go's url.Parse accepts them, and takes the last ``@`` (tried on server
+0.3.0)."""
 SERVER_CONTAINER = "rest-container"
 OTHER_MAJORS = 2
-"""The first major number that is none of a registry server: OpenShift AI's images have its own release's as tag."""
+"""The first major number that is not a registry server's: OpenShift AI's images have its own release as tag."""
 GENERATED = "{name}-postgres-credentials"
 """The operator's own Secret of a database that it runs for a registry."""
 
 
 def breaking(password: str, database: Database, what: str, version: Callable[[], Version]) -> Iterator[Finding]:
-    """Yield what is wrong with a password for the connection string that it goes into. No character of it is shown.
+    """Yield findings about a password in the connection string that it becomes part of. They show no character of it.
 
-    what: where it comes from, for people. version: gives the registry server's, and is only called if it matters.
+    what: the password's source, for messages. version: returns the registry server's; called only if it matters.
     """
     if database.type == "postgres":
         if breaks_url(password):
@@ -60,7 +61,7 @@ def _question_mark(what: str, version: Version) -> Iterator[Finding]:
 
 
 def server_version(deployments: Iterable[Object]) -> Version:
-    """Return the newest registry server's version that the images of registries' Deployments tell; None if none does."""
+    """Return the newest registry server version among the images of registries' Deployments; None if none has one."""
     found = [_tag(container) for item in deployments for container in _containers(item)]
     return max((version for version in found if version is not None), default=None)
 
@@ -77,10 +78,10 @@ def _tag(container: Object) -> Version:
 
 
 def withheld(database: Database, registries: Iterable[Object]) -> str:
-    """Return why the Secret's password must not go to that database; empty if it may.
+    """Return why the Secret's password must not be sent to that database; empty if it may.
 
-    A Secret that a registry uses holds what its own database alone is told: its password goes to the host, port and account
-    of that registry's spec. One that no registry uses goes where the caller says, as a registry made so would send it.
+    The password in a registry's Secret is sent only to the host, port and account of that registry's spec. A Secret
+    that no registry uses is sent where the caller says, as a registry with these options would.
     """
     ref = database.password_secret
     plain: list[Object] = [without_nulls(item) for item in registries]
@@ -95,7 +96,7 @@ def withheld(database: Database, registries: Iterable[Object]) -> str:
 def _uses(registry: Object, secret: str) -> bool:
     spec = registry.get("spec") or {}
     if misfit(registry) is not None:
-        # What its fields mean is not known, so that any may be the Secret's name.
+        # The meaning of its fields is unknown, so any of them may be the Secret's name.
         return secret in _texts(spec)
     is_generated = secret == GENERATED.format(name=registry["metadata"]["name"])
     return uses(spec, "Secret", secret) or (
@@ -112,7 +113,7 @@ def _texts(value: object) -> Iterator[str]:
 
 
 def _logs_in_at(registry: Object, database: Database) -> bool:
-    """Return whether the registry logs in at the database with its account, as far as its fields are understood."""
+    """Return whether the registry logs in to the database with its account, as far as its fields are understood."""
     if misfit(registry) is not None:
         return False
     namespace = str(registry["metadata"].get("namespace", ""))
@@ -120,10 +121,11 @@ def _logs_in_at(registry: Object, database: Database) -> bool:
 
 
 def _place(database: Database, namespace: str) -> tuple[str, int, str]:
-    """Return host, port and account as they are compared."""
+    """Return host, port and account in comparable form."""
     given = str(database.host or "").strip("[]").rstrip(".").lower()
     host = host_of(given, namespace)
-    # Only a name within the cluster's own domain is another spelling of a Service's: <service>.<namespace> can be a name of DNS.
+    # Only names within the cluster's domain are other spellings of a Service's: <service>.<namespace> can be a DNS
+    # name.
     is_own = host.kind == SERVICE and f"{host.right_form}.".startswith(f"{given}.")
     return (
         host.right_form if is_own else given,

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which authentication plugin a cluster's registries need of a MySQL account."""
+"""Which authentication plugin a cluster's registries require of a MySQL account."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ __all__ = ["ANY", "NATIVE", "Requirement", "required"]
 
 NATIVE, ANY = "native", "any"
 METADATA_CONTAINER = "grpc-container"
-"""ML Metadata's server. It knows mysql_native_password alone; registry servers without it know the others, too."""
+"""ML Metadata's server. It supports mysql_native_password only; registry servers without it support the others, too."""
 
 
 @dataclass(frozen=True)
 class Requirement:
-    """The plugin that is needed, and how that is known."""
+    """The required plugin, and the evidence for it."""
 
     plugin: str
     """native or any."""
     why: str
     is_known: bool = True
-    """Whether the cluster tells. Where it does not, any is taken."""
+    """Whether the cluster tells. If it does not, any is assumed."""
 
 
 def required(
     served: tuple[str, ...] | None, fields: frozenset[str], deployments: Iterable[Object] | None
 ) -> Requirement:
-    """Decide by the release of the product, as far as its API gives it away.
+    """Decide by the product's release, as far as its API reveals it.
 
-    served: versions of ModelRegistry; None where there are none. fields: of its spec in the newest. deployments: of the
-    registries; None where they were not looked at.
+    served: versions of ModelRegistry; None if there are none. fields: of its spec in the newest. deployments: of the
+    registries; None if they were not read.
     """
     if served is None:
         return Requirement(ANY, "the cluster does not serve ModelRegistry, so its release is not known", False)

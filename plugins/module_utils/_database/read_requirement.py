@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the registries of a cluster run: whether ML Metadata, which needs mysql_native_password, and which registry server."""
+"""What a cluster's registries run: whether ML Metadata, which needs mysql_native_password, and which registry server."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from .plugin_requirement import Requirement, required
 __all__ = ["find_requirement", "find_server_version"]
 
 LABELS = "component=model-registry"
-"""Of all that the operator makes for registries."""
+"""Selects all that the operator creates for registries."""
 
 
 def find_requirement(cluster: Cluster, namespace: str) -> Requirement:
-    """What the cluster's API and its registries tell about the plugin that accounts need."""
+    """Return the plugin that accounts need, according to the cluster's API and its registries."""
     try:
         served = cluster.served_versions()
     except Missing:
@@ -33,7 +33,7 @@ def find_requirement(cluster: Cluster, namespace: str) -> Requirement:
 
 
 def find_server_version(cluster: Cluster, namespace: str, name: str = "") -> Version:
-    """Return the version of that registry's server, or else of any of the namespace; None if none can be seen or tells."""
+    """Return the version of that registry's server, or else of any in the namespace; None if none is readable or known."""
     try:
         deployments = cluster.list("Deployment", namespace, label_selector=LABELS)[0]
     except RegistryError:

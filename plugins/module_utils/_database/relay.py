@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The relay: a Job whose one pod passes TCP connections on to a database that only the cluster reaches."""
+"""The relay: a Job whose one pod forwards TCP connections to a database that only the cluster can reach."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from .._common.model import Object
 __all__ = ["LISTEN", "SOCAT", "Relay", "Trouble", "relay_job", "relay_state"]
 
 LISTEN = 13306
-"""The relay's port. It is above 1023: ordinary users may listen there."""
+"""The relay's port. It is above 1023, where ordinary users may listen."""
 SOCAT = ("socat", "TCP-LISTEN:{listen},fork,reuseaddr", "TCP:{host}:{port}")
-"""What passes connections on in any image that has socat."""
+"""Forwards connections in any image that has socat."""
 SPARE = 120
-"""Seconds that a relay lives beyond the time that it may take to start: a check is done by then."""
+"""Seconds that a relay lives beyond its start-up time; by then, a check is done."""
 FINAL = ("ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "CreateContainerConfigError")
-"""The kubelet's reasons that a few more seconds do not mend."""
+"""The kubelet's reasons that waiting does not fix."""
 
 
 @dataclass(frozen=True)
 class Relay:
-    """A relay as the user wants it."""
+    """A relay as the user specifies it."""
 
     image: str
     command: Sequence[str]
-    """With {listen}, {host} and {port} where they belong."""
+    """With {listen}, {host} and {port} as placeholders."""
     host: str
     port: int
     timeout: int
@@ -43,9 +43,9 @@ class Trouble:
 
 
 def relay_job(name: str, relay: Relay) -> Object:
-    """The Job. Its pod fits into the Pod Security Standard "restricted".
+    """Return the Job. Its pod meets the Pod Security Standard "restricted".
 
-    It says nothing of a user's number: OpenShift gives each namespace its own, and elsewhere the image has one.
+    It sets no user ID: OpenShift gives each namespace its own, and elsewhere the image has one.
     """
     labels = {
         "app.kubernetes.io/name": "mysql-auth-check",
@@ -81,7 +81,7 @@ def relay_job(name: str, relay: Relay) -> Object:
 
 
 def relay_state(pod: Object | None) -> tuple[bool, Trouble | None]:
-    """Whether the relay's pod runs, and what keeps it from that."""
+    """Return whether the relay's pod runs, and what prevents it."""
     status = (pod or {}).get("status") or {}
     containers = status.get("containerStatuses") or [{}]
     state = containers[0].get("state") or {}

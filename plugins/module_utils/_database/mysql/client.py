@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one door to a MySQL server: facts over sockets that it is given, in bounded time and memory. Nothing is written."""
+"""The one door to a MySQL server: gather facts over given sockets, in bounded time and memory. It writes nothing."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ from .tls import (
 )
 
 OLDEST, TOO_NEW = (1, 2), (2,)
-"""Of PyMySQL. Older releases log in without TLS to a server that offers none, though it was asked for."""
+"""Of PyMySQL. Older releases log in without TLS to a server that offers none, even if TLS is required."""
 OVERRIDDEN = ("_request_authentication", "_read_bytes", "_force_close", "_sock", "connect", "select_db")
-"""What of PyMySQL's connection is overridden or used here: without one of them, what is kept from a server would be sent."""
+"""What this file overrides or uses of PyMySQL's connection. If one is missing, secrets that are withheld would be sent."""
 
 
 def unfit(version: tuple[Any, ...], connection: type) -> str:
-    """Return why a PyMySQL cannot be used here; empty if it can."""
+    """Return why this PyMySQL cannot be used; empty if it can."""
     numbers = tuple(version[:2])
     if not OLDEST <= numbers < TOO_NEW:
         return f"version {'.'.join(map(str, version[:3]))} is installed"
@@ -51,7 +51,7 @@ try:
     from pymysql.constants import CLIENT
 except ImportError:
     UNFIT = "it is not installed"
-    """Why no MySQL server can be asked; empty if it can."""
+    """Why no MySQL server can be queried; empty if one can."""
     BASE: Any = object
     ERRORS: tuple[type[Exception], ...] = ()
 else:
@@ -62,7 +62,7 @@ else:
 try:
     from cryptography.exceptions import UnsupportedAlgorithm
 except ImportError:
-    # Certificates are not read then, and no password is encrypted with a server's key.
+    # Certificates are then not read, and no password is encrypted with a server's key.
     pass
 else:
     ERRORS = (*ERRORS, UnsupportedAlgorithm)
@@ -71,11 +71,11 @@ __all__ = ["UNFIT", "Target", "gather", "unfit"]
 
 OpenSocket = Callable[[float], socket.socket]
 LARGEST_PACKET = 1024 * 1024
-"""Bytes of one packet. The answers that are asked for have a few hundred."""
+"""Bytes of one packet. The expected answers have a few hundred."""
 MOST_BYTES = 4 * LARGEST_PACKET
 """Bytes of one connection."""
 MOST_ROWS = 1000
-"""Of one answer. An account with more grants is not judged by them."""
+"""Of one answer. An account with more grants is not evaluated by them."""
 NONSENSE: tuple[type[Exception], ...] = (
     *ERRORS,
     struct.error,
@@ -87,30 +87,30 @@ NONSENSE: tuple[type[Exception], ...] = (
     TypeError,
     ValueError,
 )
-"""PyMySQL's own errors, and what it stumbles with over bytes that are not MySQL's: it takes servers at their word."""
+"""PyMySQL's own errors, and those it raises on bytes that are not MySQL's, since it trusts servers."""
 _VARIABLES = """SHOW VARIABLES WHERE Variable_name IN ('version_comment', 'aurora_version', 'require_secure_transport',
 'default_authentication_plugin', 'authentication_policy', 'sql_mode', 'max_connections', 'max_user_connections',
 'read_only', 'super_read_only', 'innodb_read_only', 'lower_case_table_names', 'sql_require_primary_key',
 'sql_generate_invisible_primary_key', 'innodb_force_primary_key', 'pxc_strict_mode')"""
 NO_TLS_CODE = 2026
-"""PyMySQL's code for a server that does not offer it."""
+"""PyMySQL's code for a server that offers no TLS."""
 NEEDS = re.compile(r"'(cryptography|pynacl)' package is required")
-"""PyMySQL's words where it lacks the library that an account's plugin takes."""
+"""PyMySQL's message if the library that an account's plugin needs is missing."""
 _HOSTS = """SELECT Host FROM mysql.user WHERE User = LEFT(USER(), CHAR_LENGTH(USER()) - CHAR_LENGTH(SUBSTRING_INDEX(USER(), '@', -1)) - 1)
 OR (User = '' AND Host <> '%')"""
-"""An account without a name stands for everybody from its hosts, and comes before one of the name for all hosts."""
+"""An account without a name matches every user from its hosts, and precedes one of the name for all hosts."""
 REFUSED_PLUGINS = ("mysql_clear_password", "mysql_old_password", "dialog", "authentication_openid_connect_client")
-"""Plugins that would send the password in clear, or hardly hidden, to whoever asks."""
+"""Plugins that would send the password in plain text, or hardly hidden, to any server that asks."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """What is to be logged in to, as the registry server would."""
+    """What to log in to, as the registry server would."""
 
     username: str
     database: str
     server_name: str
-    """The host as the registry has it: what the certificate must name."""
+    """The host as the registry has it; the certificate must name it."""
     password: bytes = field(default=b"", repr=False)
     encrypted: bool = False
     verified: bool = False
@@ -119,11 +119,11 @@ class Target:
     client_certificate: str | None = field(default=None, repr=False)
     client_key: str | None = field(default=None, repr=False)
     logs_in: bool = True
-    """Whether somebody is to log in; otherwise the server is looked at, greeting and certificate, and nobody's password goes out."""
+    """Whether to log in. Otherwise only the server's greeting and certificate are read, and no password is sent."""
 
 
 def gather(open_socket: OpenSocket, target: Target, timeout: float) -> MysqlFacts:
-    """All that can be found out within so many seconds. Whatever a server does is a fact, never an exception."""
+    """Return all facts that can be gathered within so many seconds. Whatever a server does is a fact, never an exception."""
     check = _Check(open_socket, target, time.monotonic() + timeout)
     try:
         check.run()
@@ -142,7 +142,7 @@ class _Check:
         self.facts = MysqlFacts()
 
     def run(self) -> None:
-        """Fill the facts. Raises Ended where there is no way on."""
+        """Gather the facts. Raises Ended if it cannot go on."""
         try:
             if self._target.logs_in:
                 with self._socket() as sock, contextlib.closing(self._login(sock)) as connection:
@@ -157,10 +157,10 @@ class _Check:
             raise
 
     def _show_certificate(self) -> None:
-        """Why a server's certificate is refused is best seen in it: a second handshake looks at it, and logs nobody in.
+        """Gather the refused certificate, which best shows the reason, with a second handshake that does not log in.
 
-        It is not done otherwise: a server shuts a host out after a hundred handshakes that lead to no login in between
-        (MySQL's documentation, max_connect_errors).
+        Do so only then: a server blocks a host after a hundred handshakes without a login in between (MySQL's
+        documentation, max_connect_errors).
         """
         before = self.facts
         with contextlib.suppress(Ended):
@@ -169,7 +169,7 @@ class _Check:
             self.facts = before
 
     def _greet(self, verify: bool) -> None:
-        """Look at what a server shows before a login. Raises Enough where it shows all of it."""
+        """Gather what a server shows before a login. Raises Enough if it shows all of it."""
         with self._socket() as sock:
             with _told("tls"):
                 context = _context(self._target, verify) if self._target.encrypted else None
@@ -183,7 +183,7 @@ class _Check:
 
     @contextlib.contextmanager
     def _socket(self) -> Iterator[socket.socket]:
-        """A connection that ends at the deadline, whatever is being done with it then."""
+        """Open a connection that ends at the deadline, whatever it is being used for."""
         left = self._deadline - time.monotonic()
         if left <= 0:
             raise Ended(Failure("connect", "no time was left", reason="timeout"))
@@ -191,7 +191,7 @@ class _Check:
             sock = self._open(left)
         if self._target.encrypted or not self._target.logs_in:
             sock = ClearLimit.over(sock)
-        # TLS takes the socket over: shutting a copy of it down ends it all the same.
+        # TLS takes the socket over, but shutting down a copy of it still ends it.
         copy = sock.dup()
         timer = threading.Timer(max(0.0, self._deadline - time.monotonic()), _shut, (copy,))
         timer.daemon = True
@@ -238,7 +238,7 @@ class _Check:
         return connection
 
     def _note(self, connection: Any, context: Context | None) -> None:
-        """What the greeting and the handshake have shown."""
+        """Record what the greeting and the handshake show."""
         version = printable(getattr(connection, "server_version", ""))
         offered = bool(getattr(connection, "server_capabilities", 0) & CLIENT.SSL)
         tls = context.tls if context is not None and context.tls else Tls(offered)
@@ -255,14 +255,14 @@ class _Check:
 
 
 class _Plugins(dict):  # type: ignore[type-arg]
-    """PyMySQL asks its plugin map for a handler of each plugin that comes up: so the last asked for is the account's."""
+    """The map that PyMySQL asks for a handler of each plugin it meets: the last one asked for is the account's."""
 
     def __init__(self) -> None:
         super().__init__({"": None})
         self.last = ""
 
     def get(self, name: Any, default: Any = None) -> Any:
-        """The handler that refuses a plugin, or None for those that PyMySQL handles."""
+        """Return the handler that refuses a plugin, or None for those that PyMySQL handles."""
         text = name.decode("ascii", "replace") if isinstance(name, bytes) else str(name or "")
         if text:
             self.last = printable(text)
@@ -270,28 +270,28 @@ class _Plugins(dict):  # type: ignore[type-arg]
 
 
 class _Refusal:
-    """Ends a login rather than give the password away."""
+    """Ends a login rather than reveal the password."""
 
     def __init__(self, connection: Any) -> None:
-        """connection: as PyMySQL hands it over; not needed."""
+        """Ignore the connection that PyMySQL passes."""
 
     def authenticate(self, _packet: Any) -> None:
-        """Raise."""
+        """Raise an error."""
         raise pymysql.err.OperationalError(
             2059, "the account's authentication plugin is not one of those of a registry"
         )
 
 
 class _Connection(BASE):  # type: ignore[misc]
-    """A connection with a limit to what is read: PyMySQL itself reads whatever length a server announces."""
+    """A connection that limits what is read: PyMySQL itself reads whatever length a server announces."""
 
     _read_so_far = 0
     only_greets = False
-    """Whether it ends before anybody logs in: after the greeting, and the handshake of TLS where there is one."""
+    """Whether it ends before the login: after the greeting, and after the TLS handshake if there is one."""
 
     @property
     def socket(self) -> object:
-        """The socket that it talks over now."""
+        """The socket in use now."""
         return self._sock
 
     def _request_authentication(self) -> None:
@@ -311,14 +311,14 @@ class _Connection(BASE):  # type: ignore[misc]
 
 
 class _Asker:
-    """Asks questions that change nothing. The texts are constants: no value is ever put into one."""
+    """Runs read-only queries. Their texts are constants: no value is ever inserted."""
 
     def __init__(self, connection: Any, deadline: float) -> None:
         self._connection = connection
         self._deadline = deadline
 
     def rows(self, question: str, columns: int) -> list[tuple[Any, ...]]:
-        """The answer, of rows that are so wide."""
+        """Return the rows of the answer. Raises Ended if they do not have that many columns."""
         with _told("query", self._deadline), self._connection.cursor() as cursor:
             cursor.execute(question)
             rows = list(cursor.fetchall())[:MOST_ROWS]
@@ -327,14 +327,14 @@ class _Asker:
         return rows
 
     def row(self, question: str, columns: int) -> tuple[Any, ...]:
-        """The only row."""
+        """Return the only row."""
         rows = self.rows(question, columns)
         if len(rows) != 1:
             raise Ended(Failure("query", f"the server gave {len(rows)} rows for one", reason="no_mysql"))
         return rows[0]
 
     def maybe(self, question: str, columns: int) -> list[tuple[Any, ...]]:
-        """The answer; none where the account may not know, or the server does not know the question."""
+        """Return the rows; none if the account lacks the privilege, or the server does not support the query."""
         try:
             return self.rows(question, columns)
         except Ended as ended:
@@ -366,19 +366,19 @@ def _server(ask: _Asker, version: str) -> Server:
 
 
 def _grants(ask: _Asker) -> Grants:
-    """For the current account, with the privileges of the roles that are active (MySQL's documentation, SHOW GRANTS)."""
+    """Return the current account's grants, with those of its active roles (MySQL's documentation, SHOW GRANTS)."""
     statements = [str(statement) for (statement,) in ask.maybe("SHOW GRANTS", 1)]
     return grants_of(statements) if 0 < len(statements) < MOST_ROWS else Grants()
 
 
 def _hosts(ask: _Asker) -> tuple[str, ...] | None:
-    """Of all accounts that the name can be matched with, as far as that may be seen."""
+    """Return the hosts of all accounts that the name can match, as far as they are visible."""
     found = sorted({printable(host) or "%" for (host,) in ask.maybe(_HOSTS, 1)})
     return tuple(found) if 0 < len(found) < MOST_ROWS else None
 
 
 def _schema(ask: _Asker, connection: Any, database: str, deadline: float) -> Schema:
-    """Raises Ended where the database cannot be entered."""
+    """Return the state of the database. Raises Ended if it cannot be selected."""
     with _told("database", deadline):
         connection.select_db(database.encode())
     charset, collation = ask.row("SELECT @@character_set_database, @@collation_database", 2)
@@ -389,7 +389,7 @@ def _schema(ask: _Asker, connection: Any, database: str, deadline: float) -> Sch
 
 @contextlib.contextmanager
 def _told(stage: str, deadline: float | None = None) -> Iterator[None]:
-    """Turn whatever a server or the network does into Ended."""
+    """Turn any error of a server or the network into Ended."""
     try:
         yield
     except Enough:
@@ -428,7 +428,7 @@ def _tls_failure(error: ssl.SSLError, deadline: float | None) -> Failure:
 
 
 def _mysql_failure(stage: str, error: Exception, deadline: float | None) -> Failure:
-    """PyMySQL raises its own errors for what a server says, and any other where a server is none."""
+    """Return the failure. PyMySQL raises its own errors for a server's messages, any other if it is not MySQL."""
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, ssl.SSLError):
         cause = cause.__cause__ or cause.__context__

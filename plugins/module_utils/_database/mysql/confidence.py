@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a finding about a MySQL database proves for the registry's pods, which come from elsewhere than the check."""
+"""What a MySQL finding proves for the registry's pods, which connect from elsewhere than the check."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from .facts import MysqlFacts
 __all__ = ["Subject", "weighed"]
 
 OF_ROUTE = ("host_unresolved", "port_closed", "reset", "silent")
-"""What another machine's DNS, firewall or place in the network may cause."""
+"""Codes that another machine's DNS, firewall or place in the network may cause."""
 OF_CLIENT = ("host_blocked", "host_denied")
-"""What is so for the address that the check came from."""
+"""Codes that hold for the address that the check comes from."""
 OF_ACCOUNT = (
     "access_denied",
     "account_connections",
@@ -30,12 +30,12 @@ OF_ACCOUNT = (
     "plugin_unknown",
     "privileges",
 )
-"""What is so for the account that the server has matched with that address."""
+"""Codes that hold for the account that the server matches with that address."""
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What was checked, and how."""
+    """What is checked, and how."""
 
     username: str
     database: str
@@ -49,11 +49,11 @@ class Subject:
 
 
 def weighed(found: Finding, facts: MysqlFacts, subject: Subject) -> Finding:
-    """A blocker only where it is proven for the registry's pods, too: they come from other addresses than this check.
+    """Downgrade a blocker to a warning unless it is proven for the registry's pods, which have other addresses.
 
-    A relay comes from where they come from. A port-forward ends at the database itself, as their connections do, but
-    the server sees its own loopback address. An account for all addresses is the one that they get as well where it was
-    seen that the server has no other of the name, which it would prefer for some of them.
+    A relay has such an address, too. A port-forward ends at the database itself, as the pods' connections do, but the
+    server sees its own loopback address. An account for all addresses is also the pods' if the server is known to have
+    no other of that name, which it would prefer for some addresses.
     """
     doubt = ""
     if found.code in OF_ROUTE and subject.path == DIRECT:

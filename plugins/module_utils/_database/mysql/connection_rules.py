@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is wrong with the way to a MySQL server: the network, what answers, and TLS."""
+"""Findings about the connection to a MySQL server: the network, the protocol, and TLS."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .facts import MOST_NAMES, Failure, MysqlFacts
 __all__ = ["broken", "certificate", "transport"]
 
 RSA_PLUGINS = ("caching_sha2_password", "sha256_password")
-"""Those that without TLS ask the server for its RSA key (MySQL's documentation, Pluggable Authentication)."""
+"""Plugins that ask the server for its RSA key if there is no TLS (MySQL's documentation, Pluggable Authentication)."""
 _NETWORK = {
     "unresolved": ("host_unresolved", "Correct database.host."),
     "refused": ("port_closed", "Correct database.host and database.port, and see that the server runs."),
@@ -30,7 +30,7 @@ _LIBRARIES = {
     "no_cryptography": "Install PyMySQL[rsa], or give database.tls: with it, the login does without.",
     "no_pynacl": "Install PyMySQL[ed25519].",
 }
-"""What PyMySQL lacks for the account's plugin (its documentation, installation)."""
+"""Libraries that PyMySQL needs for the account's plugin (its documentation, installation)."""
 _TLS = {
     "no_tls": ("tls_missing", "Give the server a certificate (ssl_cert, ssl_key), or leave database.tls out."),
     "handshake": (
@@ -52,7 +52,7 @@ _TLS = {
 
 
 def broken(facts: MysqlFacts, subject: Subject) -> Iterator[Finding]:
-    """What has happened below MySQL."""
+    """Yield findings about failures below MySQL."""
     failure = facts.failure or Failure("", "")
     if failure.code or not failure.reason:
         return
@@ -94,7 +94,7 @@ def transport(facts: MysqlFacts, subject: Subject) -> Iterator[Finding]:
 
 
 def certificate(facts: MysqlFacts, subject: Subject) -> Iterator[Finding]:
-    """What the certificate shows. Where the login has verified it, it was valid; without a login, nobody has looked yet."""
+    """Yield findings about the certificate. A login that verifies it proves it valid; without a login, check it here."""
     shown, what = facts.tls.certificate, f"server at {subject.host}"
     if shown is None or not subject.verified or (facts.failure and facts.failure.stage == "tls"):
         return

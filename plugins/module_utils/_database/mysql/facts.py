@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is known of a MySQL server, an account and a database: the facts that mysql_rules judges."""
+"""The facts about a MySQL server, an account and a database, on which the findings are based."""
 
 from __future__ import annotations
 
@@ -33,28 +33,28 @@ __all__ = [
 LONGEST_NAME = 64
 """Characters of a database's name, and of a pattern for it (MySQL's documentation, Identifier Length Limits)."""
 MOST_NAMES = 50
-"""Of a certificate, that are shown."""
+"""How many of a certificate's names are shown."""
 ALL = "ALL PRIVILEGES"
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
-"""Host parts of accounts that no other machine is given."""
+"""Host parts of accounts that no other machine can have."""
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Where a connection ended, and in whose words."""
+    """Where a connection ended, and the message."""
 
     stage: str
     """connect, greeting, tls, login, database or query."""
     words: str
     code: int = 0
-    """Of MySQL (its documentation, Server Error Message Reference); 0 where the server has said nothing."""
+    """MySQL's error code (its documentation, Server Error Message Reference); 0 if the server sent none."""
     reason: str = ""
     """What happened below MySQL: unresolved, refused, timeout, reset, no_mysql, expired, unknown_ca, self_signed, name, …"""
 
 
 @dataclass(frozen=True)
 class Certificate:
-    """What the server shows of itself."""
+    """A certificate that the server shows."""
 
     subject: str
     expires: datetime
@@ -65,42 +65,42 @@ class Certificate:
 
 @dataclass(frozen=True)
 class Tls:
-    """What came of TLS, with what Go offers."""
+    """The result of TLS, with what Go offers."""
 
     offered: bool
     version: str = ""
     cipher: str = ""
     certificate: Certificate | None = None
-    """None where it was not shown, or the library that reads it is missing."""
+    """None if it was not shown, or the library that reads it is missing."""
     issuers: tuple[Certificate, ...] = ()
-    """The rest of the chain that the server shows. Python tells it from 3.13 on."""
+    """The rest of the chain that the server shows. Python gives it from 3.13 on."""
     names_host: bool | None = None
-    """Whether the certificate is for the host as the registry has it; None where none was seen."""
+    """Whether the certificate is for the host as the registry has it; None if there is none."""
     used: bool = False
-    """Whether the login went over it, as the socket shows."""
+    """Whether the login used it, as the socket shows."""
     verified: bool = False
-    """Whether the socket has verified the certificate, its name included."""
+    """Whether the socket verified the certificate, its name included."""
 
 
 @dataclass(frozen=True)
 class Account:
-    """Who has logged in."""
+    """The account that the check logged in as."""
 
     matched: str = ""
-    """As CURRENT_USER() has it: user@host. Empty where nobody has."""
+    """As CURRENT_USER() has it: user@host. Empty without a login."""
     plugin: str = ""
-    """Its authentication plugin, as the handshake has told. Empty where nobody has logged in: nothing is proven then."""
+    """Its authentication plugin, according to the handshake. Empty without a login: nothing is proven then."""
     seen_from: str = ""
-    """The address that the server has seen the connection come from."""
+    """The address from which the server sees the connection come."""
     hosts: tuple[str, ...] | None = None
-    """The host parts of all accounts that the name can be matched with; None where the account may not see them."""
+    """The host parts of all accounts that the name can match; None if the account may not see them."""
 
     @property
     def is_for_all(self) -> bool:
-        """Whether clients of all other machines are given this account, too.
+        """Whether clients on all other machines get this account, too.
 
-        MySQL prefers the account with the more specific host part (its documentation, Access Control, Stage 1): so it is
-        of all addresses, and it was seen that there is none for some.
+        MySQL prefers the account with the more specific host part (its documentation, Access Control, Stage 1). So this
+        one must match all addresses, and the server must be known to have no other for some of them.
         """
         return self.matched.endswith("@%") and self.hosts is not None and set(self.hosts) <= {"%", *LOOPBACK}
 
@@ -110,18 +110,18 @@ class Schema:
     """The database's own state."""
 
     exists: bool | None = None
-    """None where the account may not know."""
+    """None if the account may not know."""
     charset: str = ""
     collation: str = ""
     migration: int | None = None
-    """The version of the registry's tables; None where there are none, or they may not be read."""
+    """The version of the registry's tables; None if there are none, or they may not be read."""
     is_dirty: bool = False
-    """Whether a migration has died half-way."""
+    """Whether a migration failed half-way."""
 
 
 @dataclass(frozen=True)
 class Server:
-    """The server's variables and state. None and empty where it does not say."""
+    """The server's variables and state. None or empty if the server does not report them."""
 
     version: str = ""
     kind: str = ""
@@ -132,35 +132,35 @@ class Server:
     connections: int | None = None
     time: datetime | None = None
     latency: float | None = None
-    """Seconds for one question and its answer."""
+    """Seconds for one query."""
 
 
 @dataclass(frozen=True)
 class Grant:
-    """What one statement of SHOW GRANTS says of databases. The rest of it, such as a password's hash, is not kept."""
+    """The database privileges in one statement of SHOW GRANTS. The rest, such as a password's hash, is not kept."""
 
     privileges: tuple[str, ...]
     """In capitals."""
     database: str
-    """A pattern as LIKE has it; * stands for all databases."""
+    """A LIKE pattern; * stands for all databases."""
     account: str
-    """Whose it is: on MariaDB also a role's."""
+    """The grantee; on MariaDB it can also be a role."""
     is_revoked: bool = False
-    """Whether it takes away from the grants on all databases (MySQL's partial_revokes)."""
+    """Whether it restricts the grants on all databases (MySQL's partial_revokes)."""
 
 
 @dataclass(frozen=True)
 class Grants:
-    """The grants of the account, with those of the roles that are active."""
+    """The grants of the account, with those of its active roles."""
 
     known: tuple[Grant, ...] | None = None
-    """None where they were not shown."""
+    """None if the server did not show them."""
     has_roles: bool = False
 
 
 @dataclass(frozen=True)
 class MysqlFacts:
-    """All that one check has found out."""
+    """All facts that one check gathers."""
 
     server: Server = Server()
     tls: Tls = Tls(offered=False)
@@ -172,7 +172,7 @@ class MysqlFacts:
 
 
 def names_host(names: Iterable[str], host: str) -> bool:
-    """Whether a certificate with these names is for the host, as Go has it (documentation of crypto/x509).
+    """Return whether a certificate with these names is for the host, by Go's rules (documentation of crypto/x509).
 
     A name's first label may be a ``*``, which stands for one label.
     """
@@ -185,7 +185,7 @@ def names_host(names: Iterable[str], host: str) -> bool:
 
 
 def kind_of(version: str, comment: str, has_aurora: bool) -> str:
-    """Who has made the server, as far as it tells (its version, version_comment, and a variable of Aurora's own)."""
+    """Return the server's vendor, as far as it tells (its version, version_comment, and a variable of Aurora's own)."""
     if has_aurora:
         return "Aurora"
     words = f"{version} {comment}".lower()
@@ -193,30 +193,30 @@ def kind_of(version: str, comment: str, has_aurora: bool) -> str:
 
 
 def own_version(greeting: str) -> str:
-    """The version out of a greeting: MariaDB puts 5.5.5- before its own, for old clients' sake."""
+    """Return the version in a greeting: MariaDB puts 5.5.5- before its own, for the sake of old clients."""
     return re.sub(r"^5\.5\.5-(?=\d+\.\d+\.\d+-mariadb)", "", greeting, flags=re.IGNORECASE)
 
 
 def version_of(text: str) -> tuple[int, int, int] | None:
-    """Major, minor and patch."""
+    """Return major, minor and patch."""
     found = re.match(r"(\d{1,4})\.(\d{1,4})\.(\d{1,4})", own_version(text))
     return (int(found[1]), int(found[2]), int(found[3])) if found else None
 
 
 _NAME = r"(?:`(?:[^`]|``)*`|'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|[^`'\"\s.@]+)"
 _SCOPE = re.compile(rf"({_NAME})\.\* (?:TO|FROM) ({_NAME}(?:@{_NAME})?)", re.DOTALL)
-"""Each quote in it is read in one way only: so a text that does not fit is given up in linear time."""
+"""Each quote in it matches in one way only, so a text that does not fit fails in linear time."""
 
 
 def grants_of(statements: Iterable[str]) -> Grants:
-    """What the statements of SHOW GRANTS say. The grant of a role is on nothing."""
+    """Parse the statements of SHOW GRANTS. The grant of a role has no database."""
     told = list(statements)
     has_roles = any(text.startswith("GRANT ") and " ON " not in text for text in told)
     return Grants(tuple(grant for grant in map(_read, told) if grant is not None), has_roles)
 
 
 def _read(statement: str) -> Grant | None:
-    """What a statement of SHOW GRANTS says of databases; None for what is about something else, as roles and tables are."""
+    """Parse a statement of SHOW GRANTS; None if it is about something else than databases, such as roles and tables."""
     verb, _blank, rest = statement.partition(" ")
     listed, _on, scope = rest.partition(" ON ")
     found = _SCOPE.match(scope)
@@ -235,13 +235,13 @@ def _unquoted(name: str) -> str:
 
 
 def privileges_on(database: str, grants: Grants, kind: str, ignores_case: bool) -> frozenset[str]:
-    """The privileges that these grants give on all tables of a database, in capitals.
+    """Return the privileges that these grants give on all tables of a database, in capitals.
 
-    kind: the server's. ignores_case: whether names of databases in other capitals are the same (lower_case_table_names).
+    kind: the server's. ignores_case: whether names that differ only in case are one database (lower_case_table_names).
 
-    Of several patterns for a database the most specific counts alone (MySQL's documentation, Access Control, Stage 2),
-    for each account or role on MariaDB. MySQL goes another way for an account with roles: 8.0 takes all that match, 9 any
-    of them. Then all are taken here, and so where two are as specific: what nobody knows keeps nobody from working.
+    If several patterns match, only the most specific counts (MySQL's documentation, Access Control, Stage 2), on
+    MariaDB for each account or role. If the account has roles, MySQL 8.0 combines all matches and 9 uses any one. All
+    count then, and if equally specific, since a privilege must not be reported missing in doubt.
     """
     wanted = database.lower() if ignores_case else database
     everywhere: set[str] = set()
@@ -266,15 +266,15 @@ def privileges_on(database: str, grants: Grants, kind: str, ignores_case: bool) 
 
 
 def _parts(pattern: str) -> Iterator[str]:
-    """Its wildcards, % and _, and its other characters, each after a backslash."""
+    """Yield the pattern's wildcards, % and _, and its other characters, each after a backslash."""
     for part in re.findall(r"\\.|.", pattern, re.DOTALL):
         yield part if part in ("%", "_") else "\\" + part[-1]
 
 
 def _rank(parts: list[str], kind: str) -> tuple[int, ...]:
-    """How specific a pattern is. Seen on MySQL 5.7, 8.0 and 9.x, and on MariaDB 10.11.
+    """Return how specific a pattern is. Observed on MySQL 5.7, 8.0 and 9.x, and on MariaDB 10.11.
 
-    MySQL looks how long it is before the first wildcard, MariaDB first whether it has a %, then at what else is in it.
+    MySQL compares the length before the first wildcard. MariaDB compares first whether there is a %, then the rest.
     """
     wildcards = [place for place, part in enumerate(parts) if part in ("%", "_")]
     if not wildcards:
@@ -282,13 +282,13 @@ def _rank(parts: list[str], kind: str) -> tuple[int, ...]:
     if kind == "MariaDB":
         literals = len(parts) - len(wildcards)
         return (0, "%" not in parts, len(parts) - parts.count("%"), literals)
-    # An escape before it is a character of its own here, and % alone comes last.
+    # MySQL counts an escape before it as a character of its own, and ranks % alone last.
     escapes = sum(part in ("\\_", "\\%") for part in parts[: wildcards[0]])
     return (0, parts != ["%"], wildcards[0] + escapes)
 
 
 def _matches(parts: list[str], name: str) -> bool:
-    """As LIKE does. Of several % only the last is tried again, which is enough: it takes no more than one by the other."""
+    """Match as LIKE does. Of several %, retrying the last is enough: no other can match more."""
     at = index = 0
     retry = (-1, 0)
     while index < len(name):

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Will a registry be able to use this MySQL database? From facts to findings, each with what mends it."""
+"""Will a registry be able to use this MySQL database? From facts to findings, each with its fix."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from .facts import ALL, Failure, MysqlFacts, privileges_on, version_of
 __all__ = ["CODES", "NEEDED", "judge"]
 
 NEEDED = ("CREATE", "ALTER", "DROP", "INDEX", "REFERENCES", "SELECT", "INSERT", "UPDATE", "DELETE")
-"""The privileges that a registry's migrations and its work may use."""
+"""The privileges that a registry's migrations and operation may use."""
 VITAL = ("CREATE", "SELECT", "INSERT", "DELETE")
-"""Those without which registry server 0.3 does not start on an empty database, seen on MySQL 5.7, 8.0 and MariaDB 10.11."""
+"""Those without which registry server 0.3 fails to start on an empty database, seen on MySQL 5.7, 8.0 and MariaDB 10.11."""
 NATIVE_PLUGIN = "mysql_native_password"
 KNOWN_PLUGINS = (NATIVE_PLUGIN, "caching_sha2_password", "sha256_password", "client_ed25519")
-"""Those that the registry server's driver takes part in (documentation of go-sql-driver/mysql)."""
+"""Plugins that the registry server's driver supports (documentation of go-sql-driver/mysql)."""
 KEY_VARIABLES = {"sql_require_primary_key": 3750, "innodb_force_primary_key": 1173}
-"""Of MySQL from 8.0.13 on and of MariaDB, with the error that they raise."""
+"""Of MySQL from 8.0.13 on and of MariaDB, with the error that each raises."""
 OWN_KEYS = "sql_generate_invisible_primary_key"
 KEYLESS_MIGRATION = 8
-"""The step of registry server 0.3 that makes a table without a primary key."""
+"""The step of registry server 0.3 that creates a table without a primary key."""
 FEW_CONNECTIONS = 5
 CLOCK_SKEW = timedelta(minutes=1)
 
@@ -84,20 +84,20 @@ CODES = {
 
 
 def judge(facts: MysqlFacts, subject: Subject) -> tuple[Finding, ...]:
-    """All findings, the most severe first."""
+    """Return all findings, the most severe first."""
     rules = _FAILED if facts.failure else ()
     found = [weighed(one, facts, subject) for rule in (*rules, *_RULES) for one in rule(facts, subject)]
     return tuple(severest_first(sorted(found, key=lambda one: one.code)))
 
 
 def account_name(facts: MysqlFacts, subject: Subject) -> str:
-    """As SQL has it. Before anybody has logged in, of any host."""
+    """Return the account in SQL. Before a login, its host is any."""
     user, _at, host = (facts.account.matched or f"{subject.username}@%").rpartition("@")
     return f"{_text(user)}@{_text(host)}"
 
 
 def _text(value: str) -> str:
-    """A string literal, whatever sql_mode is: quotes are doubled, and a backslash has no place in names of accounts."""
+    """Return a string literal for any sql_mode: quotes are doubled, backslashes dropped, as account names have none."""
     return "'" + value.replace("\\", "").replace("'", "''") + "'"
 
 
@@ -120,7 +120,7 @@ def _set_plugin(plugin: str, facts: MysqlFacts, subject: Subject) -> str:
 
 
 def _login_failed(facts: MysqlFacts, subject: Subject) -> Iterator[Finding]:
-    """What MySQL itself has said."""
+    """Yield findings about MySQL's own error."""
     failure = facts.failure or Failure("", "")
     make = _BY_CODE.get(failure.code)
     if make is not None:
@@ -183,7 +183,7 @@ def _unknown_plugin(facts: MysqlFacts, subject: Subject, words: str) -> Finding:
 
 
 def _simple(code: str, number: int, remedy: str) -> Callable[[MysqlFacts, Subject, str], Finding]:
-    """A blocker that the server has told, where {account} of the remedy is the account."""
+    """Return a maker of a blocker from the server's error. {account} in the remedy stands for the account."""
 
     def make(facts: MysqlFacts, subject: Subject, words: str) -> Finding:
         what = _account(subject) if code.startswith("account") else f"server at {subject.host}"
@@ -200,7 +200,7 @@ def _simple(code: str, number: int, remedy: str) -> Callable[[MysqlFacts, Subjec
 
 
 def _resource(facts: MysqlFacts, subject: Subject, words: str) -> Finding:
-    """Error 1226 is about connections at once, or about what an account has done in the last hour; its words say which."""
+    """Read from the message whether error 1226 means current connections, or the account's use in the last hour."""
     found = re.search(r"max_(?:queries|updates|connections)_per_hour", words)
     name = found[0].upper() if found else "MAX_USER_CONNECTIONS"
     remedy = f"ALTER USER {account_name(facts, subject)} WITH {name} 0;"
@@ -292,7 +292,7 @@ def _privileges(facts: MysqlFacts, subject: Subject) -> Iterator[Finding]:
         return
     vital = [name for name in lacks if name in VITAL]
     is_made = facts.schema.migration is not None and not facts.schema.is_dirty
-    # It starts on tables that are there without writing to them.
+    # On existing tables, the registry starts without writing to them.
     works = not vital or (is_made and "SELECT" not in vital)
     why = f"{', '.join(lacks)} on database {subject.database} {'is' if len(lacks) == 1 else 'are'} missing"
     if works:
@@ -307,7 +307,7 @@ def _charset(facts: MysqlFacts, subject: Subject) -> Iterator[Finding]:
     schema = facts.schema
     if not schema.exists or schema.charset == "utf8mb4":
         return
-    # MariaDB and MySQL 9 convert where MySQL 5.7 and 8.0 find the mix of collations illegal.
+    # MariaDB and MySQL 9 convert what MySQL 5.7 and 8.0 reject as an illegal mix of collations.
     converts = facts.server.kind == "MariaDB" or (version_of(facts.server.version) or (0, 0, 0)) >= (9, 0, 0)
     is_made = (schema.migration is not None or converts) and not schema.is_dirty
     why = f"its character set is {schema.charset}, and the registry's migrations mix it with utf8mb4 (error 1267)"
@@ -329,7 +329,7 @@ def _dirty(facts: MysqlFacts, subject: Subject) -> Iterator[Finding]:
 
 
 def _primary_key(facts: MysqlFacts, subject: Subject) -> Iterator[Finding]:
-    """A table that is there already is left alone. An invisible key of the server's own (MySQL 8.0.30) is one, too."""
+    """Check for required primary keys. Existing tables do not matter; an invisible key (MySQL 8.0.30) is sufficient."""
     variables, schema = facts.server.variables, facts.schema
     names = [name for name in KEY_VARIABLES if variables.get(name) in ("ON", "1")]
     is_made = schema.migration is not None and schema.migration >= KEYLESS_MIGRATION and not schema.is_dirty
@@ -342,7 +342,7 @@ def _primary_key(facts: MysqlFacts, subject: Subject) -> Iterator[Finding]:
 
 
 def _strict_mode(facts: MysqlFacts, subject: Subject) -> Iterator[Finding]:
-    """Of Percona XtraDB Cluster. The lock is taken at each start of a registry server."""
+    """Check Percona XtraDB Cluster's setting. A registry server takes the lock at each start."""
     if facts.server.variables.get("pxc_strict_mode") == "ENFORCING":
         why = "pxc_strict_mode is ENFORCING, which refuses GET_LOCK (error 1105), and every start of a registry takes a lock"
         remedy = "SET GLOBAL pxc_strict_mode = PERMISSIVE; or use a server that is no cluster."
@@ -367,7 +367,7 @@ def _server(facts: MysqlFacts, subject: Subject) -> Iterator[Finding]:
 
 
 def _read_only(facts: MysqlFacts, subject: Subject) -> Iterator[Finding]:
-    """Some accounts may write in spite of read_only, none in spite of the others (MySQL's and MariaDB's documentation)."""
+    """Check read-only modes. Some accounts bypass read_only, none the others (MySQL's and MariaDB's documentation)."""
     variables = facts.server.variables
     names = [
         name for name in ("super_read_only", "innodb_read_only", "read_only") if variables.get(name) in ("ON", "1")
@@ -384,7 +384,7 @@ def _read_only(facts: MysqlFacts, subject: Subject) -> Iterator[Finding]:
 
 
 def _unbound(facts: MysqlFacts) -> list[str]:
-    """The account's privileges in spite of read_only. MariaDB has taken SUPER out of them with 10.11."""
+    """Return the account's privileges that bypass read_only. MariaDB 10.11 removed SUPER from them."""
     wanted = {ALL, "SUPER", "CONNECTION_ADMIN"}
     if facts.server.kind == "MariaDB":
         is_old = (version_of(facts.server.version) or (0, 0, 0)) < (10, 11, 0)

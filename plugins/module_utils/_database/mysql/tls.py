@@ -43,7 +43,7 @@ __all__ = [
 GO_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE-ECDSA-AES128-SHA:ECDHE-RSA-AES128-SHA:ECDHE-ECDSA-AES256-SHA:ECDHE-RSA-AES256-SHA"
 """What Go offers under TLS 1.2 (documentation of crypto/tls, since Go 1.22): no key exchange but ECDHE."""
 PARTIAL_CHAIN = 0x80000
-"""X509_V_FLAG_PARTIAL_CHAIN: whatever certificate is given is trusted, an intermediate one too, as Go has it."""
+"""X509_V_FLAG_PARTIAL_CHAIN: trust any given certificate, an intermediate one too, as Go does."""
 VERIFY_CODES = {
     10: "expired",
     9: "not_yet_valid",
@@ -52,20 +52,20 @@ VERIFY_CODES = {
     20: "unknown_ca",
     21: "unknown_ca",
 }
-"""Of OpenSSL (its documentation, X509_STORE_CTX_get_error)."""
+"""OpenSSL's codes (its documentation, X509_STORE_CTX_get_error)."""
 NAME_CODES = (62, 64)
 LONGEST_CHAIN = 10
-"""Certificates of a chain that are looked at."""
+"""How many certificates of a chain are read."""
 TLS_REQUEST = 36
-"""Bytes of MySQL's request for TLS, with the packet's header (MySQL's documentation, Protocol::SSLRequest). A login is longer."""
+"""Bytes of MySQL's TLS request, with the packet's header (MySQL's documentation, Protocol::SSLRequest). A login is longer."""
 ODD = (ValueError, TypeError)
-"""What cryptography raises over a certificate that OpenSSL and Go may take."""
+"""What cryptography raises on certificates that OpenSSL and Go may accept."""
 NO_TLS = Failure("tls", "the server does not offer TLS", reason="no_tls")
 UNREADABLE = "an unreadable name"
 
 
 class Ended(Exception):
-    """A failure on its way to the facts."""
+    """Carries a failure to the facts."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.words)
@@ -73,14 +73,14 @@ class Ended(Exception):
 
 
 class Enough(Ended):
-    """The end of what was wanted, before anybody logs in."""
+    """Ends a check that is complete before the login."""
 
     def __init__(self) -> None:
         super().__init__(Failure("tls", "nobody was to log in"))
 
 
 class ClearLimit(socket.socket):
-    """A socket that sends no more in clear than the request for TLS: what follows goes over TLS, or not at all.
+    """A socket that sends nothing but the TLS request in plain text: all else goes over TLS, or not at all.
 
     TLS takes the descriptor over, and with it what is sent. So this holds whatever the library above does.
     """
@@ -93,12 +93,12 @@ class ClearLimit(socket.socket):
         return cls(sock.family, sock.type, sock.proto, fileno=sock.detach())
 
     def sendall(self, data: Any, flags: int = 0) -> None:
-        """Send the request for TLS. Raises Ended for more."""
+        """Send the TLS request. Raises Ended for more."""
         self._spend(len(data))
         super().sendall(data, flags)
 
     def send(self, data: Any, flags: int = 0) -> int:
-        """Send the request for TLS. Raises Ended for more."""
+        """Send the TLS request. Raises Ended for more."""
         self._spend(len(data))
         return super().send(data, flags)
 
@@ -109,12 +109,12 @@ class ClearLimit(socket.socket):
 
 
 def is_encrypted(sock: object) -> bool:
-    """Return whether a socket has TLS in truth: its handshake is done, and there is a cipher."""
+    """Return whether a socket really uses TLS: its handshake is complete, and there is a cipher."""
     return isinstance(sock, ssl.SSLSocket) and sock.cipher() is not None
 
 
 def is_verified(sock: object) -> bool:
-    """Return whether a socket's peer has shown a certificate that was verified, its name included."""
+    """Return whether a socket has verified its peer's certificate, name included."""
     if not isinstance(sock, ssl.SSLSocket) or not is_encrypted(sock):
         return False
     is_asked = sock.context.verify_mode is ssl.CERT_REQUIRED and sock.context.check_hostname
@@ -122,19 +122,19 @@ def is_verified(sock: object) -> bool:
 
 
 def verify_reason(code: int) -> str:
-    """Why OpenSSL refuses a certificate, as a failure names it."""
+    """Return OpenSSL's reason for refusing a certificate, as failures name it."""
     return "name" if code in NAME_CODES else VERIFY_CODES.get(code, "certificate")
 
 
 class Context(ssl.SSLContext):
-    """Keeps what a handshake has come to, and ends the login after it on wish."""
+    """Keeps the result of a handshake, and optionally ends the login after it."""
 
     tls: Tls | None = None
     ends_login = False
 
     @classmethod
     def like_go(cls, verify: bool) -> Context:
-        """With what Go's client offers (documentation of crypto/tls)."""
+        """Return a context that offers what Go's client does (documentation of crypto/tls)."""
         context = cls(ssl.PROTOCOL_TLS_CLIENT)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.set_ciphers(GO_CIPHERS)
@@ -145,7 +145,7 @@ class Context(ssl.SSLContext):
         return context
 
     def wrap_socket(self, *arguments: Any, **options: Any) -> Any:
-        """As that of its base."""
+        """Wrap a socket as the base class does."""
         wrapped = super().wrap_socket(*arguments, **options)
         cipher = wrapped.cipher() or ("", "", 0)
         shown = [found for found in map(_certificate, _chain(wrapped)) if found is not None]
@@ -165,7 +165,7 @@ class Context(ssl.SSLContext):
 
 
 def load_authority(context: ssl.SSLContext, pem: str | None) -> None:
-    """Trust what Go reads in what was given, or this machine's authorities. Raises Ended if that is nothing."""
+    """Trust what Go can read of the given text, or this machine's authorities. Raises Ended if that is nothing."""
     if pem is None:
         context.load_default_certs()
         return
@@ -177,7 +177,7 @@ def load_authority(context: ssl.SSLContext, pem: str | None) -> None:
 
 
 def load_client(context: ssl.SSLContext, certificate: str, key: str) -> None:
-    """OpenSSL takes a client's certificate from a file only: one that nobody else may read, and that goes at once."""
+    """Load a client's certificate. OpenSSL needs a file: make one that no other user can read, and remove it at once."""
     handle, path = tempfile.mkstemp()
     try:
         with os.fdopen(handle, "w") as file:
@@ -190,7 +190,7 @@ def load_client(context: ssl.SSLContext, certificate: str, key: str) -> None:
 
 
 def _chain(wrapped: Any) -> list[bytes]:
-    """The certificates that the server shows, its own first; that one alone before Python 3.13."""
+    """Return the certificates that the server shows, its own first. Before Python 3.13, it is the only one."""
     show = getattr(wrapped, "get_unverified_chain", None)
     chain: list[bytes] = show() if show is not None else [wrapped.getpeercert(binary_form=True)]
     return chain[:LONGEST_CHAIN]
@@ -201,7 +201,7 @@ def _certificate(der: bytes | None) -> Certificate | None:
         return None
     try:
         found = load_der_x509_certificate(der)
-        # Releases before 42 know the end without its zone only.
+        # Releases before 42 have only the end without its time zone.
         end = getattr(found, "not_valid_after_utc", None) or found.not_valid_after.replace(tzinfo=timezone.utc)
     except ODD:
         return None

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one door to a PostgreSQL database: facts over sockets that somebody else opens. Nothing is written."""
+"""The one door to a PostgreSQL database: gather facts over sockets that the caller opens. It writes nothing."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ try:
     import psycopg
 except ImportError:
     MISSING: str | None = traceback.format_exc()
-    """Why no PostgreSQL can be asked: psycopg is not installed."""
+    """Why no PostgreSQL server can be queried: psycopg is not installed."""
 else:
     MISSING = None
 
@@ -39,7 +39,7 @@ __all__ = ["MISSING", "asked_of", "gather", "look", "read", "words_of"]
 
 CHUNK = 64 * 1024
 GRACE = 2.0
-"""Seconds for what is left to do once the bridge has ended a connection."""
+"""Seconds for the remaining steps after the bridge has ended a connection."""
 FACTS = """
 SELECT current_setting('server_version_num')::int,
        current_user::text,
@@ -51,30 +51,30 @@ SELECT current_setting('server_version_num')::int,
 FROM pg_database WHERE datname = current_database()
 """
 SSL_REQUEST = struct.pack("!II", 8, 80877103)
-"""The question whether a server offers TLS (PostgreSQL's documentation, Message Formats)."""
+"""The query whether a server offers TLS (PostgreSQL's documentation, Message Formats)."""
 VERIFIED = ("verify-ca", "verify-full")
 ENCRYPTED = ("require", *VERIFIED)
-"""Values of sslmode with which nothing goes in clear."""
+"""Values of sslmode with which nothing is sent in plain text."""
 NO_TLS = "server does not support SSL, but SSL was required"
-"""libpq's words."""
+"""libpq's message."""
 CONNECTIONS = Path("/proc/net/tcp")
-"""All connections of this network namespace over IPv4 (proc_net_tcp(5) has the format)."""
+"""All IPv4 connections of this network namespace (proc_net_tcp(5) has the format)."""
 OWN_FILES = Path("/proc/self/fd")
 MOST_BYTES = 4 * 1024 * 1024
-"""From the server, on one connection. What is asked for has a few thousand."""
+"""From the server, on one connection. The expected answers have a few thousand."""
 WHERE = re.compile(
     r'connection to server (?:at|on) "[^"\n]{0,300}"(?: \([^)\n]{0,300}\))?(?:, port \d{1,5})? failed: '
     r"|connection (?:failed|is bad): "
 )
-"""What libpq and psycopg put before each refusal."""
+"""What libpq and psycopg put before each error message."""
 MIGRATIONS = "SELECT to_regclass('schema_migrations') IS NOT NULL"
 DIRTY = "SELECT version FROM schema_migrations WHERE dirty"
 
 
 def asked_of(database: Database) -> Asked:
-    """Return the database as the registry server will ask for it.
+    """Return the database as the registry server will request it.
 
-    With an authority it replaces any sslmode by require, which its driver takes as verify-ca: the host's name is never compared.
+    With an authority it always sends sslmode require, which its driver takes as verify-ca: no host name is compared.
     """
     tls = database.tls or Tls()
     if tls.ca or tls.ca_pem:
@@ -87,10 +87,10 @@ def asked_of(database: Database) -> Asked:
 
 
 def gather(open_socket: OpenSocket, database: Database, credentials: Credentials, timeout: int) -> PostgresFacts:
-    """What the server tells within ``timeout`` seconds, or why it lets nobody in."""
+    """Return what the server reports within ``timeout`` seconds, or why it refuses the login."""
     asked = asked_of(database)
     with contextlib.ExitStack() as stack:
-        # These end here whatever libpq is at.
+        # These end here, whatever state libpq is in.
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         bridge = stack.enter_context(_Bridge(open_socket, timeout))
         options: dict[str, Any] = {
@@ -107,37 +107,37 @@ def gather(open_socket: OpenSocket, database: Database, credentials: Credentials
             **_files(folder, credentials),
         }
         if credentials.ca_pem is None and asked.mode in VERIFIED:
-            # The registry server verifies with the authorities of its image then. libpq takes its own word for them only from
-            # 16 on, with verify-full alone, and looks where it was built.
+            # The registry server then verifies with its image's authorities. libpq supports "system" only from 16 on
+            # and with verify-full, and looks in the path of its build.
             options["sslrootcert"] = ssl.get_default_verify_paths().cafile or "system"
         try:
-            # The bridge cuts the connection, and libpq looks at that only between two steps: in one of them it hashes the
-            # password as often as the server says, which can take an hour.
+            # The bridge cuts the connection, but libpq notices only between two steps. In one it hashes the password as
+            # often as the server says, which can take an hour.
             return within(timeout + GRACE, lambda: _login(options, asked, bridge))
         except TimeoutError:
             return PostgresFacts(refusal=f"it has not answered within {timeout} s")
 
 
 def _login(options: dict[str, Any], asked: Asked, bridge: _Bridge) -> PostgresFacts:
-    """Return what the server tells, or why it lets nobody in."""
+    """Return what the server reports, or why it refuses the login."""
     try:
         with psycopg.connect(**options, autocommit=True) as connection:
             bridge.stop_listening()
             connection.read_only = True
-            # The server's word for its encryption is not enough: libpq knows what this end of the connection is.
+            # The server's claim to encrypt is not enough: libpq knows the state of this end of the connection.
             is_encrypted = bool(connection.pgconn.ssl_in_use)
             if not is_encrypted and asked.mode in ENCRYPTED:
                 return PostgresFacts(refusal=NO_TLS)
             facts = replace(read(connection), encrypted=is_encrypted)
             return replace(facts, asked_password=connection.pgconn.used_password)
     except (psycopg.Error, UnicodeError) as error:
-        # psycopg decodes what a server says by the encoding that the server says it has.
+        # psycopg decodes messages by the encoding that the server claims.
         state = getattr(error, "sqlstate", None) or ""
         return PostgresFacts(refusal=printable(bridge.error) or words_of(error), state=state)
 
 
 def look(open_socket: OpenSocket, asked: Asked, timeout: int) -> PostgresFacts:
-    """Whether a PostgreSQL server answers, and offers TLS where that is wanted; nobody logs in."""
+    """Return whether a PostgreSQL server answers, and offers TLS if required. It does not log in."""
     deadline = time.monotonic() + timeout
     try:
         with contextlib.closing(open_socket(timeout)) as sock:
@@ -154,7 +154,7 @@ def look(open_socket: OpenSocket, asked: Asked, timeout: int) -> PostgresFacts:
 
 
 def read(connection: Any) -> PostgresFacts:
-    """What a server answers that has let one in. A row that is none of those asked for is a refusal to tell."""
+    """Return what a server reports after the login. A row of an unexpected form counts as a refusal."""
     try:
         version, account, encoding, schema, may_create, read_only, left = _row(connection, FACTS)
         (has_tables,) = _row(connection, MIGRATIONS)
@@ -179,7 +179,7 @@ def _row(connection: Any, question: str) -> tuple[Any, ...]:
 
 
 def _dirty(connection: Any) -> int | None:
-    """The version whose migration has died, where there is one and the account may look."""
+    """Return the version whose migration failed, if there is one and the account may read it."""
     with contextlib.suppress(psycopg.errors.InsufficientPrivilege):
         row = connection.execute(DIRTY).fetchone()
         return _count(row[0]) if row else None
@@ -195,10 +195,10 @@ def _count(value: object) -> int:
 
 
 def _files(folder: Path, credentials: Credentials) -> dict[str, str]:
-    """libpq reads certificates from files alone. They are nobody else's to read, and go with the folder.
+    """Write the certificates to files, as libpq requires. Only this user can read them; they go with the folder.
 
-    Without an option libpq would take what lies in the home of the user who runs the check: an authority, a client's
-    certificate, a password. The registry has none of these, so each option names a file, and most are not there.
+    Without an option, libpq would use what is in the home of the user who runs the check: an authority, a client's
+    certificate, a password. The registry has none of these, so each option names a file, and most do not exist.
     """
     texts = {
         "sslrootcert": None if credentials.ca_pem is None else as_go_reads(credentials.ca_pem),
@@ -214,7 +214,7 @@ def _files(folder: Path, credentials: Credentials) -> dict[str, str]:
 
 
 def words_of(error: Exception) -> str:
-    """What libpq and the server say, in one line, without the address that it was told here."""
+    """Return the message of libpq and the server in one line, without the address that libpq was given here."""
     line = " ".join(str(error).split())
     return printable(WHERE.split(line)[-1])
 
@@ -222,8 +222,8 @@ def words_of(error: Exception) -> str:
 def is_own(peer: tuple[str, int], here: tuple[str, int]) -> bool:
     """Return whether this process holds the end ``peer`` of a connection to ``here``; True on systems that do not tell.
 
-    Another user's connection to a forwarded port would arrive at the database as one from loopback, which the official
-    image lets in without a password.
+    Another user's connection to a forwarded port would reach the database as one from loopback, which the official
+    image accepts without a password.
     """
     if not CONNECTIONS.exists():
         return True
@@ -236,7 +236,7 @@ def is_own(peer: tuple[str, int], here: tuple[str, int]) -> bool:
 
 
 def _as_listed(address: str, port: int) -> str:
-    """Return an end of a connection as the list of connections has it: the address as a number of this machine."""
+    """Return an end of a connection in the kernel's format: the address as a number in this machine's byte order."""
     return f"{int.from_bytes(socket.inet_aton(address), sys.byteorder):08X}:{port:04X}"
 
 
@@ -247,9 +247,9 @@ def _own_sockets() -> Iterator[str]:
 
 
 class _Bridge:
-    """A local port that leads to the sockets of a path: libpq takes none that is open. It ends after its time.
+    """A local port that leads to the sockets of a path, since libpq accepts no open socket. It ends after its time.
 
-    It serves this process alone, and no more once libpq has its connection: with some modes libpq makes two.
+    It serves this process alone, and only until libpq has its connection: with some modes libpq makes two.
     """
 
     def __init__(self, open_socket: OpenSocket, timeout: float) -> None:
@@ -276,13 +276,13 @@ class _Bridge:
             thread.join(1)
 
     def stop_listening(self) -> None:
-        """Take no more connections; those that are there go on."""
+        """Accept no more connections; existing ones continue."""
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
 
     def close(self) -> None:
-        """Cut all connections, whatever they are at."""
+        """Close all connections, whatever their state."""
         self.stop_listening()
         for end in self._ends:
             with contextlib.suppress(OSError):
@@ -310,7 +310,7 @@ class _Bridge:
                 pump.start()
 
     def _pump(self, source: socket.socket, target: socket.socket, most: int) -> None:
-        """Pass on what comes, until one side ends. most: bytes that may come; 0 stands for any number."""
+        """Pass on data until one side ends. most: bytes that may come; 0 stands for any number."""
         passed = 0
         with contextlib.suppress(OSError):
             while data := source.recv(CHUNK):

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is known of a PostgreSQL server, a role and a database: the facts that the rules are about."""
+"""The facts about a PostgreSQL server, a role and a database, on which the findings are based."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["Asked", "PostgresFacts"]
 
 @dataclass(frozen=True)
 class Asked:
-    """The database that was asked for, as the registry will name it."""
+    """The requested database, as the registry will name it."""
 
     host: str
     name: str
@@ -22,16 +22,16 @@ class Asked:
 
 @dataclass(frozen=True)
 class PostgresFacts:
-    """What a server tells of itself, of the account and of the database."""
+    """What a server reports about itself, the account and the database."""
 
     refusal: str = ""
-    """Why nobody could log in, in the server's own words; the rest is empty then."""
+    """Why the login failed, in the server's own words; the rest is empty then."""
     version: int = 0
     """server_version_num, such as 160003."""
     account: str = ""
     encoding: str = ""
     schema: str = ""
-    """The one that tables are made in; empty where none of the search path is there."""
+    """The schema in which tables are created; empty if none of the search path exists."""
     may_create: bool = False
     """In that schema."""
     read_only: bool = False
@@ -39,10 +39,10 @@ class PostgresFacts:
     encrypted: bool = False
     connections_left: int | None = None
     dirty_version: int | None = None
-    """Of schema_migrations, where a migration has died half-way."""
+    """Of schema_migrations, if a migration failed half-way."""
     asked_password: bool = False
-    """Whether the server has wanted the password to be proven."""
+    """Whether the server required proof of the password."""
     state: str = ""
-    """The SQLSTATE of the refusal, where one is known."""
+    """The SQLSTATE of the refusal, if known."""
     is_looked_at: bool = False
-    """Whether the server answers as PostgreSQL does, and nobody was to log in; the rest is empty then."""
+    """Whether the server answers as PostgreSQL does and no login was required; the rest is empty then."""

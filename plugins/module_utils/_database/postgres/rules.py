@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Will a registry be able to use this PostgreSQL database? From facts to findings, each with what mends it."""
+"""Will a registry be able to use this PostgreSQL database? From facts to findings, each with its fix."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ __all__ = ["judge"]
 
 POSTGRES = "PostgreSQL documentation"
 OF_ADDRESS = ("access_denied", "host_denied")
-"""What may be otherwise for another address."""
+"""Codes that may differ for another address."""
 OF_ROLE = r'password authentication failed for user |role ".*" (does not exist|is not permitted to log in)'
-"""How the words of a refusal begin that is so from every address: a role has one password, and no host."""
+"""The beginning of refusals that hold for every address: a role has one password, and no host."""
 OLDEST = 120000
-"""server_version_num: older servers get no more corrections from their makers."""
+"""server_version_num: PostgreSQL no longer fixes older servers."""
 STATES = {
     "28P01": "access_denied",
     "3D000": "database_missing",
@@ -28,7 +28,7 @@ STATES = {
     "53300": "too_many_connections",
     "57P03": "unreachable",
 }
-"""Of SQLSTATE (PostgreSQL's documentation, Error Codes), those that mean one thing. libpq tells none before a login."""
+"""SQLSTATEs (PostgreSQL's documentation, Error Codes) that mean one thing. libpq gives none before a login."""
 REFUSALS = (
     (r"password authentication failed for user ", "access_denied"),
     (r'role ".*" (does not exist|is not permitted to log in)', "access_denied"),
@@ -49,15 +49,15 @@ REFUSALS = (
     (r"expected authentication request from server", "not_postgres"),
     (r"invalid message length|.*protocol error|.*more than \d+ bytes", "not_postgres"),
 )
-"""How the words of a refusal begin, as libpq and the server have them in English, and what that means. Names of others can
-be in them, so what is in their middle means nothing."""
+"""The beginning of libpq's and the server's messages in English, and what it means. The rest of a message can contain
+arbitrary names, so it means nothing."""
 
 
 def judge(facts: PostgresFacts, asked: Asked, path: str) -> list[Finding]:
-    """The findings. What the address that the check came from may have caused is a blocker from where the pods are only.
+    """Return the findings. One that the check's own address may have caused is a blocker only from where the pods are.
 
-    Who is let in, and whether with a password, is decided by the client's address (pg_hba.conf); the official image lets in
-    everybody from loopback, where a port-forward comes from.
+    pg_hba.conf decides by the client's address who may log in, and whether with a password. The official image accepts
+    every user from loopback, where a port-forward comes from.
     """
     if facts.refusal:
         told = _refused(facts, asked)
@@ -72,7 +72,7 @@ def judge(facts: PostgresFacts, asked: Asked, path: str) -> list[Finding]:
 
 
 def _address(facts: PostgresFacts, asked: Asked) -> Iterator[Finding]:
-    """What is not proven for the pods, though the check was let in."""
+    """Yield what is not proven for the pods, although the check was able to log in."""
     what, step = f"account {asked.username}", "To be sure, check with via: relay."
     why = "pg_hba.conf decides by the client's address who is let in, and the registry's pods have other addresses"
     if facts.asked_password:
@@ -83,7 +83,7 @@ def _address(facts: PostgresFacts, asked: Asked) -> Iterator[Finding]:
 
 
 def _words(facts: PostgresFacts) -> str:
-    """Return the words of a refusal without its severity."""
+    """Return the message of a refusal without its severity."""
     return re.sub(r"^(FATAL|ERROR): +", "", facts.refusal)
 
 
@@ -193,7 +193,7 @@ def _migrations(facts: PostgresFacts, asked: Asked) -> Iterator[Finding]:
 
 
 def _quoted(name: str) -> str:
-    """An identifier as SQL has it."""
+    """Return a quoted SQL identifier."""
     return '"' + name.replace('"', '""') + '"'
 
 
