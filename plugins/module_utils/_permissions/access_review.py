@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether somebody may use a registry: what the API server is asked, and why an answer is not the one that was wished."""
+"""Whether a subject may use a registry: what to ask the API server, and how to explain an unexpected answer."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ __all__ = ["attributes", "lets_use", "review_of", "sources", "why_not", "why_sti
 
 EVERYBODY = "system:authenticated"
 NOT_LOGGED_IN = ("system:unauthenticated", "system:anonymous")
-"""Group and user of requests without a valid login. They are not in the group of all others."""
+"""Group and user of requests without a valid login. They do not belong to the group of all others."""
 ALL_SERVICE_ACCOUNTS = "system:serviceaccounts"
 
 
 def attributes(registry: str, namespace: str) -> Object:
-    """The right that using a registry takes: to get its Service. The proxy in front of the registry server asks for the same."""
+    """Return the right to use a registry: to get its Service. The proxy in front of the registry server requires the same."""
     return {"namespace": namespace, "verb": "get", "group": "", "resource": "services", "name": registry}
 
 
 def review_of(grant: Grant, registry: str, namespace: str) -> Object:
-    """The spec of an access review. A project is represented by its service account ``default``.
+    """Return the spec of an access review. A project is represented by its service account ``default``.
 
-    What is not known here are the groups that an identity provider puts a user in.
+    The groups that an identity provider puts a user in are not known here.
     """
     user, groups = _login(grant)
     spec: Object = {"resourceAttributes": attributes(registry, namespace), "groups": groups}
@@ -36,14 +36,14 @@ def review_of(grant: Grant, registry: str, namespace: str) -> Object:
 
 
 def sources(grant: Grant) -> frozenset[Grant]:
-    """All grants that let the one whom a review is about use the registry: its own, and those of its groups."""
+    """Return all grants that let the subject of a review use the registry: its own, and those of its groups."""
     user, groups = _login(grant)
     names = [*((("User", user),) if user else ()), *(("Group", group) for group in groups)]
     return frozenset({grant, *(grant_of({"kind": kind, "name": name}) for kind, name in names)})
 
 
 def _login(grant: Grant) -> tuple[str | None, list[str]]:
-    """User and groups as the API server knows them from a login (Kubernetes' documentation on authentication)."""
+    """Return user and groups as the API server knows them from a login (Kubernetes' documentation on authentication)."""
     if grant.kind in ("Project", "ServiceAccount"):
         namespace = grant.namespace or grant.name
         account = grant.name if grant.namespace else "default"
@@ -56,7 +56,7 @@ def _login(grant: Grant) -> tuple[str | None, list[str]]:
 
 
 def lets_use(rules: Iterable[Object], registry: str) -> bool:
-    """Whether the rules of a Role let its subjects use the registry."""
+    """Return whether the rules of a Role let its subjects use the registry."""
     return any(
         rule_has(rule, "apiGroups", "")
         and rule_has(rule, "resources", "services")
@@ -67,7 +67,7 @@ def lets_use(rules: Iterable[Object], registry: str) -> bool:
 
 
 def why_not(grant: Grant, registry: str, answer: Answer, role: Object | None) -> str:
-    """Why somebody may not use a registry in spite of a grant. role: the registry's, None where there is none."""
+    """Explain why a subject may not use a registry despite a grant. role: the registry's; None if there is none."""
     name = user_role(registry)
     if role is None:
         why = f"the Role {name} is not there: the operator makes it"
@@ -80,6 +80,6 @@ def why_not(grant: Grant, registry: str, answer: Answer, role: Object | None) ->
 
 
 def why_still(grant: Grant, answer: Answer) -> str:
-    """Through what somebody may still use a registry: RBAC names the binding."""
+    """Explain why a subject may still use a registry: RBAC names the binding."""
     through = answer.reason or "the API server does not say through what"
     return f"{grant} still may use it: {through}"

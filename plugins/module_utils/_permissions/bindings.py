@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who may use a registry, as a set: RoleBindings are read by their meaning, and changed until they say what is wished."""
+"""Who may use a registry, as a set: read RoleBindings by their meaning, and change them until they match what is required."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ __all__ = [
 ]
 
 PREFIX = "dashboard-permissions-"
-"""With which the dashboard begins the names of its grants."""
+"""The beginning of the names of the dashboard's grants."""
 PROJECT_LABEL = "opendatahub.io/rb-project-subject"
-"""Label by which the dashboard tells projects from other groups."""
+"""The label by which the dashboard distinguishes projects from other groups."""
 SECTIONS = ("User", "Group")
 """Kinds of subjects that the dashboard's pages list. A service account gets access all the same."""
 NO_SECTION = "the dashboard lists no single service accounts"
 SHOWN = 10
-"""How many RoleBindings a text names, at most."""
+"""How many RoleBindings a message names, at most."""
 
 
 @dataclass(frozen=True)
@@ -51,43 +51,43 @@ class Binding:
 
     name: str
     grants: tuple[Grant, ...]
-    """Of its subjects, in their order, but for the operator's own subject."""
+    """The grants of its subjects, in their order, without the operator's own subject."""
     proper: bool
-    """Whether it is as the dashboard makes them: with its labels, and for one subject."""
+    """Whether it has the form of the dashboard's: with its labels, and for one subject."""
     listed: bool
-    """Whether the dashboard shows it: it is proper, and not for a single service account."""
+    """Whether the dashboard shows it: it has that form, and is not for a single service account."""
     amiss: str
-    """Why it is not proper; empty where it is, and for the operator's own."""
+    """How it differs from that form; empty if it does not, and for the operator's own."""
     by_operator: bool
-    """Whether it is the one that the operator makes for OpenShift's Group <registry>-users."""
+    """Whether it is the operator's own, for OpenShift's Group <registry>-users."""
     body: Object = field(repr=False, compare=False)
 
 
 @dataclass(frozen=True)
 class Wish:
-    """What is to become of a registry's grants."""
+    """The changes required in a registry's grants."""
 
     registry: str
     grants: frozenset[Grant]
     state: str = "present"
-    """present: these and what is there. absent: what is there without these. exact: these and no others."""
+    """present: these and the existing ones. absent: the existing ones without these. exact: these and no others."""
     adopt: bool = False
-    """Whether each of these gets one proper RoleBinding, and no other one; exact always does so."""
+    """Whether each of these gets one RoleBinding in the dashboard's form, and no other. exact always does so."""
 
 
 def read_bindings(bindings: Iterable[Object], registry: str) -> list[Binding]:
-    """Those of the RoleBindings that give the registry's Role to somebody, in the order of their names."""
+    """Return the RoleBindings that give the registry's Role to any subject, in the order of their names."""
     own = [_read(binding, registry) for binding in bindings if grants_access(binding, registry)]
     return sorted(own, key=lambda binding: binding.name)
 
 
 def misdirected(bindings: Iterable[Object], registry: str) -> list[Object]:
-    """Return the RoleBindings that were meant for the registry, by their role's name or labels, and give another role.
+    """Return the RoleBindings meant for the registry, by their role's name or labels, that give another role.
 
-    If there is no such role they give nothing to anyone. ``registry-users-<name>`` stood in upstream's documentation once.
+    If that role does not exist, they give no access. Upstream's documentation once had ``registry-users-<name>``.
     """
     names = {user_role(registry), f"registry-users-{registry}"}
-    # All RoleBindings are looked at for each registry: one label tells of most that they are not meant.
+    # This runs over all RoleBindings for each registry, and one label rules out most of them.
     labelled = (
         one
         for one in bindings
@@ -98,13 +98,13 @@ def misdirected(bindings: Iterable[Object], registry: str) -> list[Object]:
 
 
 def binding_name(registry: str, grant: Grant) -> str:
-    """The name of the RoleBinding of a grant. It depends on nothing else: two runs at once cannot make two of it."""
+    """Return the name of a grant's RoleBinding. It depends on nothing else, so two runs at once cannot create two."""
     key = "\0".join((registry, grant.kind, grant.namespace, grant.name))
     return PREFIX + hashlib.sha256(key.encode()).hexdigest()[:20]
 
 
 def wanted_binding(registry: str, owner: Object | None, grant: Grant) -> Object:
-    """The RoleBinding of a grant as the dashboard makes it. owner: the ModelRegistry, where it is there yet."""
+    """Return the RoleBinding of a grant in the dashboard's form. owner: the ModelRegistry, if it exists yet."""
     labels = _labels(registry)
     if grant.kind == "Project":
         labels[PROJECT_LABEL] = "true"
@@ -118,12 +118,12 @@ def wanted_binding(registry: str, owner: Object | None, grant: Grant) -> Object:
 
 
 def given(bindings: Iterable[Binding]) -> frozenset[Grant]:
-    """All that is granted."""
+    """Return all that is granted."""
     return frozenset(grant for binding in bindings for grant in binding.grants)
 
 
 def target(wish: Wish, bindings: Iterable[Binding]) -> frozenset[Grant]:
-    """All that is to be granted."""
+    """Return all that is to be granted."""
     if wish.state == "exact":
         return wish.grants
     now = given(bindings)
@@ -131,7 +131,7 @@ def target(wish: Wish, bindings: Iterable[Binding]) -> frozenset[Grant]:
 
 
 def entries(bindings: Iterable[Binding]) -> list[Object]:
-    """The grants as results list them: to whom, through which RoleBindings, and whether the dashboard shows one, or why not."""
+    """Return the grants for results: the subject, its RoleBindings, and whether the dashboard shows one, or why not."""
     through: dict[Grant, list[Binding]] = {}
     for binding in bindings:
         for grant in dict.fromkeys(binding.grants):
@@ -155,7 +155,7 @@ def _shown(bindings: list[Binding]) -> Object:
 
 
 def remarks(registry: str, bindings: Iterable[Binding]) -> list[str]:
-    """What is unusual about the bindings: those that are not as the dashboard makes them, and grants that are there twice."""
+    """Return warnings about bindings that differ from the dashboard's form, and about duplicate grants."""
     bindings = list(bindings)
     texts = [f"RoleBinding {one.name} ({one.amiss})" for one in bindings if one.amiss and one.grants]
     found = []
@@ -171,7 +171,7 @@ def remarks(registry: str, bindings: Iterable[Binding]) -> list[str]:
 
 
 def remark_without_role(registry: str, bindings: Iterable[Object]) -> list[str]:
-    """Return what is to be said of misdirected RoleBindings to roles that do not exist."""
+    """Return warnings about misdirected RoleBindings to roles that do not exist."""
     texts = [
         f"RoleBinding {one['metadata']['name']} ({one['roleRef']['kind']} {printable_name(one['roleRef']['name'])}: "
         f"{', '.join(str(grant_of(subject)) for subject in (one.get('subjects') or [])[:SHOWN]) or 'no subjects'})"
@@ -188,11 +188,11 @@ _REMEDY = "Name them in model_registry_permissions with adopt, and each gets one
 def plan_grants(
     wish: Wish, namespace: str, owner: Object | None, bindings: Iterable[Object]
 ) -> tuple[list[Change], list[Change]]:
-    """The changes after which the grants are as wished: those that give, and then those that take away.
+    """Return the changes that bring about the required grants: first those that give, then those that take away.
 
-    What is taken from one RoleBinding may have been given by another one before, so that nobody loses access in between.
-    owner: the ModelRegistry, where it is there. bindings: all RoleBindings of the namespace. A grant of the wish gets a
-    proper RoleBinding; one that somebody else has made is kept for it. Raises Refused.
+    A grant that leaves one RoleBinding may enter another first, so that no subject loses access in between. owner: the
+    ModelRegistry, if it exists. bindings: all RoleBindings of the namespace. A required grant gets a RoleBinding in the
+    dashboard's form; a suitable one made by others is kept for it. Raises Refused.
     """
     bindings = list(bindings)
     lasting = target(wish, read_bindings(bindings, wish.registry))
@@ -203,7 +203,7 @@ def plan_grants(
 def _giving(
     wish: Wish, namespace: str, owner: Object | None, bindings: list[Object], lasting: frozenset[Grant]
 ) -> list[Change]:
-    """A proper RoleBinding for each grant of the wish that has none, and an owner for those that would go with a former one."""
+    """Add missing RoleBindings in the dashboard's form, and the owner to those that would go with a former registry."""
     everything = {binding["metadata"]["name"]: binding for binding in bindings}
     own = {binding.name: binding for binding in read_bindings(bindings, wish.registry)}
     visible = wish.grants & lasting
@@ -224,10 +224,10 @@ def _giving(
 
 
 def _taking(wish: Wish, namespace: str, bindings: list[Object], lasting: frozenset[Grant]) -> list[Change]:
-    """What goes, once all that is wished is given.
+    """Return the removals that follow once all required grants are given.
 
-    Others in the RoleBinding of a grant, whom nobody has wished for and who are not to lose access, stay there, though the
-    dashboard does not list it then: to move them to one of their own could give back what another run takes away just now.
+    A grant's RoleBinding may name other subjects that keep access. They stay, although the dashboard then does not list
+    it: moving them to one of their own could restore what another run is taking away just now.
     """
     own = {binding.name: binding for binding in read_bindings(bindings, wish.registry)}
     visible = wish.grants & lasting
@@ -245,10 +245,10 @@ def _taking(wish: Wish, namespace: str, bindings: list[Object], lasting: frozens
 
 
 def plan_without_role(wish: Wish, namespace: str, bindings: Iterable[Object]) -> list[Change]:
-    """Return the changes after which misdirected RoleBindings to roles that do not exist name none of the wished grants.
+    """Return the changes that remove the given grants from misdirected RoleBindings to roles that do not exist.
 
-    A roleRef is immutable, so that the grants get RoleBindings of their own. Such a RoleBinding is left alone if grants are
-    to be added without adopt, and goes whole with exact: whoever made its role would give access to all in it.
+    A roleRef is immutable, so the grants get RoleBindings of their own. To add grants without adopt leaves such a
+    RoleBinding alone. exact deletes it: a user who creates its role would give access to all its subjects.
     """
     if wish.state == "present" and not wish.adopt:
         return []
@@ -265,7 +265,7 @@ def plan_without_role(wish: Wish, namespace: str, bindings: Iterable[Object]) ->
 
 
 def predicted(bindings: Iterable[Object], changes: Iterable[Change]) -> list[Object]:
-    """The RoleBindings after the changes."""
+    """Return the RoleBindings after the changes."""
     found = {binding["metadata"]["name"]: binding for binding in bindings}
     for change in (change for change in changes if change.kind == "RoleBinding"):
         if change.action == "create":
@@ -278,10 +278,9 @@ def predicted(bindings: Iterable[Object], changes: Iterable[Change]) -> list[Obj
 
 
 def _homes(registry: str, own: Mapping[str, Binding], taken: Iterable[str]) -> dict[Grant, str]:
-    """The proper RoleBinding of each grant, but for those that are taken for something else.
+    """Return the RoleBinding in the dashboard's form of each grant, except those taken for something else.
 
-    Where there are several, it is the one with the grant's own name, or else the first by name: any two runs choose the
-    same.
+    If there are several, it is the one with the grant's own name, or else the first by name: any two runs choose alike.
     """
     taken = set(taken)
     homes: dict[Grant, str] = {}
@@ -294,9 +293,9 @@ def _homes(registry: str, own: Mapping[str, Binding], taken: Iterable[str]) -> d
 
 
 def _new(registry: str, visible: Iterable[Grant], own: Mapping[str, Binding]) -> dict[Grant, str]:
-    """Those of the grants that have no proper RoleBinding, each with the name of the one that it gets.
+    """Return the grants without a RoleBinding in the dashboard's form, each with the name of the one that it gets.
 
-    Where that is another one's, of which it is not the name, the other one needs a new one, too.
+    If another grant uses the RoleBinding of that name, that grant needs a new one, too.
     """
     new: dict[Grant, str] = {}
     while True:
@@ -308,7 +307,7 @@ def _new(registry: str, visible: Iterable[Grant], own: Mapping[str, Binding]) ->
 
 
 def _create(wanted: Object, namespace: str, name: str, current: Object | None) -> list[Change]:
-    """The creation of a RoleBinding. current: one of that name that gives another role, which cannot be changed."""
+    """Create a RoleBinding. current: one of that name with another role, which cannot be changed."""
     creation = creation_of(wanted, namespace, name)
     if current is None:
         return [creation]
@@ -322,7 +321,7 @@ def _create(wanted: Object, namespace: str, name: str, current: Object | None) -
 def _repair(
     binding: Binding, wanted: Object, owner: Object | None, namespace: str, lasting: frozenset[Grant]
 ) -> list[Change]:
-    """The change after which the RoleBinding also gives what is wanted, and is labelled and owned as it should be."""
+    """Change a RoleBinding so that it also gives what is required, with the right labels and owner."""
     meta: Object = {"labels": wanted["metadata"]["labels"]}
     if owner:
         meta["ownerReferences"] = _owners(binding.body, owner)
@@ -335,14 +334,14 @@ def _repair(
 
 
 def _is_former(reference: Object, owner: Object) -> bool:
-    """Whether an owner reference is to another registry of the same name, which is gone: with it, the object goes, too."""
+    """Return whether an owner reference is to a deleted registry of the same name, with which the object would go, too."""
     meta = owner["metadata"]
     named = (reference.get("kind"), reference.get("name")) == ("ModelRegistry", meta["name"])
     return named and reference.get("uid") != meta["uid"]
 
 
 def _owners(binding: Object, owner: Object) -> list[Object]:
-    """The owner references as they should be: the registry is among them, and none before it of its name."""
+    """Return the correct owner references: they include the registry, but no earlier one of its name."""
     references = binding["metadata"].get("ownerReferences") or ()
     kept = [one for one in references if not _is_former(one, owner)]
     known = any(one.get("uid") == owner["metadata"]["uid"] for one in kept)
@@ -350,9 +349,9 @@ def _owners(binding: Object, owner: Object) -> list[Object]:
 
 
 def _reduce(binding: Binding, namespace: str, stays: Callable[[Grant, str], bool], once: bool) -> list[Change]:
-    """The change by which a RoleBinding loses the subjects that do not stay; one that has none left goes.
+    """Remove the subjects that do not stay from a RoleBinding; delete it if none is left.
 
-    once: whether those who stay are named once each.
+    once: whether to name those that stay only once each.
     """
     subjects = binding.body.get("subjects") or []
     losing = {grant for grant in binding.grants if not stays(grant, binding.name)}
@@ -382,7 +381,7 @@ def _read(binding: Object, registry: str) -> Binding:
 
 
 def _labels(registry: str) -> dict[str, str]:
-    """What the dashboard asks of the RoleBindings that it lists."""
+    """Return the labels that the dashboard requires of the RoleBindings that it lists."""
     return {
         "app": registry,
         "app.kubernetes.io/name": registry,
@@ -399,7 +398,7 @@ def _labels_amiss(binding: Object, registry: str) -> list[str]:
 
 
 def _reference(owner: Object) -> Object:
-    """Without blockOwnerDeletion: OpenShift refuses it to users who may not set finalizers on the registry."""
+    """Omit blockOwnerDeletion: OpenShift refuses it to users who may not set finalizers on the registry."""
     meta = owner["metadata"]
     return {"apiVersion": owner["apiVersion"], "kind": "ModelRegistry", "name": meta["name"], "uid": meta["uid"]}
 

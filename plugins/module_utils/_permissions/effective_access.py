@@ -21,23 +21,23 @@ __all__ = ["Entry", "Surroundings", "admitted", "audience", "bound_cluster_roles
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What decides in a namespace on who can use its registries. What may not be read is not in it."""
+    """What decides in a namespace who can use its registries, as far as it may be read."""
 
     bindings: tuple[Object, ...] = ()
     """All RoleBindings."""
     roles: Mapping[tuple[str, str], Object] = field(default_factory=dict)
-    """Roles, and those ClusterRoles that RoleBindings give, by kind and name."""
+    """Roles, and the ClusterRoles that RoleBindings give, by kind and name."""
     groups: Mapping[str, Object | None] = field(default_factory=dict)
-    """OpenShift's Groups of the registries, by the registry's name; None where it may not be read."""
+    """OpenShift's Groups of the registries, by the registry's name; None if it may not be read."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """Somebody who can use a registry, through one thing."""
+    """A subject that can use a registry, through one object."""
 
     grant: Grant
     through: tuple[str, str]
-    """Kind and name: a RoleBinding, or the Group that he is a member of."""
+    """Kind and name: a RoleBinding, or the Group that the user is a member of."""
     role: str = ""
     """Kind and name of the role that the RoleBinding gives."""
     dashboard: bool = False
@@ -45,15 +45,15 @@ class Entry:
 
     @property
     def tested(self) -> Grant:
-        """Whom an access review is about. What a member can, the Group can: reviews know no memberships."""
+        """The subject of an access review. Members are represented by their Group: reviews know no memberships."""
         return Grant("Group", "", self.through[1]) if self.through[0] == "Group" else self.grant
 
 
 def audience(registry: str, around: Surroundings) -> list[Entry]:
-    """All who can use the registry by what is in its namespace, in the order of their kinds and names.
+    """Return all who can use the registry by what is in its namespace, in the order of their kinds and names.
 
-    Each appears once for each thing that lets him. Rights that hold in all namespaces, by ClusterRoleBindings, are not
-    looked at: those are the cluster's administrators, and its own parts.
+    There is one entry per granting object. Rights in all namespaces, by ClusterRoleBindings, are ignored: they belong
+    to the cluster's administrators and its own components.
     """
     found = [entry for binding in around.bindings for entry in _through_binding(registry, binding, around)]
     group = Grant("Group", "", users_group(registry))
@@ -64,9 +64,9 @@ def audience(registry: str, around: Surroundings) -> list[Entry]:
 
 
 def permissions(registry: str, around: Surroundings) -> Object:
-    """The grants as the options of model_registry_permissions, which makes the same of them again.
+    """Return the grants as options of model_registry_permissions, which recreates them.
 
-    Those of other roles are not among them. members: None where the Group may not be read, left out where there is none.
+    Grants of other roles are not included. members: None if the Group may not be read, left out if there is none.
     """
     grants = sorted(given(read_bindings(around.bindings, registry)))
     names = {kind: [grant.name for grant in grants if grant.kind == kind] for kind in ("User", "Group", "Project")}
@@ -82,7 +82,7 @@ def permissions(registry: str, around: Surroundings) -> Object:
 
 
 def admitted(entry: Entry, answers: Mapping[Grant, Answer]) -> Object:
-    """The entry as a result lists it. answers: of access reviews; who was not asked about is neither right nor wrong."""
+    """Return the entry for results. answers: of access reviews; without one, it counts as neither right nor wrong."""
     grant, (kind, name) = entry.grant, entry.through
     answer = answers.get(entry.tested)
     return {
@@ -96,19 +96,19 @@ def admitted(entry: Entry, answers: Mapping[Grant, Answer]) -> Object:
 
 
 def bound_cluster_roles(bindings: Iterable[Object]) -> set[str]:
-    """The ClusterRoles that the RoleBindings give."""
+    """Return the ClusterRoles that the RoleBindings give."""
     refs = (binding.get("roleRef") or {} for binding in bindings)
     return {str(ref["name"]) for ref in refs if ref.get("kind") == "ClusterRole"}
 
 
 def concerns_group(registry: str, bindings: Iterable[Object]) -> bool:
-    """Whether a RoleBinding names OpenShift's Group of the registry, so that its members matter."""
+    """Return whether a RoleBinding names OpenShift's Group of the registry, so that its members matter."""
     wanted = Grant("Group", "", users_group(registry))
     return any(wanted in map(grant_of, binding.get("subjects") or ()) for binding in bindings)
 
 
 def _through_binding(registry: str, binding: Object, around: Surroundings) -> Iterator[Entry]:
-    """What one RoleBinding gives, if it lets anybody use the registry."""
+    """Yield what one RoleBinding gives, if it lets its subjects use the registry."""
     ref = binding.get("roleRef") or {}
     kind, role = str(ref.get("kind")), str(ref.get("name"))
     own = read_bindings([binding], registry) if grants_access(binding, registry) else []

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""People in OpenShift's Group of a registry: added and removed without touching others."""
+"""Members of OpenShift's Group of a registry: add and remove users without affecting others."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ __all__ = ["members_of", "no_groups", "plan_members", "wanted_members"]
 
 
 def members_of(group: Object | None) -> list[str]:
-    """The users in a Group, in its order."""
+    """Return the users in a Group, in its order."""
     return list((group or {}).get("users") or ())
 
 
 def wanted_members(now: Iterable[str], names: Iterable[str], state: str) -> list[str]:
-    """The members afterwards: present adds the names, absent takes them out, exact leaves no others.
+    """Return the members after the change: present adds the names, absent removes them, exact keeps no others.
 
-    Those who stay keep their order.
+    Members who stay keep their order.
     """
     names, now = list(dict.fromkeys(names)), list(dict.fromkeys(now))
     if state == "absent":
@@ -31,15 +31,15 @@ def wanted_members(now: Iterable[str], names: Iterable[str], state: str) -> list
 
 
 def plan_members(group: Object, names: Iterable[str], state: str) -> Change | None:
-    """The change of the Group, with the condition that it is as it was seen: all members are written at once."""
+    """Return the change of the Group, on condition that it is as observed: all members are written at once."""
     now = members_of(group)
     wanted = wanted_members(now, names, state)
-    # The same people in another order, or twice, are no difference.
+    # Order and duplicates make no difference.
     return None if set(wanted) == set(now) else patch_of(group, {"users": wanted}, "")
 
 
 def no_groups(group: str) -> Missing:
-    """The error for a cluster without Groups."""
+    """Return the error for a cluster without Groups."""
     why = (
         "this cluster has no Groups of OpenShift: it is Kubernetes without OpenShift, or people log in with an external "
         f"identity provider (OIDC), so there is no {group}"

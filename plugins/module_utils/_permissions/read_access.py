@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads what decides on who can use registries, as far as the user may, and asks the API server whether it is so."""
+"""Read what decides who can use registries, as far as the user may, and ask the API server to confirm it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FEW = 3
 def surroundings(
     cluster: Cluster, registries: Iterable[str], bindings: Collection[Object], roles: Iterable[Object]
 ) -> tuple[Surroundings, list[str]]:
-    """What decides on the registries, and a warning for each thing that may not be read.
+    """Return what decides on access to the registries, and a warning for each thing that may not be read.
 
     bindings, roles: all RoleBindings and Roles of the namespace.
     """
@@ -46,7 +46,7 @@ def surroundings(
 def answered(
     cluster: Cluster, namespace: str, registry: str, entries: Iterable[Entry]
 ) -> tuple[dict[Grant, Answer], list[str]]:
-    """What access reviews say of those who can use the registry; with a warning, nothing, where the user may not ask."""
+    """Return access reviews of those who can use the registry; if the user may not ask, none, and a warning."""
     try:
         return answers(cluster, namespace, registry, {entry.tested for entry in entries}), []
     except Forbidden as error:
@@ -54,7 +54,7 @@ def answered(
 
 
 def _read(cluster: Cluster, kind: str, names: Collection[str]) -> tuple[dict[str, Object], str]:
-    """Those objects of the cluster that are there, by name, or else the right that is missing."""
+    """Return the existing objects of the cluster by name, or else the missing right."""
     try:
         if len(names) > FEW:
             items = [item for item in cluster.list(kind)[0] if item["metadata"]["name"] in names]

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who may use a registry: observe, plan, execute, until a look finds nothing left to do; then proof."""
+"""Who may use a registry: observe, plan and execute until nothing is left to do, then verify."""
 
 from __future__ import annotations
 
@@ -47,30 +47,30 @@ from .verification import bystanders, expected_access, not_effective, undone
 __all__ = ["Demand", "Permissions", "ensure_permissions"]
 
 ROUNDS = 12
-"""How often is observed and planned, at most, while others change the same permissions."""
+"""How often to observe and plan, at most, while others change the same permissions."""
 POLL = 0.5
-"""Seconds between two looks for what the operator is about to make."""
+"""Seconds between two checks for what the operator is about to create."""
 
 
 @dataclass(frozen=True)
 class Demand:
-    """What is asked for."""
+    """The requested permissions."""
 
     wish: Wish
     members: tuple[str, ...] | None = None
-    """People in OpenShift's Group of the registry; None leaves the Group alone."""
+    """Users in OpenShift's Group of the registry; None leaves the Group unchanged."""
     verify: bool = True
     must_exist: bool = False
 
     @property
     def adds(self) -> bool:
-        """Whether somebody is to get access, so that the registry has to be there."""
+        """Whether to give access, which requires the registry."""
         return self.wish.state != "absent"
 
 
 @dataclass
 class Permissions:
-    """What a run has come to, as far as it got."""
+    """The result of a run, as far as it got."""
 
     record: Record = field(default_factory=Record)
     grants: list[Object] = field(default_factory=list)
@@ -78,38 +78,38 @@ class Permissions:
     before: frozenset[Grant] = frozenset()
     """What was granted when the run began."""
     seen: frozenset[Grant] = frozenset()
-    """All that was granted at any of the run's looks."""
+    """All that was granted at any observation of the run."""
     seen_members: frozenset[str] = frozenset()
     after: frozenset[Grant] = frozenset()
     others: dict[Grant, Answer] | None = None
-    """Who else has access by other roles; None where it was not asked."""
+    """Other subjects with access by other roles; None if not reviewed."""
     verified: bool = False
     is_known: bool = False
-    """Whether the run got as far as to see what has come of the grants, so that grants and after say it."""
+    """Whether the run has seen the resulting grants, so that grants and after contain them."""
     warnings: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class _Scene:
-    """A registry's permissions as they are at one moment."""
+    """A registry's permissions at one moment."""
 
     namespace: str
     registry: Object | None
     bindings: list[Object]
     """All RoleBindings of the namespace."""
     group: Object | None
-    """OpenShift's Group of the registry, where it was looked for."""
+    """OpenShift's Group of the registry, if it was looked up."""
     without_role: frozenset[str] = frozenset()
-    """Names of the RoleBindings that were meant for the registry and give a role that does not exist."""
+    """Names of the RoleBindings meant for the registry whose role does not exist."""
 
     def lacking(self, bindings: Iterable[Object], registry: str) -> list[Object]:
-        """Return those of the RoleBindings that still give a role that does not exist."""
+        """Return the RoleBindings that still give a role that does not exist."""
         return [one for one in misdirected(bindings, registry) if one["metadata"]["name"] in self.without_role]
 
 
 @dataclass(frozen=True)
 class _Patience:
-    """How long is waited."""
+    """How long to wait."""
 
     run: Run
     deadline: float
@@ -118,7 +118,7 @@ class _Patience:
 
 
 def ensure_permissions(run: Run, demand: Demand, outcome: Permissions, sleep: Sleep = time.sleep) -> None:
-    """Make the permissions as demanded, and prove it."""
+    """Make the permissions as requested, and verify them."""
     patience = _Patience(run, run.deadline(), sleep)
     scene = _observe(run, demand, outcome)
     outcome.before = outcome.seen
@@ -137,7 +137,7 @@ def ensure_permissions(run: Run, demand: Demand, outcome: Permissions, sleep: Sl
 
 
 def _report(demand: Demand, outcome: Permissions, scene: _Scene, changes: Iterable[Change] = ()) -> None:
-    """Enter what is there, and would be after the changes, in the outcome."""
+    """Record the permissions as they are, or would be after the changes, in the outcome."""
     bindings = read_bindings(predicted(scene.bindings, changes), demand.wish.registry)
     outcome.after = given(bindings)
     outcome.is_known = True
@@ -147,11 +147,11 @@ def _report(demand: Demand, outcome: Permissions, scene: _Scene, changes: Iterab
 
 
 def _observe(run: Run, demand: Demand, outcome: Permissions) -> _Scene:
-    """What is there, which the outcome takes note of. Raises Missing and Refused where the demand has no ground."""
+    """Return what exists, and record it in the outcome. Raises Missing and Refused if the request is impossible."""
     name, cluster = demand.wish.registry, run.cluster
     registry = cluster.get("ModelRegistry", run.namespace, name)
     if demand.adds and registry is None and run.check_mode:
-        # An earlier task could have created it, but under no such name.
+        # An earlier task could have created it, but not with such a name.
         check_name(name, "registry")
     elif demand.adds and registry is None:
         why = f"there is no registry of that name in namespace {run.namespace}"
@@ -168,7 +168,7 @@ def _observe(run: Run, demand: Demand, outcome: Permissions) -> _Scene:
 
 
 def _without_role(run: Run, bindings: Sequence[Object]) -> frozenset[str]:
-    """Return the names of those RoleBindings whose role does not exist. One that may not be seen is taken to exist."""
+    """Return the names of the RoleBindings whose role does not exist. One that may not be read is assumed to exist."""
     exists: dict[tuple[str, str], bool] = {}
     for binding in bindings:
         kind, name = key = (binding["roleRef"]["kind"], binding["roleRef"]["name"])
@@ -193,7 +193,7 @@ def _group(cluster: Cluster, name: str, needed: bool) -> Object | None:
 
 
 def _check_names(cluster: Cluster, demand: Demand, scene: _Scene, outcome: Permissions) -> None:
-    """Whether the cluster knows those who get access; with must_exist, also those who have it."""
+    """Check that the cluster knows the subjects that get access; with must_exist, also those that have it."""
     if not demand.adds:
         return
     known = frozenset() if demand.must_exist else outcome.before
@@ -203,10 +203,10 @@ def _check_names(cluster: Cluster, demand: Demand, scene: _Scene, outcome: Permi
 
 
 def _settle_in(demand: Demand, outcome: Permissions, scene: _Scene, patience: _Patience) -> _Scene:
-    """Write until a look finds all as demanded, and give what was seen then. What takes away is written last.
+    """Write until all is observed as requested, and return that observation. Changes that take away come last.
 
-    Two runs at once see each other's writes in that last look. The one that finishes later thereby ends as if it had
-    begun when the other had finished. Where they undo each other's work, random pauses let one of them finish.
+    Two concurrent runs see each other's writes in that last observation. The one that finishes later thus ends as if it
+    had begun after the other. If they undo each other's work, random pauses let one of them finish.
     """
     run, why = patience.run, "others kept changing them at the same time"
     problem: RegistryError = Conflict(f"permissions of {demand.wish.registry}", why, "Run the task again.")
@@ -234,7 +234,7 @@ def _settle_in(demand: Demand, outcome: Permissions, scene: _Scene, patience: _P
 
 
 def _plan(demand: Demand, scene: _Scene) -> tuple[list[Change], list[Change]]:
-    """What gives access, and what takes it away afterwards."""
+    """Return the changes that give access, and those that take it away afterwards."""
     giving, taking = plan_grants(demand.wish, scene.namespace, scene.registry, scene.bindings)
     left = scene.lacking(predicted(scene.bindings, giving), demand.wish.registry)
     taking += plan_without_role(demand.wish, scene.namespace, left)
@@ -247,19 +247,19 @@ def _plan(demand: Demand, scene: _Scene) -> tuple[list[Change], list[Change]]:
 
 
 def _write(cluster: Cluster, changes: Sequence[Change], record: Record) -> None:
-    """Make the changes, the first one alone: where the Role is not there yet, all others would be refused as it is."""
+    """Make the changes, the first one alone: if the Role does not exist yet, all would be refused for the same reason."""
     ordered = sorted(changes, key=layer)
     execute(cluster, ordered[:1], record, dry_run=False)
     execute(cluster, ordered[1:], record, dry_run=False)
 
 
 def _lacks_group(demand: Demand, scene: _Scene) -> bool:
-    """Whether people are to become members of a Group that the operator has not made yet."""
+    """Return whether users are to join a Group that the operator has not created yet."""
     return bool(demand.adds and demand.members and scene.group is None)
 
 
 def _rehearse(run: Run, steps: Sequence[list[Change]], scene: _Scene, outcome: Permissions) -> None:
-    """Have the server check the changes, where what they build upon is there already."""
+    """Have the server validate the changes, if what they depend on exists already."""
     record, changes = outcome.record, [change for step in steps for change in step]
     if scene.registry is None and changes:
         outcome.warnings.append(
@@ -277,7 +277,7 @@ def _rehearse(run: Run, steps: Sequence[list[Change]], scene: _Scene, outcome: P
 
 
 def _wait_for(kind: str, name: str, patience: _Patience) -> None:
-    """Wait until the operator has made something. Raises NotReady."""
+    """Wait until the operator has created an object. Raises NotReady."""
     run = patience.run
     while run.cluster.get(kind, run.namespace if kind == "Role" else None, name) is None:
         if time.monotonic() + POLL > patience.deadline:
@@ -288,7 +288,7 @@ def _wait_for(kind: str, name: str, patience: _Patience) -> None:
 
 
 def _prove(demand: Demand, outcome: Permissions, scene: _Scene, patience: _Patience) -> None:
-    """Ask the API server about all whom expected_access() names. Raises NotEffective."""
+    """Ask the API server about all subjects that expected_access() names. Raises NotEffective."""
     left = outcome.seen_members - set(outcome.members or ())
     expected = expected_access(demand.wish, demand.members, outcome.seen - outcome.after, left)
     run, name = patience.run, demand.wish.registry
@@ -315,10 +315,10 @@ def _prove(demand: Demand, outcome: Permissions, scene: _Scene, patience: _Patie
 def _look_again(
     demand: Demand, outcome: Permissions, then: _Scene, refuted: Mapping[Grant, bool], patience: _Patience
 ) -> None:
-    """Whether answers are not as expected since others have changed something, or since the Role is not there yet.
+    """Find out whether answers differ because of concurrent changes, or because the Role does not exist yet.
 
-    Raises NotEffective for the first. Waits for the second: an administrator of the cluster may grant a Role that is not
-    there. Raises NotReady then.
+    Raises NotEffective for the former. Waits for the latter, since an administrator of the cluster may grant a Role
+    that does not exist; raises NotReady then.
     """
     name = demand.wish.registry
     scene = _observe(patience.run, demand, outcome)
@@ -332,7 +332,7 @@ def _look_again(
 
 
 def _standing(demand: Demand, scene: _Scene) -> set[Grant]:
-    """All that is granted: also to members, and to the Group where it has all members who are named."""
+    """Return all grants, including those to members, and to the Group if all named members are in it."""
     name, members = demand.wish.registry, set(members_of(scene.group))
     complete = members.issuperset(demand.members or ())
     return {

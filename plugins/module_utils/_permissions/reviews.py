@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Asks the API server who may use a registry, and waits until its answers follow from what was just written."""
+"""Ask the API server who may use a registry, and wait until its answers reflect the latest writes."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from .access_review import review_of
 __all__ = ["LATER", "SOON", "Sleep", "answers", "settled_answers"]
 
 SOON = (0.1, 0.1, 0.2, 0.3)
-"""Seconds between two reviews: the API server's authorizer learns of new bindings by a watch, a moment after the write."""
+"""Seconds between two reviews: the API server's authorizer learns of new bindings by a watch, just after the write."""
 LATER = (0.5, 0.8, 1.0, 1.5, 2.0, 3.0)
-"""The same, where it takes longer than it should: about ten seconds in all."""
+"""The same if it takes longer than it should: about ten seconds in all."""
 KINDS = ("LocalSubjectAccessReview", "SubjectAccessReview")
-"""The first is asked in the registries namespace, with a right of that namespace; the second with one of the cluster."""
+"""The first is made in the registries namespace, with a right of that namespace; the second with one of the cluster."""
 Sleep = Callable[[float], None]
 
 
 def answers(cluster: Cluster, namespace: str, registry: str, grants: Collection[Grant]) -> dict[Grant, Answer]:
-    """What the API server says of each. Raises Forbidden where the user may not ask."""
+    """Return the API server's answer for each grant. Raises Forbidden if the user may not ask."""
     asked = sorted(grants)
     if not asked:
         return {}
@@ -55,9 +55,9 @@ def settled_answers(
     expected: Mapping[Grant, bool],
     pauses: tuple[Iterable[float], Sleep] = ((*SOON, *LATER), time.sleep),
 ) -> dict[Grant, Answer]:
-    """What the API server says of each, asked again after each pause where it is not as expected.
+    """Return the API server's answer for each grant. Ask again after each pause if it is not as expected.
 
-    pauses: in seconds, and what makes them.
+    pauses: their seconds, and the function that makes them.
     """
     found = answers(cluster, namespace, registry, expected.keys())
     for pause in pauses[0]:

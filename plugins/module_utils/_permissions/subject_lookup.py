@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether the cluster knows the users, groups and projects that are named in permissions, as far as it can be seen."""
+"""Whether the cluster knows the users, groups and projects that permissions name, as far as it is visible."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ __all__ = ["CLUSTER_ROLE", "check_existence"]
 FEW = 3
 """Up to so many objects of a kind are read one by one."""
 CLUSTER_ROLE = "The optional ClusterRole in playbooks/files/registry-admin-cluster.yaml has it."
-"""What refusals say that are about objects of the cluster."""
+"""The end of refusals about objects of the cluster."""
 SHOWN = 20
 """How many names a message has, at most."""
 BUILT_IN = ("system:", "kube:")
-"""What names begin with that Kubernetes and OpenShift know without an object."""
+"""Prefixes of names that Kubernetes and OpenShift know without an object."""
 WORDS = {"User": "users", "Group": "groups", "Namespace": "projects"}
 
 
 def check_existence(cluster: Cluster, grants: Iterable[Grant], members: Iterable[str], must_exist: bool) -> list[str]:
-    """A warning for each kind of name that the cluster does not know, or that cannot be looked up.
+    """Return a warning for each kind of name that the cluster does not know, or that cannot be looked up.
 
-    Raises Missing or Forbidden instead, where they must exist.
+    Raises Missing or Forbidden instead if they must exist.
     """
     found = []
     for kind, names in _names(grants, members).items():
@@ -40,7 +40,7 @@ def check_existence(cluster: Cluster, grants: Iterable[Grant], members: Iterable
 
 
 def _names(grants: Iterable[Grant], members: Iterable[str]) -> dict[str, set[str]]:
-    """The names to look up, by kind of object."""
+    """Return the names to look up, by kind of object."""
     names: dict[str, set[str]] = {"User": set(members), "Group": set(), "Namespace": set()}
     for grant in grants:
         if grant.kind in ("Project", "ServiceAccount"):
@@ -63,7 +63,7 @@ def _problem(cluster: Cluster, kind: str, names: list[str]) -> RegistryError | N
     if kind == "Namespace":
         return Missing(what, f"the cluster has none named {given}", "Check the names.")
     if not cluster.serves(kind):
-        # They are the identity provider's alone.
+        # They exist only at the identity provider.
         why = f"this cluster keeps no list of {what}, so nobody can tell whether {given} exist"
         return Missing(what, why, "Leave must_exist out, and check the names where people log in.")
     step = "Check the names. They may come from an identity provider and appear at the first login."
@@ -77,7 +77,7 @@ def _some(names: list[str]) -> str:
 
 
 def _unknown(cluster: Cluster, kind: str, names: list[str]) -> list[str]:
-    """Those of the names that no object has. Objects' names have no slashes and percent signs, and are no paths."""
+    """Return the names that no object has. Objects' names have no slashes or percent signs, and are no paths."""
     possible = [name for name in names if not {"/", "%"} & set(name) and name not in (".", "..")]
     if len(possible) > FEW:
         try:

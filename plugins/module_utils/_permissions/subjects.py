@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who can be granted something: from module options to grants, and between grants and the subjects of a RoleBinding."""
+"""Subjects of grants: from module options to grants, and between grants and the subjects of a RoleBinding."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ __all__ = ["check_names", "grant_of", "grants_from", "subject_of"]
 
 RBAC = "rbac.authorization.k8s.io"
 PROJECT_GROUP = "system:serviceaccounts:"
-"""Before the name of a namespace: the group that Kubernetes puts all service accounts of that namespace in."""
+"""Precedes the name of a namespace: the group in which Kubernetes puts all service accounts of that namespace."""
 SERVICE_ACCOUNT_USER = "system:serviceaccount:"
-"""Before namespace:name: the name under which a service account is a user."""
+"""Precedes namespace:name: the name under which a service account is a user."""
 LABEL_NAME = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 """Names of namespaces (RFC 1123 label)."""
 OBJECT_NAME = r"(?=.{1,253}\Z)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
@@ -27,14 +27,14 @@ OBJECT_NAME = r"(?=.{1,253}\Z)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]
 
 
 def grant_of(subject: Object) -> Grant:
-    """Return what a subject of a RoleBinding stands for: a project and a service account have two ways to be written.
+    """Return the grant of a RoleBinding's subject: a project and a service account can each be written in two ways.
 
-    Kubernetes does not check a subject's names. Only what can be the name of a project or of a service account is taken
-    for one; all else is the user or group that has it as login name, which is what the API server's authorizer compares.
+    Kubernetes does not check a subject's names. Only what can name a project or a service account is taken for one. Any
+    other is the user or group with that login name, which is what the API server's authorizer compares.
     """
     kind, name = str(subject.get("kind")), str(subject.get("name"))
     if kind == "ServiceAccount":
-        # Its login name is made of both (Kubernetes' documentation on authentication).
+        # Its login name consists of both (Kubernetes' documentation on authentication).
         kind, name = "User", f"{SERVICE_ACCOUNT_USER}{subject.get('namespace') or ''}:{name}"
     if kind == "Group" and (project := _rest(name, PROJECT_GROUP)) and _is_label(project):
         return Grant("Project", "", project)
@@ -53,7 +53,7 @@ def _is_label(name: str) -> bool:
 
 
 def subject_of(grant: Grant) -> Object:
-    """The subject of a RoleBinding, as the dashboard writes it."""
+    """Return the subject of a RoleBinding, as the dashboard writes it."""
     if grant.kind == "ServiceAccount":
         return {"kind": grant.kind, "namespace": grant.namespace, "name": grant.name}
     if grant.kind == "Project":
@@ -62,9 +62,9 @@ def subject_of(grant: Grant) -> Object:
 
 
 def grants_from(params: Mapping[str, Any], option: str = "") -> frozenset[Grant]:
-    """The grants that the options users, groups, projects and service_accounts name; None is the same as an empty list.
+    """Return the grants that the options users, groups, projects and service_accounts name. None equals an empty list.
 
-    option: a prefix for options in error texts, such as permissions. Raises InvalidInput.
+    option: a prefix for options in messages, such as permissions. Raises InvalidInput.
     """
     prefix = f"{option}." if option else ""
     users, groups = params.get("users") or (), params.get("groups") or ()
@@ -89,7 +89,7 @@ def grants_from(params: Mapping[str, Any], option: str = "") -> frozenset[Grant]
 def check_names(option: str, names: Iterable[str]) -> None:
     """Raise InvalidInput for a name of a user or group that can only be a mistake.
 
-    Identity providers give nearly any names, and Kubernetes takes them as they are: what is left is what no one means.
+    Identity providers allow nearly any name, and Kubernetes checks none: reject only what no user can mean.
     """
     for name in names:
         why = _mistake(name)

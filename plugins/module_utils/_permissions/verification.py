@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What access reviews have to say once permissions are as wished: whom they are about, and what it means where they do not."""
+"""Which answers access reviews must give once permissions are as requested, and what other answers mean."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ SHOWN = 5
 def expected_access(
     wish: Wish, members: Collection[str] | None, lost: Iterable[Grant], left: Iterable[str]
 ) -> dict[Grant, bool]:
-    """Whom to ask about, and whether they are to have access.
+    """Return the subjects to ask about, and whether each is to have access.
 
-    present: all that are named. absent: the same. exact: the same, and all who have lost access in this run. Members who are
-    to have access are represented by their Group, since reviews know no memberships; others are asked about as users.
-    members: who is named; None where the Group does not matter. lost, left: grants and members that were there in this run
-    and are not now.
+    present and absent: all that are named. exact: the same, and all who lost access in this run. Members who are to
+    have access are represented by their Group, since reviews know no memberships; others are asked about as users.
+    members: the named ones; None if the Group does not matter. lost, left: grants and members that existed in this run
+    and no longer do.
     """
     people = {Grant("User", "", name) for name in members or ()}
     if wish.state == "absent":
@@ -40,15 +40,15 @@ def expected_access(
     gone: set[Grant] = set()
     if wish.state == "exact":
         removed = {*lost, *(Grant("User", "", name) for name in left)}
-        # Who loses a grant, and has access by another one that was wished, is meant to have it.
+        # A subject that loses a grant, but has access by another requested one, is meant to have it.
         gone = {grant for grant in removed if not sources(grant) & (wanted | people)}
     return {**dict.fromkeys(gone, False), **dict.fromkeys(wanted, True)}
 
 
 def bystanders(registry: str, bindings: Iterable[Object], expected: Mapping[Grant, bool]) -> set[Grant]:
-    """Who may have access by other roles than the registry's, and is not asked about anyway.
+    """Return the subjects that may have access by roles other than the registry's, and are not asked about anyway.
 
-    bindings: all RoleBindings of the namespace. Those to the roles of other registries are for these alone.
+    bindings: all RoleBindings of the namespace. Those to other registries' roles give access to these alone.
     """
     wished = {grant for grant, allowed in expected.items() if allowed}
     others = [one for one in bindings if not grants_access(one, registry) and not _of_a_registry(one)]
@@ -57,7 +57,7 @@ def bystanders(registry: str, bindings: Iterable[Object], expected: Mapping[Gran
 
 
 def undone(refuted: Iterable[Grant], then: Collection[Grant], now: Collection[Grant]) -> list[str]:
-    """What of the refuted somebody else has changed since. then, now: all that was granted, and is."""
+    """Return which refuted grants others have changed. then, now: all that was granted then, and is now."""
     return [
         f"{grant} has been granted again" if grant in now else f"the grant of {grant} has been taken away"
         for grant in sorted(refuted)
@@ -68,7 +68,7 @@ def undone(refuted: Iterable[Grant], then: Collection[Grant], now: Collection[Gr
 def not_effective(
     registry: str, refuted: Mapping[Grant, bool], found: Mapping[Grant, Answer], role: Object | None
 ) -> NotEffective:
-    """The error for answers that are not as expected. role: the registry's, None where it does not matter or is not there."""
+    """Return the error for unexpected answers. role: the registry's; None if it does not matter or does not exist."""
     ordered = sorted(refuted)
     texts = [
         why_not(grant, registry, found[grant], role) if refuted[grant] else why_still(grant, found[grant])
