@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What happens on the controller before a module of the collection runs: kubeconfig is found as kubernetes.core finds it.
+"""What happens on the controller before a module of the collection runs: find kubeconfig as kubernetes.core does.
 
-The action plugin of kubernetes.core does the same. It cannot be used instead: it adds all arguments to the result as
-they were given, passwords in clear.
+The action plugin of kubernetes.core does the same, but cannot be used: it adds all arguments to the result as given,
+including passwords in plain text.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ __all__ = ["ActionModule"]
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no annotations
-    """For all modules of the collection: meta/runtime.yml names this plugin for each of them."""
+    """The action of all modules of the collection: meta/runtime.yml names this plugin for each of them."""
 
     _supports_async = True
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Run the module, and give its result."""
+        """Run the module, and return its result."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         with self._arguments(self._task.args) as arguments:
             result.update(
@@ -40,7 +40,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no ann
 
     @contextmanager
     def _arguments(self, given: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        """The arguments with kubeconfig files found relative to the play or role, and decrypted where they are vaulted."""
+        """Yield the arguments with kubeconfig files found relative to the play or role, and decrypted if they are vaulted."""
         kubeconfig = given.get("kubeconfig")
         if not kubeconfig or not isinstance(kubeconfig, str) or self._connection.transport != "local":
             yield dict(given)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """What every module that changes something supports."""
+    """The attributes of every module that changes something."""
 
     DOCUMENTATION = r"""
 attributes:

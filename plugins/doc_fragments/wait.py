@@ -6,7 +6,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Whether and how long is waited."""
+    """Whether and how long to wait."""
 
     DOCUMENTATION = r"""
 options:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Filter access_answers: from what a survey gives for the playbook grant to the lists of its role."""
+"""Filter access_answers: from the answers to the survey of the playbook grant to the lists of its role."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ LISTS = ("users", "groups", "projects", "service_accounts", "members")
 
 
 def access_answers(answers: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the lists. Raises AnsibleFilterError for a name that is no text."""
+    """Return the lists. Raises AnsibleFilterError for a name that is not a string."""
     found: dict[str, Any] = {name: _names(f"access_{name}", answers.get(name)) for name in LISTS}
     found["service_accounts"] = [_account(entry) for entry in found["service_accounts"]]
     given = answers.get("members")
@@ -59,7 +59,7 @@ def access_answers(answers: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _names(variable: str, given: Any) -> list[Any]:
-    """Return the names in a text or list. None and an empty text are the same as nothing given."""
+    """Return the names in a string or list. None and an empty string mean that nothing is given."""
     if given is None:
         return []
     entries = [name.strip() for name in re.split(r"[,\n]", given)] if isinstance(given, str) else given
@@ -77,7 +77,7 @@ def _names(variable: str, given: Any) -> list[Any]:
 
 
 def _account(entry: Any) -> Any:
-    """Return a service account that is written as project/name as a mapping. Its names are checked by the module."""
+    """Return a service account given as project/name in the form of a mapping. The module checks its names."""
     if isinstance(entry, Mapping):
         return entry
     namespace, slash, name = entry.partition("/")
@@ -88,7 +88,7 @@ def _account(entry: Any) -> Any:
 
 
 def _kind(value: Any) -> str:
-    """Return what YAML has made of a name, with the value as it is now."""
+    """Describe how YAML has read a name, with the resulting value."""
     if isinstance(value, bool):
         return f"the boolean {str(value).lower()}"
     if isinstance(value, (int, float)):
@@ -101,7 +101,7 @@ def _kind(value: Any) -> str:
 
 
 class FilterModule:
-    """What Ansible looks for."""
+    """The entry point for Ansible."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Return the filters by name."""

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Filter preflight_report: what several checks have found, as one list and as a table for people."""
+"""Filter preflight_report: the findings of several checks, as one list and as a table for people."""
 
 from __future__ import annotations
 
@@ -61,10 +61,10 @@ _value:
 
 
 def preflight_report(results: Iterable[Mapping[str, Any]], fail_on: str = "blocker") -> dict[str, Any]:
-    """What the checks have found."""
+    """Return the checks' findings, with a table and a message."""
     told: dict[tuple[str, str], dict[str, str]] = {}
     for finding in (finding for result in results for finding in _findings(result)):
-        # Each check looks at the Secrets and certificates: what has been told is not told again.
+        # Each check reads the Secrets and certificates: do not repeat their findings.
         told.setdefault((finding["code"], finding["what"]), finding)
     findings = ordered(told.values())
     bad = failing(findings, fail_on)
@@ -80,15 +80,15 @@ def _findings(result: Mapping[str, Any]) -> list[dict[str, str]]:
     if not words or any(f"[{finding['code']}]" in words for finding in found):
         return found
     why, remedy = f"it was not checked to the end: {words}", "Correct that, then run the check again."
-    # Of a check that has ended before it knew anything, only its words tell what it was about.
+    # If a check ends before it has results, only its message tells what it was about.
     what = "database" if "via" in result else "cluster" if "table" in result else "check"
     lost = Finding("not_checked", "warning", what, why, remedy, UNSEEN)
     return [*found, shown(lost, checked_as="", path="")]
 
 
 class FilterModule:
-    """What Ansible looks for."""
+    """The entry point for Ansible."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
-        """The filters by name."""
+        """Return the filters by name."""
         return {"preflight_report": preflight_report}

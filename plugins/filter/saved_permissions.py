@@ -62,11 +62,11 @@ LISTS = ("users", "groups", "projects", "service_accounts", "members")
 
 
 class _Name(str):
-    """A text that comes from the cluster."""
+    """A string that comes from the cluster."""
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes names quoted, and every name by itself as no template.
+    """Writes names quoted, and tags every name individually as no template.
 
     A whole list cannot be tagged: ansible-core before 2.19 loses the mappings in one.
     """
@@ -75,9 +75,9 @@ class _Dumper(yaml.SafeDumper):
 def _written(dumper: yaml.SafeDumper, name: _Name) -> yaml.ScalarNode:
     """Return the node of a name.
 
-    ansible-core from 2.19 on resolves what ``!unsafe`` stands before as if it were plain, quotes or not: ``!unsafe "null"``
-    is nothing, and ``!unsafe "0123"`` is 83. Such a text is no template, since none that YAML reads as another type can
-    have a brace in it, and is only quoted.
+    ansible-core from 2.19 on reads a string after ``!unsafe`` as if it were not quoted: ``!unsafe "null"`` is nothing,
+    and ``!unsafe "0123"`` is 83. Only quote such a string: it cannot be a template, since no string that YAML reads as
+    another type can contain a brace.
     """
     tag = dumper.resolve(yaml.ScalarNode, str(name), (True, False))  # type: ignore[no-untyped-call]  # types-PyYAML
     return dumper.represent_scalar(UNSAFE if tag == TEXT else TEXT, str(name), style='"')
@@ -92,7 +92,7 @@ def saved_permissions(permissions: Mapping[str, Any], registry: str) -> str:
     for name in LISTS:
         if permissions.get(name) is not None:
             found[f"access_{name}"] = [_named(entry) for entry in permissions[name]]
-    # ASCII alone, so that neither an encoding nor a character that ends a line for one reader alone matters.
+    # Write ASCII alone, so that neither an encoding nor a character that only some readers take for a line end matters.
     text: str = yaml.dump(found, Dumper=_Dumper, sort_keys=False, allow_unicode=False, width=sys.maxsize)
     return HEADING.format(printable_name(registry)) + text
 
@@ -104,7 +104,7 @@ def _named(entry: Any) -> Any:
 
 
 class FilterModule:
-    """What Ansible looks for."""
+    """The entry point for Ansible."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Return the filters by name."""

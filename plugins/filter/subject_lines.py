@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Filter subject_lines: users, groups, projects and service accounts of a result, a line each, for people."""
+"""Filter subject_lines: users, groups, projects and service accounts of a result, one per line, for people."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def _line(entry: Mapping[str, Any] | str) -> str:
 
 
 class FilterModule:
-    """What Ansible looks for."""
+    """The entry point for Ansible."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Return the filters by name."""

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Lookup secret_answer: a secret out of a variable, or else the environment; errors name the variable and show nothing of it."""
+"""Lookup secret_answer: a secret from a variable, or else the environment; errors name the variable and show none of it."""
 
 from __future__ import annotations
 
@@ -54,11 +54,11 @@ from ansible.plugins.lookup import LookupBase
 __all__ = ["LookupModule"]
 
 COMMENT = "{#"
-"""With this, a template gives its text without what follows, and no error."""
+"""A template with this returns its text without what follows, and no error."""
 
 
 class LookupModule(LookupBase):  # type: ignore[misc]  # ansible-core has no annotations
-    """What Ansible looks for."""
+    """The entry point for Ansible."""
 
     def run(self, terms: list[str], variables: Mapping[str, Any] | None = None, **kwargs: Any) -> list[str]:
         """Return the secret of each variable. Raises AnsibleLookupError."""
@@ -89,5 +89,5 @@ class LookupModule(LookupBase):  # type: ignore[misc]  # ansible-core has no ann
 
 
 def _text(value: Any) -> Any:
-    """Return what Ansible has decrypted as text. In ansible-core before 2.19 an encrypted text is an object of its own."""
+    """Return decrypted values as strings. In ansible-core before 2.19 an encrypted value is an object of its own."""
     return str(value) if hasattr(value, "__ENCRYPTED__") else value

@@ -34,11 +34,11 @@ Spec = dict[str, Any]
 def authentication() -> Spec:
     """Return the options of kubernetes.core's modules that choose a cluster and a user, and the registries namespace.
 
-    Those that can have secrets in them are converted so that they do not show; _kubernetes.authentication.given() has the value.
+    Options that may contain secrets are converted to hide them; _kubernetes.authentication.given() has the value.
     """
     spec = copy.deepcopy(AUTH_ARG_SPEC)
     spec["kubeconfig"]["type"] = _Concealing("raw", conceal_config)
-    # It is a path. Its content, which some give, is hidden all the same.
+    # It is a path, but if a user gives the content, that is hidden all the same.
     spec["client_key"].update(
         type=_Concealing("path", lambda value: conceal_file(check_type_path(value))), no_log=False
     )
@@ -48,7 +48,7 @@ def authentication() -> Spec:
 
 
 class _Concealing(str):
-    """The name of an option's type, as its documentation has it, that also converts values: Ansible takes any callable."""
+    """The name of an option's type, as documented, that also converts values: Ansible accepts any callable."""
 
     _convert: Callable[[Any], Any]
 
@@ -58,7 +58,7 @@ class _Concealing(str):
         return made
 
     def __call__(self, value: Any) -> Any:
-        """Return the value as it may be shown."""
+        """Return the value in a form that may be shown."""
         return self._convert(value)
 
 
@@ -68,11 +68,11 @@ RANGES = {
     "connect_timeout": (1, 600, ""),
     "relay_timeout": (1, 3600, ""),
 }
-"""Options in seconds, by name: the least and the most, and what to do instead."""
+"""Options in seconds, by name: minimum, maximum, and the alternative."""
 
 
 def check_ranges(params: Mapping[str, Any]) -> None:
-    """Raise InvalidInput if a module's option in seconds is out of its range: Ansible's schemas know no ranges."""
+    """Raise InvalidInput if an option in seconds is out of its range: Ansible's schemas know no ranges."""
     for option, (least, most, instead) in RANGES.items():
         given = params.get(option)
         if given is not None and not least <= given <= most:
@@ -81,7 +81,7 @@ def check_ranges(params: Mapping[str, Any]) -> None:
 
 
 def waiting() -> Spec:
-    """Whether and how long is waited."""
+    """Return the options for waiting."""
     return {
         "wait": {"type": "bool", "default": True},
         "wait_timeout": {"type": "int", "default": 300},
@@ -89,7 +89,7 @@ def waiting() -> Spec:
 
 
 def registry() -> Spec:
-    """One registry."""
+    """Return the options of one registry."""
     return {
         "name": {"type": "str"},
         "display_name": {"type": "str"},
@@ -128,7 +128,7 @@ def _proxy() -> Spec:
 
 
 def permissions() -> Spec:
-    """Who may use a registry."""
+    """Return the options for who may use a registry."""
     names = {"type": "list", "elements": "str"}
     return {
         **{option: dict(names) for option in ("users", "groups", "projects", "members")},
@@ -144,7 +144,7 @@ def permissions() -> Spec:
 
 
 def database() -> Spec:
-    """The database of a registry."""
+    """Return the options of a registry's database."""
     return {
         "type": {"type": "str", "choices": ["mysql", "postgres"]},
         "host": {"type": "str"},
@@ -172,7 +172,7 @@ _TLS_RULES: Spec = {
 
 
 def checking() -> Spec:
-    """How a database is checked."""
+    """Return the options for the check of a database."""
     return {
         "via": {"type": "str", "choices": ["auto", "direct", "port_forward", "relay"], "default": "auto"},
         "relay_image": {"type": "str"},
@@ -204,7 +204,7 @@ def _tls() -> Spec:
 
 
 def _key_ref(**attributes: Any) -> Spec:
-    """A key of a Secret or ConfigMap. no_log=False: the option's name sounds secret, its value is a name."""
+    """Return the options of a key in a Secret or ConfigMap. no_log=False: its name sounds secret, its value is a name."""
     return {
         "type": "dict",
         **attributes,

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one place where modules end: options in, result or error out, and nothing secret in either."""
+"""The one place in which modules end: options in, result or error out, and nothing secret in either."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ __all__ = ["ALLOWANCE", "Connect", "Result", "run_module"]
 
 Result = dict[str, Any]
 Connect = Callable[[], Cluster]
-"""Opens the way to the cluster, once a module knows that its options make sense."""
+"""Connects to the cluster, once a module knows that its options make sense."""
 ALLOWANCE = 10
-"""Seconds that a run may take beyond wait_timeout: for what is done before and after the wait."""
+"""Seconds that a run may take beyond wait_timeout, before and after the wait."""
 LONGEST_RUN = 600
-"""Seconds for the run of a module that has no wait_timeout, beyond its own other time-outs."""
+"""Seconds for a run of a module without wait_timeout, beyond its other time-outs."""
 INSTALL = (
     "Install it for this interpreter, or choose another with ansible_python_interpreter; in an execution environment, "
     "build it with the collection's meta/execution-environment.yml, which has all that is needed."
@@ -40,9 +40,9 @@ INSTALL = (
 
 
 def run_module(module: AnsibleModule, work: Callable[[Connect, Result], None]) -> None:
-    """Do the module's work on the cluster of its authentication options, and end the module.
+    """Do the module's work on the cluster that its authentication options choose, and end the module.
 
-    work fills the result as it goes: what has been done before an error is reported with it.
+    work fills the result as it proceeds, so an error is reported with what was done before it.
     """
     began = time.monotonic()
     _check_library(module)
@@ -64,7 +64,7 @@ def run_module(module: AnsibleModule, work: Callable[[Connect, Result], None]) -
 
 
 def _check_library(module: AnsibleModule) -> None:
-    """Fail if the client library is not there for this interpreter, or is too old."""
+    """Fail if the client library is not installed for this interpreter, or is too old."""
     if MISSING is not None:
         module.fail_json(msg=f"{missing_required_lib('kubernetes')} {INSTALL}", exception=MISSING)
     version = client_version()
@@ -81,7 +81,7 @@ def _seconds(params: dict[str, Any]) -> float:
 
 
 def _connected(params: dict[str, Any], until: float) -> Cluster:
-    """Return the cluster. What could be quoted of a kubeconfig that was given as a dict is hidden from its errors."""
+    """Return the cluster. Errors hide whatever they could quote of a kubeconfig that is given as a dict."""
     config = given(params.get("kubeconfig"))
     try:
         return connected({name: given(params[name]) for name in AUTH_ARG_SPEC}, until)
@@ -91,11 +91,11 @@ def _connected(params: dict[str, Any], until: float) -> Cluster:
 
 
 SHORTEST = 3
-"""Characters: a text that is no longer can be part of any word."""
+"""Characters: a text of at most this length can be part of any word."""
 
 
 def _secrets(params: dict[str, Any]) -> Iterator[str]:
-    """Return the secrets among the authentication options and their environment variables, wherever they may be quoted."""
+    """Yield the secrets among the authentication options and their environment variables, wherever they may be quoted."""
     yield from (text for text, always in secrets_in(given(params.get("kubeconfig"))) if always and text)
     names = [f"K8S_AUTH_{name}" for name in ("API_KEY", "PASSWORD", "PROXY_HEADERS_BASIC_AUTH")]
     names.append("K8S_AUTH_PROXY_HEADERS_PROXY_BASIC_AUTH")
@@ -115,21 +115,21 @@ def _secrets(params: dict[str, Any]) -> Iterator[str]:
 def _end(module: AnsibleModule, result: Result) -> Result:
     for warning in result.pop("warnings", ()):
         module.warn(printable_message(warning))
-    # Documented by Ansible, and without a public name.
+    # Ansible documents it, but it has no public name.
     if not getattr(module, "_diff", False):
         result.pop("diff", None)
     return result
 
 
 def _unexpected(error: Exception) -> str:
-    """Return what escaped and where. Its own text is left out: it can quote anything, a password too."""
+    """Return the type and place of an unexpected error. Its text is left out: it can quote anything, even a password."""
     frames = traceback.extract_tb(error.__traceback__)
     place = " <- ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(frames[-4:]))
     return f"Unexpected {type(error).__name__} at {place}. This is a defect of the collection: please report it."
 
 
 def _trace(error: BaseException) -> str:
-    """Return the traceback, of the errors behind it too, with frames and types alone: no line of code and no value."""
+    """Return the traceback, with the errors behind it, as frames and types alone: no line of code and no value."""
     frames = [f"{frame.filename}:{frame.lineno} in {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
     lines = "\n".join([f"{type(error).__name__}, the last call at the end:", *(f"  {frame}" for frame in frames)])
     cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)

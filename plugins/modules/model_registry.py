@@ -235,9 +235,9 @@ def main() -> None:
 
 
 def work(module: AnsibleModule, connect: Connect, result: Result) -> None:
-    """Make the registry present or absent, and fill the result."""
+    """Make the registry present or absent, and fill in the result."""
     params = module.params
-    # Of a registry that is to go, no more than its name is needed: what else is given may be out of date.
+    # A registry that is to be absent needs no more than its name: the other options may be out of date.
     wanted = registry_from(params, datetime.now(timezone.utc)) if params["state"] == "present" else None
     name = resource_name(params)
     cluster = connect()

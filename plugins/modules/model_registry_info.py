@@ -2,7 +2,7 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Module model_registry_info: what registries are there, how they are, and what deserves attention."""
+"""Module model_registry_info: which registries exist, their status and the findings about them."""
 
 from __future__ import annotations
 
@@ -275,7 +275,7 @@ def main() -> None:
 
 
 def work(module: AnsibleModule, cluster: Cluster, result: Result) -> None:
-    """Look, and fill the result."""
+    """Read the registries, and fill in the result."""
     place = find_place(cluster, module.params["namespace"])
     registries, warnings = look(cluster, place.namespace, module.params["name"], module.params["access"])
     result.update(namespace=place.namespace, registries=registries, warnings=[*place.warnings, *warnings])

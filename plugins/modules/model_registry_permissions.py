@@ -298,7 +298,7 @@ def main() -> None:
 
 
 def work(module: AnsibleModule, connect: Connect, result: Result) -> None:
-    """Make the permissions as wished, and fill the result."""
+    """Make the permissions as requested, and fill in the result."""
     params = module.params
     demand = demanded(params)
     cluster = connect()
@@ -334,7 +334,7 @@ def work(module: AnsibleModule, connect: Connect, result: Result) -> None:
 
 
 def demanded(params: Result) -> Demand:
-    """What the options ask for. Raises InvalidInput."""
+    """Return what the options request. Raises InvalidInput."""
     check_object_name(params["registry"], "registry")
     members = params["members"]
     check_names("members", members or ())
@@ -343,7 +343,7 @@ def demanded(params: Result) -> Demand:
 
 
 def listed(grants: Iterable[Grant]) -> list[Object]:
-    """As a result names them."""
+    """Return the grants in the form of results."""
     names = ("kind", "namespace", "name")
     return [{name: getattr(grant, name) for name in names if getattr(grant, name)} for grant in sorted(grants)]
 

@@ -2,7 +2,7 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Module model_registry_preflight: what of the cluster stands against a job, before it is begun."""
+"""Module model_registry_preflight: which blockers a job would meet in the cluster, before it begins."""
 
 from __future__ import annotations
 
@@ -192,7 +192,7 @@ def main() -> None:
 
 
 def work(module: AnsibleModule, connect: Connect, result: Result) -> None:
-    """Look, fill the result, and fail where the findings are bad enough."""
+    """Gather the findings, fill in the result, and fail if they are severe enough."""
     wanted = wanted_from(module.params)
     result.update(preflight(connect(), wanted))
     bad = failing(result["findings"], module.params["fail_on"])

@@ -2,7 +2,7 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Module mysql_auth_check: whether a registry will be able to use a database, before anything is made."""
+"""Module mysql_auth_check: whether a registry will be able to use a database, before anything is created."""
 
 from __future__ import annotations
 
@@ -233,7 +233,7 @@ def main() -> None:
 
 
 def work(module: AnsibleModule, connect: Connect, result: Result) -> None:
-    """Check, fill the result, and fail where the findings are bad enough."""
+    """Check the database, fill in the result, and fail if the findings are severe enough."""
     params, outcome = module.params, Outcome()
     given = params["database"]
     wanted = Check(

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What deserves attention in registries that may well be ready: risks, leftovers, and what others cannot see."""
+"""Findings about registries that may well be ready: risks, leftovers, and what their users cannot see."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ __all__ = ["Inventory", "find", "restarts_pending", "tls_facts"]
 
 ROLLOUTS = "Kubernetes documentation, Deployments"
 OUR_MANAGER = "opendatahub.model_registry"
-"""This collection's name in managedFields: its own changes to a Secret are followed by a restart."""
+"""This collection's name in managedFields. A restart follows its own changes to a Secret."""
 
 
 @dataclass(frozen=True)
 class Inventory:
-    """The registries of a namespace with all that findings are made of. A kind that may not be read is not in ``read``."""
+    """The registries of a namespace with all that findings are based on. A kind that may not be read is not in ``read``."""
 
     registries: Mapping[str, Object]
     objects: Mapping[Key, Object]
@@ -45,7 +45,7 @@ class Inventory:
     """Of the newest rollout, by registry."""
     verdicts: Mapping[str, Verdict]
     bundles: Mapping[str, Bundle]
-    """Of the database's authority, by registry; those that are in a Secret or cannot be read here are not in it."""
+    """Of the database's authority, by registry, except those that are in a Secret or cannot be read here."""
     deployments: Mapping[str, Object] = field(default_factory=dict)
     """By registry."""
     now: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
@@ -54,14 +54,14 @@ class Inventory:
 
 
 def find(name: str, inventory: Inventory) -> list[Finding]:
-    """The findings about one registry, blockers first."""
+    """Return the findings about one registry, blockers first."""
     registry = inventory.registries[name]
     found = [finding for check in _CHECKS for finding in check(name, registry, inventory)]
     return severest_first(found)
 
 
 def tls_facts(registry: Object, bundle: Bundle | None = None) -> Object:
-    """How the registry server connects to the database, and what is known of the authority that it trusts."""
+    """Return how the registry server connects to the database, and what is known of the authority that it trusts."""
     spec = registry.get("spec") or {}
     kind = database_type(spec) or ""
     database = spec.get(kind) or {}
@@ -86,7 +86,7 @@ def tls_facts(registry: Object, bundle: Bundle | None = None) -> Object:
 
 
 _OPPORTUNISTIC = ("disable", "allow", "prefer")
-"""PostgreSQL's sslmode: these do without encryption where the server offers none."""
+"""PostgreSQL's sslmode values that do without encryption if the server offers none."""
 
 
 def _name(name: str, registry: Object, _inventory: Inventory) -> Iterator[Finding]:
@@ -152,7 +152,7 @@ def _shared(name: str, registry: Object, inventory: Inventory) -> Iterator[Findi
 def restarts_pending(
     registry: Object, objects: Mapping[Key, Object], deployment: Object | None, pods: Sequence[Object]
 ) -> list[tuple[str, str]]:
-    """Return kind and name of each object that a run has changed without restarting the registry's pods, which read it.
+    """Return kind and name of each object that a run changed without restarting the registry's pods, which read it.
 
     pods: the registry's; none if they may not be read.
     """
@@ -178,7 +178,7 @@ def _pending(name: str, registry: Object, inventory: Inventory) -> Iterator[Find
 
 
 def _newer_secret(name: str, secret: Object, inventory: Inventory) -> Iterator[Finding]:
-    """Pods get the password as an environment variable, when their container starts."""
+    """Check for older pods, since a container gets the password in its environment when it starts."""
     if _is_pending(secret, inventory.deployments.get(name), inventory.pods.get(name, ())):
         return
     started = [_started(pod) for pod in inventory.pods.get(name, ())]
@@ -196,10 +196,10 @@ def _started(pod: Object) -> datetime | None:
 
 
 def _data_changed(secret: Object) -> datetime | None:
-    """When somebody else has last written the Secret's values."""
+    """Return when another client last wrote the Secret's values."""
     meta = secret["metadata"]
     others = [entry for entry in meta.get("managedFields") or () if entry.get("manager") != OUR_MANAGER]
-    # Server-side apply enters stringData under that name.
+    # Server-side apply records stringData under that name.
     times = [entry.get("time") for entry in others if {"f:data", "f:stringData"} & set(entry.get("fieldsV1") or ())]
     return max(filter(None, map(timestamp, [meta.get("creationTimestamp"), *times])), default=None)
 
@@ -270,7 +270,7 @@ def _status(name: str, registry: Object, inventory: Inventory) -> Iterator[Findi
 
 
 def _without_role(name: str, registry: Object, inventory: Inventory) -> Iterator[Finding]:
-    """Yield the RoleBindings that are meant for the registry, and give a Role that is not there."""
+    """Yield the RoleBindings meant for the registry whose Role does not exist."""
     bindings = [item for key, item in inventory.objects.items() if key[0] == "RoleBinding"]
     for binding in misdirected(bindings, name) if "Role" in inventory.read else ():
         role = binding["roleRef"]

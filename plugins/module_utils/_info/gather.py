@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Looks at the registries of a namespace once: what they are, how they are, and what deserves attention."""
+"""Read the registries of a namespace once: their configuration, their status and the findings about them."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ __all__ = ["look"]
 
 RELATED = ("Secret", "ConfigMap", "Role", "RoleBinding")
 Related = dict[str, Optional[list[Object]]]
-"""The objects of each such kind; None where they may not be read."""
+"""The objects of each such kind; None if they may not be read."""
 
 
 def look(
     cluster: Cluster, namespace: str, name: str | None = None, access: str = "listed"
 ) -> tuple[list[Object], list[str]]:
-    """The registries as results show them, all or the one of that name, and a warning for each thing not to be read.
+    """Return the registries for results, all or the one of that name, and a warning for each thing that cannot be read.
 
-    access: none, listed, or verified by access reviews. Raises Forbidden where registries may not be listed.
+    access: none, listed, or verified by access reviews. Raises Forbidden if registries may not be listed.
     """
     warnings: list[str] = []
     snapshot = _snapshot(cluster, namespace, warnings)
@@ -63,9 +63,9 @@ def look(
 
 
 def _set_apart(snapshot: Snapshot) -> tuple[Snapshot, dict[str, Object]]:
-    """Return the snapshot without registries that cannot be understood, and the entries of these by name.
+    """Return the snapshot without registries that are not understood, and the entries of these by name.
 
-    The API server takes what the schema in the cluster allows, which is another one in each release.
+    The API server accepts what the cluster's schema allows, which differs between releases.
     """
     registries = {name: without_nulls(item) for name, item in snapshot.objects["ModelRegistry"].items()}
     fields = {name: field for name, item in registries.items() if (field := misfit(item)) is not None}
@@ -88,7 +88,7 @@ def _odd_entry(registry: Object, field: str) -> Object:
 
 
 def _inventory(cluster: Cluster, namespace: str, snapshot: Snapshot, names: list[str], related: Related) -> Inventory:
-    """What findings are made of, with the verdicts on the registries of those names."""
+    """Return what findings are based on, with the verdicts on the registries of those names."""
     registries, clock = snapshot.objects["ModelRegistry"], Clock()
     objects: dict[Key, Object] = {}
     for kind, items in related.items():
@@ -111,7 +111,7 @@ def _inventory(cluster: Cluster, namespace: str, snapshot: Snapshot, names: list
 
 
 def _openshift(cluster: Cluster, registries: Iterable[Object]) -> bool | None:
-    """Return whether the cluster is OpenShift, as the operator sees it; None if nothing depends on it, or it is not to be seen."""
+    """Return whether the cluster is OpenShift, as the operator sees it; None if it does not matter, or cannot be read."""
     if all(proxy_of(registry.get("spec") or {}) for registry in registries):
         return None
     with suppress(Forbidden):
@@ -163,7 +163,7 @@ def _snapshot(cluster: Cluster, namespace: str, warnings: list[str]) -> Snapshot
 def _related(
     cluster: Cluster, namespace: str, kind: str, registries: Iterable[Object], warnings: list[str]
 ) -> list[Object] | None:
-    """The objects of a kind that findings are made of; where they may not be listed, those that registries name."""
+    """Return the objects of a kind for findings. If they may not be listed, return those that registries name."""
     try:
         return cluster.list(kind, namespace)[0]
     except Missing:
@@ -181,7 +181,7 @@ def _related(
 
 
 def _named(kind: str, registries: Iterable[Object]) -> set[str]:
-    """The names of that kind that registries refer to."""
+    """Return the names of that kind that registries refer to."""
     names = set()
     for registry in registries:
         spec = registry.get("spec") or {}
@@ -194,7 +194,7 @@ def _named(kind: str, registries: Iterable[Object]) -> set[str]:
 
 
 def _bundle(registry: Object, objects: dict[Key, Object]) -> Bundle | None:
-    """Return the certificates of a registry's authority; None if they are in a Secret, or are not there."""
+    """Return the certificates of a registry's authority; None if they are in a Secret, or do not exist."""
     source = ca_source(registry.get("spec") or {})
     if source is None or source.kind != "ConfigMap":
         return None

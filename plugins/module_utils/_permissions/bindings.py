@@ -247,7 +247,7 @@ def _taking(wish: Wish, namespace: str, bindings: list[Object], lasting: frozens
 def plan_without_role(wish: Wish, namespace: str, bindings: Iterable[Object]) -> list[Change]:
     """Return the changes that remove the given grants from misdirected RoleBindings to roles that do not exist.
 
-    A roleRef is immutable, so the grants get RoleBindings of their own. To add grants without adopt leaves such a
+    A roleRef is immutable, so the grants get RoleBindings of their own. Adding grants without adopt leaves such a
     RoleBinding alone. exact deletes it: a user who creates its role would give access to all its subjects.
     """
     if wish.state == "present" and not wish.adopt:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Looks at a cluster before a job: what is there, what the user may do, and whether a dry run is taken."""
+"""Gather the state of a cluster before a job: what exists, what the user may do, and whether a dry run succeeds."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ __all__ = ["Wanted", "keys_read", "preflight", "unserved_options", "wanted_from"
 T = TypeVar("T")
 CREDENTIALS = ("kubeconfig", "host", "api_key", "username", "password", "client_cert", "client_key")
 NAMED = ("name", "display_name")
-"""The options that say which registry it is about."""
+"""The options that select the registry."""
 VARIABLES = {"client_cert": ("CLIENT_CERT", "CERT_FILE"), "client_key": ("CLIENT_KEY", "KEY_FILE")}
-"""What the variables K8S_AUTH_* are called, where they have another name than the option."""
+"""Names of the variables K8S_AUTH_* that differ from the option's."""
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is going to be done."""
+    """The job to check for."""
 
     job: str
     """create, update, teardown or grant."""
@@ -58,44 +58,44 @@ class Wanted:
     """As given."""
     database: Database | None
     invalid: tuple[InvalidInput, ...] = ()
-    """What is wrong with the options."""
+    """Errors in the options."""
     via: str = "auto"
     """The path on which the database will be checked."""
     credentials: Mapping[str, object] | None = None
-    """The authentication options that were given."""
+    """The given authentication options."""
     auth_proxy: str | None = None
     proxy: ProxySettings | None = None
 
     @property
     def known_name(self) -> str | None:
-        """The name, where it can be a registry's."""
+        """The name, if a registry can have it."""
         return None if any(error.what in NAMED for error in self.invalid) else self.name
 
     @property
     def is_database_invalid(self) -> bool:
-        """Whether the options of the database are wrong."""
+        """Whether the database's options are invalid."""
         return any(error.what.startswith("database") for error in self.invalid)
 
     @property
     def registry(self) -> Registry:
-        """What is wanted of the registry, as far as it is known."""
+        """The registry's requested configuration, as far as it is known."""
         return Registry(self.name or "", database=self.database, auth_proxy=self.auth_proxy, proxy=self.proxy)
 
 
 def wanted_from(params: Mapping[str, Any]) -> Wanted:
-    """What is going to be done, from module options. What is wrong with them is kept, to be found with all else."""
+    """Build the job from module options. Errors in them are kept, to be reported with all other findings."""
     name, invalid = params["name"], []
     try:
         if name is None and params["display_name"] is not None:
             name = derive_name(params["display_name"])
         if name is not None:
-            # Only what is to be created must have a name with which it can be.
+            # Only a registry that is to be created must have a valid name.
             (check_name if params["job"] == "create" else check_object_name)(name)
     except InvalidInput as error:
         invalid.append(error)
     database = None
     try:
-        # Whatever else a variables file has in it: what goes, or is shared, keeps its database.
+        # The other jobs keep the database, whatever a file of variables contains.
         if params["database"] is not None and params["job"] in ("create", "update"):
             database = database_from(params["database"], datetime.now(timezone.utc))
     except InvalidInput as error:
@@ -110,7 +110,7 @@ def wanted_from(params: Mapping[str, Any]) -> Wanted:
 
 
 def preflight(cluster: Cluster, wanted: Wanted) -> Object:
-    """Findings, facts and table, as the module returns them."""
+    """Return findings, facts and table for the module's result."""
     seen, database = look(cluster, wanted)
     findings = [shown(finding) for finding in judge(seen)]
     return {"findings": findings, "table": table(findings), "facts": _facts(seen, database)}
@@ -141,7 +141,7 @@ def _facts(seen: Observed, database: Database | None) -> Object:
 
 
 def _credentials(params: Mapping[str, Any]) -> dict[str, object]:
-    """The authentication options that were given, as options or in the environment; only whether they were counts."""
+    """Return which authentication options are given, in the task or the environment; their values do not matter."""
     found: dict[str, object] = {}
     for option in CREDENTIALS:
         names = VARIABLES.get(option, (option.upper(),))
@@ -150,9 +150,9 @@ def _credentials(params: Mapping[str, Any]) -> dict[str, object]:
 
 
 def look(cluster: Cluster, wanted: Wanted) -> tuple[Observed, Database | None]:
-    """What is seen, and the database that the registry will use, as far as it is known.
+    """Return the state of the cluster, and the database that the registry will use, as far as they are known.
 
-    Raises RegistryError where the API server gives no answer, or does not know the user.
+    Raises RegistryError if the API server does not answer, or does not know the user.
     """
     connection = cluster.connection()
     user = _user(cluster)
@@ -196,7 +196,7 @@ def look(cluster: Cluster, wanted: Wanted) -> tuple[Observed, Database | None]:
 
 
 def _seen(get: Callable[[], T]) -> T | RegistryError:
-    """What there is, or why it cannot be seen. An API server that gives no answer is no such reason."""
+    """Return what exists, or why it cannot be read. Raises the error if the API server does not answer."""
     try:
         return get()
     except RegistryError as error:
@@ -206,13 +206,13 @@ def _seen(get: Callable[[], T]) -> T | RegistryError:
 
 
 def _said(cluster: Cluster) -> str | None:
-    """Return the registries namespace in the platform's own words; None if it names none, or several."""
+    """Return the registries namespace that the platform names; None if it names none, or several."""
     said = _seen(lambda: platform_namespace(cluster))
     return said if isinstance(said, str) else None
 
 
 def _openshift(cluster: Cluster, wanted: Wanted, registry: Object | RegistryError | None) -> bool | None:
-    """Return whether the cluster is OpenShift, as the operator sees it; None if nothing depends on it, or it is not to be seen."""
+    """Return whether the cluster is OpenShift, as the operator sees it; None if it does not matter, or cannot be read."""
     has_proxy = isinstance(registry, dict) and proxy_of(registry.get("spec") or {}) is not None
     if has_proxy or (registry is None and wanted.job != "create"):
         return None
@@ -223,7 +223,7 @@ def _openshift(cluster: Cluster, wanted: Wanted, registry: Object | RegistryErro
 def unserved_options(
     cluster: Cluster, wanted: Wanted, registry: Object | RegistryError | None, openshift: bool | None
 ) -> tuple[InvalidInput, ...]:
-    """Return what is wrong with options whose fields the cluster's release lacks."""
+    """Return errors for options whose fields the cluster's release lacks."""
     asked = wanted.registry
     existing = registry if isinstance(registry, dict) else None
     is_about = wanted.job in ("create", "update") and not wanted.invalid and not isinstance(registry, RegistryError)
@@ -235,13 +235,13 @@ def unserved_options(
     except InvalidInput as error:
         return (error,)
     except Missing:
-        # Without any version of ModelRegistry there is a finding of its own.
+        # If no version of ModelRegistry is served, that is a finding of its own.
         return ()
     return ()
 
 
 def _listed(cluster: Cluster, kind: str, selector: str = "") -> list[Object] | RegistryError | None:
-    """The objects in all namespaces; None where the cluster has no such kind."""
+    """Return the objects in all namespaces; None if the cluster has no such kind."""
     try:
         return cluster.list(kind, field_selector=selector)[0]
     except Missing:
@@ -251,7 +251,7 @@ def _listed(cluster: Cluster, kind: str, selector: str = "") -> list[Object] | R
 
 
 def _user(cluster: Cluster) -> str:
-    """The user's name, as the API server knows it. Kubernetes before 1.28 does not tell."""
+    """Return the user's name, as the API server knows it. Kubernetes before 1.28 does not tell."""
     try:
         return str(cluster.about_self("SelfSubjectReview", {})["userInfo"].get("username", ""))
     except (Missing, Forbidden):
@@ -269,14 +269,14 @@ def _registry(cluster: Cluster, namespace: str | RegistryError, name: str | None
     if not name or not isinstance(namespace, str):
         return None
     seen = _seen(lambda: cluster.get("ModelRegistry", namespace, name))
-    # That the cluster serves no version of it is a finding of its own.
+    # If the cluster serves no version of it, that is a finding of its own.
     return None if isinstance(seen, Missing) else seen
 
 
 def _understood(
     registry: Object | RegistryError | None,
 ) -> tuple[Object | RegistryError | None, str | None]:
-    """Return the registry as far as it can be understood, and the field of it that cannot."""
+    """Return the registry as far as it is understood, and the field that is not."""
     if not isinstance(registry, dict):
         return registry, None
     plain: Object = without_nulls(registry)
@@ -293,7 +293,7 @@ def _registries(cluster: Cluster, namespace: str | None) -> dict[str, Object]:
 
 
 def _elsewhere(cluster: Cluster, name: str | None, namespace: str | None) -> tuple[str, ...] | RegistryError:
-    """Other namespaces that have a registry of that name."""
+    """Return the other namespaces that have a registry of that name."""
     if not name:
         return ()
     found = _listed(cluster, "ModelRegistry", f"metadata.name={name}")
@@ -303,7 +303,7 @@ def _elsewhere(cluster: Cluster, name: str | None, namespace: str | None) -> tup
 
 
 def _database(wanted: Wanted, registry: Object | None) -> tuple[Database | None, tuple[InvalidInput, ...]]:
-    """The database as the registry will use it. A plan that says nothing of it yet is none that is wrong."""
+    """Return the database as the registry will use it. A plan that does not mention one yet is not an error."""
     is_unsaid = wanted.database is None and registry is None
     if wanted.job not in ("create", "update") or wanted.is_database_invalid or is_unsaid:
         return None, wanted.invalid
@@ -314,17 +314,17 @@ def _database(wanted: Wanted, registry: Object | None) -> tuple[Database | None,
 
 
 def _rights(wanted: Wanted, database: Database | None, namespace: str) -> list[Right]:
-    """What the job takes, and the check of its database before it."""
+    """Return the rights for the job, and for the check of its database before it."""
     host = str(database.host) if database is not None and not database.generate else ""
     path = path_rights(wanted.via, host, namespace) if host else []
     return [*rights_for(wanted.job, wanted.known_name, wanted.database), *path]
 
 
 def _missing(cluster: Cluster, rights: list[Right], namespace: str) -> tuple[Right, ...]:
-    """Those of the rights that the user lacks.
+    """Return the rights that the user lacks.
 
-    One request lists the rules that the user has in a namespace. It need not know all, so what is not in it is asked for
-    one by one.
+    One request lists the user's rules in a namespace. The list may be incomplete, so other rights are reviewed one by
+    one.
     """
     rules = {}
     for place in {right.namespace or namespace for right in rights}:
@@ -342,7 +342,7 @@ def _missing(cluster: Cluster, rights: list[Right], namespace: str) -> tuple[Rig
 
 
 def _probe(cluster: Cluster, wanted: Wanted, namespace: str | None, registry: Object | RegistryError | None) -> Probe:
-    """A dry run of what the job will write: the operator's webhooks are asked, and nothing is stored."""
+    """Send a dry run of what the job will write: it calls the operator's webhooks, and stores nothing."""
     if namespace is None or wanted.job not in ("create", "update") or wanted.invalid:
         return Probe()
     try:
@@ -359,12 +359,12 @@ def _probe(cluster: Cluster, wanted: Wanted, namespace: str | None, registry: Ob
 
 
 def _creation(cluster: Cluster, wanted: Wanted, namespace: str) -> Change:
-    """Of a registry of the name, or of one that nobody has; on a database that is never asked."""
+    """Return the creation of a registry of the name, or of an unused one. Its database is never contacted."""
     name = wanted.name or f"preflight-{secrets.token_hex(4)}"
     database = Database(type="mysql", host="localhost", name="preflight", username="preflight")
     body = wanted_registry(Registry(name, database=database), cluster.version(), {})
     change = creation_of(body, namespace, name)
-    # Without fields of its own, rest would be taken for none; grpc is needed by all versions but the newest v1beta1.
+    # Without fields of its own, rest would count as missing; all versions but the newest v1beta1 need grpc.
     spec = {"rest": {}, "grpc": {}, **change.body["spec"]}
     return Change(change.kind, namespace, name, "create", {**change.body, "spec": spec})
 
@@ -372,7 +372,7 @@ def _creation(cluster: Cluster, wanted: Wanted, namespace: str) -> Change:
 def keys_read(
     wanted: Wanted, database: Database | None, registry: Object | RegistryError | None, openshift: bool | None
 ) -> Iterator[tuple[str, KeyRef, str, bool]]:
-    """Kind and key of each object that the registry's pods will read, with the option that names it, and if it is a CA."""
+    """Yield kind and key of each object that the registry's pods will read, the option that names it, and if it is a CA."""
     options = {"password": "database.password_secret", "ca_pem": "database.tls"}
     for use, (kind, ref) in references(database or Database()).items():
         yield kind, ref, options.get(use, f"database.tls.{use}_secret"), use == "ca_pem"
@@ -389,7 +389,7 @@ def keys_read(
 def _sources(
     cluster: Cluster, namespace: str, database: Database | None, keys: Iterable[tuple[str, KeyRef, str, bool]]
 ) -> Iterator[Source]:
-    """What the registry server will read from Secrets and ConfigMaps."""
+    """Yield what the registry server will read from Secrets and ConfigMaps."""
     tls = database.tls if database else None
     verified = bool(tls and (verifies(tls) or tls.mode in ("verify-ca", "verify-full")))
     for kind, ref, option, is_ca in keys:
@@ -398,7 +398,7 @@ def _sources(
 
 
 def _password(cluster: Cluster, namespace: str, database: Database) -> Iterator[Finding]:
-    """Yield what a registry server cannot do with the password, given in clear or in a Secret that the user may read."""
+    """Yield findings about a password that the registry server cannot use. It is given, or in a readable Secret."""
     ref, password, what = database.password_secret, database.password or "", "database.password"
     if ref is not None:
         what = f"key {ref.key} of Secret {ref.name}"
@@ -409,7 +409,7 @@ def _password(cluster: Cluster, namespace: str, database: Database) -> Iterator[
 
 
 def _text(cluster: Cluster, namespace: str, kind: str, ref: KeyRef, is_ca: bool) -> str | RegistryError:
-    """Return the value of a key if it is an authority's certificate. Of all others, only whether they are there counts."""
+    """Return the value of a key if it is an authority's certificate. Of all others, only their existence matters."""
     what = f"{kind} {ref.name}"
     try:
         item = cluster.get(kind, namespace, ref.name)

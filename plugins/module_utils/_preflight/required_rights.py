@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The rights that a job takes in the registries namespace and at its database, and which of them a user's rules give."""
+"""The rights that a job needs in the registries namespace and at its database, and which of them a user's rules give."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class Right:
     """The plural, with the subresource."""
     verb: str
     purpose: str
-    """What cannot be done without it."""
+    """What requires it."""
     needed: bool = True
-    """Whether the job fails without it; otherwise it says and checks less."""
+    """Whether the job fails without it; otherwise it reports and checks less."""
     name: str = ""
-    """Of the only object that it is about, where one is known."""
+    """Of the only object that it concerns, if known."""
     namespace: str = ""
     """Empty for the registries namespace."""
 
@@ -50,7 +50,7 @@ class Right:
 
 
 def rights_for(job: str, name: str | None, database: Database | None) -> list[Right]:
-    """The rights of a job: create, update, teardown or grant. The collection's Role registry-admin has them all."""
+    """Return the rights for a job: create, update, teardown or grant. The collection's Role registry-admin has them all."""
     registry = name or ""
     found = [Right(GROUP, "modelregistries", "list", "see which registries there are")]
     if job == "grant":
@@ -71,24 +71,24 @@ def rights_for(job: str, name: str | None, database: Database | None) -> list[Ri
 
 
 def _storing(job: str, registry: str, database: Database | None) -> list[Right]:
-    """What it takes to keep the password and the certificate authority."""
+    """Return the rights to store the password and the certificate authority."""
     found: list[Right] = []
     if database is not None and database.password is not None:
-        # Nobody's right to create can be bound to a name.
+        # RBAC cannot restrict the right to create to a name.
         secret = password_secret(registry) if registry else ""
         names = {"get": secret, "patch": secret, "create": ""}
         found += [Right("", "secrets", verb, "store the database's password", name=names[verb]) for verb in STORE]
     if database is not None and database.tls is not None and database.tls.ca_pem is not None:
         found += [Right("", "configmaps", verb, "store the certificate authority") for verb in STORE]
     if job == "update" and database is not None:
-        # Another Secret that is only named is a change that pods have to be seen to be younger than, too.
+        # A reference to another Secret also requires pods that are newer than that change.
         why = "restart the registry after a new password, and see that it is in use"
         found += [Right("apps", "deployments", verb, why, name=registry) for verb in ("get", "patch")]
     return found
 
 
 def _looking() -> list[Right]:
-    """What helps to tell why a registry is not ready, and to check its database."""
+    """Return the rights that help to explain why a registry is not ready, and to check its database."""
     why = "say why the registry does not become ready"
     found = [Right("apps", "deployments", verb, why, False) for verb in ("list", "watch")]
     found += [Right("", "pods", verb, why, False) for verb in ("list", "watch")]
@@ -97,16 +97,16 @@ def _looking() -> list[Right]:
 
 
 def path_rights(via: str, host: str, namespace: str) -> list[Right]:
-    """What a check of the database takes on its path, from a registries namespace of that name.
+    """Return the rights for a check of the database on its path, from a registries namespace of that name.
 
-    The job goes on without them: the check is then said not to have been made. The pod of a relay is made and deleted by
-    the cluster, with its Job.
+    The job continues without them, and the check is then reported as not made. The cluster creates and deletes the pod
+    of a relay with its Job.
     """
     forward = [("", "pods/portforward", "get"), ("", "pods/portforward", "create")]
     if via == RELAY:
         relay = [("batch", "jobs", "create"), ("batch", "jobs", "delete"), ("", "pods", "list"), *forward]
         return [Right(*one, "check the database through a relay", False) for one in relay]
-    # A name of two parts may be one of DNS as well.
+    # A name of two parts may also be a DNS name.
     found = (service_of(host) if via == PORT_FORWARD else None) or host_of(host, namespace)
     if via == DIRECT or found.kind != SERVICE:
         return []
@@ -126,7 +126,7 @@ def _granting(registry: str) -> list[Right]:
 
 
 def ruled(right: Right, rules: Iterable[Object]) -> bool:
-    """Whether one of the rules, as a SelfSubjectRulesReview lists them, gives the right."""
+    """Return whether one of the rules, as a SelfSubjectRulesReview lists them, gives the right."""
     return any(
         rule_has(rule, "apiGroups", right.group)
         and rule_has(rule, "resources", right.resource)
@@ -137,7 +137,7 @@ def ruled(right: Right, rules: Iterable[Object]) -> bool:
 
 
 def yaml_rules(rights: Iterable[Right]) -> str:
-    """The rules of a Role that give these rights, one a line, as YAML."""
+    """Return the rules of a Role that give these rights, one per line, as YAML."""
     verbs: dict[tuple[str, str], list[str]] = {}
     for right in rights:
         known = verbs.setdefault((right.group, right.resource), [])

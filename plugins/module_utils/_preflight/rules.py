@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What stands against a job before it is begun: from what is seen of a cluster to findings."""
+"""Blockers of a job, found before it begins: from the state of a cluster to findings."""
 
 from __future__ import annotations
 
@@ -37,19 +37,19 @@ JOBS = ("create", "update", "teardown", "grant")
 OPERATOR = "model-registry-operator-controller-manager"
 """The operator's Deployment, in the product's own namespace (the operator's manifests)."""
 READY_CONDITIONS = ("AIHubReady", "ModelRegistryReady", "model-registry-operatorReady")
-"""Of a DataScienceCluster, newest first: what it says of the component."""
+"""Of a DataScienceCluster, newest first: its status of the component."""
 ROLE_FILES = "playbooks/files/registry-admin.yaml"
 CLUSTER_FILE = "playbooks/files/registry-admin-cluster.yaml"
 PRODUCT = "product documentation, enabling the model registry component"
 TRUST = "kubernetes.core documentation, authentication options"
 
 Seen = Union[Object, None, RegistryError]
-"""An object, None where there is none, or the error of somebody who may not look."""
+"""An object, None if it does not exist, or the error if the user may not read it."""
 
 
 @dataclass(frozen=True)
 class Probe:
-    """A write that was sent as a dry run: the API server asks the operator's webhooks about it, and stores nothing."""
+    """A write that is sent as a dry run: the API server calls the operator's webhooks, and stores nothing."""
 
     sent: bool = False
     refused: RegistryError | None = None
@@ -65,7 +65,7 @@ class Source:
     option: str
     """The option that names it."""
     text: str | RegistryError = field(repr=False, default="")
-    """Its value where it is an authority's certificate. Missing where it is not there, another where it may not be read."""
+    """Its value if it is an authority's certificate. Missing if it does not exist, another error if it may not be read."""
     is_ca: bool = False
     verified: bool = True
     """Whether the database's certificate will be verified with it."""
@@ -73,40 +73,40 @@ class Source:
 
 @dataclass(frozen=True)
 class Observed:
-    """What was seen of the cluster before a job."""
+    """The state of the cluster before a job."""
 
     job: str
     name: str | None
-    """The registry's; None where it is not decided yet."""
+    """The registry's; None if it is not decided yet."""
     namespace: str | RegistryError
     now: datetime
     connection: ApiConnection
     user: str = ""
-    """Who the API server takes the user for; empty where it does not tell."""
+    """The user's name at the API server; empty if it does not tell."""
     overruled: tuple[str, str] | None = None
-    """The credentials that were given and do not count, and those that do."""
+    """The given credentials that are ignored, and those that are used."""
     invalid: tuple[InvalidInput, ...] = ()
-    """What is wrong with the options themselves."""
+    """Errors in the options themselves."""
     said_namespace: str | None = None
-    """The registries namespace in the platform's own words."""
+    """The registries namespace that the platform names."""
     namespace_object: Seen = None
     components: list[Object] | RegistryError | None = None
-    """The DataScienceClusters; None where the cluster has no such kind."""
+    """The DataScienceClusters; None if the cluster has no such kind."""
     served: tuple[str, ...] | None = None
-    """Versions of ModelRegistry; None where it is not served."""
+    """Versions of ModelRegistry; None if it is not served."""
     operators: list[Object] | RegistryError = field(default_factory=list)
-    """Deployments of the operator's name, in all namespaces."""
+    """Deployments with the operator's name, in all namespaces."""
     probe: Probe = Probe()
     registry: Seen = None
     """The registry of the name, in the registries namespace."""
     odd_field: str | None = None
-    """A field of that registry that is not of the type that all known schemas say; the rest is left out then."""
+    """A field of that registry whose type differs from all known schemas; the other fields are then left out."""
     elsewhere: tuple[str, ...] | RegistryError = ()
     """Other namespaces with a registry of the name."""
     missing: tuple[Right, ...] = ()
-    """Rights that the job takes and the user lacks."""
+    """Rights that the job needs and the user lacks."""
     password: tuple[Finding, ...] = ()
-    """What the registry server cannot do with the database's password."""
+    """Findings about a password that the registry server cannot use."""
     sources: tuple[Source, ...] = ()
     database: Database | None = None
     """As the registry will use it, if that is known."""
@@ -117,10 +117,10 @@ class Observed:
 
 
 def overruled(given: Mapping[str, object]) -> tuple[str, str] | None:
-    """Of a kubeconfig and other credentials, which does not count, and which does; None where there is one alone.
+    """Return which of a kubeconfig and other credentials is ignored, and which is used; None if only one is given.
 
-    given: the authentication options, the environment's among them. kubernetes.core loads no kubeconfig where a host
-    and all that it takes to log in there are given; otherwise what is in the kubeconfig is what the client sends.
+    given: the authentication options, including the environment's. kubernetes.core loads no kubeconfig if a host and
+    all credentials for it are given; otherwise the client sends what is in the kubeconfig.
     """
     pairs = (("api_key",), ("username", "password"), ("client_cert", "client_key"))
     logins = [" and ".join(pair) for pair in pairs if all(given.get(option) for option in pair)]
@@ -130,7 +130,7 @@ def overruled(given: Mapping[str, object]) -> tuple[str, str] | None:
 
 
 def judge(seen: Observed) -> list[Finding]:
-    """All findings, blockers first."""
+    """Return all findings, blockers first."""
     found = [finding for check in _CHECKS for finding in check(seen)]
     return severest_first(found)
 
@@ -201,11 +201,11 @@ def _api_group(seen: Observed) -> Iterator[Finding]:
 
 
 MOST_WORDS = 4096
-"""Characters of a refusal that are read: a webhook can answer with any number."""
+"""How many characters of a refusal are read: a webhook can answer with any number."""
 
 
 def _refusal(seen: Observed) -> str:
-    """What the API server's refusal of the dry run is about, as the code of a finding; empty where there is none."""
+    """Return the finding's code for the API server's refusal of the dry run; empty if there is none."""
     refused, name = seen.probe.refused, re.escape(seen.name or "")
     if refused is None or isinstance(refused, Forbidden):
         return ""
@@ -335,7 +335,7 @@ def _name_free(seen: Observed, what: str) -> Iterator[Finding]:
 
 
 def _rejected(seen: Observed) -> Iterator[Finding]:
-    """What the API server says against the dry run and no other finding is about."""
+    """Yield the API server's refusal of the dry run if no other finding covers it."""
     refused = seen.probe.refused
     if refused is not None and _refusal(seen) == "dry_run_refused":
         yield Finding("dry_run_refused", "blocker", refused.what, refused.why, refused.next_step, "API server, dry run")

@@ -54,7 +54,7 @@ arbitrary names, so it means nothing."""
 
 
 def judge(facts: PostgresFacts, asked: Asked, path: str) -> list[Finding]:
-    """Return the findings. One that the check's own address may have caused is a blocker only from where the pods are.
+    """Return the findings. What the check's own address may cause is a blocker only through a relay.
 
     pg_hba.conf decides by the client's address who may log in, and whether with a password. The official image accepts
     every user from loopback, where a port-forward comes from.
