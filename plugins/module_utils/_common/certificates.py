@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Certificate authorities in PEM form: what the registry server, a Go program, reads in them, and what to store for it.
 
-Go passes over what it cannot read without a word, and then trusts fewer authorities, or none. So text that a user gives
-is stored in the one form that cannot be misread, and text that is stored already is read as Go reads it.
+Go silently skips what it cannot read, and then trusts fewer authorities, or none. So text that the user gives is stored
+in the one form that cannot be misread, and text that is already stored is read as Go reads it.
 """
 
 from __future__ import annotations
@@ -43,15 +43,15 @@ EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 _MARKER = re.compile(r"-----(BEGIN|END) ([A-Z0-9 ]{1,60})-----")
 _STRAY = re.compile(r"(?<=[-\u2010-\u2015]{3})\s{0,8}(?:BEGIN|END)\b", re.IGNORECASE)
-"""What is left of a marker that is cut or misspelt."""
+"""The rest of a marker that is cut off or misspelt."""
 _LOOSE = re.compile(r"^[ \t]*[A-Za-z0-9+/]{48,}={0,2}[ \t\r]*$", re.MULTILINE)
-"""A line of base64, where no block is open."""
+"""A line of base64 outside any block."""
 _KEY = re.compile(r"private\s{1,8}key", re.IGNORECASE)
 _LABELS = ("CERTIFICATE", "X509 CERTIFICATE")
 """The second is an old name of the first (OpenSSL's documentation, PEM_read_bio_X509); Go does not know it."""
 _EC_PUBLIC_KEY = bytes.fromhex("06072a8648ce3d0201")
 _GO_CURVES = tuple(map(bytes.fromhex, ("06052b81040021", "06082a8648ce3d030107", "06052b81040022", "06052b81040023")))
-"""Object identifiers in DER: an elliptic curve follows, and the ones that Go knows (RFC 5480, section 2.1.1.1)."""
+"""Object identifiers in DER: of elliptic curves in general, and of those that Go knows (RFC 5480, section 2.1.1.1)."""
 _VERSION_3 = bytes.fromhex("a003020102")
 _CONSTRAINTS, _USAGES = bytes.fromhex("0603551d13"), bytes.fromhex("0603551d25")
 """Object identifiers in DER: of a certificate's basic constraints, and of its extended key usages (RFC 5280, section 4.2.1)."""
@@ -89,7 +89,7 @@ class Bundle:
     others: int = 0
     """How many certificates are not an authority's."""
     unreadable: tuple[int, ...] = ()
-    """The lines, from 1 on, where a certificate begins that Go passes over."""
+    """The lines, counted from 1, on which a certificate begins that Go skips."""
 
 
 @dataclass(frozen=True)
@@ -103,11 +103,11 @@ class Problem:
 
 
 def read_ca_pem(text: str, now: datetime, option: str = "database.tls.ca_pem") -> str:
-    """Return the certificates in the text as PEM that every reader takes, one block each and nothing else.
+    """Return the certificates in the text as PEM that every reader accepts: one block each and nothing else.
 
-    Line ends, indentation, byte order marks and blanks instead of line breaks are put right; text between the
-    certificates is left out. Raises InvalidInput unless one certificate is of an authority and valid now, and if any
-    block is something else than a certificate, or damaged.
+    Line ends, indentation, byte order marks and blanks instead of line breaks are fixed; text between the certificates
+    is removed. Raises InvalidInput if no certificate is an authority's and valid now, or if any block is damaged or is
+    not a certificate.
     """
     if len(text.encode(errors="replace")) > LARGEST:
         raise InvalidInput(option, "it is larger than the 1 MiB that a ConfigMap may have", "Give fewer certificates.")
@@ -123,14 +123,14 @@ def read_ca_pem(text: str, now: datetime, option: str = "database.tls.ca_pem") -
 
 
 def stored_form(stored: object, pem: str) -> str:
-    """Return what to store for the certificates in ``pem``: what is stored, if Go reads exactly these in it."""
+    """Return what to store for the certificates in ``pem``: the stored text if Go reads exactly these in it."""
     if not isinstance(stored, str) or _KEY.search(stored) or not _go_ders(stored):
         return pem
     return stored if set(_go_ders(stored)) == set(_go_ders(pem)) else pem
 
 
 def as_go_reads(text: str) -> str:
-    """Return the certificates that Go reads in a text as plain PEM, for readers that would take more; empty if it reads none."""
+    """Return the certificates that Go reads in a text as plain PEM, for readers that would accept more; empty if it reads none."""
     return "".join(map(ssl.DER_cert_to_PEM_cert, _go_ders(text)))
 
 
@@ -169,7 +169,7 @@ def problem_of(bundle: Bundle, now: datetime) -> Problem | None:
 
 
 def _given(text: str, option: str) -> Iterator[bytes]:
-    """Yield the certificates, in DER, of text that a user gives. Raises InvalidInput for all that is not one."""
+    """Yield the certificates of the user's text, in DER. Raises InvalidInput for any other or damaged block."""
     # A line break may have become the two characters that stand for it in JSON and in the shell.
     text = text.replace("\ufeff", "").replace("\\r", "\n").replace("\\n", "\n")
     outside, opened, count = 0, None, 0
@@ -195,7 +195,7 @@ def _check_outside(text: str, option: str) -> None:
 
 
 def _der(label: str, body: str, number: int, option: str) -> bytes:
-    """Return a block's content if Go can read it once it is well written."""
+    """Return a block's content in DER. Raises InvalidInput if Go cannot read it."""
     if label == "TRUSTED CERTIFICATE":
         why = f"block {number} in it is a trusted certificate, which only OpenSSL reads"
         raise InvalidInput(option, why, "Convert it with openssl x509 -in FILE -out FILE.")
@@ -224,9 +224,9 @@ def _go_ders(text: str) -> list[bytes]:
 
 
 def _go_blocks(text: str) -> Iterator[tuple[int, bytes]]:
-    """Yield offset and content of each block CERTIFICATE, as Go finds them (documentation of encoding/pem, crypto/x509).
+    """Yield the offset and content of each CERTIFICATE block, as Go finds them (documentation of encoding/pem, crypto/x509).
 
-    BEGIN and END begin lines, and only blanks follow them. Blocks with headers count for nothing.
+    BEGIN and END begin lines, and only blanks follow them. Blocks with headers are ignored.
     """
     position, end = 0, -1
     while (start := _line_start(text, "-----BEGIN ", position)) >= 0:
@@ -251,12 +251,12 @@ def _go_blocks(text: str) -> Iterator[tuple[int, bytes]]:
 
 
 def _line_start(text: str, word: str, position: int) -> int:
-    """Return where the word next begins a line, or -1. A line begins at the position itself."""
+    """Return the offset of the next line that begins with the word, or -1. The position counts as a line's start."""
     return position if text.startswith(word, position) else text.find("\n" + word, position) + 1 or -1
 
 
 def _line(text: str, position: int) -> tuple[str, int]:
-    """Return the line at the position without blanks at its end, and where the next one begins."""
+    """Return the line at the position, without trailing blanks, and the offset of the next line."""
     end = text.find("\n", position)
     line = text[position:] if end < 0 else text[position:end].removesuffix("\r")
     return line.rstrip(" \t"), len(text) if end < 0 else end + 1
@@ -271,7 +271,7 @@ def _lines_of(text: str, offsets: Iterable[int]) -> Iterator[int]:
 
 @dataclass(frozen=True)
 class _Decoded:
-    """A certificate that Go can read. authority: None if it is none of an authority's."""
+    """A certificate that Go can read. authority: None if it is not an authority's."""
 
     authority: Authority | None = None
 
@@ -283,13 +283,13 @@ def _bundle(certificates: Iterable[_Decoded]) -> Bundle:
 
 @lru_cache(maxsize=2048)
 def _decoded(der: bytes) -> _Decoded | None:
-    """Decode a certificate; None if it is none, or one that Go does not read."""
+    """Decode a certificate. Return None if it is not one that Go reads."""
     if not _is_whole(der) or not _is_known_curve(der):
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
         context.load_verify_locations(cadata=der)
-        # OpenSSL lists authorities alone.
+        # OpenSSL lists only authorities.
         listed = context.get_ca_certs()
         return _Decoded(_authority(listed[0]) if listed and _signs_for_go(der) else None)
     except (ValueError, OverflowError, ssl.SSLError):
@@ -297,7 +297,7 @@ def _decoded(der: bytes) -> _Decoded | None:
 
 
 def _authority(listed: object) -> Authority:
-    """Return an authority as the module ssl describes it. Raises ValueError for what Go refuses."""
+    """Return the authority that the ssl module describes. Raises ValueError if Go refuses it."""
     fields = dict(listed) if isinstance(listed, dict) else {}
     if str(fields["serialNumber"]).startswith("-"):
         raise ValueError("a negative serial number")
@@ -310,13 +310,13 @@ def _authority(listed: object) -> Authority:
 
 
 def _escaped(value: str) -> str:
-    """Escape what has a meaning in a distinguished name (RFC 4514, section 2.4)."""
+    """Escape characters with a meaning in a distinguished name (RFC 4514, section 2.4)."""
     text = re.sub(r'([,+"\\<>;]|^[ #]| $)', r"\\\1", value)
     return "".join(character if character.isprintable() else f"\\{ord(character):02x}" for character in text)
 
 
 def _is_whole(der: bytes) -> bool:
-    """Whether it is one DER element and nothing after it, as Go wants it (X.690, section 8.1)."""
+    """Return whether this is exactly one DER element, as Go requires (X.690, section 8.1)."""
     if len(der) < 4 or der[0] != 0x30:
         return False
     size = der[1] & 0x7F if der[1] & 0x80 else 0
@@ -325,9 +325,9 @@ def _is_whole(der: bytes) -> bool:
 
 
 def _signs_for_go(der: bytes) -> bool:
-    """Return whether Go takes what OpenSSL lists as an authority for one of servers (Certificate.Verify of crypto/x509).
+    """Return whether Go accepts an authority listed by OpenSSL for servers (Certificate.Verify of crypto/x509).
 
-    OpenSSL goes by other extensions where the basic constraints are left out, and lists authorities for clients alone, too.
+    OpenSSL goes by other extensions if there are no basic constraints. It also lists authorities for clients only.
     """
     has_constraints = _VERSION_3 not in der[:16] or _CONSTRAINTS in der
     return has_constraints and (_USAGES not in der or any(usage in der for usage in _FOR_SERVERS))

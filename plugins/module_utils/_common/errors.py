@@ -28,7 +28,7 @@ __all__ = [
 class RegistryError(Exception):
     """The base of all errors of this collection; its text is the three parts in one sentence each.
 
-    what: the option or object that it is about. why: the problem, in the server's own words where there are any.
+    what: the option or object that it is about. why: the problem, in the server's own words if there are any.
     next_step: what the user can do.
     """
 
@@ -63,7 +63,7 @@ class Missing(RegistryError):
 
 
 class AlreadyThere(RegistryError):
-    """An object was to be created and exists (409)."""
+    """An object to create already exists (409)."""
 
 
 class Conflict(RegistryError):
@@ -71,7 +71,7 @@ class Conflict(RegistryError):
 
 
 class OutcomeUnknown(RegistryError):
-    """The answer to a write was lost: it may have been stored or not. Looking again tells."""
+    """The answer to a write was lost: it may have been stored or not. Reading again tells."""
 
 
 class Unreachable(RegistryError):
@@ -79,15 +79,15 @@ class Unreachable(RegistryError):
 
 
 class NoApiServer(Unreachable):
-    """What answered is something else than a Kubernetes API server."""
+    """What answered is not a Kubernetes API server."""
 
 
 class Refused(RegistryError):
-    """Something that the user could ask for, and must ask for more explicitly, or that would overwrite others' work."""
+    """The operation needs explicit confirmation, or would overwrite others' work."""
 
 
 class NotEffective(RegistryError):
-    """What is stored does not have the effect that was wished."""
+    """What is stored does not have the requested effect."""
 
 
 class Unfit(RegistryError):
@@ -95,4 +95,4 @@ class Unfit(RegistryError):
 
 
 class NotReady(RegistryError):
-    """Registries did not reach the state that was waited for."""
+    """Registries did not reach the expected state."""

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A finding: what was found, how severe it is, what mends it, and by which rule it is one."""
+"""A finding: what is wrong, how severe it is, how to fix it, and which rule says so."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ __all__ = [
 PAGE = "docs/findings.md"
 """It has a section for each code."""
 SEVERITIES = ("blocker", "warning", "info")
-"""blocker: the registry cannot work so. warning: it works, at a risk. info: good to know."""
+"""blocker: the registry cannot work. warning: it works, at a risk. info: good to know."""
 
-# Where rules are laid down.
+# Sources of the rules.
 CONFIG_OBJECTS = "Kubernetes documentation, Secrets and ConfigMaps"
 DNS = "Kubernetes documentation, DNS for Services and Pods"
 MIGRATIONS = "the registry server's own migrations"
@@ -45,7 +45,7 @@ UNSEEN = "What cannot be seen is not judged"
 
 @dataclass(frozen=True)
 class Finding:
-    """Something to look at."""
+    """A problem, a risk or a note."""
 
     code: str
     severity: str
@@ -56,14 +56,14 @@ class Finding:
     remedy: str
     """What to do; for a database in SQL, ready to be pasted."""
     rule: str
-    """Where it is laid down that this is so."""
+    """The source of the rule."""
 
 
 def severest_first(findings: Iterable[Finding]) -> list[Finding]:
-    """The findings by severity; those of one severity stay in their order."""
+    """Sort the findings by severity; those of one severity keep their order."""
     return sorted(findings, key=lambda found: SEVERITIES.index(found.severity))
 
 
 def shown(found: Finding, **more: str) -> Object:
-    """As results list it, with the section that explains it, and with more that is known of it."""
+    """Return the finding as results list it, with a link to its explanation and further fields."""
     return {**asdict(found), "page": f"{PAGE}#{found.code}", **more}

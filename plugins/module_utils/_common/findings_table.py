@@ -18,16 +18,16 @@ WIDTH = 116
 """Characters of a line: what fits beside the indent and the quotes of Ansible's output."""
 
 FAILING: dict[str, tuple[str, ...]] = {"blocker": ("blocker",), "warning": ("blocker", "warning"), "never": ()}
-"""The severities that an option fail_on stands for."""
+"""The severities that each value of fail_on stands for."""
 
 
 def ordered(findings: Iterable[Object]) -> list[Object]:
-    """The findings, the most severe first."""
+    """Sort the findings, the most severe first."""
     return sorted(findings, key=lambda found: SEVERITIES.index(found["severity"]))
 
 
 def table(findings: Iterable[Object]) -> list[str]:
-    """The lines: each finding with what is wrong and what to do, and at the end how many there are."""
+    """Return the lines: each finding with what is wrong and what to do, then the counts."""
     found = ordered(findings)
     first = max((len(one["code"]) for one in found), default=0)
     lines = []
@@ -50,5 +50,5 @@ def _wrapped(text: str, start: str, rest: str) -> list[str]:
 
 
 def failing(findings: Iterable[Object], fail_on: str) -> list[Object]:
-    """The findings that make a task fail."""
+    """Return the findings that make a task fail."""
     return [one for one in ordered(findings) if one["severity"] in FAILING[fail_on]]

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A registry in the user's words, typed. Everywhere, None means: leave it as it is, or to the API's default."""
+"""A registry in the user's words, typed. None always means: unchanged, or the API's default."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class KeyRef:
 
 @dataclass(frozen=True)
 class CaSource:
-    """Where the certificate authority is that has signed the database server's certificate."""
+    """The object with the authority that signed the database server's certificate."""
 
     kind: str
     """ConfigMap or Secret."""
@@ -38,7 +38,7 @@ class Tls:
     """How the registry server connects to the database."""
 
     enabled: bool | None = None
-    """False takes certificates and verification away."""
+    """False removes certificates and verification."""
     ca: CaSource | None = None
     ca_pem: str | None = field(default=None, repr=False)
     """Certificates to store in the registry's own ConfigMap, instead of ``ca``."""
@@ -48,7 +48,7 @@ class Tls:
     mode: str | None = None
     """PostgreSQL's sslmode."""
     cipher: str | None = None
-    """MySQL's cipher suites by Go's names, with colons between them. Empty takes them away."""
+    """MySQL's cipher suites by Go's names, with colons between them. Empty removes them."""
 
 
 @dataclass(frozen=True)
@@ -68,18 +68,18 @@ class Database:
     generate: bool | None = None
     """Whether the operator runs a PostgreSQL server for this registry alone."""
     image: str | None = None
-    """Of that server. Empty goes back to the operator's own."""
+    """Of that server. Empty restores the operator's default."""
     host_address: str | None = None
     """The address of a PostgreSQL server, instead of ``host``."""
 
 
 @dataclass(frozen=True)
 class ProxySettings:
-    """How kube-rbac-proxy or the OAuth proxy is set up. An empty text goes back to the operator's default."""
+    """The settings of kube-rbac-proxy or the OAuth proxy. An empty text restores the operator's default."""
 
     image: str | None = None
     port: int | None = None
-    """On which it listens in the pod, and under which the registry's Service is reached."""
+    """The proxy listens on it in the pod, and the registry's Service is reached on it."""
     service_route: bool | None = None
     """Whether an OpenShift Route leads to it."""
     domain: str | None = None
@@ -97,26 +97,26 @@ class Registry:
     """metadata.name, which cannot change."""
     display_name: str | None = None
     description: str | None = None
-    """Empty takes it away."""
+    """Empty removes it."""
     database: Database | None = None
     auth_proxy: str | None = None
-    """kube_rbac, oauth, istio, none; auto on creation is what the served API version has."""
+    """kube_rbac, oauth, istio or none; on creation, auto is what the served API version has."""
     resources: Mapping[str, Any] | None = None
     """Requests and limits of the registry server's container."""
     image: str | None = None
-    """Of the registry server. Empty goes back to the operator's own."""
+    """Of the registry server. Empty restores the operator's default."""
     port: int | None = None
-    """On which the registry server listens in its pod."""
+    """The registry server listens on it in its pod."""
     service_route: bool | None = None
     """Whether an OpenShift Route leads to the registry server itself, past the proxy."""
     proxy: ProxySettings | None = None
     is_derived: bool = False
-    """Whether the name comes from the display name, and so must not be that of a registry with another one."""
+    """Whether the name comes from the display name. Then a registry with another one must not have it."""
 
 
 @dataclass(frozen=True, order=True)
 class Grant:
-    """Somebody who may use a registry. In order and in sets, grants are told apart by all three."""
+    """A subject that may use a registry. Grants are compared and sorted by all three fields."""
 
     kind: str
     """User, Group, Project (all service accounts of a project) or ServiceAccount."""
@@ -125,6 +125,6 @@ class Grant:
     name: str
 
     def __str__(self) -> str:
-        """Return it as a message names it."""
+        """Return the grant as messages name it."""
         place = f"{printable_name(self.namespace)}/" if self.namespace else ""
         return f"{self.kind} {place}{printable_name(self.name)}"

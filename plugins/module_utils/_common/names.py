@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Resource names of registries: derived from a display name, checked by what really holds, and the names that follow."""
+"""Resource names of registries, derived from display names and checked, and the names of related objects."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ LONGEST_WITH_PROXY = 48
 RESERVED = ("model-catalog", "model-catalog-postgres")
 """Names of objects that the platform itself has in the registries namespace."""
 YAML_WORDS = ("n", "no", "null", "off", "on", "y", "yes")
-"""Names that the operator does not read as such: it writes them without quotes into YAML 1.1, where ``no`` is false."""
+"""Names that the operator misreads: it writes them without quotes into YAML 1.1, where ``no`` is false."""
 SHARED_CA = "db-credential"
-"""The ConfigMap for uploaded certificate authorities of all registries: the name that the dashboard of 2.19 has for it."""
+"""The ConfigMap for uploaded certificate authorities of all registries: the name that the dashboard of 2.19 uses."""
 SAFE_PREFIX = "mr-"
-"""Goes before a derived name that would begin with a digit, as no Service's name may (RFC 1035), or be a word of YAML."""
+"""Prefix of a derived name that would begin with a digit, invalid for a Service (RFC 1035), or be a word of YAML."""
 
 
 def derive_name(display_name: str) -> str:
-    """The resource name for a display name, as the dashboard derives it; empty where no usable character is left."""
+    """Derive the resource name from a display name as the dashboard does; empty if no usable character is left."""
     text = display_name.strip().lower()
     text = re.sub(r"[^a-z0-9-]", "", re.sub(r"\s", "-", text.lstrip("-")))
     text = re.sub(r"-+", "-", text).lstrip("-")
@@ -52,14 +52,14 @@ def derive_name(display_name: str) -> str:
 
 
 def check_object_name(name: str, option: str = "name") -> None:
-    """Raise InvalidInput if no object can have that name (RFC 1123 subdomain): for what is only to be found, or deleted."""
+    """Raise InvalidInput if no object can have that name (RFC 1123 subdomain). Enough to read or delete one."""
     if not re.fullmatch(r"(?=.{1,253}\Z)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*", name):
-        # No registry could be created with such a name either, and the words about that are the better ones.
+        # No registry can be created with such a name either, and that check has the better message.
         check_name(name, option)
 
 
 def check_name(name: str, option: str = "name") -> None:
-    """Raise InvalidInput if a registry of that name could be created and would never become available."""
+    """Raise InvalidInput if a registry of that name could be created but would never become available."""
     if not name:
         raise InvalidInput(option, "it is empty", "Give a name of lowercase letters, digits and dashes.")
     check_length(name, has_proxy=False, option=option)
@@ -95,7 +95,7 @@ def check_length(name: str, has_proxy: bool, option: str = "name") -> None:
 
 
 def check_namespace(namespace: str | None, option: str = "namespace") -> None:
-    """Raise InvalidInput for what cannot be a namespace's name (RFC 1123 label): in a path it would lead elsewhere."""
+    """Raise InvalidInput if it cannot be a namespace's name (RFC 1123 label): in a path it would lead elsewhere."""
     if namespace is None:
         return
     if not namespace.strip():
@@ -111,25 +111,25 @@ def _suggestion(name: str) -> str:
 
 
 def password_secret(name: str) -> str:
-    """The Secret that holds the registry's database password."""
+    """Return the name of the Secret with the registry's database password."""
     return f"{name}-db-password"
 
 
 def ca_config_map(name: str) -> str:
-    """The ConfigMap that holds an uploaded certificate authority: the dashboard's name for it."""
+    """Return the dashboard's name for the ConfigMap with an uploaded authority."""
     return f"{name}-db-credential"
 
 
 def user_role(name: str) -> str:
-    """The Role, made by the operator, that lets its subjects use the registry."""
+    """Return the name of the operator's Role that lets its subjects use the registry."""
     return f"registry-user-{name}"
 
 
 def users_group(name: str) -> str:
-    """OpenShift's Group, made by the operator, whose members may use the registry."""
+    """Return the name of the operator's Group whose members may use the registry (OpenShift)."""
     return f"{name}-users"
 
 
 def auth_delegator(name: str) -> str:
-    """Return the name of the ClusterRoleBinding, made by the operator, that lets the registry's proxy check its callers."""
+    """Return the name of the operator's ClusterRoleBinding that lets the registry's proxy check its callers."""
     return f"{name}-auth-delegator"

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Texts for people: names, messages, a user's values and a server's words, as they can be shown."""
+"""Text that is safe to show: names, messages, the user's values and a server's words."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ LONGEST_VALUE = 80
 """Characters of a value that are shown."""
 
 HIDDEN = "***"
-"""In place of what could be a secret."""
+"""Replaces what could be a secret."""
 
 JOINERS = "\u200c\u200d"
-"""Characters without a width that words of some scripts are written with."""
+"""Zero-width characters that some scripts need."""
 LONGEST_NAME = 253
 """Characters of a name that are shown: as many as the name of an object can have. Users and groups have no limit."""
 
 
 def printable_name(name: str) -> str:
-    """Return the name on one line: what cannot be seen is escaped as in Python, and a long name is cut.
+    """Return the name on one line: invisible characters are escaped as in Python, and a long name is cut.
 
-    This is for people. What a result returns as data is the name itself.
+    Use it in messages only. Results return the name itself.
     """
     shown = "".join(map(_escaped, name[:LONGEST_NAME]))
     return shown if len(name) <= LONGEST_NAME else f"{shown}… ({len(name)} characters)"
 
 
 def printable_message(text: str) -> str:
-    """Return the message with all but its line breaks and tabs escaped likewise."""
+    """Return the message escaped likewise, except for line breaks and tabs."""
     return "".join(character if character in "\n\t" else _escaped(character) for character in text)
 
 
@@ -60,7 +60,7 @@ def sentence(text: str) -> str:
 
 
 def printable(value: object) -> str:
-    """A server's words as they can be shown: no control characters, no terminal escapes, not too long."""
+    """Make a server's words safe to show: no control characters, no terminal escapes, not too long."""
     text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
     safe = "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode() for char in text[:LONGEST_WORDS]
@@ -69,7 +69,7 @@ def printable(value: object) -> str:
 
 
 def number(value: object) -> int | None:
-    """A count in a server's words; None where it is none."""
+    """Return the count in a server's words, or None if there is none."""
     text = printable(value)
     return int(text) if text.isascii() and text.isdecimal() else None
 
@@ -77,7 +77,7 @@ def number(value: object) -> int | None:
 def quoted(value: object, longest: int = LONGEST_VALUE) -> str:
     """Return a user's value in quotes, cut, and without what could be a secret.
 
-    A connection string is often given for a host or a name: what stands before its last ``@``, and after a ``:``, ``=`` or
+    A connection string is often given as a host or a name: the part before its last ``@``, or after a ``:``, ``=`` or
     ``?``, may be a password. A scheme's ``://`` and a port are shown.
     """
     before, at, after = str(value).rpartition("@")

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the API server's refusals mean, and what to do about each."""
+"""The meaning of the API server's refusals, and what to do about each."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ __all__ = ["Operation", "refusal"]
 
 @dataclass(frozen=True)
 class Operation:
-    """What was asked of the API server, in the words of its access rules."""
+    """A request to the API server, in the words of its access rules."""
 
     verb: str
     """get, list, watch, create, patch, delete."""
@@ -60,10 +60,10 @@ def refusal(
 ) -> RegistryError:
     """Return the error that an answer with this status and text stands for.
 
-    hide: takes secrets out of a text of which a part is cut off. What is not cut off is as it has come.
+    hide: removes secrets from a text before a part is cut off. Text that is not cut is returned as received.
 
-    Raises NotAnApi if no API server answers like this. Texts that are no Status object come from it, too: for what it does
-    not serve, when it is overloaded, and from load balancers before it.
+    Raises NotAnApi if no API server answers like this. An API server also sends plain text, for paths that it does not
+    serve and when it is overloaded, and so do load balancers in front of it.
     """
     answer = _status_object(body)
     plain_text = status >= 500 or status == 429 or (status == 404 and body.strip() == "404 page not found")
@@ -113,7 +113,7 @@ _BY_STATUS: dict[int, tuple[type[RegistryError], str]] = {
 
 
 def forbidden(operation: Operation, words: str) -> Forbidden:
-    """The right that is missing, and the rule that gives it."""
+    """Return the error about a missing permission, with the rule that grants it."""
     group = KINDS[operation.kind].group
     role = f"a Role in namespace {operation.namespace}" if operation.namespace else "a ClusterRole"
     rule = f'{{apiGroups: ["{group}"], resources: [{operation.resource}], verbs: [{operation.verb}]}}'
@@ -124,11 +124,11 @@ _ESCALATION = "attempting to grant RBAC permissions not currently held"
 
 
 def _escalation(operation: Operation, words: str) -> Forbidden:
-    """Nobody may pass on what he does not have: the rules that the API server names must be the user's own, too."""
+    """Return the error about granting rules that the user lacks: they must be the user's own, too."""
     rules = []
     for groups, resources, names, verbs in re.findall(
         r"{APIGroups:\[(%s)\], Resources:\[(%s)\](?:, ResourceNames:\[(%s)\])?, Verbs:\[(%s)\]}"
-        % (("[^]{]*",) * 4),  # Never beyond the next rule: so each character is looked at once.
+        % (("[^]{]*",) * 4),  # Never beyond the next rule, so that each character is read once.
         words,
     ):
         named = f", resourceNames: [{_listed(names)}]" if names else ""
@@ -142,12 +142,12 @@ def _escalation(operation: Operation, words: str) -> Forbidden:
 
 
 def _listed(words: str) -> str:
-    """A list in the API server's words, as YAML has it."""
+    """Convert a list in the API server's words to YAML."""
     return re.sub(r'"\s+"', ", ", words).replace('"', "")
 
 
 def _status_object(body: str) -> dict[str, Any]:
-    """Return the Status object of a refusal; empty if the answer is something else."""
+    """Return the Status object of a refusal; empty if the answer is not one."""
     try:
         answer = json.loads(body)
     except (ValueError, RecursionError):

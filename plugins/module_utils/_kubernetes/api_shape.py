@@ -1,8 +1,8 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether what answered is a Kubernetes API server: the form that its answers have, whatever their content.
+"""Checks that answers have the form of a Kubernetes API server's, whatever their content.
 
-A login page, a console or a proxy can answer in its place. All else in the collection relies on the form checked here.
+A login page, a console or a proxy can answer in its place. The rest of the collection relies on the form checked here.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 
 
 class NotAnApi(Exception):
-    """What answered does not behave as an API server does; the text says in what."""
+    """What answered does not behave like an API server; the text says how."""
 
 
 def parsed(data: bytes) -> Object:
@@ -56,7 +56,7 @@ def check_list(answer: Object, kind: str) -> tuple[list[Object], str]:
     if not _is_list_of(_is_map)(items):
         raise NotAnApi(f"it sent a list of {kind} with items that are no objects")
     if isinstance(meta, dict) and meta.get("continue"):
-        # What is missing would be taken for deleted.
+        # Objects that are missing would count as deleted.
         raise NotAnApi(f"it sent a part of the list of {kind}, though all of it was asked for")
     common = {"apiVersion": answer["apiVersion"], "kind": kind}
     return [_with_parts({**item, **common}, kind) for item in items or ()], version
@@ -74,7 +74,7 @@ def names_in(answer: Object, field: str, name: str) -> tuple[str, ...]:
 
 
 def preview(text: str) -> str:
-    """Return the beginning of a text in one line; of a page in HTML, only that it is one."""
+    """Return the beginning of a text on one line; for HTML, only say that it is a page."""
     if text.lstrip()[:1] == "<":
         return "a page in HTML"
     line = " ".join(text[: 4 * LONGEST_PREVIEW].split())
@@ -124,7 +124,7 @@ def _is_map_of_texts(value: Any) -> bool:
 
 
 def _is_list_of(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    """Return a test for lists. null is an empty one: so the API server writes it."""
+    """Return a test for lists. null is an empty list, as the API server writes it."""
     return lambda value: value is None or (isinstance(value, list) and all(map(fits, value)))
 
 
@@ -141,7 +141,7 @@ _PARTS: dict[str, Callable[[Any], bool]] = {
     **dict.fromkeys(("subjects", "rules", "subsets"), _is_list_of(_is_map)),
     **dict.fromkeys(("data", "binaryData"), _is_map_of_texts),
 }
-"""What is relied on of any kind. A part that is left out or null is none."""
+"""The parts of any kind that the collection relies on. Each may be absent or null."""
 
 
 def _with_parts(item: Object, kind: str) -> Object:
@@ -160,6 +160,6 @@ def _with_parts(item: Object, kind: str) -> Object:
 
 
 def _without_nulls(item: Object, meta: Object) -> Object:
-    """Leave out what is null: it means the same, and whoever reads the object need not know of both."""
+    """Remove fields that are null: they mean the same as absent ones, and readers need to handle only one form."""
     whole = {name: value for name, value in item.items() if value is not None}
     return {**whole, "metadata": {name: value for name, value in meta.items() if value is not None}}

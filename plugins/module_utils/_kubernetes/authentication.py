@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which of the authentication options may be shown: what is not known to be harmless is hidden from results and logs.
+"""Authentication options as they may be shown: all that is not known to be harmless is hidden from results and logs.
 
-Ansible shows the options of a module in its result (``invocation``) and in the system log, also when it refuses them. Options
-that can have secrets in them are therefore converted to values that show as they may be shown, and keep what was given.
+Ansible shows a module's options in its result (``invocation``) and in the system log, even when it refuses them. Options
+that can hold secrets are therefore converted to values that show a safe text and keep the given one.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from .sealed import url_without_user
 __all__ = ["HIDDEN", "conceal_config", "conceal_file", "conceal_url", "given", "secrets_in", "user_info"]
 
 HIDDEN = "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"
-"""What Ansible itself shows in the place of a secret option."""
+"""What Ansible itself shows in place of a secret option."""
 LONGEST_WORD = 3
-"""Characters of a text that is not looked for in messages: that many can be part of any word."""
+"""Characters of a text that is not searched for in messages: it can be part of any word."""
 _SECRET = frozenset(
     (
         "access-token",
@@ -62,33 +62,33 @@ _HARMLESS = frozenset(
 )
 """Fields of a kubeconfig whose text or list of texts may be shown (client-go's API, clientcmd/v1)."""
 _MAPS = frozenset(("auth-provider", "cluster", "clusters", "context", "contexts", "env", "exec", "user", "users"))
-"""Fields of a kubeconfig whose fields are looked at one by one."""
+"""Fields of a kubeconfig whose fields are checked one by one."""
 
 
 class _ShownText(str):
-    """A text that shows another one than was given."""
+    """A text that shows a different one from the given one."""
 
     given: str
 
 
 class _ShownMap(dict[str, Any]):
-    """A dict that shows other values than were given."""
+    """A dict that shows different values from the given ones."""
 
     given: Mapping[str, Any]
 
 
 def conceal_url(value: Any) -> Any:
-    """Convert the URL of a server or a proxy: its user info is not shown."""
+    """Convert the URL of a server or a proxy, so that its user info is not shown."""
     return _concealed(value, url_without_user) if isinstance(value, str) else value
 
 
 def conceal_file(value: Any) -> Any:
-    """Convert the path of a file. Its content, given in the place of a path, is not shown."""
+    """Convert the path of a file. Content that is given in place of a path is not shown."""
     return _concealed(value, lambda text: HIDDEN if _is_content(text) else text) if isinstance(value, str) else value
 
 
 def conceal_config(value: Any) -> Any:
-    """Convert a kubeconfig, which is the path of a file or a dict. What is not known to be harmless in it is not shown."""
+    """Convert a kubeconfig, which is a file's path or a dict. Only what is known to be harmless is shown."""
     if isinstance(value, dict):
         shown = _ShownMap(_shown_map(value))
         shown.given = value
@@ -97,14 +97,14 @@ def conceal_config(value: Any) -> Any:
 
 
 def given(value: Any) -> Any:
-    """Return what was given of a converted value."""
+    """Return the given value of a converted one."""
     return value.given if isinstance(value, (_ShownText, _ShownMap)) else value
 
 
 def secrets_in(config: Any) -> Iterator[tuple[str, bool]]:
-    """Return the texts of a kubeconfig that are not shown, each with whether its field is always a secret.
+    """Yield the texts of a kubeconfig that are not shown, each with whether its field is always a secret.
 
-    The others can be any words. They are hidden where they can be quoted, and not in all results.
+    The others can be any words. They are hidden where they may be quoted, but not in all results.
     """
     if isinstance(config, Mapping):
         for name, value in config.items():
@@ -121,7 +121,7 @@ def secrets_in(config: Any) -> Iterator[tuple[str, bool]]:
 
 
 def user_info(url: str) -> list[str]:
-    """Return what is secret in a URL's user info: the password, and both parts together."""
+    """Return the secret parts of a URL's user info: the password, and both parts together."""
     before, at, _address = url.rpartition("@")
     info = before.rpartition("://")[2] if at else ""
     return [part for part in (info, info.partition(":")[2]) if len(part) > LONGEST_WORD]

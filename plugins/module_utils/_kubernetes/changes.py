@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writes to objects as values: made, ranked, and reported as results and diffs have them."""
+"""Writes to objects as values: how they are created, ranked, and reported in results and diffs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ IDENTITY = {"metadata.resourceVersion", "metadata.name", "metadata.namespace", "
 
 @dataclass(frozen=True)
 class Change:
-    """One write to one object, and all that is said about it."""
+    """One write to one object, and how it is reported."""
 
     kind: str
     namespace: str
@@ -29,29 +29,29 @@ class Change:
     action: str
     """create, patch, delete, or restart (of a Deployment's pods)."""
     body: Object = field(repr=False)
-    """What is sent: the object, a merge patch (RFC 7386), or the preconditions of a deletion (uid, resourceVersion)."""
+    """The request body: the object, a merge patch (RFC 7386), or the preconditions of a deletion (uid, resourceVersion)."""
     before: Object | None = field(default=None, repr=False)
-    """The fields in question as they are, for the diff; None where there is no object."""
+    """The fields in question before the write, for the diff; None if there is no object."""
     after: Object | None = field(default=None, repr=False)
     needs: tuple[Key, ...] = ()
-    """Objects that must be written first, and its own key, where all deletions must come first.
+    """Objects that must be written first; its own key if all deletions must come first.
 
-    In a dry run they are not, and the server cannot be asked about this change.
+    In a dry run they are not written, so the server cannot validate this change.
     """
 
     @property
     def key(self) -> Key:
-        """Which object it is about."""
+        """The key of the object that is written."""
         return (self.kind, self.namespace, self.name)
 
 
 def layer(change: Change) -> int:
-    """The rank of a change: those of a lower one are made first, those of the same one at the same time."""
+    """Return the rank of a change. Lower ranks are written first, changes of the same rank at the same time."""
     if change.key in change.needs:
-        # In the place of an object that has to go first, or to say that nothing is left to go.
+        # It replaces an object that must be deleted first, or says that nothing is left to delete.
         return 5
     if change.action == "delete" or (change.kind, change.action) == ("RoleBinding", "patch"):
-        # What a binding loses, another one may have got before.
+        # Another binding may first have to gain what this one loses.
         return 4
     if change.action == "restart":
         return 3
@@ -59,19 +59,19 @@ def layer(change: Change) -> int:
 
 
 def patch_of(current: Object, wanted: Object, namespace: str) -> Change | None:
-    """The patch that gives an existing object what is wanted; None where it has it already."""
+    """Return the patch from an existing object to the wanted one; None if nothing differs."""
     body = merge_patch(current, {key: value for key, value in wanted.items() if key not in ("apiVersion", "type")})
     if not body:
         return None
     before, after = restricted(current, body), restricted(applied(current, body), body)
     meta = current["metadata"]
-    # With it, the server refuses the patch where the object has changed since.
+    # With it, the server refuses the patch if the object has changed since.
     body["metadata"] = {**body.get("metadata", {}), "resourceVersion": meta["resourceVersion"]}
     return Change(current["kind"], namespace, meta["name"], "patch", body, before, after)
 
 
 def creation_of(wanted: Object, namespace: str, name: str) -> Change:
-    """The creation of an object of that name."""
+    """Return the creation of an object of that name."""
     body = present_fields(wanted)
     after = {key: value for key, value in body.items() if key not in ("apiVersion", "kind")}
     body["metadata"] = {**body.get("metadata", {}), "name": name, "namespace": namespace}
@@ -79,18 +79,18 @@ def creation_of(wanted: Object, namespace: str, name: str) -> Change:
 
 
 def deletion_of(item: Object, namespace: str) -> Change:
-    """The deletion of the very object that was looked at, not of a successor of its name."""
+    """Return the deletion of exactly this object, not of a successor with its name."""
     meta = item["metadata"]
     expected = {"uid": meta["uid"]}
     if item["kind"] != "ModelRegistry":
-        # The operator writes a registry's status again and again.
+        # The operator keeps writing a registry's status.
         expected["resourceVersion"] = meta["resourceVersion"]
     before = {key: value for key, value in item.items() if key in ("spec", "data", "roleRef", "subjects")}
     return Change(item["kind"], namespace, meta["name"], "delete", {"preconditions": expected}, before)
 
 
 def change_entry(change: Change, validated: bool) -> Object:
-    """A change as results list it."""
+    """Return a change as results list it."""
     sent = {} if change.action == "delete" else change.body
     return {
         "kind": change.kind,
@@ -102,7 +102,7 @@ def change_entry(change: Change, validated: bool) -> Object:
 
 
 def diffs(changes: Iterable[Change]) -> list[Object]:
-    """The changes for Ansible's diff mode."""
+    """Return the changes for Ansible's diff mode."""
     return [
         {
             "before_header": f"{change.kind} {change.name}",

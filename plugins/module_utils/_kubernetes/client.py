@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one door to the Kubernetes API: which requests are sent, how often, and how long is waited for their answers."""
+"""The only access to the Kubernetes API: which requests are sent, how often, and with which timeouts."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ try:
     import kubernetes
     import urllib3
 
-    # What get_api_client() is made of. As a whole it would also look for what the cluster serves, without any time-out.
+    # The parts of get_api_client(). As a whole it would also run discovery, without any time-out.
     from ansible_collections.kubernetes.core.plugins.module_utils.k8s.client import (
         _create_auth_spec,
         _create_configuration,
@@ -58,7 +58,7 @@ try:
     from kubernetes.client.exceptions import ApiException
 except ImportError:
     MISSING: str | None = traceback.format_exc()
-    """Why there can be no Cluster: the client library is not installed. _module says so."""
+    """Why there can be no Cluster: the client library is not installed. _module reports it."""
 else:
     MISSING = None
 
@@ -68,21 +68,21 @@ OLDEST_CLIENT = "24.2.0"
 """The version of the Python package kubernetes that is needed, as in meta/ee-requirements.txt."""
 CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 30.0
-"""Seconds without a byte. The API server gives a request up after 60 by itself, and a webhook after 10 by default."""
+"""Seconds without a byte. The API server abandons a request after 60, and a webhook after 10 by default."""
 REQUEST_TIMEOUT = 60.0
-"""Seconds for a request with all its repetitions and pauses, from the first byte to the last."""
+"""Seconds for a request with all its retries and pauses, from the first byte to the last."""
 LOGIN_TIMEOUT = 60.0
 """Seconds for reading a kubeconfig, which can run a credential plugin or ask an identity provider."""
 CONNECTIONS = 16
-"""That are kept open: for 8 writers at once, the watches of a wait and what is looked at meanwhile."""
+"""Connections kept open: for 8 concurrent writers, the watches of a wait and reads meanwhile."""
 TRIES = 5
 LONGEST_PAUSE = 10.0
 """Seconds: the cap on what a Retry-After header can ask for."""
 LOG_BYTES = 64 * 1024
 FORWARD_TIMEOUT = 5.0
-"""Seconds in which a port-forward must be set up."""
+"""Seconds to set up a port-forward."""
 SUCCEEDED = ("DataScienceCluster",)
-"""Kinds that are read in whichever version is served if theirs is not: releases drop versions."""
+"""Kinds that are read in any served version if theirs is not: releases drop versions."""
 FIELD_MANAGER = "opendatahub.model_registry"
 """How the API server names this collection in managedFields."""
 
@@ -93,7 +93,7 @@ Listed = tuple[list[Object], str]
 
 @dataclass(frozen=True)
 class _Request:
-    """One HTTP request and what it is for."""
+    """One HTTP request and its operation."""
 
     operation: Operation
     method: str
@@ -105,7 +105,7 @@ class _Request:
     seconds: float = REQUEST_TIMEOUT
     """For all of it."""
     stream: bool = False
-    """Whether the answer is read bit by bit, by the caller."""
+    """Whether the caller reads the answer piece by piece."""
 
 
 T = TypeVar("T")
@@ -114,8 +114,8 @@ T = TypeVar("T")
 class Cluster:
     """The API server as one user sees it. Safe to use from several threads.
 
-    client: what kubernetes.core's get_api_client() returns. until: when the whole run must be over, by time.monotonic():
-    no request is begun or repeated later, and none lasts longer. Errors are those of _common.errors.
+    client: what kubernetes.core's get_api_client() returns. until: when the whole run must end, by time.monotonic(). No
+    request starts, repeats or lasts beyond that. Errors are those of _common.errors.
     """
 
     def __init__(self, client: Any, sleep: Callable[[float], None] = time.sleep, until: float = math.inf) -> None:
@@ -123,31 +123,31 @@ class Cluster:
         self._sleep = sleep
         self._until = until
         self._sent: set[Sealed] = set()
-        """What was sent of Secrets: no error text may bring it back."""
+        """Values of Secrets that were sent: no error text may show them."""
         self._served: tuple[str, ...] | None = None
         self._versions: dict[str, str] = {}
-        """By kind, the version to use if the one in KINDS is not served any more."""
+        """By kind, the version to use if the one in KINDS is no longer served."""
         self.ahead: timedelta | None = None
-        """How far the API server's clock is ahead of this machine's, by the Date of its answers; None before the first."""
+        """How far the API server's clock is ahead of this machine's, by the Date of its answers; None before the first one."""
         bind(self._client.client.rest_client.pool_manager, CONNECTIONS)
 
     def served_versions(self) -> tuple[str, ...]:
-        """The versions of ModelRegistry that the API server serves, its own favourite first. Asked for once.
+        """Return the served versions of ModelRegistry, the API server's preferred one first. Requested once.
 
-        Every authenticated user may see an API group; the CustomResourceDefinition is for administrators.
+        Every authenticated user may read an API group; only administrators may read the CustomResourceDefinition.
         """
         if self._served is None:
             request = _Request(Operation("get", "ModelRegistry"), "GET", f"/apis/{GROUP}")
             try:
                 self._served = self._ask(request, lambda group: names_in(group, "versions", "version"))
             except Missing:
-                # Any web server says so: it is worth one request more.
+                # Any web server answers this, so it is worth one more request.
                 self._check_version()
                 raise
         return self._served
 
     def _check_version(self) -> None:
-        """Raise NoApiServer for a server that knows no version of Kubernetes."""
+        """Raise NoApiServer if the server does not report a version of Kubernetes."""
         operation = Operation("get", "ModelRegistry")
         unknown = NotAnApi("it knows no version of Kubernetes")
         try:
@@ -160,7 +160,7 @@ class Cluster:
             raise self._no_api(operation, unknown)
 
     def version(self) -> str:
-        """The version of ModelRegistry that is read and written: the newest that is served."""
+        """Return the version of ModelRegistry to read and write: the newest that is served."""
         version = newest(self.served_versions())
         if version is None:
             served = ", ".join(self.served_versions())
@@ -171,13 +171,13 @@ class Cluster:
     def spec_fields(self) -> frozenset[str]:
         """Return the fields of a ModelRegistry's spec in the newest served version, from the published schema (99 kB).
 
-        Those of its own, such as rest, and one level deeper, such as rest.image.
+        They are on the first level, such as rest, and the second, such as rest.image.
         """
         path = f"/openapi/v3/apis/{GROUP}/{self.version()}"
         return self._ask(_Request(Operation("get", "ModelRegistry"), "GET", path), _spec_fields)
 
     def serves(self, kind: str) -> bool:
-        """Whether the cluster has that kind of object at all: every authenticated user may ask."""
+        """Return whether the cluster has that kind of object. Every authenticated user may ask."""
         known = KINDS[kind]
         request = _Request(Operation("get", kind), "GET", f"/apis/{known.group}/{known.version}")
         try:
@@ -192,7 +192,7 @@ class Cluster:
         """
         operation = Operation("get", kind, namespace, name)
         if not can_be_name(name) or not can_be_namespace(namespace):
-            # Neither can be part of a path, so there is none.
+            # It cannot be part of a path, so there is no such object.
             return None
         request = _Request(operation, "GET", self._path(kind, namespace, name))
         try:
@@ -203,9 +203,9 @@ class Cluster:
     def list(
         self, kind: str, namespace: str | None = None, label_selector: str = "", field_selector: str = ""
     ) -> Listed:
-        """The objects of a kind in a namespace, or in all where it is None, and the resourceVersion of the list.
+        """Return the objects of a kind in a namespace, or in all if it is None, and the list's resourceVersion.
 
-        Raises Missing where the cluster has no such kind.
+        Raises Missing if the cluster has no such kind.
         """
         query = _query(labelSelector=label_selector, fieldSelector=field_selector)
         try:
@@ -226,9 +226,9 @@ class Cluster:
         return self._ask(request, lambda group: (*names_in(group, "versions", "version"), KINDS[kind].version)[0])
 
     def write(self, change: Change, dry_run: bool) -> Object:
-        """Store the change, or have the server check that it could. Returns the object as the server has it then.
+        """Store the change, or let the server validate it in a dry run. Returns the server's resulting object.
 
-        A patch and a deletion carry in their body what they expect to find; where that is not so, Conflict is raised.
+        A patch and a deletion carry their preconditions in the body. Raises Conflict if these do not hold.
         """
         verb = "patch" if change.action == "restart" else change.action
         operation = Operation(verb, change.kind, change.namespace, change.name)
@@ -239,7 +239,7 @@ class Cluster:
             merge = "application/merge-patch+json"
             request = _Request(operation, "PATCH", path, _strict(dry_run), unsealed(change.body), merge)
         else:
-            # Where a DELETE has a body, the server ignores its query: dryRun there would delete.
+            # If a DELETE has a body, the server ignores its query: dryRun there would delete.
             options = {**change.body, **({"dryRun": ["All"]} if dry_run else {})}
             request = _Request(operation, "DELETE", path, (), options)
         self._sent |= sealed_in(change.body)
@@ -248,16 +248,16 @@ class Cluster:
         except NoApiServer as error:
             if dry_run:
                 raise
-            # It may have been stored all the same. Looking tells, and whether there is an API server at all.
+            # It may be stored all the same. Reading again tells, and also whether there is an API server at all.
             raise OutcomeUnknown(error.what, error.why, error.next_step) from None
 
     def watch(
         self, kind: str, namespace: str | None, resource_version: str, timeout: float
     ) -> Iterator[tuple[str, Object]]:
-        """What happens to the objects of a kind after a list: ADDED, MODIFIED or DELETED, with the object.
+        """Yield the events of a kind's objects after a list: ADDED, MODIFIED or DELETED, with the object.
 
-        Ends after ``timeout`` seconds, or earlier where the server ends it or has forgotten that resourceVersion: list
-        again then.
+        Ends after ``timeout`` seconds, or earlier if the server ends it or no longer has that resourceVersion. Then list
+        again.
         """
         query = _query(watch="true", resourceVersion=resource_version, timeoutSeconds=str(max(1, int(timeout))))
         operation = Operation("watch", kind, namespace)
@@ -272,7 +272,7 @@ class Cluster:
                     return
                 yield what, _readable(item, kind)
         except (TooMuch, urllib3.exceptions.HTTPError):
-            # Many changes come to more in time than one answer may have.
+            # Over time, many changes add up to more than one answer may have.
             return
         except NotAnApi as error:
             raise self._no_api(operation, error) from None
@@ -280,9 +280,9 @@ class Cluster:
             response.close()
 
     def log(self, namespace: str, pod: str, container: str, previous: bool = False) -> str:
-        """The last of what a container, or its run before the last restart, has written. Empty where nothing is kept.
+        """Return the end of the log of a container, or of its run before the last restart. Empty if none is kept.
 
-        The server's limitBytes would keep the first bytes of those lines, and the last words are what is looked for.
+        The server's limitBytes would keep the first bytes of those lines, but the last ones are needed.
         """
         query = _query(container=container, previous="true" if previous else "", tailLines="200")
         operation = Operation("get", "Pod", namespace, pod, subresource="log")
@@ -290,13 +290,13 @@ class Cluster:
         try:
             text: bytes = self._send(_Request(operation, "GET", path, query)).data
         except (Rejected, Missing, NoApiServer):
-            # The container has not started, or never did before. Or its last lines are longer than any answer may be.
+            # The container has not started, or had no earlier run. Or its last lines are longer than any answer may be.
             return ""
-        # A secret that is cut would not be found any more: what is cut off before has none of what is left.
+        # A secret that is cut would no longer be found, so it is hidden before the text gets its final length.
         return self._hidden(text[-2 * LOG_BYTES :].decode(errors="replace"))[-LOG_BYTES:]
 
     def review(self, kind: str, namespace: str | None, spec: Object) -> Answer:
-        """Whether an access review of that kind (LocalSubjectAccessReview and the like) allows what ``spec`` says."""
+        """Return whether an access review of that kind (such as LocalSubjectAccessReview) allows ``spec``."""
         body = {"apiVersion": KINDS[kind].api_version, "kind": kind, "spec": spec}
         if namespace and KINDS[kind].namespaced:
             body["metadata"] = {"namespace": namespace}
@@ -305,31 +305,31 @@ class Cluster:
         return Answer(bool(status.get("allowed")), status.get("reason") or status.get("evaluationError") or "")
 
     def check_port_forward(self) -> None:
-        """Raise Refused for a user who impersonates another."""
+        """Raise Refused if the user impersonates another."""
         if any(name.lower().startswith("impersonate-") for name in self._client.client.default_headers):
             why = "the client library drops impersonation there: it would act as the user who impersonates"
             step = "Leave impersonate_user, impersonate_groups and K8S_AUTH_IMPERSONATE_* out."
             raise Refused("port-forward", why, step)
 
     def about_self(self, kind: str, spec: Object) -> Object:
-        """What the API server says of the user: the status of a SelfSubjectReview or SelfSubjectRulesReview."""
+        """Return what the API server says about the user: the status of a SelfSubjectReview or SelfSubjectRulesReview."""
         body = {"apiVersion": KINDS[kind].api_version, "kind": kind, "spec": spec}
         return self._ask(_Request(Operation("create", kind), "POST", self._path(kind, None), body=body), _status)
 
     def connection(self) -> ApiConnection:
-        """How the API server is reached, and whose certificates are believed."""
+        """Return how the API server is reached, and which authorities are trusted."""
         configuration = self._client.client.configuration
         given = configuration.ssl_ca_cert or ("" if getattr(configuration, "ca_cert_data", None) else None)
-        # What the client library chooses by itself, else what Python's OpenSSL does.
+        # The client library's own default, else that of Python's OpenSSL.
         chosen = self._client.client.rest_client.pool_manager.connection_pool_kw.get("ca_certs")
         paths = ssl.get_default_verify_paths()
         default = chosen or paths.cafile or paths.capath or ""
         return ApiConnection(url_without_user(configuration.host), bool(configuration.verify_ssl), given, str(default))
 
     def port_forward(self, namespace: str, pod: str, port: int, timeout: float | None = None) -> Forward:
-        """One connection to a port of a pod, to be closed by the caller. timeout: seconds, no more than FORWARD_TIMEOUT.
+        """Open a connection to a pod's port, for the caller to close. timeout: seconds, at most FORWARD_TIMEOUT.
 
-        Whether anybody listens there, Forward.refusal() says. Raises Refused for a user who impersonates another.
+        Forward.refusal() tells whether the port accepts it. Raises Refused if the user impersonates another.
         """
         self.check_port_forward()
         operation = Operation("get", "Pod", namespace, pod, subresource="portforward")
@@ -340,7 +340,7 @@ class Cluster:
             return Forward(within(limit, lambda: open_websocket(self._client.client.configuration, path)))
         except ApiException as error:
             if not error.body and error.status in (401, 403, 404):
-                # Releases of websocket-client before 1.5 do not keep it, nor the others one in chunks.
+                # websocket-client before 1.5 does not keep the body, and later releases do not keep a chunked one.
                 words = f"the API server answered {error.status} without a reason"
                 error.body = json.dumps({"kind": "Status", "message": words})
             raise self._refused(operation, error) from None
@@ -348,7 +348,7 @@ class Cluster:
             raise self._unreachable(operation, error) from None
 
     def _path(self, kind: str, namespace: str | None, name: str = "") -> str:
-        """Return the path of an object, or of all objects of the kind. A user's name, for one, can have any characters."""
+        """Return the path of an object, or of all objects of the kind. Some names, such as users', have any characters."""
         known = KINDS[kind]
         if kind == "ModelRegistry":
             known = Kind(known.group, self.version(), known.plural)
@@ -360,14 +360,14 @@ class Cluster:
         return f"{path}/{quote(name, safe='')}" if name else path
 
     def _ask(self, request: _Request, read: Callable[[Object], T]) -> T:
-        """Return what ``read`` makes of the answer, which is a JSON object. Raises NoApiServer for anything else."""
+        """Return what ``read`` makes of the answer. Raises NoApiServer if that is not a JSON object as expected."""
         try:
             return read(parsed(self._send(request).data))
         except NotAnApi as error:
             raise self._no_api(request.operation, error) from None
 
     def _send(self, request: _Request) -> Any:
-        """Return the answer to a request, which is repeated if that is safe. Raises what a refusal stands for."""
+        """Return the answer to a request, repeating it if that is safe. Raises the error that a refusal stands for."""
         until = min(self._until, time.monotonic() + request.seconds)
         for turn in range(TRIES):
             try:
@@ -376,7 +376,7 @@ class Cluster:
                 raise self._no_api(request.operation, error) from None
             except ApiException as error:
                 failure, pause = self._refused(request.operation, error), _pause(error, request.operation)
-                # Not repeated, but whoever looks again, and may then write again, does not come too early.
+                # It is not repeated here, but a caller who reads and writes again must not come too early.
                 asked = _asked_pause(error) if pause is None else None
             except urllib3.exceptions.HTTPError as error:
                 failure, asked = self._broken(request.operation, error), None
@@ -411,21 +411,21 @@ class Cluster:
         return response
 
     def _refused(self, operation: Operation, error: ApiException) -> RegistryError:
-        """Return what an answer other than 2xx stands for."""
+        """Return the error that an answer other than 2xx stands for."""
         if not error.status:
-            # The client reports failed TLS handshakes so.
+            # The client reports failed TLS handshakes like this.
             return self._unreachable(operation, error.reason)
         body = error.body if error.body is not None else ""
         text = body.decode(errors="replace") if isinstance(body, bytes) else str(body)
         try:
-            # What it means is read before anything is hidden: a secret can be any word, and a part of any.
+            # Its meaning is read before anything is hidden: a secret can be any word, or part of one.
             refused = refusal(operation, error.status, text, self._hidden)
         except NotAnApi as impostor:
             return self._no_api(operation, impostor)
         return type(refused)(refused.what, self._hidden(refused.why), self._hidden(refused.next_step))
 
     def _broken(self, operation: Operation, error: Exception) -> RegistryError:
-        """Return what a connection stands for that could not be had or broke."""
+        """Return the error for a connection that failed or broke."""
         if any(map(_is_no_http, error.args)):
             return self._no_api(operation, NotAnApi("it does not speak HTTP"))
         if operation.writes and not _not_sent(error):
@@ -452,15 +452,15 @@ class Cluster:
         return url_without_user(str(self._client.client.configuration.host))
 
     def _hidden(self, text: str) -> str:
-        """Return a text from outside without what was sent of Secrets or to log in, in whatever form it may come back."""
+        """Return a text from outside without Secrets or credentials that were sent, in any form in which they may return."""
         configuration = self._client.client.configuration
         tokens = [str(key).rpartition(" ")[2] for key in (getattr(configuration, "api_key", None) or {}).values()]
         login = [one for one in (*tokens, getattr(configuration, "password", None)) if one]
         return hidden(text, [*(value.plain() for value in self._sent), *(one.encode() for one in login)])
 
     def _learn_time(self, date: str | None) -> None:
-        """Keep what is known of the server's clock. A Date has whole seconds: the largest difference is the nearest."""
-        # Some odd dates make the standard library raise what it does not document.
+        """Update what is known of the server's clock. A Date has whole seconds: the largest difference is the closest."""
+        # For some odd dates the standard library raises undocumented errors.
         with suppress(TypeError, ValueError, OverflowError, IndexError):
             ahead = parsedate_to_datetime(date or "") - datetime.now(timezone.utc)
             self.ahead = ahead if self.ahead is None else max(self.ahead, ahead)
@@ -473,7 +473,7 @@ def client_version() -> str | None:
 
 
 def connected(authentication: Mapping[str, Any], until: float = math.inf) -> Cluster:
-    """Return the cluster and the user that kubernetes.core's authentication options choose. Nothing is sent to it yet.
+    """Return the cluster for kubernetes.core's authentication options. Nothing is sent to it yet.
 
     until: as for a Cluster.
     """
@@ -487,7 +487,7 @@ def connected(authentication: Mapping[str, Any], until: float = math.inf) -> Clu
     except (CoreException, kubernetes.config.ConfigException) as error:
         raise RegistryError("kubeconfig", without_user(str(error)), step) from None
     except (urllib3.exceptions.ProxySchemeUnknown, urllib3.exceptions.LocationParseError):
-        # Their own texts can quote the URL, which can have a password in it.
+        # Their own texts can quote the URL, which may contain a password.
         raise RegistryError("proxy", "it is no URL that begins with http:// or https://", "Correct proxy.") from None
     except OSError as error:
         raise RegistryError("kubeconfig", f"{error.filename or 'a file'}: {error.strerror}", step) from None
@@ -511,12 +511,12 @@ def _query(**values: str) -> Query:
 
 
 def _strict(dry_run: bool) -> Query:
-    """Unknown fields are an error: without Strict they vanish without a word."""
+    """Return the query that makes unknown fields an error: without Strict they vanish silently."""
     return _query(fieldManager=FIELD_MANAGER, fieldValidation="Strict", dryRun="All" if dry_run else "")
 
 
 def _readable(answer: Object, kind: str) -> Object:
-    """The object as it may leave this file."""
+    """Return the object as it may leave this file."""
     return seal(answer) if kind == "Secret" else answer
 
 
@@ -539,7 +539,7 @@ def _status(answer: Object) -> Object:
 
 
 def _written(answer: Object, change: Change) -> Object:
-    """Return what a write is answered with: the object as it is then, or for a deletion, that it is done."""
+    """Return the answer to a write: the resulting object, or the Status of a deletion."""
     if change.action == "delete" and answer.get("kind") == "Status":
         return answer
     return check_object(answer, change.kind)
@@ -554,7 +554,7 @@ def _event(line: bytes, kind: str) -> tuple[str, Object]:
 
 
 def _lines(response: Any) -> Iterator[bytes]:
-    """The lines of an answer as they come."""
+    """Yield the lines of an answer as they arrive."""
     rest: list[bytes] = []
     for chunk in response.stream(amt=None, decode_content=False):
         *ends, last = chunk.split(b"\n")
@@ -567,9 +567,9 @@ def _lines(response: Any) -> Iterator[bytes]:
 
 
 def _pause(error: ApiException, operation: Operation) -> float | None:
-    """Seconds until a refused request is worth another try; None where it is not.
+    """Return the seconds until a refused request is worth another try; None if it is not.
 
-    429 means that the request has not been looked at; after 503 and 504 a write may have been stored.
+    429 means that the request was not processed; after 503 and 504 a write may be stored.
     """
     if error.status != 429 and (operation.writes or error.status not in (503, 504)):
         return None
@@ -578,13 +578,13 @@ def _pause(error: ApiException, operation: Operation) -> float | None:
 
 
 def _asked_pause(error: ApiException) -> float | None:
-    """Seconds that the server asks to wait for, capped; None where it does not."""
+    """Return the seconds that the server asks to wait for, capped; None if it does not ask."""
     asked = str((error.headers or {}).get("Retry-After", ""))
     return min(float(asked), LONGEST_PAUSE) if re.fullmatch("[0-9]{1,9}", asked) else None
 
 
 def _plain(error: object) -> str:
-    """Return what is wrong with a connection, without the client's own objects and timeouts, which are not the bounds."""
+    """Describe a connection's error without the client's own objects and timeouts, which are not the bounds."""
     if isinstance(error, urllib3.exceptions.ReadTimeoutError):
         return "it has not answered in time"
     if isinstance(error, urllib3.exceptions.NewConnectionError):
@@ -593,17 +593,17 @@ def _plain(error: object) -> str:
 
 
 def _is_no_http(cause: object) -> bool:
-    """Return whether http.client could not read what came, in other ways than that it ended too early."""
+    """Return whether http.client could not parse the answer, other than because it ended too early."""
     early = (ConnectionError, IncompleteRead, urllib3.exceptions.HTTPError)
     return isinstance(cause, HTTPException) and not isinstance(cause, early)
 
 
 def _not_sent(error: Exception) -> bool:
-    """Whether nothing has reached the server, so that a write can be repeated."""
+    """Return whether nothing has reached the server, so that a write can be repeated."""
     return isinstance(error, (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError))
 
 
 def _lost(operation: Operation, error: Exception) -> OutcomeUnknown:
-    # The error's own text can quote what was sent.
+    # The error's own text can quote the request.
     why = f"the connection broke before the API server had answered ({type(error).__name__})"
     return OutcomeUnknown(str(operation), why, "Run the task again: it looks first at what has been stored.")

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a host's name means to the resolver of a pod: a Service, an address, or a name from outside."""
+"""The meaning of a host name to a pod's resolver: a Service, an address, or an external name."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ DOMAIN = "cluster.local"
 
 @dataclass(frozen=True)
 class Host:
-    """A host as the registry's pod takes it."""
+    """A host as the registry's pod understands it."""
 
     given: str
     kind: str
@@ -36,23 +36,23 @@ class Host:
     service: str = ""
     namespace: str = ""
     pod: str = ""
-    """The pod's own name before that of a headless Service, where it is given."""
+    """The pod's own name before that of a headless Service, if given."""
 
     @property
     def right_form(self) -> str:
-        """Of a Service, the name that holds in every namespace."""
+        """The name of a Service that works in every namespace."""
         return ".".join(part for part in (self.pod, self.service, self.namespace, "svc", DOMAIN) if part)
 
     @property
     def dialled(self) -> str:
-        """What resolves, or is an address, for somebody who is no pod of the registries namespace."""
+        """The name or address that works outside the pods of the registries namespace."""
         if self.kind == SERVICE and "svc" not in labels_of(self.given):
             return self.right_form
         return self.given.strip("[]")
 
 
 def host_of(given: str, namespace: str) -> Host:
-    """What the host means in a pod of that namespace.
+    """Parse a host as a pod of that namespace understands it.
 
     A pod's resolver completes a bare name with its own namespace, and ``<service>.<namespace>.svc`` with the cluster's
     domain (Kubernetes' documentation, DNS for Services and Pods).
@@ -69,9 +69,9 @@ def host_of(given: str, namespace: str) -> Host:
 
 
 def service_of(given: str) -> Host | None:
-    """What ``<service>.<namespace>`` means, which a pod's resolver completes, too, where there is such a Service.
+    """Parse ``<service>.<namespace>``, which a pod's resolver completes, too, if there is such a Service.
 
-    None for other forms. Where there is no such Service it is a name of DNS, as db.corp is.
+    Returns None for other forms. If there is no such Service, it is an ordinary DNS name like db.corp.
     """
     labels = labels_of(given)
     if address_of(given) is not None or len(labels) != 2 or not all(labels):
@@ -80,9 +80,9 @@ def service_of(given: str) -> Host | None:
 
 
 def resolved(given: str, namespace: str) -> str:
-    """Return the one spelling of a host for all that a pod of that namespace takes for the same.
+    """Return one canonical spelling for all spellings of a host that are the same in a pod of that namespace.
 
-    ``<service>.<namespace>`` is taken for that Service: a pod's resolver tries it first.
+    ``<service>.<namespace>`` counts as that Service: a pod's resolver tries it first.
     """
     address, host = address_of(given), service_of(given) or host_of(given, namespace)
     if address is not None:

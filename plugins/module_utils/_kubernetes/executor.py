@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Makes changes, for one registry or many: layer by layer, those of a layer at the same time."""
+"""Executes changes for one registry or many: layer by layer, the changes of one layer concurrently."""
 
 from __future__ import annotations
 
@@ -24,34 +24,34 @@ AT_ONCE = 8
 
 @dataclass(frozen=True)
 class Done:
-    """A change that was made, or in a dry run, would be."""
+    """A change that was made, or in a dry run would be made."""
 
     change: Change
     answer: Object | None = field(default=None, repr=False)
-    """The object as the server has it then; None where it was not asked."""
+    """The server's resulting object; None if the server was not asked."""
     validated: bool = True
-    """False where a dry run could not ask the server: what the change builds upon is not there yet."""
+    """False if a dry run could not ask the server: what the change builds upon does not exist yet."""
 
 
 @dataclass
 class Record:
-    """What a run has done so far, whatever becomes of the rest of it."""
+    """What a run has done so far, whether or not the rest succeeds."""
 
     done: list[Done] = field(default_factory=list)
     unsure: list[Change] = field(default_factory=list)
     """Changes whose answer was lost."""
 
     def settle(self, changes: Iterable[Change]) -> None:
-        """Count those of the lost changes as made that a plan made afterwards has no more."""
+        """Count the lost changes as made if a later plan, with these changes, no longer has them."""
         open_still = {change.key for change in changes}
         self.done.extend(Done(change) for change in self.unsure if change.key not in open_still)
         self.unsure.clear()
 
 
 def execute(cluster: Cluster, changes: Iterable[Change], record: Record, dry_run: bool) -> None:
-    """Make the changes and enter them in the record, also where one fails: then the first error is raised.
+    """Make the changes and record them, even if one fails. Raises the first error.
 
-    A layer is finished before the error is, and the next one is not begun.
+    The layer with the error is finished first, and the next one is not started.
     """
     (error,) = execute_all(cluster, [(list(changes), record)], dry_run)
     if error is not None:
@@ -61,9 +61,9 @@ def execute(cluster: Cluster, changes: Iterable[Change], record: Record, dry_run
 def execute_all(
     cluster: Cluster, jobs: Sequence[tuple[Sequence[Change], Record]], dry_run: bool
 ) -> list[RegistryError | None]:
-    """The same for several jobs at once, each with a record of its own. Gives the first error of each, or None.
+    """Do the same for several jobs at once, each with its own record. Returns each job's first error, or None.
 
-    A job that fails does not keep the others from coming to their end.
+    A job that fails does not stop the others.
     """
     errors: list[RegistryError | None] = [None] * len(jobs)
     for rank in sorted({layer(change) for changes, _record in jobs for change in changes}):
@@ -77,7 +77,7 @@ def execute_all(
         results = _at_once([partial(_make, cluster, change, jobs[place][1], dry_run) for place, change in pending])
         for (place, _change), error in zip(pending, results):
             errors[place] = errors[place] or error
-        # As planned, whatever the order of the answers: two runs and check mode say the same.
+        # In planned order, whatever the order of the answers: two runs and check mode report the same.
         places = {change.key: place for place, (_place, change) in enumerate(pending)}
         for (_changes, record), first in zip(jobs, begun):
             record.done[first:] = sorted(record.done[first:], key=lambda done: places[done.change.key])
@@ -92,7 +92,7 @@ def _at_once(work: Sequence[Callable[[], Result]]) -> list[Result]:
 
 
 def _make(cluster: Cluster, change: Change, record: Record, dry_run: bool) -> RegistryError | None:
-    """Make one change and enter it in the record. Gives the error, if any; one that is gone needs no deletion."""
+    """Make one change and record it. Returns the error, if any. Deleting a missing object is not one."""
     pending = ("create", "delete") if dry_run else ()
     unmade = {done.change.key for done in record.done if done.change.action in pending}
     try:

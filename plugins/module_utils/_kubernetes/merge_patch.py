@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""JSON merge patches (RFC 7386) over owned fields only: what is not wanted explicitly is never touched."""
+"""JSON merge patches (RFC 7386) over owned fields only: fields that are not given explicitly stay unchanged."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ __all__ = ["applied", "field_paths", "merge_patch", "present_fields", "restricte
 
 
 def merge_patch(observed: Object, wanted: Object) -> Object:
-    """The smallest merge patch after which ``observed`` has all that ``wanted`` says; empty where it has.
+    """Return the smallest merge patch from ``observed`` to all that ``wanted`` says; empty if nothing differs.
 
-    In ``wanted``, None means that the field must not be there, and a field that is left out may be as it is.
+    In ``wanted``, None means that the field must be absent. Fields that are not in it stay unchanged.
     """
     patch: Object = {}
     for key, value in wanted.items():
@@ -34,7 +34,7 @@ def merge_patch(observed: Object, wanted: Object) -> Object:
 
 
 def present_fields(wanted: Object) -> Object:
-    """What is wanted without the fields that must not be there, and without dicts of nothing else: a new object's body."""
+    """Remove fields that must be absent, and dicts with no others, from what is wanted: a new object's body."""
     result: Object = {}
     for key, value in wanted.items():
         if isinstance(value, dict):
@@ -47,7 +47,7 @@ def present_fields(wanted: Object) -> Object:
 
 
 def applied(observed: Object, patch: Object) -> Object:
-    """The object after a merge patch."""
+    """Return the object after a merge patch."""
     result = dict(observed)
     for key, value in patch.items():
         if value is None:
@@ -61,7 +61,7 @@ def applied(observed: Object, patch: Object) -> Object:
 
 
 def restricted(observed: Object, patch: Object) -> Object:
-    """The part of the object that a patch is about: the "before" of a diff."""
+    """Return the part of the object that a patch changes: the "before" of a diff."""
     result: Object = {}
     for key, value in patch.items():
         current = observed.get(key)
@@ -73,7 +73,7 @@ def restricted(observed: Object, patch: Object) -> Object:
 
 
 def field_paths(patch: Object, prefix: tuple[str, ...] = ()) -> Iterator[str]:
-    """The fields that a patch sets or removes, as dotted paths."""
+    """Yield the fields that a patch sets or removes, as dotted paths."""
     for key, value in patch.items():
         path = (*prefix, key)
         if isinstance(value, dict) and value:

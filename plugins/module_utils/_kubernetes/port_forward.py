@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One connection to a port of a pod, through a WebSocket to the API server, as a socket that anybody can use."""
+"""One connection to a port of a pod, through a WebSocket to the API server, as an ordinary socket."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ try:
     from kubernetes.client.exceptions import ApiException
     from kubernetes.stream.ws_client import create_websocket
 except ImportError:
-    # They come with the client library, whose absence _cluster tells.
+    # They come with the client library; the client module reports its absence.
     pass
 
 __all__ = ["Forward", "open_websocket", "within"]
@@ -28,11 +28,11 @@ DATA, ERROR = 0, 1
 """The channels of the first port. The first message of each is the port's number."""
 CHUNK = 32 * 1024
 FRAME_TIMEOUT = 10.0
-"""Seconds in which the rest of a message that has begun must come."""
+"""Seconds for the rest of a message that has begun to arrive."""
 MOST_BYTES = 8 * 1024 * 1024
-"""Of one message, which the library holds as a whole. API servers send at most 32 KiB in one."""
+"""Of one message, which the library holds in memory. API servers send at most 32 KiB in one."""
 LINGER = 5.0
-"""Seconds in which a connection's thread must have ended after it was closed."""
+"""Seconds for a connection's thread to end after it is closed."""
 
 T = TypeVar("T")
 
@@ -40,7 +40,7 @@ T = TypeVar("T")
 def within(seconds: float, work: Callable[[], T]) -> T:
     """Return what ``work`` returns, or raise what it raises.
 
-    Raises TimeoutError if that takes longer: then its thread ends by itself later.
+    Raises TimeoutError if that takes longer; its thread then ends later by itself.
     """
     outcome: list[tuple[bool, Any]] = []
 
@@ -63,9 +63,9 @@ def within(seconds: float, work: Callable[[], T]) -> T:
 
 
 def open_websocket(configuration: Any, path: str) -> Any:
-    """A WebSocket for port-forwards, by the client's own rules for certificates, proxies and tokens.
+    """Open a WebSocket for port-forwards, with the client's own rules for certificates, proxies and tokens.
 
-    configuration: the client's. Raises ApiException where the server refuses it, OSError where it cannot be reached.
+    configuration: the client's. Raises ApiException if the server refuses it, OSError if it cannot be reached.
     """
     url = configuration.host.replace("http", "ws", 1) + path
     headers = {one["key"]: one["value"] for one in configuration.auth_settings().values() if one["in"] == "header"}
@@ -83,9 +83,9 @@ def open_websocket(configuration: Any, path: str) -> Any:
 
 
 class Forward:
-    """A connection to a pod's port. ``socket`` is this end of it; a thread carries what goes through.
+    """A connection to a pod's port. ``socket`` is the local end; a thread carries the data.
 
-    At most one message is held: where nobody reads here, the other side is not read either.
+    At most one message is held: while the local end is not read, the remote one is not read either.
     """
 
     def __init__(self, connection: Any) -> None:
@@ -99,9 +99,9 @@ class Forward:
         self._thread.start()
 
     def refusal(self, seconds: float) -> str:
-        """Why the pod's port cannot be had, in the words of the node; empty where it can.
+        """Return why the pod's port cannot be reached, in the node's words; empty if it can.
 
-        Waits until the server has said something or was refused, but no longer than this: some servers speak second.
+        Waits for the server's first data or a refusal, but no longer than this: some servers let the client begin.
         """
         self._settled.wait(seconds)
         return self._words
@@ -117,7 +117,7 @@ class Forward:
         try:
             while self._carry():
                 pass
-        except Exception:  # noqa: S110 - whatever is wrong with what was sent: the connection ends, and its user sees that
+        except Exception:  # noqa: S110 - whatever is wrong with the data, the connection ends, and its user sees that
             pass
         finally:
             self._settled.set()
@@ -127,7 +127,7 @@ class Forward:
             self._websocket.shutdown()
 
     def _carry(self) -> bool:
-        """Wait for something to carry, and carry it. Whether there can be more."""
+        """Wait for data and carry it. Returns whether there can be more."""
         for end in self._readable():
             goes_on = self._send() if end is self._far else self._receive()
             if not goes_on:
@@ -137,7 +137,7 @@ class Forward:
     def _readable(self) -> list[Any]:
         inner = self._websocket.sock
         if isinstance(inner, ssl.SSLSocket) and inner.pending():
-            # Decrypted already: nothing may be left that select could see.
+            # It is decrypted already, so poll may not see anything.
             return [inner]
         poll = select.poll()
         ends = {end.fileno(): end for end in (inner, self._far)}
@@ -173,7 +173,7 @@ class Forward:
 class _Message:
     """Bounds of one message: the library's timeout counts from byte to byte, and it takes frames of any length.
 
-    buffer: the library's, which reads all that comes through the function that it was given.
+    buffer: the library's, which reads all data through its function recv.
     """
 
     def __init__(self, buffer: Any) -> None:
@@ -182,7 +182,7 @@ class _Message:
         self.begin()
 
     def begin(self) -> None:
-        """Count anew."""
+        """Start counting again."""
         self._count, self._end = 0, time.monotonic() + FRAME_TIMEOUT
 
     def _receive(self, size: int) -> bytes:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The kinds of object that the collection reads or writes, and their paths: nothing is found out by discovery."""
+"""The kinds of object that the collection reads or writes, and their paths. There is no discovery."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ VERSIONS = ("v1beta1", "v1alpha1")
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind with its place in the API."""
+    """A kind and its place in the API."""
 
     group: str
     """Empty for the core group."""
@@ -59,14 +59,14 @@ KINDS = {
     "DataScienceCluster": Kind("datasciencecluster.opendatahub.io", "v1", "datascienceclusters", namespaced=False),
     "InferenceService": Kind("serving.kserve.io", "v1beta1", "inferenceservices"),
 }
-"""By name. ModelRegistry is reached in the newest version that is served, not always in the one given here."""
+"""By name. ModelRegistry is used in the newest served version, which need not be the one given here."""
 
 
 def collection_path(kind: Kind, namespace: str | None) -> str:
     """Return the URL path of a kind's objects in a namespace, or in all of them if it is None.
 
-    Raises InvalidInput for what no namespace can be called: a slash would lead to other paths, and so would an encoded one,
-    which the API server decodes before it splits the path.
+    Raises InvalidInput if no namespace can have the name. A slash would lead to other paths, and so would an encoded one:
+    the API server decodes the path before it splits it.
     """
     if kind.namespaced and not can_be_namespace(namespace):
         step = "Give the name of a namespace: at most 63 lowercase letters, digits and dashes."
@@ -77,12 +77,12 @@ def collection_path(kind: Kind, namespace: str | None) -> str:
 
 
 def can_be_namespace(namespace: str | None) -> bool:
-    """Return whether a namespace can have this name; None stands for all of them."""
+    """Return whether a namespace can have this name; None stands for all."""
     return namespace is None or _NAMESPACE.fullmatch(namespace) is not None
 
 
 def can_be_name(name: str) -> bool:
-    """Return whether an object can have this name: no segment of a path can be another (Kubernetes' own rule)."""
+    """Return whether an object can have this name as a segment of a path (Kubernetes' own rule)."""
     return name not in ("", ".", "..") and not any(character in name for character in "/%")
 
 
@@ -90,8 +90,8 @@ _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
 def newest(served: tuple[str, ...]) -> str | None:
-    """The newest of the served versions of ModelRegistry that the collection can write; None where there is none.
+    """Return the newest served version of ModelRegistry that the collection can write; None if there is none.
 
-    To write an older one would lose what only the newer has: the API server stores what it can convert.
+    Writing an older one would lose fields that only the newer has: the API server stores what it can convert.
     """
     return next((version for version in VERSIONS if version in served), None)

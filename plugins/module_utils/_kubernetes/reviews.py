@@ -11,11 +11,11 @@ __all__ = ["Answer", "ApiConnection"]
 
 @dataclass(frozen=True)
 class Answer:
-    """What an access review says. It is true where access is allowed."""
+    """The result of an access review. It is true if access is allowed."""
 
     allowed: bool
     reason: str = ""
-    """In the API server's own words; often empty where access is not allowed."""
+    """In the API server's own words; often empty if access is not allowed."""
 
     def __bool__(self) -> bool:
         return self.allowed
@@ -27,8 +27,8 @@ class ApiConnection:
 
     host: str
     verified: bool
-    """Whether its certificate is looked at."""
+    """Whether its certificate is verified."""
     ca: str | None
-    """The file with the authorities that are believed; empty for data of a kubeconfig, None for the client's default."""
+    """The file with the trusted authorities; empty for data of a kubeconfig, None for the client's default."""
     default_ca: str = ""
-    """The file or folder that the client takes where it is told nothing."""
+    """The file or folder that the client uses by default."""

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where a run works, how, and for how long."""
+"""The cluster, namespace, mode and time limit of a run."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ __all__ = ["Run"]
 
 @dataclass(frozen=True)
 class Run:
-    """Where, how, and for how long."""
+    """Cluster, namespace, mode and time limit."""
 
     cluster: Cluster
     namespace: str
     check_mode: bool
     timeout: float | None
-    """Seconds to wait until all is ready or gone; None does not wait."""
+    """Seconds to wait until all registries are ready or gone; None does not wait."""
     listed: Listed | None = None
-    """The registries of the namespace, where they were listed just now to find it."""
+    """The registries of the namespace, if they were just listed to find it."""
 
     @property
     def waits(self) -> bool:
-        """Whether there is anything to wait for."""
+        """Whether the run waits."""
         return self.timeout is not None and not self.check_mode
 
     def deadline(self) -> float:
-        """When waiting ends, by time.monotonic()."""
+        """Return when waiting ends, by time.monotonic()."""
         return time.monotonic() + (self.timeout or 0)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What may be shown: values of Secrets are sealed where they are read, and stay so wherever they go."""
+"""Values of Secrets: sealed as soon as they are read, so that they are never shown."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["Sealed", "forms", "hidden", "seal", "sealed_in", "shown", "unsealed"
 
 
 class Sealed:
-    """A value of a Secret, as base64. It can be compared and sent; its text and repr do not show it."""
+    """A value of a Secret, in base64. It can be compared and sent; its text and repr do not show it."""
 
     __slots__ = ("_value",)
 
@@ -28,18 +28,18 @@ class Sealed:
 
     @classmethod
     def of(cls, plain: str) -> Sealed:
-        """Of a value as the user gave it."""
+        """Seal a value as the user gave it."""
         return cls(base64.b64encode(plain.encode()).decode())
 
     def plain(self) -> bytes:
-        """Return the value itself, to be found where it must not be shown. What is no base64 stands for itself."""
+        """Return the value itself, to find it where it must not be shown. Text that is not base64 stands for itself."""
         try:
             return base64.b64decode(self._value, validate=True)
         except ValueError:
             return self._value.encode()
 
     def reveal(self) -> str:
-        """The base64 text, for the request body that carries it, and for nothing else."""
+        """Return the base64 text, only for the request body that carries it."""
         return self._value
 
     def __eq__(self, other: object) -> bool:
@@ -55,9 +55,9 @@ class Sealed:
 def seal(secret: Object) -> Object:
     """Return the Secret with its values sealed, and with only those annotations that hold none.
 
-    Tools copy what they have applied into annotations of their own (``kubectl apply``, and the operator with the account
-    of the database that it runs), values included, and old values stay there. So only known annotations are kept. Of
-    managedFields, what tells who has written the values and when is kept.
+    Tools copy what they apply into annotations, values included (``kubectl apply``, and the operator with the account of
+    the database that it runs), and old values stay there. So only known annotations are kept. Of managedFields, only who
+    wrote the values and when is kept.
     """
     meta = dict(secret.get("metadata", {}))
     if "annotations" in meta:
@@ -70,17 +70,17 @@ def seal(secret: Object) -> Object:
 
 
 HARMLESS = ("ansible.opendatahub.io/", "template.openshift.io/expose-")
-"""How the annotations of a Secret begin that this collection writes and reads: marks, and names of keys."""
+"""Prefixes of the annotations that this collection writes and reads on Secrets: marks, and names of keys."""
 
 
 def _written(entry: Object) -> Object:
-    """An entry of managedFields without the names of single fields, which can hold values in general."""
+    """Return an entry of managedFields without the names of single fields, which in general can hold values."""
     known: Object = {name: entry[name] for name in ("manager", "operation", "time") if name in entry}
     return {**known, "fieldsV1": {name: {} for name in entry.get("fieldsV1") or {}}}
 
 
 def unsealed(value: Any) -> Any:
-    """The value with all that is sealed in it revealed: what a request carries."""
+    """Reveal all that is sealed in the value, for a request."""
     if isinstance(value, Sealed):
         return value.reveal()
     if isinstance(value, dict):
@@ -91,7 +91,7 @@ def unsealed(value: Any) -> Any:
 
 
 def shown(value: Any, label: str = "(hidden)") -> Any:
-    """The value with ``label`` in place of all that is sealed: what results and diffs carry."""
+    """Replace all that is sealed in the value with ``label``, for results and diffs."""
     if isinstance(value, Sealed):
         return label
     if isinstance(value, dict):
@@ -102,13 +102,13 @@ def shown(value: Any, label: str = "(hidden)") -> Any:
 
 
 NO_SECRETS = ("database-name", "database-user")
-"""Keys of a registry's Secret whose values stand in its spec, too, where everyone who sees it can read them."""
+"""Keys of a registry's Secret whose values are also in its spec, readable by everyone who sees it."""
 
 
 def sealed_in(value: Any) -> set[Sealed]:
-    """Return what is sealed in the value and is to be hidden in any text that comes back.
+    """Return the sealed values to hide in any text that comes back.
 
-    Names of databases and users are not: an error that names the user is of no use without the name.
+    Names of databases and users are not hidden: an error about a user is useless without the name.
     """
     if isinstance(value, Sealed):
         return {value}
@@ -120,23 +120,23 @@ def sealed_in(value: Any) -> set[Sealed]:
 
 
 SHORTEST_CORE = 6
-"""Characters of base64 that tell enough of a secret to be hidden inside a longer text in base64."""
+"""Characters of base64 that reveal enough of a secret to be hidden inside a longer base64 text."""
 
 
 SHORTEST_ENCODED = 3
-"""Bytes: what is shorter has encoded forms, such as ``31`` for ``1``, that are parts of any number or name."""
+"""Bytes: shorter secrets have encoded forms, such as ``31`` for ``1``, that are parts of any number or name."""
 
 
 @lru_cache(maxsize=4096)
 def forms(plain: bytes) -> tuple[str, ...]:
-    """Return the ways in which a text may come back, the longest first: as it is, encoded or escaped as others do it."""
+    """Return the forms in which a text may come back, the longest first: unchanged, encoded or escaped."""
     text = plain.decode(errors="replace")
     if len(plain) < SHORTEST_ENCODED:
         return (text,) if text else ()
     standard = base64.b64encode(plain).decode()
     encoded = {standard, base64.urlsafe_b64encode(plain).decode()}
     encoded |= {one.rstrip("=") for one in encoded} | {plain.hex(), plain.hex().upper()}
-    # In base64 can be a text with the secret in it, as JSON and in base64, too, as a whole Secret has it.
+    # A base64 text can contain the secret, plain, as JSON or in base64 again, as in a whole Secret.
     inner = (plain, standard.encode(), json.dumps(text)[1:-1].encode())
     cores = {core for one in inner for skip in (0, 1, 2) if len(core := _core_of(one, skip)) >= SHORTEST_CORE}
     cores |= {core.replace("+", "-").replace("/", "_") for core in cores}
@@ -145,9 +145,9 @@ def forms(plain: bytes) -> tuple[str, ...]:
     escaped |= {repr(plain)[2:-1], text.replace("'", "''")}
     escaped |= {text.replace("'", quote) for quote in ("'\"'\"'", "'\\''")}
     escaped |= {text.replace("\\", "\\\\").replace("'", "\\'"), _sql(text)}
-    # JSON in JSON, as in annotations that tools keep what they have applied in.
+    # JSON in JSON, as in the annotations in which tools keep what they apply.
     escaped |= {json.dumps(one)[1:-1] for one in tuple(escaped)}
-    # Go's JSON escapes these three, too, and its HTML the quotes in another way than Python's.
+    # Go's JSON also escapes these three, and its HTML escapes quotes differently from Python's.
     escaped.add("".join(f"\\u{ord(one):04x}" if one in "<>&" else json.dumps(one)[1:-1] for one in text))
     escaped.add(html.escape(text).replace("&quot;", "&#34;").replace("&#x27;", "&#39;"))
     percent = {quote(plain, safe=""), quote(plain), quote_plus(plain)}
@@ -162,7 +162,7 @@ def _sql(text: str) -> str:
 
 
 def _core_of(plain: bytes, skip: int) -> str:
-    """Return what is always there of a secret in the base64 of a longer text, in which it begins at such a place."""
+    """Return the part of a secret's base64 that is the same in any longer text, for one alignment of its start."""
     encoded = base64.b64encode(bytes(skip) + plain).decode()
     return encoded[(skip * 8 + 5) // 6 : (skip + len(plain)) * 8 // 6]
 
@@ -170,7 +170,7 @@ def _core_of(plain: bytes, skip: int) -> str:
 def hidden(text: str, secrets: Iterable[bytes]) -> str:
     """Return the text without the secrets in any of their forms, and without user info in URLs.
 
-    The longest form goes first, whichever secret it is of: one secret can be a part of another.
+    The longest form of all secrets is replaced first: one secret can be part of another.
     """
     for form in sorted({form for plain in secrets for form in forms(plain)}, key=len, reverse=True):
         text = text.replace(form, _HOLE)
@@ -178,20 +178,20 @@ def hidden(text: str, secrets: Iterable[bytes]) -> str:
 
 
 _HOLE = "\ue000"
-"""A character without a meaning, in which no secret is found again, as a short one would be in the word ``hidden``."""
+"""A private-use character: no secret can be found in it, while a short one could be in the word ``hidden``."""
 
 
 def without_user(text: str) -> str:
-    """Return the text with the user info of all URLs in it left out: ``https://user:password@host`` has such."""
+    """Return the text without the user info of its URLs, as in ``https://user:password@host``."""
     return "".join(map(_word_without_user, re.split(r"([\s\"'<>]+)", text)))
 
 
 def _word_without_user(word: str) -> str:
-    # A password with an unescaped slash in it goes, too, if need be with more than it.
+    # A password with an unescaped slash is removed, too, even if that removes more.
     begin, end = word.find("://"), word.rfind("@")
     return word[: begin + 3] + word[end + 1 :] if -1 < begin < end else word
 
 
 def url_without_user(url: str) -> str:
-    """Return a URL without user info, also one without a scheme, as proxies may be given."""
+    """Return a URL without user info, even if it has no scheme, as proxies may be given."""
     return without_user(url) if "://" in url else url.rpartition("@")[2]

@@ -2,9 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Bounds of every HTTP exchange with the API server: a total deadline and a number of bytes, whatever the other side does.
 
-urllib3's timeouts count from byte to byte, and it reads whatever is sent. Here each byte is read through one place, which
-knows when the exchange must be over and how much may come: status lines, headers, chunks, bodies, watches and the answers
-of proxies alike.
+urllib3's timeouts count from byte to byte, and it reads whatever is sent. Here all bytes pass one place, which enforces
+the deadline and the limit: for status lines, headers, chunks, bodies, watches and the answers of proxies alike.
 """
 
 from __future__ import annotations
@@ -23,15 +22,15 @@ from .api_shape import NotAnApi
 from .port_forward import within
 
 with suppress(ImportError):
-    # It comes with the client library, whose absence _cluster tells.
+    # It comes with the client library; the client module reports its absence.
     from urllib3.exceptions import ConnectTimeoutError
 
 __all__ = ["Bounds", "TooMuch", "bind", "bounded"]
 
 MOST_BYTES = 64 * 1024 * 1024
-"""Of one answer, its headers included: about what 5,000 registries with all objects of the operator come to."""
+"""Of one answer, headers included: about the size of 5,000 registries with all of the operator's objects."""
 PIECE = 16 * 1024
-"""Bytes that are sent under one timeout: OpenSSL's timeout holds for each of its records of this size."""
+"""Bytes sent under one timeout: OpenSSL's timeout applies to each of its records, of this size."""
 BUFFER = 64 * 1024
 
 
@@ -40,14 +39,14 @@ class Bounds:
     """How long an exchange may take and how much may be read."""
 
     deadline: float
-    """By time.monotonic(): of the whole exchange, from the look-up of the name to the last byte."""
+    """By time.monotonic(), for the whole exchange, from the name lookup to the last byte."""
     idle: float
     """Seconds without a byte."""
     streams: bool = False
-    """Whether the answer to a successful request is read bit by bit, by the caller."""
+    """Whether the caller reads the answer to a successful request piece by piece."""
 
     def wait(self) -> float:
-        """Return the seconds for which the next byte may be waited for. Raises socket.timeout when there are none left."""
+        """Return how many seconds to wait for the next byte. Raises socket.timeout if there are none left."""
         left = self.deadline - time.monotonic()
         if left <= 0:
             raise socket.timeout("the time for this request is up")
@@ -59,7 +58,7 @@ _BOUNDS: ContextVar[Bounds] = ContextVar("bounds")
 
 @contextmanager
 def bounded(bounds: Bounds) -> Iterator[None]:
-    """Let the bounds hold for the request that is made inside, and for reading its answer later."""
+    """Apply the bounds to the request that is made inside, and to reading its answer later."""
     token = _BOUNDS.set(bounds)
     try:
         yield
@@ -68,11 +67,11 @@ def bounded(bounds: Bounds) -> Iterator[None]:
 
 
 def bind(manager: Any, connections: int) -> None:
-    """Bind all later requests of a urllib3 PoolManager to bounds. Repeating and redirecting end, too.
+    """Bind all later requests of a urllib3 PoolManager to bounds, and turn off its retries and redirects.
 
     connections: how many are kept open for each host.
     """
-    # urllib3 would repeat GET and DELETE by itself, without a word, and never POST and PATCH.
+    # urllib3 would silently repeat GET and DELETE by itself, and never POST and PATCH.
     manager.connection_pool_kw.update(retries=False, maxsize=connections)
     if any(hasattr(one, "_is_bound") for one in manager.pool_classes_by_scheme.values()):
         return
@@ -94,7 +93,7 @@ def bind(manager: Any, connections: int) -> None:
 
 
 def _pool(plain: Any) -> Any:
-    """Return a connection pool's class with bounds."""
+    """Return a connection pool class with bounds."""
 
     class Pool(plain):  # type: ignore[misc]
         _is_bound = True
@@ -104,19 +103,19 @@ def _pool(plain: Any) -> Any:
 
 
 def _connection(plain: Any) -> Any:
-    """Return a connection's class with bounds."""
+    """Return a connection class with bounds."""
 
     class Connection(plain):  # type: ignore[misc]
         response_class = _Response
 
         def _new_conn(self) -> socket.socket:
-            # Names can have many addresses, each with a timeout of its own, and looking them up has none at all.
+            # A name can have many addresses, each with its own timeout, and the lookup has none at all.
             limit = min(self.timeout, _BOUNDS.get().wait())
             try:
                 sock: socket.socket = within(limit, super()._new_conn)
             except TimeoutError:
                 raise ConnectTimeoutError(self, f"no connection within {limit:.0f} s") from None
-            # What follows is the TLS handshake, for which a socket's timeout is that of the whole.
+            # The TLS handshake follows; a socket's timeout applies to the whole of it.
             sock.settimeout(min(self.timeout, _BOUNDS.get().wait()))
             return sock
 
@@ -130,7 +129,7 @@ def _connection(plain: Any) -> Any:
 
 
 class _Response(HTTPResponse):
-    """What http.client reads an answer with: of a proxy to CONNECT, too."""
+    """The class with which http.client reads an answer, including a proxy's to CONNECT."""
 
     def __init__(self, sock: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
@@ -139,7 +138,7 @@ class _Response(HTTPResponse):
 
 
 class _Buffer(io.BufferedReader):
-    """Refuses at once what is announced to be too much: all of it would be allocated before the first byte has come."""
+    """Refuses an announced size that is too large: it would be allocated before the first byte arrives."""
 
     def read(self, size: int | None = -1, /) -> bytes:
         if size is not None and size > MOST_BYTES:
@@ -148,7 +147,7 @@ class _Buffer(io.BufferedReader):
 
 
 class _Reader(io.RawIOBase):
-    """The one place where bytes come in."""
+    """The only place where bytes are read."""
 
     def __init__(self, raw: Any, sock: Any, bounds: Bounds) -> None:
         self._raw, self._sock, self._bounds, self._count = raw, sock, bounds, 0
@@ -170,14 +169,14 @@ class _Reader(io.RawIOBase):
 
 
 def _receive(response: Any, bounds: Bounds) -> None:
-    """Read the whole answer, unless the caller does. Raises NotAnApi for what no API server sends."""
+    """Read the whole answer, unless the caller does. Raises NotAnApi if no API server answers like this."""
     if 300 <= response.status < 400:
         raise NotAnApi(f"it redirects to another address with status {response.status}")
     if bounds.streams and 200 <= response.status < 300:
         return
     if response.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise NotAnApi("its answer is compressed, which it was not asked for")
-    # Until the whole answer is read, its connection is not free for the next request. It is kept as .data.
+    # Until the whole answer is read, its connection is not free for the next request. It is kept in .data.
     response.read(decode_content=False, cache_content=True)
 
 
