@@ -64,7 +64,7 @@ class Demand:
 
     @property
     def adds(self) -> bool:
-        """Whether to give access, which requires the registry."""
+        """Whether to give access, which requires the registry to exist."""
         return self.wish.state != "absent"
 
 

@@ -216,7 +216,7 @@ def grants_of(statements: Iterable[str]) -> Grants:
 
 
 def _read(statement: str) -> Grant | None:
-    """Parse a statement of SHOW GRANTS; None if it is about something else than databases, such as roles and tables."""
+    """Parse a statement of SHOW GRANTS; None if it is not about databases but, say, roles or tables."""
     verb, _blank, rest = statement.partition(" ")
     listed, _on, scope = rest.partition(" ON ")
     found = _SCOPE.match(scope)
@@ -282,7 +282,7 @@ def _rank(parts: list[str], kind: str) -> tuple[int, ...]:
     if kind == "MariaDB":
         literals = len(parts) - len(wildcards)
         return (0, "%" not in parts, len(parts) - parts.count("%"), literals)
-    # MySQL counts an escape before it as a character of its own, and ranks % alone last.
+    # MySQL counts an escape before the first wildcard as a character of its own, and ranks % alone last.
     escapes = sum(part in ("\\_", "\\%") for part in parts[: wildcards[0]])
     return (0, parts != ["%"], wildcards[0] + escapes)
 
