@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The proxy in front of a registry server, which authenticates its callers: which one is asked for, and when it is missing."""
+"""The proxy in front of a registry server, which authenticates its callers: which one to request, and when it is missing."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ WITH_SETTINGS = ("kube_rbac", "oauth")
 
 
 def new_proxy(asked: str | None, known: frozenset[str], openshift: bool) -> str | None:
-    """Return the key of PROXIES to ask for with a new registry, or None for no proxy.
+    """Return the key of PROXIES to request for a new registry, or None for no proxy.
 
     asked: the option auth_proxy. known: the keys that the API version has.
 
-    By default it is what the dashboard of that release writes. It is written and not left to the operator, which adds one
-    by itself only since v0.3.14. Without OpenShift nothing makes the certificate that a proxy needs, so there is none.
+    The default is what the dashboard of that release writes. It is not left to the operator, which adds a proxy by itself
+    only since v0.3.14. Without OpenShift nothing creates the certificate that a proxy needs, so there is no proxy.
     """
     if asked not in (None, "auto"):
         return None if asked == "none" else asked
     if not openshift:
         return None
-    # Releases that know Istio's have no other by default, and the newest knows kube-rbac-proxy.
+    # Releases with Istio's proxy have no other default, and the newest has kube-rbac-proxy.
     return next((proxy for proxy in ("kube_rbac", "istio", "oauth") if proxy in known), None)
 
 
 def name_too_long(name: str, asked: str | None, openshift: bool) -> InvalidInput | None:
-    """Return what is wrong with the name of a new registry if it is too long for the proxy that it will get; else None.
+    """Return the error about a new registry's name if it is too long for the proxy that it will get; else None.
 
     asked: the option auth_proxy.
     """
@@ -56,9 +56,9 @@ def name_too_long(name: str, asked: str | None, openshift: bool) -> InvalidInput
 
 
 def changed_proxy(asked: str | None, spec: Object) -> str | None:
-    """Return the proxy to ask for with a registry that exists.
+    """Return the proxy to request for an existing registry.
 
-    None if it has that one, or a newer one, to which the operator migrates by itself.
+    None if it already has that one, or a newer one, to which the operator migrates by itself.
     """
     if asked in (None, "auto", "none"):
         return None
@@ -71,8 +71,8 @@ def changed_proxy(asked: str | None, spec: Object) -> str | None:
 def wanted_proxy(registry: Registry, asked: str | None, spec: Object) -> Object:
     """Return what is wanted of the proxies in the spec.
 
-    asked: the proxy to ask for; None if that of the stored spec stays. Raises InvalidInput if there is none that the option
-    auth_proxy_settings could be about.
+    asked: the proxy to request; None keeps that of the stored spec. Raises InvalidInput if auth_proxy_settings is given and
+    no proxy takes settings.
     """
     target = asked or proxy_of(spec)
     if registry.proxy is not None and target not in WITH_SETTINGS:
@@ -84,13 +84,13 @@ def wanted_proxy(registry: Registry, asked: str | None, spec: Object) -> Object:
         wanted["istio"] = ISTIO
     elif target is not None and (asked or settings):
         field = PROXIES[target]
-        # A reset in a proxy that is not there yet would be the reset of all that is in it.
+        # Resetting a field of a proxy that does not exist yet would reset the whole proxy.
         wanted[field] = settings if spec.get(field) else present_fields({**_moved(spec, target), **settings})
     return wanted
 
 
 def _moved(spec: Object, target: str) -> Object:
-    """The settings of the OAuth proxy that kube-rbac-proxy takes over, as in the operator's own migration: not the image."""
+    """Return the OAuth proxy's settings that kube-rbac-proxy takes over, as in the operator's migration: not the image."""
     before = spec.get(PROXIES["oauth"]) or {}
     return {key: value for key, value in before.items() if target == "kube_rbac" and key != "image"}
 
@@ -101,9 +101,9 @@ def proxy_secret(name: str) -> str:
 
 
 def lacks_certificate(registry: Registry, spec: Object | None) -> bool:
-    """Return whether the options ask for a kube-rbac-proxy that is not there yet, and for no certificate of its own.
+    """Return whether the options request a new kube-rbac-proxy without a certificate of its own.
 
-    spec: that of the stored registry, None if it is new.
+    spec: the stored registry's, None if it is new.
     """
     asked = registry.auth_proxy == "kube_rbac" and changed_proxy("kube_rbac", spec or {}) is not None
     moved = _moved(spec or {}, "kube_rbac").get("tlsCertificateSecret")
@@ -111,7 +111,7 @@ def lacks_certificate(registry: Registry, spec: Object | None) -> bool:
 
 
 def certificate_missing(name: str) -> Refused:
-    """Return the error about a proxy for which there is no certificate, on a cluster that makes none."""
+    """Return the error about a missing proxy certificate on a cluster that creates none."""
     why = "it is needed for auth_proxy kube_rbac and does not exist: without OpenShift nothing makes the proxy's certificate"
     step = (
         "Create it with the keys tls.crt and tls.key, or give certificate_secret and key_secret of auth_proxy_settings."
@@ -120,7 +120,7 @@ def certificate_missing(name: str) -> Refused:
 
 
 def overridden(asked: str | None, registry: Object | None) -> str | None:
-    """Return a warning if a registry was asked for without a proxy and has one.
+    """Return a warning if a registry has a proxy although none was requested.
 
     registry: as options of model_registry, after the operator's admission webhook.
     """
@@ -134,7 +134,7 @@ def overridden(asked: str | None, registry: Object | None) -> str | None:
 def no_auth_proxy(name: str, spec: Object, openshift: bool | None) -> Finding | None:
     """Return the finding about a registry without any proxy; None if it has one.
 
-    openshift: None if it is not known; then it is a warning, as on OpenShift, where a proxy is to be had for the asking.
+    openshift: None if unknown; then it is a warning, as on OpenShift, where a proxy needs only to be requested.
     """
     if proxy_of(spec) is not None:
         return None

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What goes when a registry is deleted, what the cluster takes with it, and what stays."""
+"""What is deleted with a registry, what the cluster deletes with it, and what stays."""
 
 from __future__ import annotations
 
@@ -32,23 +32,23 @@ class Dependents:
     inference_services: tuple[str, ...] = ()
     """As namespace/name."""
     unseen: str = ""
-    """Why InferenceServices, which the cluster has, may not be seen, and the rule that is missing."""
+    """Why existing InferenceServices may not be listed, and the rule that is missing."""
     members: tuple[str, ...] = ()
     """Users in OpenShift's Group of the registry."""
     warnings: tuple[str, ...] = ()
-    """What is to be said of them."""
+    """Warnings about them."""
 
 
 @dataclass(frozen=True)
 class Confirmed:
-    """What the user has said yes to."""
+    """What the user confirms."""
 
     force: bool = False
-    """To delete in spite of InferenceServices that refer to the registry."""
+    """Delete despite InferenceServices that refer to the registry."""
     generated_data: bool = False
-    """To destroy the data of a database that the operator runs."""
+    """Destroy the data of a database that the operator runs."""
     display_name: str | None = None
-    """Of the registry that is meant, if its name is only derived from that."""
+    """Of the registry that is meant, if its name is only derived from it."""
 
 
 @dataclass(frozen=True)
@@ -59,11 +59,11 @@ class Removal:
     kept: tuple[Object, ...] = ()
     """What stays: kind, name, reason."""
     lost: tuple[Object, ...] = ()
-    """What goes with the registry without being asked for: kind, name, reason."""
+    """What is deleted with the registry unasked: kind, name, reason."""
 
 
 def plan_absent(name: str, observed: Observed, dependents: Dependents, confirmed: Confirmed) -> Removal:
-    """The deletion of a registry and of what was made for it alone. Raises Refused."""
+    """Plan the deletion of a registry and of what was created for it alone. Raises Refused."""
     registry = observed.registries.get(name)
     spec: Object = (registry or {}).get("spec") or {}
     if registry is not None:
@@ -101,7 +101,7 @@ def _check(name: str, spec: Object, dependents: Dependents, confirmed: Confirmed
 
 
 def _verdict(name: str, spec: Object, item: Object, others: dict[str, Object]) -> str | None:
-    """Empty where the object goes, the reason where it stays, None where it does not concern the registry."""
+    """Return empty if the object is deleted, the reason if it stays, None if it does not concern the registry."""
     kind, object_name = item["kind"], item["metadata"]["name"]
     if kind == "RoleBinding":
         return _grant_verdict(name, item)
@@ -109,7 +109,7 @@ def _verdict(name: str, spec: Object, item: Object, others: dict[str, Object]) -
     ca = ca_object(spec)
     own = is_own_secret(item, name) if kind == "Secret" else is_own_ca(item, name, ca)
     if kind == "Secret" and spec and object_name not in (password_secret(name), *(one for _kind, one in used)):
-        # The dashboard's is the one that the registry names, as long as there is a registry.
+        # While the registry exists, the dashboard's Secret is the one that it names.
         own = False
     if not own:
         return "it was not made for this registry alone" if (kind, object_name) in {*used, ca} else None
@@ -118,8 +118,9 @@ def _verdict(name: str, spec: Object, item: Object, others: dict[str, Object]) -
 
 
 def _claim(name: str, item: Object, namespace: str) -> Change | None:
-    """The mark on an authority that the dashboard has uploaded: without it, nobody could tell whose it is any more, once
-    the registry is gone. A Secret that the dashboard has made tells by itself.
+    """Return the patch that marks an authority uploaded by the dashboard with the registry's name.
+
+    Without it, its owner is unknown once the registry is gone. The dashboard's Secrets tell by themselves.
     """
     if item["kind"] != "ConfigMap":
         return None
@@ -127,12 +128,12 @@ def _claim(name: str, item: Object, namespace: str) -> Change | None:
 
 
 def _grant_verdict(name: str, binding: Object) -> str | None:
-    """A binding that the registry owns is taken by the cluster."""
+    """Return the verdict on a RoleBinding. The cluster deletes those that the registry owns."""
     return "" if grants_access(binding, name) and not is_owned(binding, name) else None
 
 
 def _database(spec: Object, sharing: list[str]) -> Iterator[Object]:
-    """Yield the database as what stays. sharing: other registries that use it."""
+    """Yield the database as an object that stays. sharing: other registries that use it."""
     kind = database_type(spec)
     fields = spec.get(kind or "") or {}
     if not fields or fields.get("generateDeployment"):
@@ -145,7 +146,7 @@ def _database(spec: Object, sharing: list[str]) -> Iterator[Object]:
 
 
 def _delegator(name: str, spec: Object) -> Iterator[Object]:
-    """Yield what the operator makes for a proxy in the whole cluster, without an owner, and never deletes."""
+    """Yield the cluster-wide binding that the operator creates for a proxy, without an owner, and never deletes."""
     if proxy_of(spec) in ("oauth", "kube_rbac"):
         binding = auth_delegator(name)
         why = "the operator gives it no owner, and rights in the whole cluster are the administrator's to take away"

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A stored registry in the words of the modules' options: what results show, and what can be given again."""
+"""A stored registry in the words of the modules' options: what results show and a module accepts again."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ PAIRS = (
     ("database.tls", "client_certificate_secret", "client_key_secret"),
     ("auth_proxy_settings", "certificate_secret", "key_secret"),
 )
-"""Options that are given together or not at all."""
+"""Options that must be given together or not at all."""
 
 
 class _Given(dict[str, Any]):
-    """Options as a module gets them: None for each that is left out."""
+    """Options as a module gets them: None for each that is not set."""
 
     def __missing__(self, _option: str) -> None:
         return None
 
 
 def described(registry: Object) -> Object:
-    """The registry as options of model_registry, without those that it does not use, and where it is reached.
+    """Return the registry as options of model_registry, without those that it does not use, and its hosts.
 
-    There is no secret in it: passwords and certificates are named by reference. Given back, it changes nothing: what the
-    options refuse is not in it, and left_out() says so.
+    It contains no secret: passwords and certificates are references. Given back to the module, it changes nothing. Values
+    that the options refuse are not in it; left_out() reports them.
     """
     return _returnable(registry)[0]
 
 
 def left_out(registry: Object) -> Iterator[Finding]:
-    """Yield a finding for each value of a registry that cannot be given back, since the options refuse it."""
+    """Yield a finding for each value of a registry that cannot be given back because the options refuse it."""
     for error in _returnable(registry)[1]:
         what = f"{error.what} of ModelRegistry {registry['metadata']['name']}"
         why = f"it is stored, and the module's options refuse it, so it is left out of what can be given back: {error.why}"
@@ -49,7 +49,7 @@ def left_out(registry: Object) -> Iterator[Finding]:
 
 
 def _returnable(registry: Object) -> tuple[Object, list[InvalidInput]]:
-    """Return the description without what the options refuse, and what they say of it."""
+    """Return the description without the values that the options refuse, and the errors about these."""
     description, refused = _description(registry), list(_second_authority(registry.get("spec") or {}))
     while (error := _refusal(description, registry.get("spec") or {})) is not None:
         refused.append(error)
@@ -61,7 +61,7 @@ def _returnable(registry: Object) -> tuple[Object, list[InvalidInput]]:
 
 
 def _second_authority(spec: Object) -> Iterator[InvalidInput]:
-    """Yield what the options say of two authorities, of which the description has the one that counts."""
+    """Yield the error about a second authority: the description has only the one that counts."""
     fields = spec.get(database_type(spec) or "") or {}
     if all(fields.get(name) for name in CA_FIELDS.values()):
         why = "the registry names an authority in a ConfigMap, too, and that one counts"
@@ -70,11 +70,11 @@ def _second_authority(spec: Object) -> Iterator[InvalidInput]:
 
 
 def _refusal(description: Object, spec: Object) -> InvalidInput | None:
-    """Return the first thing that the options refuse if they are given back to the same registry."""
+    """Return the first error of the options if they are given back to the same registry."""
     try:
         for place, *pair in PAIRS:
             _check_pair(description, place, pair)
-        # Of certificates there are references only, so the time does not matter.
+        # Certificates are only references, so the time does not matter.
         database = registry_from(_given(description), datetime.now(timezone.utc)).database
         if database is not None:
             check_encryption(database.tls, database_of(spec))
@@ -84,7 +84,7 @@ def _refusal(description: Object, spec: Object) -> InvalidInput | None:
 
 
 def _check_pair(description: Object, place: str, pair: list[str]) -> None:
-    """Raise InvalidInput if only one of two options is there that Ansible takes together alone."""
+    """Raise InvalidInput if only one of two options is set that Ansible accepts only together."""
     options = description
     for part in place.split("."):
         options = options.get(part) or {}
@@ -100,7 +100,7 @@ def _given(options: Object) -> Object:
 
 
 def _without(options: Object, path: str) -> Object:
-    """Return the options without the one of that name, or the part of it that can be left out alone."""
+    """Return the options without the one of that name, or without the part of it that can be omitted alone."""
     shorter = dict(options)
     for name, value in options.items():
         if path != name and not path.startswith(f"{name}."):
@@ -116,7 +116,7 @@ def _without(options: Object, path: str) -> Object:
 
 
 def _description(registry: Object) -> Object:
-    """Return all that is stored in the words of the options."""
+    """Return all stored values in the words of the options."""
     meta, spec = registry["metadata"], registry.get("spec") or {}
     annotations = meta.get("annotations") or {}
     rest = spec.get("rest") or {}
@@ -141,17 +141,17 @@ def _description(registry: Object) -> Object:
 
 
 def _hosts(names: list[str] | None) -> list[str] | None:
-    """Return the names under which a registry can be reached, as its status has them.
+    """Return the host names of a registry, as in its status.
 
-    Behind a gateway one has a path (gateway.example.com/model-registry/fraud). On a cluster without a domain for routes the
-    operator writes one that ends with its dot.
+    Behind a gateway they have a path (gateway.example.com/model-registry/fraud). On a cluster without a domain for routes,
+    the operator writes one that ends with a dot; it is left out.
     """
     hosts = [(name, name.partition("/")[0]) for name in names or ()]
     return None if names is None else [name for name, host in hosts if host and host == host.strip(".")]
 
 
 def _proxy(spec: Object) -> Object:
-    """The option auth_proxy_settings: what differs from the API's defaults. Istio's has no settings."""
+    """Return the option auth_proxy_settings: what differs from the API's defaults. Istio's proxy has no settings."""
     kind = proxy_of(spec)
     fields = (spec[PROXIES[kind]] if kind in ("kube_rbac", "oauth") else None) or {}
     return _present(
@@ -166,7 +166,7 @@ def _proxy(spec: Object) -> Object:
 
 
 def _other(value: Any, default: Any) -> Any:
-    """The value, None if it is the API's default: it would be the same again."""
+    """Return the value, or None if it is the API's default and so need not be given."""
     return None if value == default else value
 
 
@@ -176,7 +176,7 @@ def _database(spec: Object) -> Object | None:
         return None
     fields = spec[kind]
     if fields.get("generateDeployment"):
-        # What else may be in it has no effect, and cannot be given with generate.
+        # Any other fields have no effect, and cannot be given with generate.
         return _present(type=kind, generate=True, image=fields.get("image"))
     return _present(
         type=kind,
@@ -205,14 +205,14 @@ def _tls(fields: Object, database: str) -> Object:
         client_certificate_secret=fields.get("sslCertificateSecret"),
         client_key_secret=fields.get("sslKeySecret"),
         verify=_verify(fields, bool(has_ca)) if database == "mysql" else None,
-        # With an authority, which takes part in no plain text, it has no effect.
+        # With an authority it has no effect: the connection is never plain text.
         mode=None if mode == "disable" else mode,
         cipher=fields.get("sslCipher") or None,
     )
 
 
 def _verify(fields: Object, has_ca: bool) -> bool | None:
-    """Return verify for MySQL: given back, a certificate authority without it would turn verification on."""
+    """Return verify for MySQL. It is needed with an authority, which alone would turn verification on."""
     verifies = bool(fields.get("verifyServerCert"))
     return verifies if has_ca else verifies or None
 

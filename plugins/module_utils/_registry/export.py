@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a registry's stored spec refers to, and which Secrets and ConfigMaps are its own."""
+"""Which objects a registry's stored spec refers to, and which Secrets and ConfigMaps are its own."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ __all__ = [
 ]
 
 PORTS = {"mysql": 3306, "postgres": 5432}
-"""What the API sets where no port is given."""
+"""The API's defaults if no port is given."""
 
 
 def database_type(spec: Object) -> str | None:
-    """mysql or postgres; None where the registry has no database."""
+    """Return mysql or postgres; None if the registry has no database."""
     return next((name for name in DATABASES if spec.get(name)), None)
 
 
 def proxy_of(spec: Object) -> str | None:
-    """The proxy in front of the registry server, newest first, as the option auth_proxy names it."""
+    """Return the (newest) proxy in front of the registry server, as the option auth_proxy names it."""
     return next((name for name in reversed(list(PROXIES)) if spec.get(PROXIES[name]) is not None), None)
 
 
 def password_ref(spec: Object) -> KeyRef | None:
-    """Where the password of the registry's database is."""
+    """Return the reference to the password of the registry's database."""
     kind = database_type(spec)
     ref = spec[kind].get("passwordSecret") if kind else None
     return KeyRef(ref["name"], ref["key"]) if ref else None
 
 
 def ca_source(spec: Object) -> CaSource | None:
-    """Where the certificate authority of the registry's database is."""
+    """Return the source of the certificate authority of the registry's database."""
     database = spec.get(database_type(spec) or "") or {}
     for field, kind in (("sslRootCertificateConfigMap", "ConfigMap"), ("sslRootCertificateSecret", "Secret")):
         if ref := database.get(field):
@@ -54,13 +54,13 @@ def ca_source(spec: Object) -> CaSource | None:
 
 
 def ca_object(spec: Object) -> tuple[str, str] | None:
-    """Kind and name of the object with the certificate authority of the registry's database."""
+    """Return kind and name of the object with the certificate authority of the registry's database."""
     source = ca_source(spec)
     return (source.kind, source.ref.name) if source else None
 
 
 def uses(spec: Object, kind: str, name: str) -> bool:
-    """Whether any field of the spec's database names that Secret or ConfigMap."""
+    """Return whether any field of the spec's database names that Secret or ConfigMap."""
     fields = spec.get(database_type(spec) or "") or {}
     return any(
         field.endswith(kind) and isinstance(ref, dict) and ref.get("name") == name for field, ref in fields.items()
@@ -68,9 +68,9 @@ def uses(spec: Object, kind: str, name: str) -> bool:
 
 
 def is_own_secret(secret: Object, registry: str) -> bool:
-    """Return whether the Secret was made for that registry alone: by this collection, or by the dashboard.
+    """Return whether the Secret was created for that registry alone, by this collection or by the dashboard.
 
-    This collection's has a fixed name and its mark; the dashboard's, a generated name and its annotations. Mark and
+    This collection's has a fixed name and its mark; the dashboard's has a generated name and its annotations. Mark and
     annotations alone prove nothing: a copy under another name has them, too.
     """
     meta = secret["metadata"]
@@ -84,8 +84,8 @@ def is_own_secret(secret: Object, registry: str) -> bool:
 def is_own_ca(config_map: Object, registry: str, used: tuple[str, str] | None) -> bool:
     """Return whether the ConfigMap holds the certificate authority uploaded for that registry alone.
 
-    Its name is fixed. The dashboard leaves no mark but the name and the only key, so these count only if the registry
-    uses it. A deletion begins by marking it.
+    Its name is fixed. The dashboard sets only the name and a single key, so these count only if the registry uses the
+    ConfigMap. A deletion marks it first.
     """
     meta = config_map["metadata"]
     if meta["name"] != ca_config_map(registry):
@@ -95,7 +95,7 @@ def is_own_ca(config_map: Object, registry: str, used: tuple[str, str] | None) -
 
 
 def database_of(spec: Object) -> Database:
-    """The database of a registry's spec; an empty one where it has none."""
+    """Return the database of a registry's spec; an empty one if it has none."""
     kind = database_type(spec)
     if kind is None:
         return Database()

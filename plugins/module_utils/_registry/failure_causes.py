@@ -1,8 +1,8 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the words of a registry server, a database or a kubelet mean, and what to do about each.
+"""Causes of failures, by the words of a registry server, a database or a kubelet, and what to do about each.
 
-The words are those of real servers: registry server 0.3.0, MySQL 5.7 and 8.0, MariaDB 10.11, PostgreSQL 16, Go's TLS.
+The words come from real servers: registry server 0.3.0, MySQL 5.7 and 8.0, MariaDB 10.11, PostgreSQL 16, Go's TLS.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ __all__ = [
 ]
 
 CONNECTING = "Connecting to EmbedMD service"
-"""What the registry server writes before its first attempt to reach the database."""
+"""The registry server logs this before its first attempt to reach the database."""
 AT_ONCE = 1
 MAY_BE_STARTING = 4
-"""The attempt from which on a database that cannot be reached counts as a failure.
+"""The first attempt at which an unreachable database counts as a failure.
 
-The registry server pauses for 1, 2, 3 … s between its attempts, so the fourth is made 6 s after the first: a database that
-is starting, or a Service that has just been created, gets that long.
+The registry server pauses for 1, 2, 3 … s between its attempts, so the fourth comes 6 s after the first. A database that
+is starting, or a Service that was just created, gets that long.
 """
 LAST = 1000
-"""Stands for "no further attempt": the server has given up and ends."""
+"""Stands for "no further attempt": the server gives up and exits."""
 LONGEST = 4096
-"""Characters of a statement that are read: far more than a server or a kubelet says, and few enough for any pattern."""
+"""Characters of a statement that are read: far more than a server or kubelet writes, and few enough for any pattern."""
 MOST_ATTEMPTS = 20
-"""The last of them are compared: two for each address of a host."""
+"""Of one statement, the last ones are compared: two for each address of a host."""
 
 
 @dataclass(frozen=True)
@@ -55,12 +55,12 @@ class Cause:
     next_step: str
     """With {name}, {host}, {port}, {database}, {username} and {secret} of the registry, {plaintext} and {encryption}."""
     attempt: int = AT_ONCE
-    """The attempt from which on it counts: earlier, it may pass by itself."""
+    """The first attempt at which it counts; before that, it may pass by itself."""
 
 
 @dataclass(frozen=True)
 class Said:
-    """The last that a registry server has said about its database."""
+    """The last statement of a registry server about its database."""
 
     words: str
     attempt: int
@@ -236,7 +236,7 @@ DATABASE_CAUSES = (
         MAY_BE_STARTING,
     ),
 )
-"""In the order in which they are looked for."""
+"""In the order in which they are tried."""
 
 _PULL = "Correct the image that the message names, or give the nodes access to the registry it is in (a pull secret)."
 _SPECIFICATION = "Correct what the message names: the container cannot be made from the registry's specification."
@@ -261,7 +261,7 @@ CONTAINER_CAUSES = (
     ),
     Cause("container_start", r"(RunContainer|Start)Error|ContainerCannotRun", _SPECIFICATION),
 )
-"""Patterns match "reason: message" of a waiting or ended container, as the kubelet writes it."""
+"""Patterns match "reason: message" of a waiting or terminated container, as the kubelet writes it."""
 
 _OTHER = Cause(
     "database_error", "", "Fix what the message names; the log of the registry's pod says more.", MAY_BE_STARTING
@@ -269,7 +269,7 @@ _OTHER = Cause(
 
 
 def said(log: str) -> Said | None:
-    """Return the last failure in a log of the registry server or of ML Metadata; None if there is none, or it is overcome."""
+    """Return the last failure in a log of the registry server or of ML Metadata; None if there is none, or it is over."""
     last = None
     for found in _STATEMENTS.finditer(log):
         if found["retried"]:
@@ -296,12 +296,12 @@ _STATEMENTS = re.compile(
     r"|(?P<client>mysql_real_connect failed: errno: ?\d*, error:[^\n]*)",
     re.DOTALL,
 )
-"""What a registry server (0.3.0; without an alert from 0.3.2 on) and ML Metadata (up to 0.2.19) say of their database, in
-their log. PostgreSQL's driver writes a line that begins with a tab for each of several attempts."""
+"""Statements about the database in the logs of a registry server (0.3.0; without an alert from 0.3.2 on) and of ML Metadata
+(up to 0.2.19). For each of several attempts, PostgreSQL's driver writes a line that begins with a tab."""
 
 
 def _core_of(alert: str) -> str:
-    """Return what matters of the server's last words: a migration's failure quotes the whole statement before its details."""
+    """Return the relevant part of the server's alert: a failed migration quotes the whole SQL before its details."""
     _statement, quoted, details = alert.partition("(details: ")
     if quoted:
         line = details.partition("\n")[0]
@@ -312,11 +312,11 @@ def _core_of(alert: str) -> str:
 
 
 def _meant(text: str) -> str:
-    """Return a statement in one line, without secrets: of several attempts to connect, the one that tells most.
+    """Return a statement on one line, without secrets: of several attempts to connect, the most telling one.
 
-    PostgreSQL's driver tries an address with and without TLS (sslMode prefer and allow), and each address of a host. It ends
-    with the attempt at which the database has refused the account; another may follow one that was refused for its lack of
-    TLS, and then only says that there is no TLS.
+    PostgreSQL's driver tries an address with and without TLS (sslMode prefer and allow), and each address of a host. It stops
+    when the database refuses the account. If an attempt is refused for its lack of TLS, another may follow that only says
+    that there is no TLS.
     """
     head, *attempts = scrubbed(_without_quote(text))[:LONGEST].split("\n\t")
     if not attempts:
@@ -328,15 +328,16 @@ def _meant(text: str) -> str:
 
 
 def _without_quote(text: str) -> str:
-    """Return the words about a connection string that has a question mark too many without what they quote of it."""
+    """Return the error about a question mark in a connection string without the part that it quotes."""
     plain, about, _quote = text.partition("database name must not contain '?' characters")
     return plain + about
 
 
 def last_said(current: str, previous: str) -> Said | None:
-    """The failure that counts, of a server's run now and the one before: the newest.
+    """Return the failure that counts, of a server's current and previous run: the newer one.
 
-    But where a migration broke off, every later start only calls the schema dirty: the words that say why count then.
+    But if a migration broke off, every later start only calls the schema dirty. Then the earlier words, with the reason,
+    count.
     """
     now, before = said(current), said(previous)
     if now is None:
@@ -345,13 +346,13 @@ def last_said(current: str, previous: str) -> Said | None:
 
 
 def broke_off(log: str) -> bool:
-    """Whether a migration ended in that run of the server, with the reason in its log."""
+    """Return whether a migration broke off in that run of the server, with the reason in its log."""
     last = said(log)
     return last is not None and connected(log) and _DIRTY not in last.words
 
 
 def calls_dirty(log: str) -> bool:
-    """Whether that run of the server only says that a migration has ended in a run before."""
+    """Return whether that run of the server only reports a migration that broke off in an earlier run."""
     last = said(log)
     return last is not None and _DIRTY in last.words
 
@@ -360,18 +361,18 @@ _DIRTY = "Dirty database version"
 
 
 def connected(log: str) -> bool:
-    """Whether the run of the registry server has logged in to its database."""
+    """Return whether that run of the registry server logged in to its database."""
     return "Successfully connected to" in log
 
 
 def silent(log: str) -> bool:
-    """Whether the run of the registry server ends at its first attempt to connect."""
+    """Return whether the log of that run ends at its first attempt to connect."""
     return CONNECTING in log.rstrip().rpartition("\n")[2]
 
 
 def database_cause(what: Said) -> Cause | None:
-    """Return why the registry server has no database; None if it may still come by itself."""
-    # ML Metadata gives the client library's numbers.
+    """Return why the registry server cannot use its database; None if that may still pass by itself."""
+    # ML Metadata logs the client library's error numbers.
     words = re.sub(r"errno: (\d{4}), error: ", r"Error \1 (HY000): ", what.words[:LONGEST])
     cause = next((cause for cause in DATABASE_CAUSES if re.search(cause.pattern, words)), _OTHER)
     return cause if what.attempt >= cause.attempt else None
@@ -382,21 +383,21 @@ def _cause_of(line: str) -> str | None:
 
 
 def container_cause(reason: str, message: str) -> Cause | None:
-    """Return why a container does not run; None if the reason is no failure, or one that passes."""
+    """Return why a container does not run; None if the reason is no failure, or a temporary one."""
     text = f"{reason}: {message[:LONGEST]}"
     return next((cause for cause in CONTAINER_CAUSES if re.search(cause.pattern, text, re.DOTALL)), None)
 
 
 def next_step(cause: Cause, facts: Mapping[str, str]) -> str:
-    """What to do, with the registry's own names."""
+    """Return what to do, with the registry's own names."""
     return cause.next_step.format_map(facts)
 
 
 def scrubbed(text: str) -> str:
-    """The text without what a password can be in: connection URLs and strings, and values that are called a password.
+    """Hide what can contain a password: connection URLs and strings, and values that are called a password.
 
-    PostgreSQL's driver quotes a URL that it cannot read. Since a password can hold any character, all that may still be
-    part of it is hidden. What has been scrubbed stays as it is.
+    PostgreSQL's driver quotes a URL that it cannot parse. A password can contain any character, so all that may be part
+    of it is hidden. Scrubbing twice changes nothing more.
     """
     start = _URL.search(text)
     text = text if start is None else f"{text[: start.start()]}URL (hidden: the password is in it)"
@@ -405,17 +406,17 @@ def scrubbed(text: str) -> str:
 
 _URL = re.compile(r"[`\"']?(postgres(ql)?|mysql|mariadb)://")
 _DSN = re.compile(r"^[^\n]*(?=@([a-z0-9]{1,20}\(|\(|/))", re.MULTILINE)
-"""MySQL's connection string: USER:PASSWORD@tcp(HOST:PORT)/DATABASE, where protocol and address can be left out."""
+"""MySQL's connection string: USER:PASSWORD@tcp(HOST:PORT)/DATABASE, with optional protocol and address."""
 _CALLED_SO = re.compile(
     r"(?P<name>(password|passwd|pwd|passphrase|token)[\"']?\s{0,9}[=:]|--(password|passwd|pwd)\s|identified\s{1,9}by\s|bearer\s)"
     r"(?!\s*(YES|NO)\b)[^\n]+",
     re.IGNORECASE,
 )
-"""As in settings, options, statements and printed structures. MySQL says itself "using password: YES"."""
+"""As in settings, options, statements and printed structures. MySQL itself writes "using password: YES"."""
 
 
 def last_lines(log: str, count: int = 3) -> str:
-    """The end of a log that nobody knows how to read, without the usage text that the registry server adds."""
+    """Return the end of a log without known statements, and without the registry server's usage text."""
     lines = [line.strip() for line in log.splitlines() if line.strip()]
     usage = next((i for i, line in enumerate(lines) if line.startswith("Usage:")), len(lines))
     return scrubbed(" ".join(lines[max(0, usage - count) : usage]))

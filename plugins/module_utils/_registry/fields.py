@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fields of a ModelRegistry's spec that not every release has: which options need them, and whether they are served."""
+"""Fields of a ModelRegistry's spec that some releases lack: which options need them, and whether they are served."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ PROXY = {
     "key": "tlsKeySecret",
 }
 POSTGRES = {"host_address": "hostAddress", "image": "image", "generate": "generateDeployment"}
-"""By attribute of the model, the field of spec.rest, of a proxy and of spec.postgres."""
+"""Fields of spec.rest, of a proxy and of spec.postgres, by attribute of the model."""
 
 
 def needed_fields(registry: Registry, existing: Object | None, proxy: str | None = None) -> dict[str, str]:
-    """Return the paths in the spec, such as rest.image, that options ask for and the stored registry does not have, by option.
+    """Return, by option, the paths in the spec, such as rest.image, that options need and the stored registry lacks.
 
-    A field that is stored is served. proxy: the key of PROXIES that a new registry will have; for one that exists it follows
-    from what is stored.
+    A field that is stored is served. proxy: the key of PROXIES that a new registry will have; for an existing one it follows
+    from the stored spec.
     """
     spec = (existing or {}).get("spec") or {}
     kind = (registry.database.type if registry.database else None) or database_type(spec) or "mysql"
@@ -68,7 +68,7 @@ def check_front(
 
 
 def _given(registry: Registry, kind: str, proxy: str | None) -> Iterator[tuple[str, str]]:
-    """Each option that is given, and its path in the spec."""
+    """Yield each given option and its path in the spec."""
     if registry.auth_proxy in PROXIES and proxy is not None:
         yield "auth_proxy", PROXIES[proxy]
     yield from _options("", registry, REST, "rest")
@@ -82,7 +82,7 @@ def _given(registry: Registry, kind: str, proxy: str | None) -> Iterator[tuple[s
 
 
 def _options(prefix: str, given: Any, attributes: dict[str, str], place: str) -> Iterator[tuple[str, str]]:
-    """The attributes that are set. An empty text takes a field away, which needs none."""
+    """Yield the options that are set and their paths. An empty text removes a field, so it needs none."""
     for name, field in attributes.items():
         if getattr(given, name) not in (None, ""):
             option = f"{name}_secret" if name in ("certificate", "key") else name

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From a registry to the Kubernetes objects that it wants: owned fields only, None for a field that must not be there."""
+"""The Kubernetes objects of a registry as wanted: owned fields only, None for a field that must be absent."""
 
 from __future__ import annotations
 
@@ -36,17 +36,17 @@ __all__ = [
 DISPLAY_NAME = "openshift.io/display-name"
 DESCRIPTION = "openshift.io/description"
 MARK = "ansible.opendatahub.io/registry"
-"""Label with the registry's name, on what the collection has made for that registry alone."""
+"""Label with the registry's name, on objects that the collection creates for that registry alone."""
 PASSWORD_KEY = "database-password"  # noqa: S105
 CA_KEY = "ca.crt"
-"""Keys as the dashboard names them."""
+"""The dashboard's names for keys."""
 DATABASES = ("mysql", "postgres")
 PROXIES = {"istio": "istio", "oauth": "oauthProxy", "kube_rbac": "kubeRBACProxy"}
-"""The spec's field of each proxy, oldest first: newer operators turn each into the next by themselves."""
+"""The spec's field for each proxy, oldest first: newer operators convert each to the next by themselves."""
 PORT, PROXY_PORT, ROUTE_PORT = 8080, 8443, 443
 """The API's defaults of rest.port, and of a proxy's port and routePort."""
 HEALTH_PORT = 8888
-"""On which kube-rbac-proxy answers the kubelet, as the operator starts it."""
+"""kube-rbac-proxy, as the operator starts it, answers the kubelet's probes on it."""
 ROUTE = {True: "enabled", False: "disabled"}
 """The API's words for whether there is a Route."""
 ISTIO: Object = {"gateway": {"rest": {"tls": {}}, "grpc": {"tls": {}}}}
@@ -54,9 +54,9 @@ ISTIO: Object = {"gateway": {"rest": {"tls": {}}, "grpc": {"tls": {}}}}
 
 
 def wanted_registry(registry: Registry, version: str, proxies: Object) -> Object:
-    """The ModelRegistry in that API version, which refers to Secrets and ConfigMaps alone.
+    """Return the ModelRegistry in that API version, with references to Secrets and ConfigMaps only.
 
-    proxies: the fields of the spec that are about them; empty leaves it to what is there.
+    proxies: the spec's fields for proxies; empty leaves them unchanged.
     """
     spec: Object = {"rest": _rest(registry), **proxies}
     if registry.database is not None and registry.database.type is not None:
@@ -70,14 +70,14 @@ def wanted_registry(registry: Registry, version: str, proxies: Object) -> Object
     return {
         "apiVersion": f"{GROUP}/{version}",
         "kind": "ModelRegistry",
-        # An empty dict would be wanted as such.
+        # An empty dict would be written as such.
         **({"metadata": {"annotations": annotations}} if annotations else {}),
         "spec": spec,
     }
 
 
 def _rest(registry: Registry) -> Object:
-    """spec.rest. An empty text takes a field away."""
+    """Return spec.rest. An empty text removes a field."""
     route = None if registry.service_route is None else ROUTE[registry.service_route]
     fields = _given(port=registry.port, serviceRoute=route)
     if registry.resources is not None:
@@ -86,7 +86,7 @@ def _rest(registry: Registry) -> Object:
 
 
 def proxy_fields(settings: ProxySettings) -> Object:
-    """Return the fields of spec.kubeRBACProxy and spec.oauthProxy, with None for one that goes back to its default."""
+    """Return the fields of spec.kubeRBACProxy and spec.oauthProxy, with None to restore a default."""
     route = None if settings.service_route is None else ROUTE[settings.service_route]
     fields = _given(port=settings.port, serviceRoute=route, routePort=settings.route_port)
     texts = _given(image=settings.image, domain=settings.domain)
@@ -96,7 +96,7 @@ def proxy_fields(settings: ProxySettings) -> Object:
 
 
 def _database(registry: Registry) -> Object:
-    """spec.mysql or spec.postgres."""
+    """Return spec.mysql or spec.postgres."""
     database = registry.database or Database()
     if database.generate:
         gone = ("host", "hostAddress", "passwordSecret", *CA_FIELDS.values(), *_CLIENT_FIELDS)
@@ -130,7 +130,7 @@ def _tls(tls: Tls, postgres: bool) -> Object:
         fields[CA_FIELDS[tls.ca.kind]] = _ref(tls.ca.ref)
     if tls.client_certificate is not None and tls.client_key is not None:
         fields.update(zip(_CLIENT_FIELDS, (_ref(tls.client_certificate), _ref(tls.client_key))))
-    # A certificate authority is there to verify with, unless the user says otherwise.
+    # A certificate authority implies verification, unless the user says otherwise.
     verify = tls.verify if tls.verify is not None or tls.ca is None else True
     if tls.cipher is not None:
         fields["sslCipher"] = tls.cipher or None
@@ -145,7 +145,7 @@ def _tls(tls: Tls, postgres: bool) -> Object:
 
 
 def wanted_secret(registry: Registry) -> Object:
-    """The registry's own Secret, or what of it the model gives, as the dashboard lays it out."""
+    """Return the registry's own Secret in the dashboard's layout, with the values that the model gives."""
     database = registry.database or Database()
     values = {"database-name": database.name, "database-user": database.username, PASSWORD_KEY: database.password}
     expose = {
@@ -162,7 +162,7 @@ def wanted_secret(registry: Registry) -> Object:
 
 
 def wanted_ca(name: str, pem: str) -> Object:
-    """The ConfigMap of an uploaded certificate authority."""
+    """Return the ConfigMap of an uploaded certificate authority."""
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
@@ -172,7 +172,7 @@ def wanted_ca(name: str, pem: str) -> Object:
 
 
 def check_spec(spec: Object) -> None:
-    """Raise InvalidInput where a spec, as it would be, cannot work, though the API server would store it."""
+    """Raise InvalidInput if the resulting spec cannot work, although the API server would store it."""
     given = [database for database in DATABASES if spec.get(database) is not None]
     if len(given) != 1:
         why = "a registry needs exactly one database" if given else "a registry needs a database and none is given"
@@ -200,7 +200,7 @@ def check_spec(spec: Object) -> None:
 
 
 def _check_ports(spec: Object) -> None:
-    """Raise InvalidInput if the registry server and its proxy would listen on one port of their pod."""
+    """Raise InvalidInput if the registry server and its proxy would listen on the same port of their pod."""
     server = (spec.get("rest") or {}).get("port", PORT)
     for field in (PROXIES["oauth"], PROXIES["kube_rbac"]):
         if spec.get(field) is None:
@@ -216,10 +216,10 @@ def _check_ports(spec: Object) -> None:
 
 
 def _check_amounts(resources: Object) -> None:
-    """Raise InvalidInput for amounts with which the API server would store the registry, and refuse each pod.
+    """Raise InvalidInput for amounts with which the API server would store the registry but refuse each pod.
 
-    Those are a limit below what is set aside, and devices and huge pages that could be overcommitted or divided
-    (Kubernetes' validation of pods).
+    These are limits below the request, and overcommitted or fractional devices and huge pages (Kubernetes' validation of
+    pods).
     """
     requests, limits = resources.get("requests") or {}, resources.get("limits") or {}
     for part, amounts in (("limits", limits), ("requests", requests)):
@@ -239,7 +239,7 @@ def _check_amounts(resources: Object) -> None:
 
 
 def _is_device(name: str) -> bool:
-    """Return whether the resource cannot be overcommitted: one with a domain, or huge pages."""
+    """Return whether the resource cannot be overcommitted, as those with a domain and huge pages."""
     return "/" in name or name.startswith("hugepages-")
 
 

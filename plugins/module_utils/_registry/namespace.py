@@ -16,21 +16,21 @@ from .platform import said_namespace
 __all__ = ["WELL_KNOWN", "Place", "find_place", "platform_namespace", "registries_namespace"]
 
 WELL_KNOWN = ("rhoai-model-registries", "odh-model-registries")
-"""The registries namespaces of OpenShift AI and of Open Data Hub, where nobody has chosen another."""
+"""The registries namespaces of OpenShift AI and of Open Data Hub, by default."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """The registries namespace, and how it was found."""
+    """The registries namespace, and what was read to find it."""
 
     namespace: str
     listed: Listed | None = None
-    """Its registries, where they were listed to find it."""
+    """Its registries, if they were listed to find it."""
     warnings: tuple[str, ...] = ()
 
 
 def find_place(cluster: Cluster, given: str | None) -> Place:
-    """The namespace where registries live: given, else what the platform says, else a well-known one that is there."""
+    """Find the registries namespace: the given one, else the platform's, else a well-known one that exists."""
     namespace = given if given is not None else platform_namespace(cluster)
     if namespace is not None:
         return Place(namespace)
@@ -38,7 +38,7 @@ def find_place(cluster: Cluster, given: str | None) -> Place:
 
 
 def _guessed(cluster: Cluster) -> Place:
-    """Return the well-known namespace that has registries, or else is there. Raises RegistryError unless it is one alone."""
+    """Return the well-known namespace that has registries, or else exists. Raises RegistryError unless it is only one."""
     visible: dict[str, Listed] = {}
     for name in WELL_KNOWN:
         with suppress(Forbidden):
@@ -57,7 +57,7 @@ def _guessed(cluster: Cluster) -> Place:
 
 
 def _existing(cluster: Cluster, visible: dict[str, Listed]) -> dict[str, Listed]:
-    """Return those whose namespace exists: a user who may list registries anywhere sees none where there is nothing."""
+    """Keep those whose namespace exists: to a user who may list registries anywhere, a missing one looks empty."""
     if len(visible) < 2:
         return visible
     with suppress(Forbidden):
@@ -66,12 +66,12 @@ def _existing(cluster: Cluster, visible: dict[str, Listed]) -> dict[str, Listed]
 
 
 def registries_namespace(cluster: Cluster, given: str | None) -> str:
-    """The name of the place alone."""
+    """Return only the name of the registries namespace."""
     return find_place(cluster, given).namespace
 
 
 def platform_namespace(cluster: Cluster) -> str | None:
-    """The registries namespace in the platform's own words; None where it says nothing, or not to this user.
+    """Return the registries namespace that the platform names; None if it names none or the user may not read it.
 
     Raises RegistryError if its objects name several.
     """
@@ -79,7 +79,7 @@ def platform_namespace(cluster: Cluster) -> str | None:
 
 
 def _seen(cluster: Cluster, kind: str) -> Sequence[Object]:
-    """Return the objects of the kind, which is of the cluster, and not for every user to see. Their names differ by release."""
+    """Return the objects of a cluster-wide kind; none if the user may not list it. Their names differ by release."""
     try:
         return cluster.list(kind)[0]
     except (Forbidden, Missing):

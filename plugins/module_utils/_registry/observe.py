@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is there: one snapshot of the registries namespace, by lists wherever more than a few objects are asked for."""
+"""One snapshot of the registries namespace, by lists if more than a few objects of a kind are needed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 FEW = 3
-"""Up to so many objects of a kind are read one by one."""
+"""Up to this many objects of a kind are read one by one."""
 
 
 LABEL_VALUE = r"[a-z0-9A-Z]([a-z0-9A-Z._-]{0,61}[a-z0-9A-Z])?"
@@ -40,16 +40,16 @@ LABEL_VALUE = r"[a-z0-9A-Z]([a-z0-9A-Z._-]{0,61}[a-z0-9A-Z])?"
 def observe_for_present(
     cluster: Cluster, namespace: str, registries: Sequence[Registry], listed: Listed | None = None
 ) -> Observed:
-    """What has to be known before registries are created or edited. listed: where they have been listed just now."""
+    """Read what is needed to create or edit registries. listed: the registries, if they were just listed."""
     items, revision = listed or cluster.list("ModelRegistry", namespace)
     found = _by_name(items)
     wanted = {store for registry in registries for store in _stores(registry, found.get(registry.name))}
     marked = {store for registry in registries for store in _marked(registry.name, found.get(registry.name))}
     objects = observe_objects(cluster, namespace, wanted)
-    # A list has brought more than was wanted.
+    # A list returns more than was needed.
     unseen = marked - wanted - {(kind, name) for kind, _namespace, name in objects}
     for kind in ("ConfigMap", "Secret"):
-        # Who may not read them can still edit the rest. A mark of others is for them, and model_registry_info shows it.
+        # A user who may not read them can still edit the rest. Others' marks are left to them; model_registry_info shows them.
         with suppress(Forbidden):
             objects.update(observe_objects(cluster, namespace, {store for store in unseen if store[0] == kind}))
     fields = cluster.spec_fields() if _asks_for_fields(registries, found) else frozenset()
@@ -60,13 +60,13 @@ def observe_for_present(
 
 
 def _with_pods(cluster: Cluster, observed: Observed, marks: Mapping[str, tuple[Mark, ...]]) -> Observed:
-    """Return the snapshot with the Deployments of registries that have marks, and with pods if they can tell of one.
+    """Return the snapshot with the Deployments of registries with marks, and with pods if these can settle a mark.
 
     marks: by registry.
     """
     deployments = observe_objects(cluster, observed.namespace, {("Deployment", name) for name in marks})
     observed = replace(observed, objects={**observed.objects, **deployments})
-    # Pods can prove that they are younger than a change that was stored before this run, and no other.
+    # Pods can only prove that they are younger than a change stored before this run.
     old = {name: [mark for mark in found if mark.since is not None] for name, found in marks.items()}
     if any(restart_due(found, observed.find("Deployment", name), None) for name, found in old.items()):
         observed = replace(observed, pods=observe_pods(cluster, observed.namespace))
@@ -82,7 +82,7 @@ def observe_pods(cluster: Cluster, namespace: str) -> tuple[Object, ...] | None:
 
 
 def _asks_for_fields(registries: Sequence[Registry], found: Mapping[str, Object]) -> bool:
-    """Return whether the schema is to be read: it is the only place that tells releases apart."""
+    """Return whether to read the schema: it is the only source that tells releases apart."""
     there = [(registry, found.get(registry.name)) for registry in registries]
     return any(existing is None or needed_fields(registry, existing) for registry, existing in there)
 
@@ -90,7 +90,7 @@ def _asks_for_fields(registries: Sequence[Registry], found: Mapping[str, Object]
 def _front(
     cluster: Cluster, namespace: str, registries: Sequence[Registry], found: Mapping[str, Object]
 ) -> tuple[bool | None, frozenset[str]]:
-    """Return whether the cluster is OpenShift, if a proxy depends on it, and the registries that lack a proxy's certificate."""
+    """Return whether the cluster is OpenShift (None if no proxy depends on it), and registries without a proxy certificate."""
     specs = {one.name: found[one.name].get("spec") or {} if one.name in found else None for one in registries}
     by_default = any(specs[one.name] is None and one.auth_proxy in (None, "auto") for one in registries)
     asked = [one.name for one in registries if lacks_certificate(one, specs[one.name])]
@@ -101,7 +101,7 @@ def _front(
     try:
         secrets = observe_objects(cluster, namespace, {("Secret", proxy_secret(name)) for name in asked})
     except Forbidden:
-        # Not to be seen is not the same as missing.
+        # A Secret that may not be read need not be missing.
         return False, frozenset()
     there = {name for _kind, _namespace, name in secrets}
     return False, frozenset(name for name in asked if proxy_secret(name) not in there)
@@ -110,9 +110,9 @@ def _front(
 def observe_for_absent(
     cluster: Cluster, namespace: str, names: Sequence[str], listed: Listed | None = None
 ) -> Observed:
-    """What has to be known before registries are deleted.
+    """Read what is needed to delete registries.
 
-    All Secrets are listed: one that the dashboard has made can't be found by its name once the registry is gone.
+    All Secrets are listed: the dashboard's cannot be found by its name once the registry is gone.
     """
     items, revision = listed or cluster.list("ModelRegistry", namespace)
     found = _by_name(items)
@@ -122,7 +122,7 @@ def observe_for_absent(
 
 
 def _owned(name: str, spec: Object) -> Iterable[tuple[str, str]]:
-    """The objects, by kind and name, that may have been made for a registry alone."""
+    """Yield the objects, by kind and name, that may have been created for a registry alone."""
     ref, ca = password_ref(spec), ca_object(spec)
     yield "Secret", password_secret(name)
     yield "ConfigMap", ca_config_map(name)
@@ -133,7 +133,7 @@ def _owned(name: str, spec: Object) -> Iterable[tuple[str, str]]:
 
 
 def observe_dependents(cluster: Cluster, names: Sequence[str]) -> dict[str, Dependents]:
-    """What refers to each registry from elsewhere, with a warning for each thing that the user may not see."""
+    """Return what refers to each registry from elsewhere, with a warning about each kind that the user may not read."""
     services, refused = _inference_services(cluster, names) if names else ({}, None)
     unseen = refused.next_step if refused else ""
     found = {}
@@ -145,7 +145,7 @@ def observe_dependents(cluster: Cluster, names: Sequence[str]) -> dict[str, Depe
 
 
 def _inference_services(cluster: Cluster, names: Sequence[str]) -> tuple[dict[str, list[str]], Forbidden | None]:
-    """Those that refer to registries, as namespace/name, by the registry's name; and why they may not be seen."""
+    """Return those that refer to registries, as namespace/name by registry, and why they may not be listed."""
     found: dict[str, list[str]] = {}
     # No label can name any other registry.
     labels = [name for name in names if re.fullmatch(LABEL_VALUE, name)]
@@ -158,13 +158,13 @@ def _inference_services(cluster: Cluster, names: Sequence[str]) -> tuple[dict[st
     except Missing:
         pass
     except Forbidden as error:
-        # A kind that the cluster does not have is forbidden, too.
+        # A kind that the cluster lacks is forbidden, too.
         return {}, error if cluster.serves("InferenceService") else None
     return found, None
 
 
 def _members(cluster: Cluster, name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Who is in the registry's Group, and a warning, where there is something to say."""
+    """Return the members of the registry's Group, and a warning if there are any or they are unknown."""
     try:
         group = cluster.get("Group", None, users_group(name)) or {}
     except Forbidden as error:
@@ -182,7 +182,7 @@ def _by_name(items: Iterable[Object]) -> dict[str, Object]:
 
 
 def _stores(registry: Registry, existing: Object | None) -> Iterable[tuple[str, str]]:
-    """The objects, by kind and name, that hold what the user gives in clear, and what depends on them."""
+    """Yield the objects, by kind and name, that store the user's plain values, or depend on them."""
     used = password_ref((existing or {}).get("spec") or {})
     own = password_secret(registry.name)
     if UNUSED_SECRET in ((existing or {}).get("metadata", {}).get("annotations") or {}):
@@ -204,9 +204,9 @@ def _stores(registry: Registry, existing: Object | None) -> Iterable[tuple[str, 
 
 
 def _marked(name: str, existing: Object | None) -> Iterable[tuple[str, str]]:
-    """The objects, by kind and name, in which a run that was cut may have left word that pods are to be restarted.
+    """Yield the objects, by kind and name, on which an interrupted run may have left a mark to restart pods.
 
-    Those are its own alone, and the dashboard's: nobody's own Secret is read for that.
+    These are only the collection's own and the dashboard's: the user's Secrets are not read for that.
     """
     spec = (existing or {}).get("spec") or {}
     used = password_ref(spec)
@@ -220,7 +220,7 @@ def _marked(name: str, existing: Object | None) -> Iterable[tuple[str, str]]:
 def observe_objects(
     cluster: Cluster, namespace: str, wanted: Iterable[tuple[str, str]], listed: Iterable[str] = ()
 ) -> dict[Key, Object]:
-    """The wanted objects, by kind and name, that exist, and all objects of the kinds to list."""
+    """Return the wanted objects, by kind and name, that exist, and all objects of the kinds in ``listed``."""
     names: dict[str, set[str]] = {kind: set() for kind in listed}
     for kind, name in wanted:
         names.setdefault(kind, set()).add(name)
@@ -232,7 +232,7 @@ def observe_objects(
 
 
 def _read(cluster: Cluster, namespace: str, kind: str, names: set[str], wants_list: bool) -> list[Object]:
-    """The objects of those names, by a list where they are many or all are wanted, and the user may list."""
+    """Return the objects of those names; by a list if they are many or all are wanted, and the user may list."""
     if wants_list or len(names) > FEW:
         try:
             return cluster.list(kind, namespace)[0]

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From module options to a registry, with the checks that neither Ansible's schema nor the API server makes."""
+"""Module options to a registry, with the checks that neither Ansible's schema nor the API server does."""
 
 from __future__ import annotations
 
@@ -41,29 +41,29 @@ Params = Mapping[str, Any]
 
 CA_BUNDLE = "odh-trusted-ca-bundle"
 CA_BUNDLE_KEYS = {"cluster": "ca-bundle.crt", "openshift_ai": "odh-ca-bundle.crt"}
-"""The ConfigMap that the product puts into every namespace, and its keys (OpenShift AI's documentation on certificates)."""
+"""The ConfigMap that the product creates in every namespace, and its keys (OpenShift AI's documentation on certificates)."""
 LONGEST_DATABASE_NAME = {"mysql": 64, "postgres": 63}
-"""Characters: limits of MySQL and PostgreSQL identifiers."""
+"""Characters: the limits of MySQL and PostgreSQL identifiers."""
 LONGEST_USERNAME = 128
-"""Characters: MariaDB's limit, the widest of the servers'."""
+"""Characters: MariaDB's limit, the highest of the servers'."""
 LONGEST_PASSWORD = 1024
-"""Characters: far more than anybody chooses or generates. A longer one is something else, given by mistake."""
+"""Characters: far more than any real password. A longer value is something else, given by mistake."""
 IN_URL = "a-zA-Z0-9._~!$&'()*+,;=-"
-"""What may stand unescaped in the user part of a URL, which PostgreSQL's password goes into as it is (RFC 3986, section 3.2.1)."""
+"""Characters allowed unescaped in the user part of a URL. PostgreSQL's password is put there as it is (RFC 3986, section 3.2.1)."""
 BREAKS_MYSQL = {"name": "/?%", "username": ":"}
-"""What ends a part of a MySQL connection string (documentation of go-sql-driver/mysql, DSN). The last ``@`` before the last
-``/`` ends the password, so both may be in the account's name."""
+"""Characters that end a part of a MySQL connection string (documentation of go-sql-driver/mysql, DSN). The last ``@`` before
+the last ``/`` ends the password, so both may be in the account's name."""
 EXPANDED = r"\$[($]"
-"""Names stand in the arguments of the server's container: there Kubernetes replaces ``$(X)``, and makes one ``$`` of two."""
+"""Names are in the arguments of the server's container, where Kubernetes expands ``$(X)`` and turns ``$$`` into ``$``."""
 CUT = " #|: "
-"""What ends or splits a value in YAML: the operator's template of the Deployment writes the arguments without quotes."""
+"""Characters that end or split a value in YAML: the operator's template of the Deployment writes the arguments without quotes."""
 NOT_IN_YAML = r"[\x7f-\x9f\u2028\u2029\ufffe\uffff]"
-"""Characters that end a line of YAML, so that what follows would become fields of the pod, or that YAML forbids (YAML 1.1,
-sections 4.1.1 and 4.1.4)."""
+"""Characters that YAML forbids, or that end its lines, so that the rest would become fields of the pod (YAML 1.1, sections
+4.1.1 and 4.1.4)."""
 YAML_NUMBER = r"[0-9][0-9_]*(\.[0-9_]*)?(e[-+]?[0-9]+)?|0x[0-9a-f_]+|0o?[0-7_]+|0b[01_]+"
 """What YAML reads as a number."""
 QUESTION_MARK = "0.3.2"
-"""The first release of the registry server that takes no ``?`` in a MySQL connection string before that of its options."""
+"""The first release of the registry server that refuses a ``?`` in a MySQL connection string before that of its options."""
 URL_WHY = "the registry server puts it unescaped into a URL"
 URL_STEP = "Choose a password of letters, digits and any of . _ ~ ! $ & ' ( ) * + , ; = -"
 HOST = r"(?=.{1,253}\Z)[a-zA-Z0-9_]([a-zA-Z0-9_-]*[a-zA-Z0-9_])?(\.[a-zA-Z0-9_]([a-zA-Z0-9_-]*[a-zA-Z0-9_])?)*\.?|\[[0-9a-fA-F:.]+\]"
@@ -71,12 +71,12 @@ DOMAIN = r"(?=.{1,253}\Z)[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?(\.[a-zA-Z0-
 LONGEST_IMAGE = 512
 """Characters: more than any registry of images allows."""
 IMAGE = r"[a-zA-Z0-9.-]+(:[0-9]+)?(/[a-z0-9._-]+)*(:[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127})?(@sha256:[0-9a-f]{64})?"
-"""A reference to an image: its place, and a tag or digest."""
+"""A reference to an image: its location, and a tag or digest."""
 CIPHER = (
     r"TLS_(AES_128_GCM_SHA256|AES_256_GCM_SHA384|CHACHA20_POLY1305_SHA256|ECDHE_(ECDSA|RSA)_WITH_"
     r"(AES_128_CBC_SHA|AES_256_CBC_SHA|AES_128_GCM_SHA256|AES_256_GCM_SHA384|CHACHA20_POLY1305_SHA256))"
 )
-"""The names of cipher suites that the registry server takes, which are Go's."""
+"""The cipher suites that the registry server accepts, by Go's names."""
 RESOURCE = (
     r"cpu|memory|ephemeral-storage|hugepages-[0-9]+([KMGTPE]i?)?"
     r"|(?=[^/]{1,253}/)[a-z0-9]([a-z0-9.-]*[a-z0-9])?/[a-zA-Z0-9]([a-zA-Z0-9._-]{0,61}[a-zA-Z0-9])?"
@@ -87,9 +87,9 @@ DATA_KEY = r"[-._a-zA-Z0-9]+"
 
 
 def check_numbers(spec: Mapping[str, Any], params: Params, prefix: str = "") -> None:
-    """Raise InvalidInput for a boolean where a number is wanted: Ansible takes it, and the API server gets true for 1.
+    """Raise InvalidInput for a boolean instead of a number: Ansible accepts it, and the API server gets true for 1.
 
-    spec: the argument spec of the options, whose names the error has with the prefix before them.
+    spec: the argument spec of the options. prefix: precedes their names in the error.
     """
     for name, option in spec.items():
         value = params.get(name)
@@ -103,9 +103,9 @@ def check_numbers(spec: Mapping[str, Any], params: Params, prefix: str = "") -> 
 
 
 def registry_from(params: Params, now: datetime, option: str = "") -> Registry:
-    """The registry that module options describe.
+    """Build a registry from module options.
 
-    now: for certificates that have expired. option: a prefix for options in error texts, such as registries[3].
+    now: to find expired certificates. option: a prefix for options in error texts, such as registries[3].
     Raises InvalidInput.
     """
     prefix = f"{option}." if option else ""
@@ -132,7 +132,7 @@ def registry_from(params: Params, now: datetime, option: str = "") -> Registry:
 
 
 def proxy_from(params: Params | None, option: str = "auth_proxy_settings") -> ProxySettings | None:
-    """Return the settings of a proxy that module options describe. Raises InvalidInput."""
+    """Build the settings of a proxy from module options. Raises InvalidInput."""
     if params is None:
         return None
     domain = params["domain"]
@@ -151,7 +151,7 @@ def proxy_from(params: Params | None, option: str = "auth_proxy_settings") -> Pr
 
 
 def _image(image: str | None, option: str) -> str | None:
-    """Return the image's name, which may be empty. What is in the registry of images is not checked."""
+    """Return the image's name, which may be empty. Whether the image exists is not checked."""
     if image and (len(image) > LONGEST_IMAGE or not re.fullmatch(IMAGE, image)):
         why = f"{quoted(image)} is not the name of an image"
         raise InvalidInput(option, why, "Give one such as quay.io/example/model-registry:1.0 or …@sha256:….")
@@ -165,9 +165,9 @@ def _port(port: int | None, option: str) -> int | None:
 
 
 def resource_name(params: Params, option: str = "") -> str:
-    """Return the resource name that the options name and display_name give, if an object can have it.
+    """Return the resource name from the options name and display_name, if an object can have it.
 
-    Whether a new registry could, is checked if there is none of that name. option: as above. Raises InvalidInput.
+    The rules for new registries are checked later, if none of that name exists. option: as above. Raises InvalidInput.
     """
     prefix = f"{option}." if option else ""
     name: str | None = params["name"]
@@ -194,12 +194,12 @@ def _resources(params: Params | None, option: str) -> Mapping[str, Any] | None:
                 raise InvalidInput(
                     f"{option}.{part}.{name}", f"{quoted(text)} is no amount", "Give one such as 500m, 1 or 256Mi."
                 )
-    # YAML makes numbers of some; the API takes texts and whole numbers.
+    # YAML turns some into numbers; the API accepts strings and whole numbers.
     return {part: {name: str(text) for name, text in amounts.items()} for part, amounts in given.items()}
 
 
 def database_from(params: Params, now: datetime, option: str = "database") -> Database:
-    """The database that module options describe. now: as above. option: its name in error texts. Raises InvalidInput."""
+    """Build a database from module options. now: as above. option: its name in error texts. Raises InvalidInput."""
     database = Database(
         type=params["type"],
         host=params["host"],
@@ -219,7 +219,7 @@ def database_from(params: Params, now: datetime, option: str = "database") -> Da
 
 
 def _check_postgres_only(database: Database, option: str) -> None:
-    """Raise InvalidInput if MySQL is given what its part of the API has no field for."""
+    """Raise InvalidInput if an option is given for MySQL that only PostgreSQL has a field for."""
     given = [name for name in ("host_address", "image") if getattr(database, name) is not None]
     if given and database.type == "mysql":
         why = "it is for PostgreSQL, and the database is MySQL"
@@ -228,7 +228,7 @@ def _check_postgres_only(database: Database, option: str) -> None:
 
 
 def _check_generated(database: Database, option: str) -> None:
-    """Raise InvalidInput for what the operator would ignore: it has its own for a database that it runs."""
+    """Raise InvalidInput for options that the operator would ignore: it chooses its own for a database that it runs."""
     for name in ("host", "host_address", "name", "username", "port", "password", "password_secret", "tls"):
         if database.generate and getattr(database, name) is not None:
             why = "the operator chooses it for a database that it runs: model_registry, with the account modelregistry"
@@ -239,7 +239,7 @@ def _check_generated(database: Database, option: str) -> None:
 
 
 def _check_cipher(tls: Tls, database_type: str | None, option: str) -> None:
-    """Raise InvalidInput for cipher suites that the registry server does not start with (its internal/tls package)."""
+    """Raise InvalidInput for cipher suites with which the registry server does not start (its internal/tls package)."""
     if tls.cipher is None:
         return
     if database_type == "postgres":
@@ -255,7 +255,7 @@ def _check_cipher(tls: Tls, database_type: str | None, option: str) -> None:
 
 
 def _is_no_address(host: str) -> bool:
-    """Return whether a host that has the form of an address is none."""
+    """Return whether a host has the form of an address but is not one."""
     is_in_form = host.startswith("[") or re.fullmatch(r"[0-9.]+\.[0-9]+", host)
     return bool(is_in_form) and address_of(host) is None
 
@@ -279,10 +279,10 @@ def _check_place(database: Database, option: str) -> None:
 
 
 def check_for_type(database: Database, option: str = "database") -> None:
-    """Raise InvalidInput where values cannot be right for a database of that type.
+    """Raise InvalidInput if values cannot be right for a database of that type.
 
-    Where the type is left out, it is that of a registry that exists: then only what holds for each type is checked here,
-    and the rest by another call, once the type is known.
+    If the type is not set, it is that of an existing registry. Then only the rules for every type are checked here, and
+    the rest by another call once the type is known.
     """
     if database.generate and database.type == "mysql":
         why = "only a PostgreSQL server can be run by the operator"
@@ -300,7 +300,7 @@ def check_for_type(database: Database, option: str = "database") -> None:
 
 
 def _check_in_url(option: str, value: str | None, longest: int, database_type: str | None) -> None:
-    """The operator writes names unescaped into the connection string."""
+    """Raise InvalidInput for a name that breaks the connection string, into which the operator writes it unescaped."""
     if value is None:
         return
     _check_line(option, value)
@@ -329,7 +329,7 @@ def _check_in_url(option: str, value: str | None, longest: int, database_type: s
 
 
 def _check_password(option: str, password: str, database_type: str | None) -> None:
-    """The error texts never quote the password, or any character of it that is not named here."""
+    """Raise InvalidInput for an unusable password, without quoting it or any character that is not named here."""
     if not password:
         raise InvalidInput(option, "it is empty", "Leave it out to keep the password as it is, or give one.")
     _check_single(option, password)
@@ -344,7 +344,7 @@ def _check_password(option: str, password: str, database_type: str | None) -> No
 
 
 def breaks_url(password: str) -> bool:
-    """Return whether a PostgreSQL password has a character that must not be in a URL as it is."""
+    """Return whether a PostgreSQL password has a character that must not be in a URL unescaped."""
     return re.search(f"[^{IN_URL}]", password) is not None
 
 
@@ -406,7 +406,7 @@ def _key_ref(params: Params | None, option: str) -> KeyRef | None:
 
 
 def _mounted(params: Params | None, option: str) -> KeyRef | None:
-    """Return the key of an object that the operator mounts: it writes the name of it into YAML without quotes."""
+    """Return the key of an object that the operator mounts: it writes the object's name into YAML without quotes."""
     ref = _key_ref(params, option)
     if ref is None:
         return None
@@ -426,10 +426,10 @@ def _check_line(option: str, text: str) -> None:
 
 
 def _check_single(option: str, text: str) -> None:
-    """Raise InvalidInput for a list or a dictionary: where a text is wanted, Ansible makes Python's text of it.
+    """Raise InvalidInput for a list or a dictionary, which Ansible converts to its Python text if a string is expected.
 
-    The text is read and written again rather than matched: that takes a time in proportion to its length. What has been read
-    from bytes that are no UTF-8 is refused, too: the API server would store another text.
+    The text is parsed and written again rather than matched: that takes linear time. Text that was read from invalid UTF-8
+    is refused, too: the API server would store a different text.
     """
     if re.search(r"[\ud800-\udfff]", text):
         raise InvalidInput(option, "it is no text in UTF-8", "Check the encoding of what the variable was read from.")
@@ -445,10 +445,10 @@ def _check_single(option: str, text: str) -> None:
 
 
 def check_encryption(given: Tls | None, merged: Database, option: str = "database.tls") -> None:
-    """Raise InvalidInput if options ask for TLS and the registry would connect in plain text all the same, or the reverse.
+    """Raise InvalidInput if options request TLS but the registry would connect in plain text, or the reverse.
 
-    given: the options. merged: the database as it will be, with what an existing registry has already. An empty ``tls`` asks
-    for TLS, too: a user who wants none leaves it out, or says ``enabled: false``.
+    given: the options. merged: the resulting database, with the values of an existing registry. An empty ``tls`` requests
+    TLS, too: a user who wants none leaves it out or sets ``enabled: false``.
     """
     if given is None or given.enabled is False:
         return
@@ -459,7 +459,7 @@ def check_encryption(given: Tls | None, merged: Database, option: str = "databas
             why = "the registry has a certificate authority, with which the registry server encrypts whatever mode says"
             raise InvalidInput(f"{option}.mode", why, "Give enabled: false instead of mode.")
         return
-    # To PostgreSQL, a client's certificate is shown with an sslmode that encrypts, and disable is what the API sets.
+    # PostgreSQL gets a client certificate only with an sslmode that encrypts, and the API's default is disable.
     has_certificate = bool(tls.client_certificate) and merged.type != "postgres"
     if has_authority or has_certificate or tls.verify or tls.cipher:
         return
