@@ -75,7 +75,7 @@ class OutcomeUnknown(RegistryError):
 
 
 class Unreachable(RegistryError):
-    """No usable answer from the API server, after repeated tries where repeating is safe."""
+    """No usable answer from the API server, after retries if these are safe."""
 
 
 class NoApiServer(Unreachable):

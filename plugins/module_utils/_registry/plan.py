@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From what is wanted and what is there to the ordered changes between the two."""
+"""The ordered changes from the observed to the wanted state."""
 
 from __future__ import annotations
 
@@ -44,25 +44,25 @@ __all__ = [
     "unnoticed",
 ]
 UNUSED_SECRET = "ansible.opendatahub.io/unused-secret"  # noqa: S105
-"""Annotation on a registry: its own Secret, which is deleted once all pods have the password from elsewhere."""
+"""Annotation on a registry: its own Secret, to delete once all pods have the password from elsewhere."""
 DASHBOARDS_CA = CaSource("ConfigMap", KeyRef(SHARED_CA, CA_KEY))
-"""Where the dashboard of OpenShift AI 2.19 uploads a certificate authority to, of whichever registry."""
+"""Where the dashboard of OpenShift AI 2.19 stores the uploaded authority of any registry."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Changes in the order in which they are made."""
+    """Changes in the order in which they are written."""
 
     changes: tuple[Change, ...] = ()
     settling: tuple[Change, ...] = ()
-    """What is left to do once the registry is ready, or gone."""
+    """Changes for after the registry is ready, or gone."""
     marks: tuple[Mark, ...] = ()
-    """What all pods must have been seen to be younger than before that is done."""
+    """All pods must be seen to be younger than these before that is done."""
 
 
 @dataclass(frozen=True)
 class Observed:
-    """What was there at one moment, in one namespace."""
+    """The state of one namespace at one moment."""
 
     namespace: str
     version: str
@@ -70,31 +70,31 @@ class Observed:
     registries: Mapping[str, Object]
     """All of the namespace, by name."""
     objects: Mapping[Key, Object]
-    """Other objects, as far as they were looked at and exist."""
+    """Other objects that were read and exist."""
     fields: frozenset[str] = frozenset()
-    """The fields of the API version's spec, such as rest and rest.image; only asked for if something depends on them."""
+    """The fields of the API version's spec, such as rest and rest.image; only read if something depends on them."""
     revision: str = ""
     """The resourceVersion of the list of registries."""
     openshift: bool | None = None
-    """Whether the cluster serves Routes, which is OpenShift as the operator sees it; only asked for if a proxy depends on it."""
+    """Whether the cluster serves Routes, which to the operator means OpenShift; only read if a proxy depends on it."""
     no_certificate: frozenset[str] = frozenset()
-    """The registries that are to get a kube-rbac-proxy and lack the Secret for it, which OpenShift would make."""
+    """The registries that will get a kube-rbac-proxy but lack its Secret, which OpenShift would create."""
     pods: tuple[Object, ...] | None = None
-    """Of all registries; only asked for if a change waits for a restart, and None if they may not be listed."""
+    """Of all registries; only read if a change waits for a restart, and None if they may not be listed."""
 
     def find(self, kind: str, name: str) -> Object | None:
-        """An object of the namespace."""
+        """Return an object of the namespace, or None."""
         return self.objects.get((kind, self.namespace, name))
 
     def pods_of(self, registry: str) -> list[Object] | None:
-        """Return the pods of a registry; None if they are not known."""
+        """Return the pods of a registry; None if they are unknown."""
         return None if self.pods is None else [pod for pod in self.pods if registry_of(pod) == registry]
 
 
 def plan_present(registry: Registry, observed: Observed, now: str) -> Plan:
-    """The changes that make the registry be there as wanted.
+    """Plan the changes that create the registry or edit it as wanted.
 
-    now: the time, as Kubernetes writes it, and never the same twice. Raises InvalidInput and Refused.
+    now: the time, as Kubernetes writes it, never the same twice. Raises InvalidInput and Refused.
     """
     existing = observed.registries.get(registry.name)
     if existing is not None and existing["metadata"].get("deletionTimestamp"):
@@ -115,7 +115,7 @@ def plan_present(registry: Registry, observed: Observed, now: str) -> Plan:
     for gone in unused:
         read.pop(gone.key, None)
         pending.pop(gone.key, None)
-    # A switch makes new pods by itself: whether they have taken the place of the old ones is seen afterwards.
+    # A switch creates new pods by itself. Whether they replace the old ones is seen afterwards.
     switch = mark_of(change.body) if change else None
     own = mark_of(existing) if switch is None else None
     restart = _restart(registry.name, observed, (*read.values(), *((own,) if own else ())), now)
@@ -125,7 +125,7 @@ def plan_present(registry: Registry, observed: Observed, now: str) -> Plan:
 
 
 def check_derived(existing: Object, display_name: str | None) -> None:
-    """Raise Refused if a name that was only derived from a display name is that of a registry with another one."""
+    """Raise Refused if a name derived from a display name belongs to a registry with another display name."""
     name, stored = existing["metadata"]["name"], (existing["metadata"].get("annotations") or {}).get(DISPLAY_NAME)
     if stored == display_name:
         return
@@ -136,7 +136,7 @@ def check_derived(existing: Object, display_name: str | None) -> None:
 
 
 def unnoticed(registry: Registry, observed: Observed) -> tuple[Mark, ...]:
-    """Return the marks of what running pods have not noticed, or are about not to: their Deployment is looked at then."""
+    """Return the marks of changes, stored or planned, that running pods do not notice: then their Deployment is needed."""
     existing = observed.registries.get(registry.name)
     if existing is None:
         return ()
@@ -148,12 +148,12 @@ def unnoticed(registry: Registry, observed: Observed) -> tuple[Mark, ...]:
 def restart_of(name: str, namespace: str, deployment: Object, value: str) -> Change:
     """Return a rollout restart that writes the value."""
     body = {"spec": {"template": {"metadata": {"annotations": {RESTARTED: value}}}}}
-    # Without resourceVersion: the operator writes the status of a Deployment again and again.
+    # Without resourceVersion: the status of a Deployment keeps being written.
     return Change("Deployment", namespace, name, "restart", body, restricted(deployment, body), body)
 
 
 def _with_stores(registry: Registry, observed: Observed, now: str) -> tuple[Registry, tuple[Change, ...]]:
-    """The registry with references in the place of what the user gives in clear, and the changes of where it is kept."""
+    """Return the registry with references in place of plain values, and the changes of the objects that store these."""
     secret, ref = _secret_change(registry, observed, now)
     authority, source = _ca_change(registry, observed, now)
     database = registry.database
@@ -166,9 +166,9 @@ def _with_stores(registry: Registry, observed: Observed, now: str) -> tuple[Regi
 
 
 def _secret_change(registry: Registry, observed: Observed, now: str) -> tuple[Change | None, KeyRef | None]:
-    """What to do about the password's Secret, and where the password is then; None, None if none was given.
+    """Return the change of the password's Secret, and the new reference; None, None if no password is given.
 
-    A Secret that the user has made is left as it is: the registry gets one of its own.
+    The user's Secret is left unchanged: the registry gets one of its own.
     """
     if registry.database is None or registry.database.password is None:
         return None, None
@@ -177,7 +177,7 @@ def _secret_change(registry: Registry, observed: Observed, now: str) -> tuple[Ch
     used = password_ref(existing.get("spec") or {}) if existing else None
     current = observed.find("Secret", used.name) if used else None
     if used and current and used.name != name and is_own_secret(current, registry.name):
-        # The dashboard's: its labels and annotations are as they are.
+        # The dashboard's: its labels and annotations stay unchanged.
         wanted["data"][used.key] = wanted["data"].pop(PASSWORD_KEY)
         return _store_change(registry.name, observed, {"kind": "Secret", "data": wanted["data"]}, used.name, now), used
     current = observed.find("Secret", name)
@@ -187,7 +187,7 @@ def _secret_change(registry: Registry, observed: Observed, now: str) -> tuple[Ch
 
 
 def _ca_change(registry: Registry, observed: Observed, now: str) -> tuple[Change | None, CaSource | None]:
-    """What to do about an uploaded certificate authority, and where it is then; None, None where none was given."""
+    """Return the change for an uploaded certificate authority, and its new source; None, None if none is given."""
     tls = registry.database.tls if registry.database else None
     if tls is None or tls.ca_pem is None:
         return None, None
@@ -205,21 +205,21 @@ def _ca_change(registry: Registry, observed: Observed, now: str) -> tuple[Change
 
 
 def _wanted_ca(name: str, pem: str, current: Object | None) -> Object:
-    """Return the ConfigMap with the certificates; as they are stored, if that is only another spelling of them."""
+    """Return the ConfigMap with the certificates; in their stored form, if only the spelling differs."""
     return wanted_ca(name, stored_form(((current or {}).get("data") or {}).get(CA_KEY), pem))
 
 
 def _is_alone(name: str, observed: Observed, source: CaSource) -> bool:
-    """Whether the object is there and no other registry uses it."""
+    """Return whether the object exists and no other registry uses it."""
     others = [other.get("spec") or {} for one, other in observed.registries.items() if one != name]
     there = observed.find(source.kind, source.ref.name) is not None
     return there and not any(uses(spec, source.kind, source.ref.name) for spec in others)
 
 
 def _store_change(registry: str, observed: Observed, wanted: Object, name: str, now: str) -> Change | None:
-    """The change of a Secret or ConfigMap.
+    """Return the change of a Secret or ConfigMap.
 
-    Where running pods read what it changes, it says itself that they are to be restarted: a run can be cut after it.
+    If it changes what running pods read, it also marks the restart as pending: the run may be interrupted after it.
     """
     current = observed.find(wanted["kind"], name)
     held = (current or {}).get("data") or {}
@@ -261,9 +261,9 @@ def _registry_change(registry: Registry, observed: Observed, now: str) -> Change
 
 
 def _check_database(registry: Registry, spec: Object, is_new: bool = True) -> None:
-    """Raise InvalidInput if the spec cannot work as it will be, or has less of TLS than the options ask for.
+    """Raise InvalidInput if the resulting spec cannot work, or has less TLS than the options request.
 
-    is_new: whether this run changes it; what is there is left as it is otherwise.
+    is_new: whether this run changes it; an unchanged spec is not checked.
     """
     if is_new:
         check_spec(spec)
@@ -272,7 +272,7 @@ def _check_database(registry: Registry, spec: Object, is_new: bool = True) -> No
 
 
 def _check_generated(database: Database | None, existing: Object | None) -> None:
-    """Raise InvalidInput for what has no effect on a registry whose database the operator goes on to run."""
+    """Raise InvalidInput for options without effect while the operator continues to run the registry's database."""
     spec = (existing or {}).get("spec") or {}
     is_generated = (spec.get("postgres") or {}).get("generateDeployment")
     if database is None or not is_generated or database.type == "mysql" or database.host or database.host_address:
@@ -286,7 +286,7 @@ def _check_generated(database: Database | None, existing: Object | None) -> None
 
 
 def _new_registry(registry: Registry, observed: Observed) -> Object:
-    """What is wanted of a registry that is not there. What would be reset in it is left out."""
+    """Return the wanted state of a new registry, without fields to reset."""
     wanted = wanted_registry(registry, observed.version, _wanted_proxies(registry, None, observed))
     if PROXIES["kube_rbac"] not in observed.fields:
         # Releases with ML Metadata need it.
@@ -297,7 +297,7 @@ def _new_registry(registry: Registry, observed: Observed) -> Object:
 
 
 def _wanted_proxies(registry: Registry, existing: Object | None, observed: Observed) -> Object:
-    """What is wanted of the proxies in the spec.
+    """Return what is wanted of the proxies in the spec.
 
     Raises InvalidInput for an option whose field is not served, and Refused if a proxy's certificate is missing.
     """
@@ -308,9 +308,9 @@ def _wanted_proxies(registry: Registry, existing: Object | None, observed: Obser
 
 
 def _with_unused_secret(existing: Object, wanted: Object, observed: Observed) -> Object:
-    """What is wanted of the registry, with the mark on its own Secret where this very change leaves it unused.
+    """Return what is wanted of the registry, marking its own Secret if this change leaves it unused.
 
-    The mark is in the same patch as the change, so that a run that is cut afterwards is finished by the next.
+    The mark is in the same patch as the change, so that the next run can finish an interrupted one.
     """
     name = password_secret(existing["metadata"]["name"])
     before, after = (password_ref(item.get("spec") or {}) for item in (existing, applied(existing, wanted)))
@@ -329,7 +329,7 @@ def _with_unused_secret(existing: Object, wanted: Object, observed: Observed) ->
 
 
 def _is_left_over(registry: Object, observed: Observed) -> bool:
-    """Whether the registry's own Secret is there, was made by this collection, and is no other registry's, too."""
+    """Return whether the registry's own Secret exists, is this collection's, and is not used by another registry."""
     own = registry["metadata"]["name"]
     secret = observed.find("Secret", password_secret(own))
     others = [other.get("spec") or {} for name, other in observed.registries.items() if name != own]
@@ -341,9 +341,9 @@ def _is_left_over(registry: Object, observed: Observed) -> bool:
 
 
 def _with_switch(existing: Object, wanted: Object, now: str) -> Object:
-    """Return what is wanted of the registry, marked if this very change makes pods read other Secrets or ConfigMaps.
+    """Return what is wanted of the registry, marked if this change makes pods read other Secrets or ConfigMaps.
 
-    The pod template can become what it once was, and then a pod of that time goes on with what it has read in its day.
+    The pod template can return to an earlier state. Then a pod from that time continues with the values that it read then.
     """
     before, after = (_references(item) for item in (existing, applied(existing, wanted)))
     if before == after:
@@ -368,7 +368,7 @@ def _unused(registry: Object, observed: Observed) -> tuple[Change, ...]:
 
 
 def _unmarking(registry: Object, namespace: str) -> tuple[Change, ...]:
-    """Return the patch that takes the registry's own marks off."""
+    """Return the patch that removes the registry's own marks."""
     annotations = registry["metadata"].get("annotations") or {}
     marks = {name: annotations[name] for name in (RESTART_PENDING, UNUSED_SECRET) if name in annotations}
     if not marks:
@@ -380,10 +380,10 @@ def _unmarking(registry: Object, namespace: str) -> tuple[Change, ...]:
 
 
 def _without_effect(registry: Registry, spec: Object, wanted: Object) -> Object:
-    """Return what is wanted, without changes that nobody has asked for and that would have no effect.
+    """Return what is wanted, without changes that are not requested and would have no effect.
 
     Of two authorities the one in the ConfigMap counts, so the other may stay. With an authority, a registry server on
-    PostgreSQL takes each sslMode alike, so the one that is stored stays.
+    PostgreSQL treats every sslMode alike, so the stored one stays.
     """
     kind = database_type(spec)
     fields = wanted["spec"].get(kind or "")
@@ -400,7 +400,7 @@ def _without_effect(registry: Registry, spec: Object, wanted: Object) -> Object:
 
 
 def _without_defaults(existing: Object) -> Object:
-    """The registry without what means the same as nothing: a server certificate that is expressly not verified."""
+    """Remove a field that means the same as its absence: verifyServerCert: false."""
     mysql = (existing.get("spec") or {}).get("mysql") or {}
     if mysql.get("verifyServerCert") is not False:
         return existing
@@ -408,7 +408,7 @@ def _without_defaults(existing: Object) -> Object:
 
 
 def _with_type(registry: Registry, observed: Observed) -> Registry:
-    """The registry with the type of the database that it has, where the user does not say it again, and checked for it."""
+    """Fill in the type of the existing database if the user does not give it, and check the options for it."""
     if registry.database is None or registry.database.type is not None:
         return registry
     existing = observed.registries.get(registry.name)
@@ -422,9 +422,9 @@ def _with_type(registry: Registry, observed: Observed) -> Registry:
 
 
 def _pending(registries: Iterable[Object], observed: Observed, stores: Iterable[Change]) -> dict[Key, Mark]:
-    """Return the marks of the Secrets and ConfigMaps that a registry's pods read, by any of its states.
+    """Return the marks of the Secrets and ConfigMaps that a registry's pods read in any of its states.
 
-    stores: what is about to be written.
+    stores: the changes about to be written.
     """
     found = {key: mark_of(item) for key, item in observed.objects.items()}
     found.update({change.key: mark for change in stores if (mark := mark_of(change.body))})
@@ -435,7 +435,7 @@ def _pending(registries: Iterable[Object], observed: Observed, stores: Iterable[
 
 
 def _restart(name: str, observed: Observed, marks: tuple[Mark, ...], now: str) -> Change | None:
-    """Return a rollout restart, unless one has begun since the changes or all pods are younger."""
+    """Return a rollout restart, unless one began after the changes or all pods are younger."""
     deployment = observed.find("Deployment", name)
     if deployment is None or not restart_due(marks, deployment, observed.pods_of(name)):
         return None
@@ -443,7 +443,7 @@ def _restart(name: str, observed: Observed, marks: tuple[Mark, ...], now: str) -
 
 
 def _settled(observed: Observed, key: Key) -> Change:
-    """The mark is taken off, unless the object is not as it was looked at: then another change may be pending.
+    """Remove the restart annotation, guarded by resourceVersion: another change may be pending.
 
     An object that this very plan creates cannot be patched in a dry run.
     """

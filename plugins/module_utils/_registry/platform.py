@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the platform's own objects, AIHub and DataScienceCluster, say of model registries, in each of their versions."""
+"""What the platform's objects, AIHub and DataScienceCluster, say about model registries, in each of their versions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def component_key(cluster: Object) -> str:
 
 
 def component(cluster: Object, part: str = "spec") -> Object:
-    """Return what a DataScienceCluster wants of the component, or, with part status, what it says of it."""
+    """Return the component's spec in a DataScienceCluster, or its status if part is status."""
     found: Object = ((cluster.get(part) or {}).get("components") or {}).get(component_key(cluster)) or {}
     return found
 
@@ -38,7 +38,7 @@ def enabling_patch(cluster: Object) -> str:
 def said_namespace(hubs: Iterable[Object], clusters: Iterable[Object]) -> str | None:
     """Return the registries namespace that AIHubs and DataScienceClusters name; None if none does.
 
-    A component that is not enabled counts only if nothing else says anything. Raises RegistryError if they name several.
+    A component that is not enabled counts only if nothing else names one. Raises RegistryError if they name several.
     """
     said = {f"AIHub {hub['metadata']['name']}": _of_hub(hub) for hub in hubs}
     resting: dict[str, str | None] = {}
@@ -59,7 +59,7 @@ def _of_hub(hub: Object) -> str | None:
 
 
 def _of_cluster(cluster: Object) -> str | None:
-    """The status is what holds; older releases have the namespace in the spec alone."""
+    """Return the namespace in effect, from the status; older releases have it only in the spec."""
     field = "instancesNamespace" if component_key(cluster) == NEW else "registriesNamespace"
     parts = (component(cluster, "status"), component(cluster))
     return next((part[field] for part in parts if part.get(field)), None)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Kubernetes' amounts of resources, such as 500m, 1 or 256Mi, compared by value: the same amount has many spellings."""
+"""Kubernetes' amounts of resources, such as 500m, 1 or 256Mi, compared by value: one amount has many spellings."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _FACTORS = {
 
 
 LONGEST = 64
-"""Characters of an amount: far more than any has. Python refuses to read numbers of thousands of digits."""
+"""Characters of an amount: far more than any has. Python refuses to parse numbers of thousands of digits."""
 _AMOUNT = re.compile(
     rf"(?=.{{1,{LONGEST}}}\Z)([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:([KMGTPE]i|[numkMGTPE])|[eE]([+-]?[0-9]{{1,2}}))?"
 )
 
 
 def amount(text: Any) -> Fraction | None:
-    """The value of an amount that is not negative (Kubernetes' API reference: Quantity); None where it is none."""
+    """Parse an amount that is not negative (Kubernetes' API reference: Quantity); None if it is invalid."""
     found = _AMOUNT.fullmatch(str(text)[: LONGEST + 1])
     if found is None:
         return None
@@ -39,7 +39,7 @@ def amount(text: Any) -> Fraction | None:
 
 
 def in_stored_words(wanted: Mapping[str, Any], stored: Mapping[str, Any]) -> Object:
-    """The wanted requests and limits, in the words of the stored ones wherever these say the same.
+    """Return the wanted requests and limits, in the stored spelling if the value is the same.
 
     The operator's webhook writes amounts in their canonical form: 1024Mi becomes 1Gi, 0.5 becomes 500m.
     """

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From what is wanted of registries to results: observe, plan, execute, wait; and again where somebody else was faster."""
+"""From wanted registries to results: observe, plan, execute, wait, and repeat after concurrent changes."""
 
 from __future__ import annotations
 
@@ -32,25 +32,25 @@ from .wait import Hooks, wait_until_gone, wait_until_ready
 __all__ = ["Outcome", "Outcomes", "ensure_absent", "ensure_present"]
 
 ROUNDS = 4
-"""How often is observed and planned, at most."""
+"""How often to observe and plan, at most."""
 RESTARTS = 3
-"""How often pods are restarted again, at most, if old ones serve all the same: the operator has undone the restart."""
+"""How often to restart pods again, at most, if old ones still serve: the operator may undo a restart."""
 PAUSE = 0.2
-"""Seconds before the second round; twice as long before each further one."""
+"""Seconds before the second round; doubled before each further one."""
 
 
 @dataclass
 class Outcome:
-    """What a run has come to for one registry, as far as it got."""
+    """The result of a run for one registry, so far."""
 
     record: Record = field(default_factory=Record)
     registry: Object | None = None
-    """As options of model_registry, or None where there is none."""
+    """As options of model_registry; None if there is none."""
     kept: tuple[Object, ...] = ()
     lost: tuple[Object, ...] = ()
     warnings: list[str] = field(default_factory=list)
     error: RegistryError | None = None
-    """Why the run has not come to its end for this registry; None where it has."""
+    """Why the run failed for this registry; None if it did not."""
 
 
 Outcomes = Mapping[str, Outcome]
@@ -58,11 +58,11 @@ Outcomes = Mapping[str, Outcome]
 
 
 def ensure_present(run: Run, registries: Sequence[Registry], outcomes: Outcomes) -> None:
-    """Create registries or edit them, and wait until they are ready. One that fails does not keep the others from that.
+    """Create registries or edit them, and wait until they are ready. One that fails does not stop the others.
 
-    Nothing is stored for a registry before the API server has accepted it in a dry run. If it refuses the real request all
-    the same, what this run has created is deleted again.
-    outcomes: filled as the run goes, errors included. Nothing is raised but what nobody has foreseen.
+    Nothing is stored for a registry before the API server accepts it in a dry run. If it still refuses the real request,
+    the objects that this run created are deleted again.
+    outcomes: filled during the run, errors included. Only unexpected errors are raised.
     """
     presence = _Presence(run, registries, outcomes)
     _converge(run, presence, outcomes)
@@ -70,31 +70,31 @@ def ensure_present(run: Run, registries: Sequence[Registry], outcomes: Outcomes)
 
 
 def ensure_absent(run: Run, confirmed: Confirmed, outcomes: Outcomes) -> None:
-    """Delete the registries that the outcomes are of, wait until they are gone, and delete what was made for each alone.
+    """Delete the registries of the outcomes, wait until they are gone, and delete what was created for each alone.
 
-    Without waiting, the rest stays as long as the registry does, whose finalizers may need it. Errors: as above.
+    Without waiting, the rest stays: the registry's finalizers may need it while the registry exists. Errors: as above.
     """
     _converge(run, _Absence(run, confirmed, outcomes), outcomes)
 
 
 class _Job(Protocol):
-    """What is to become of registries: three steps of a round, each for those of the names."""
+    """The steps of a round, each for the registries of these names."""
 
     def observe(self, names: Sequence[str], listed: Listed | None) -> None:
-        """Look at what there is. listed: the registries, where they were listed just now."""
+        """Read the current state. listed: the registries, if they were just listed."""
 
     def plan(self, name: str) -> Plan:
-        """What to do about one registry."""
+        """Plan the changes for one registry."""
 
     def stored(self, names: Sequence[str]) -> None:
-        """Look at what is there once Secrets and ConfigMaps are written, and nothing else is yet."""
+        """Read the state after Secrets and ConfigMaps are written, before anything else is."""
 
     def wait(self, names: Sequence[str]) -> None:
-        """Wait for the effect of what was done, and enter in the outcomes where it has not come."""
+        """Wait for the effect of the changes, and record in the outcomes if it does not come."""
 
 
 class _Presence:
-    """Registries are to be there as wanted."""
+    """Ensures that registries exist as wanted."""
 
     def __init__(self, run: Run, registries: Sequence[Registry], outcomes: Outcomes) -> None:
         self._run, self._outcomes, self._deadline = run, outcomes, run.deadline()
@@ -144,7 +144,7 @@ class _Presence:
             self._outcomes[name].registry = described(found)
 
     def take_back(self) -> None:
-        """Delete what was created for registries that were refused, and say in their errors what was stored."""
+        """Delete what was created for refused registries, and report in their errors what was stored."""
         for name, outcome in self._outcomes.items():
             stored = [one for one in outcome.record.done if not layer(one.change)]
             if outcome.error is None or self._run.check_mode or not stored or self._is_written(name):
@@ -160,7 +160,7 @@ class _Presence:
             )
 
     def _is_written(self, name: str) -> bool:
-        """Return whether this run has written the registry itself, or may have."""
+        """Return whether this run wrote the registry itself, or may have."""
         record = self._outcomes[name].record
         return any(one.kind == "ModelRegistry" for one in (*(done.change for done in record.done), *record.unsure))
 
@@ -169,7 +169,7 @@ class _Presence:
         _expect(READY, wait_until_ready(run.cluster, run.namespace, names, self._deadline, hooks), run, self._outcomes)
 
     def _renew(self, names: Sequence[str]) -> None:
-        """Restart pods again until all of those that serve have been seen to be younger than the changes."""
+        """Restart pods again until all that serve are seen to be younger than the changes."""
         run = self._run
         for turn in range(RESTARTS + 1):
             behind = self._behind([name for name in names if self._outcomes[name].error is None])
@@ -188,7 +188,7 @@ class _Presence:
                 self._ready(names)
 
     def _behind(self, names: Sequence[str]) -> dict[str, Object]:
-        """Return the Deployments of registries whose pods may still have what was there before, by name."""
+        """Return, by name, the Deployments of registries whose pods may still have the old values."""
         run = self._run
         found = observe_objects(run.cluster, run.namespace, {("Deployment", name) for name in names})
         deployments = {name: item for (_kind, _namespace, name), item in found.items() if name in names}
@@ -202,12 +202,12 @@ class _Presence:
                 )
             }
 
-        # What the Deployments prove takes no look at pods.
+        # Pods are read only if the Deployments do not prove it.
         return behind(observe_pods(run.cluster, run.namespace)) if behind(None) else {}
 
 
 class _Absence:
-    """Registries are to be gone, with what was made for each alone."""
+    """Ensures that registries are gone, with what was created for each alone."""
 
     def __init__(self, run: Run, confirmed: Confirmed, outcomes: Outcomes) -> None:
         self._run, self._confirmed, self._outcomes, self._deadline = run, confirmed, outcomes, run.deadline()
@@ -235,7 +235,7 @@ class _Absence:
         return Plan(removal.plan.changes)
 
     def stored(self, names: Sequence[str]) -> None:
-        """Nothing is written that pods would have to notice."""
+        """Do nothing: no change is written that pods must notice."""
 
     def wait(self, names: Sequence[str]) -> None:
         run, going = self._run, [name for name in names if self._outcomes[name].registry]
@@ -264,7 +264,7 @@ def _not_renewed(name: str) -> NotReady:
 
 
 def _left(changes: Sequence[Change]) -> list[str]:
-    """What is said of deletions that nobody waits for."""
+    """Return the warnings about deletions that the run does not wait for."""
     if not changes:
         return []
     names = ", ".join(f"{change.kind} {change.name}" for change in changes)
@@ -272,9 +272,9 @@ def _left(changes: Sequence[Change]) -> list[str]:
 
 
 def _converge(run: Run, job: _Job, outcomes: Outcomes) -> None:
-    """Plan, execute, wait and settle, until nobody else comes in between.
+    """Plan, execute, wait and settle, until no other client interferes.
 
-    A lost answer and a change by somebody else are the same here: looking again tells what is left to do.
+    A lost answer and another client's change are treated alike: observing again tells what is left to do.
     """
     names, listed, settling = list(outcomes), run.listed, set[str]()
     for turn in range(ROUNDS):
@@ -283,12 +283,12 @@ def _converge(run: Run, job: _Job, outcomes: Outcomes) -> None:
         listed = None
         if not names or turn == ROUNDS - 1:
             return
-        # Whoever was faster may be about to write once more.
+        # The other client may be about to write once more.
         time.sleep(PAUSE * 2**turn)
 
 
 def _round(run: Run, job: _Job, outcomes: Outcomes, listed: Listed | None, settling: set[str]) -> set[str]:
-    """One round for all of them. settling: those that had come to settle in the round before; gives those of this one."""
+    """Run one round for all of them. settling: those that settled in the previous round; returns those of this one."""
     try:
         job.observe(list(outcomes), listed)
         plans = _plans(job, outcomes)
@@ -306,7 +306,7 @@ def _round(run: Run, job: _Job, outcomes: Outcomes, listed: Listed | None, settl
         _execute(run, rest, outcomes)
         job.wait(_sound(outcomes))
     except RegistryError as error:
-        # Nobody's in particular.
+        # The error concerns all registries.
         for name in _sound(outcomes) or outcomes:
             outcomes[name].error = error
         return set()
@@ -317,7 +317,7 @@ def _round(run: Run, job: _Job, outcomes: Outcomes, listed: Listed | None, settl
 
 
 def _plans(job: _Job, outcomes: Outcomes) -> dict[str, Plan]:
-    """What is to be done about each; not for one about which nothing may be done."""
+    """Return the plan for each, recording an error instead if one cannot be planned."""
     plans = {}
     for name, outcome in outcomes.items():
         outcome.error = None
@@ -329,10 +329,10 @@ def _plans(job: _Job, outcomes: Outcomes) -> dict[str, Plan]:
 
 
 def _accept(run: Run, plans: Mapping[str, Plan], outcomes: Outcomes) -> None:
-    """Have the API server check registries before anything is stored for them, and enter its refusals as errors.
+    """Let the API server validate registries before anything is stored for them, and record its refusals as errors.
 
-    It costs a request for a registry that comes with a Secret or a ConfigMap, or whose name is too long for a proxy, which
-    the operator's admission webhook may put before it. In check mode, too: what a run would refuse, it refuses as well.
+    This costs a request for a registry with a Secret or a ConfigMap, or with a name too long for a proxy, which the
+    operator's admission webhook may add. Check mode does it, too, so that it refuses what a run would refuse.
     """
     asked = {name: registry for name, plan in plans.items() if (registry := _to_accept(plan))}
     jobs = [((change,), Record()) for change in asked.values()]
@@ -342,11 +342,11 @@ def _accept(run: Run, plans: Mapping[str, Plan], outcomes: Outcomes) -> None:
 
 
 NO_DRY_RUN = "does not support dry run"
-"""The API server's words about an admission webhook with side effects: what it will say is not known beforehand."""
+"""The API server's words about an admission webhook with side effects: its answer is not known beforehand."""
 
 
 def _to_accept(plan: Plan) -> Change | None:
-    """Return the change of a registry that is to be checked by a dry run; None if nothing is stored before it."""
+    """Return the change of a registry to validate by a dry run; None if that is not needed."""
     stores = any(not layer(change) and change.action != "delete" for change in plan.changes)
     for change in plan.changes:
         if change.kind == "ModelRegistry" and change.action in ("create", "patch"):
@@ -356,7 +356,7 @@ def _to_accept(plan: Plan) -> Change | None:
 
 
 def _too_long(name: str, record: Record) -> RegistryError | None:
-    """Return the error about a name that is too long for the registry as the API server has completed it."""
+    """Return the error about a name that is too long for the registry as completed by the API server, or None."""
     for done in record.done:
         if done.change.action == "create" and done.answer is not None:
             try:
@@ -369,9 +369,9 @@ def _too_long(name: str, record: Record) -> RegistryError | None:
 def _with_stored(
     error: RegistryError, stored: Sequence[Change], gone: Collection[Key], problem: RegistryError | None
 ) -> RegistryError:
-    """Return the error with what was stored before it, and what has become of that.
+    """Return the error with a report of what was stored before it, and whether it still is.
 
-    gone: what was to be deleted again. problem: why some of that could not be.
+    gone: the objects to delete again. problem: why some of them could not be deleted.
     """
     said = []
     for change in stored:
@@ -392,12 +392,12 @@ def _execute(run: Run, changes: Mapping[str, Sequence[Change]], outcomes: Outcom
 
 
 def _sound(outcomes: Outcomes) -> list[str]:
-    """Those that have come to no error."""
+    """Return the names without an error."""
     return [name for name, outcome in outcomes.items() if outcome.error is None]
 
 
 def _expect(state: str, verdicts: Mapping[str, Verdict], run: Run, outcomes: Outcomes) -> None:
-    """Enter the reason as error of each registry that is not in the state."""
+    """Record the reason as the error of each registry that is not in the state."""
     for name, verdict in verdicts.items():
         outcome = outcomes[name]
         outcome.warnings.extend(note for note in verdict.notes if note not in outcome.warnings)
@@ -409,12 +409,12 @@ def _expect(state: str, verdicts: Mapping[str, Verdict], run: Run, outcomes: Out
 
 
 def _as_stored(run: Run, name: str, observed: Observed, record: Record) -> Object | None:
-    """The registry after the changes, as far as the server has said."""
+    """Return the registry after the changes, as far as the server's answers tell."""
     for done in reversed(record.done):
         if done.change.kind == "ModelRegistry" and done.answer is not None:
             stored = described(done.answer)
             if run.check_mode and done.change.action == "create":
-                # An object that is not there has no identity yet.
+                # An object that does not exist has no identity yet.
                 stored = {key: value for key, value in stored.items() if key not in ("uid", "created")}
             return stored
     existing = observed.registries.get(name)
@@ -422,9 +422,9 @@ def _as_stored(run: Run, name: str, observed: Observed, record: Record) -> Objec
 
 
 def _still_as(change: Change, made: Sequence[Done]) -> Change:
-    """The change with the condition that the object is as this round has left it."""
+    """Return the change on condition that the object is as this round left it."""
     answers = [done.answer for done in made if done.change.key == change.key and done.answer]
-    # The operator writes a registry's status again and again.
+    # The operator keeps writing a registry's status.
     if not answers or change.kind == "ModelRegistry":
         return change
     version = answers[-1]["metadata"].get("resourceVersion")
@@ -432,5 +432,5 @@ def _still_as(change: Change, made: Sequence[Done]) -> Change:
 
 
 def _now() -> str:
-    """The time, so fine that no two restarts have the same: the second would be none."""
+    """Return the time, so precise that no two restarts share it: the second would have no effect."""
     return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -1,14 +1,14 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether a registry's pods run with what its Secret, its certificate authority and its spec say now.
+"""Whether a registry's pods run with its current Secret, certificate authority and spec.
 
-A change that running pods do not notice leaves a mark, RESTART_PENDING, on the object that was changed. The mark's value
-is one of a kind, and the restart for it writes the same value into the pod template, which hands it on to each pod. So a
-pod can prove that it is younger than the change: it carries the mark's value, or the cluster's clock says so, or this run
-has seen that it was not there yet when the change was stored. This machine's clock is compared with nothing.
+A change that running pods do not notice leaves a mark, RESTART_PENDING, on the changed object. The mark's value is
+unique. The restart for it writes the same value into the pod template, which passes it on to each pod. So a pod can prove
+that it is younger than the change: it carries the mark's value, or the cluster's clock says so, or this run saw that it
+did not exist yet when the change was stored. This machine's clock is never used.
 
-The Deployment's template alone proves nothing once the operator has written it whole: RESTARTED is dropped then, and the
-template can be that of an old ReplicaSet again, whose pod has served all the time.
+The Deployment's template alone proves nothing once the operator writes the whole of it: that drops RESTARTED, and the
+template can again be that of an old ReplicaSet, whose pod has served all the time.
 """
 
 from __future__ import annotations
@@ -32,41 +32,41 @@ __all__ = [
 ]
 
 RESTART_PENDING = "ansible.opendatahub.io/restart-pending"
-"""Annotation on a Secret, a ConfigMap or a registry: the pods have to be younger than the change that has set it."""
+"""Annotation on a Secret, a ConfigMap or a registry: pods must be younger than the change that set it."""
 RESTARTED = "kubectl.kubernetes.io/restartedAt"
 """Annotation on a pod template, as `kubectl rollout restart` sets it."""
 
 
 @dataclass(frozen=True)
 class Mark:
-    """A change that pods have to be younger than."""
+    """A change; the pods must be younger than it."""
 
     value: str
     """Of RESTART_PENDING."""
     since: datetime | None = None
-    """When the object was last written, by the cluster's clock, in whole seconds; None if this run is about to write it."""
+    """When the object was last written, by the cluster's clock, in whole seconds; None if this run will write it."""
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What a run knows of pods beyond what the cluster says."""
+    """What a run knows about pods beyond the cluster's state."""
 
     stamps: frozenset[str] = frozenset()
-    """Values of RESTARTED that it has written after the changes."""
+    """Values of RESTARTED that it wrote after the changes."""
     old: frozenset[str] | None = None
-    """The UIDs of all pods that were there when the changes had just been stored; None if they may not be listed."""
+    """The UIDs of all pods that existed just after the changes were stored; None if they may not be listed."""
 
 
 def mark_of(item: Object) -> Mark | None:
-    """Return the mark on an object as it is stored, or in what is about to be written; None if no restart is pending."""
+    """Return the mark on a stored object, or in a body to write; None if no restart is pending."""
     value = ((item.get("metadata") or {}).get("annotations") or {}).get(RESTART_PENDING)
     return Mark(str(value), edited_at(item)) if value else None
 
 
 def restart_due(marks: Iterable[Mark], deployment: Object | None, pods: Iterable[Object] | None) -> bool:
-    """Return whether pods have to be restarted for any of the marks, and no restart for it is on its way.
+    """Return whether pods must be restarted for any of the marks, and no restart for it is in progress.
 
-    pods: the registry's; None if they are not known. A Deployment that is not there yet makes its first pods later.
+    pods: the registry's; None if unknown. A Deployment that does not exist yet creates its first pods later.
     """
     if deployment is None:
         return False
@@ -75,7 +75,7 @@ def restart_due(marks: Iterable[Mark], deployment: Object | None, pods: Iterable
 
 
 def is_behind(deployment: Object | None, pods: Iterable[Object] | None, marks: Iterable[Mark], seen: Seen) -> bool:
-    """Return whether, once a rollout is done, it has not been seen that all pods are younger than the changes."""
+    """Return whether, after a rollout, some pods are not proved to be younger than the changes."""
     if deployment is None:
         return False
     marks = list(marks)
@@ -86,9 +86,9 @@ def is_behind(deployment: Object | None, pods: Iterable[Object] | None, marks: I
 
 
 def restart_value(marks: Iterable[str], now: str) -> str:
-    """Return what a restart writes: the mark itself, so that pods can prove it to later runs, or the time.
+    """Return the value that a restart writes: the mark's, so that pods prove their age to later runs, or the time.
 
-    One value cannot be that of several marks, and a mark that is no time is not written where people expect one.
+    One value cannot stand for several marks, and a mark that is not a time is not written where users expect one.
     """
     values = set(marks)
     (only,) = values if len(values) == 1 else (now,)
@@ -107,7 +107,7 @@ def _is_younger(pod: Object, mark: Mark, seen: Seen) -> bool:
     if seen.old is not None and meta.get("uid") not in seen.old:
         return True
     made = timestamp(meta.get("creationTimestamp"))
-    # Of the same second, either can have been first.
+    # Within the same second, either can be the first.
     return made is not None and mark.since is not None and made > mark.since
 
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How far a registry's Deployment is on its way from an edit to ready pods behind its Service."""
+"""The progress of a registry's Deployment from an edit to ready pods behind its Service."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ __all__ = [
 
 
 def condition(item: Object | None, kind: str) -> Object:
-    """A condition of an object's status by its type; empty where it is not there."""
+    """Return a condition of an object's status by its type; empty if there is none."""
     conditions: list[Object] = ((item or {}).get("status") or {}).get("conditions") or []
     return next((found for found in conditions if found.get("type") == kind), {})
 
 
 def timestamp(text: str | None) -> datetime | None:
-    """Return a time as Kubernetes writes it, to the second or finer; None for what is none, which proves no age."""
+    """Return a time as Kubernetes writes it, to the second or finer; None if it is not one."""
     try:
         found = datetime.fromisoformat(re.sub(r"\.\d+", "", text or "").replace("Z", "+00:00"))
     except ValueError:
@@ -45,36 +45,36 @@ def timestamp(text: str | None) -> datetime | None:
 
 
 def latest(item: Object) -> datetime | None:
-    """Return the newest time in an object that the API server itself has set: its clock shows at least that.
+    """Return the newest time in an object that the API server itself set: its clock shows at least that.
 
-    The times in a status are those of nodes and controllers, whose clocks may be other ones.
+    The times in a status come from nodes and controllers, whose clocks may differ.
     """
     meta = item["metadata"]
     return _newest([meta.get("creationTimestamp"), *(entry.get("time") for entry in meta.get("managedFields") or ())])
 
 
 def edited_at(registry: Object) -> datetime | None:
-    """When somebody has last written the registry itself, not its status."""
+    """Return when the registry itself, not its status, was last written."""
     meta = registry["metadata"]
     entries = [entry for entry in meta.get("managedFields") or () if entry.get("subresource") != "status"]
     return _newest([meta.get("creationTimestamp"), *(entry.get("time") for entry in entries)])
 
 
 def acted_at(registry: Object) -> datetime | None:
-    """Return when the operator has last written the registry's status, by the API server's clock; None if it never has."""
+    """Return when the operator last wrote the registry's status, by the API server's clock; None if it never did."""
     entries = registry["metadata"].get("managedFields") or ()
     return _newest(entry.get("time") for entry in entries if entry.get("subresource") == "status")
 
 
 def _newest(texts: Iterable[str | None]) -> datetime | None:
-    """Return the newest of some times. Some are written by others: what is no time does not hide the rest."""
+    """Return the newest of some times, ignoring invalid ones: other clients write some of them."""
     return max(filter(None, map(timestamp, texts)), default=None)
 
 
 def registry_of(pod: Object) -> str | None:
-    """Return the registry whose server the pod runs, by the labels that the operator sets; None for any other pod.
+    """Return the registry whose server the pod runs, by the operator's labels; None for any other pod.
 
-    The pod of a database that the operator runs has the registry's labels too, but for its own name.
+    The pod of a database that the operator runs has the registry's labels, too, except for its own name.
     """
     labels = pod["metadata"].get("labels") or {}
     is_server = labels.get("component") == "model-registry" and database_of(pod) is None
@@ -94,10 +94,10 @@ def database_name(registry: str) -> str:
 
 
 def newest_pods(deployment: Object, pods: Iterable[Object]) -> list[Object]:
-    """The pods of the Deployment's newest rollout that are neither being deleted nor at an end.
+    """Return the pods of the Deployment's newest rollout, without deleted and terminated ones.
 
-    The Deployment's controller names the newest ReplicaSet in the condition Progressing; where it does not, the
-    rollout is that of the youngest pod.
+    The Deployment's controller names the newest ReplicaSet in the condition Progressing. If it does not, the rollout
+    is that of the youngest pod.
     """
     alive = [pod for pod in pods if not pod["metadata"].get("deletionTimestamp")]
     alive = [pod for pod in alive if (pod.get("status") or {}).get("phase") not in ("Failed", "Succeeded")]
@@ -113,10 +113,10 @@ def _owners(pod: Object) -> list[str]:
 
 
 def restarts(status: Object) -> tuple[datetime, datetime] | None:
-    """When a container has ended and about when it is started again; None of one that runs, or that never ran.
+    """Return when a container ended and about when it restarts; None if it runs or never ran.
 
-    status: as the pod's status has it. The kubelet waits for 10 s, twice as long after each further end, 5 minutes at
-    most, and says so.
+    status: the container's, from the pod's status. The kubelet waits for 10 s, doubled after each further end up to
+    5 minutes, and reports it.
     """
     state = status.get("state") or {}
     held = state.get("waiting") or {}
@@ -130,7 +130,7 @@ def restarts(status: Object) -> tuple[datetime, datetime] | None:
 
 
 def pending(deployment: Object) -> str:
-    """What the Deployment's rollout still lacks, in words; empty where it is done (as `kubectl rollout status` sees it)."""
+    """Describe what the Deployment's rollout still lacks; empty if it is done (by `kubectl rollout status`)."""
     status, wanted = deployment.get("status") or {}, (deployment.get("spec") or {}).get("replicas", 1)
     if (status.get("observedGeneration") or 0) < deployment["metadata"].get("generation", 0):
         return "its last change has not been looked at yet"
@@ -146,18 +146,18 @@ def pending(deployment: Object) -> str:
 
 
 def serves(endpoints: Object | None, pods: Iterable[Object]) -> bool:
-    """Whether the Service passes requests on to each of the pods, and to no others."""
+    """Return whether the Service routes requests to exactly these pods."""
     subsets = (endpoints or {}).get("subsets") or ()
     ready = {address["ip"] for subset in subsets for address in subset.get("addresses") or ()}
     return bool(ready) and ready == {(pod.get("status") or {}).get("podIP") for pod in pods}
 
 
 def carries_out(deployment: Object, registry: Object) -> bool | None:
-    """Whether the Deployment runs the registry server on the database that the registry's spec says now.
+    """Return whether the Deployment runs the registry server on the database in the registry's current spec.
 
-    The status of a registry does not tell which edit it is about, so this compares what the operator's template makes of
-    the spec. None where the Deployment is not of that form: registry servers up to 0.2.19, releases of the operator that
-    write it differently, and databases that the operator runs itself.
+    The status of a registry does not tell which edit it is about, so this compares the result of the operator's template.
+    None if the Deployment does not have that form: for registry servers up to 0.2.19, releases of the operator that write
+    it differently, and databases that the operator runs itself.
     """
     spec = registry.get("spec") or {}
     kind = database_type(spec)
@@ -184,14 +184,14 @@ _FILES = {
 
 
 def _option(argument: str) -> tuple[str, str]:
-    """An argument as name and value, without the folder of a file."""
+    """Split an argument into name and value, without the folder of a file."""
     name = argument.split("=", 1)[0].replace("--embedmd-database-", "")
     value = argument.partition("=")[2]
     return name, value.rpartition("/")[2] if name in _FILES.values() else value
 
 
 def _dsn(kind: str, database: Object) -> str:
-    """How the operator writes a database's address and account."""
+    """Return the connection string as the operator writes it."""
     variable = f":$({kind.upper()}_PASSWORD)" if database.get("passwordSecret") else ""
     host = database.get("host") or database.get("hostAddress")
     place, name = f"{host}:{database.get('port')}", database.get("database")
@@ -202,7 +202,7 @@ def _dsn(kind: str, database: Object) -> str:
 
 
 def _files(database: Object) -> Iterator[tuple[str, Object]]:
-    """Option and reference of each file that the database names; of two authorities, the ConfigMap counts."""
+    """Yield option and reference of each file that the database names; of two authorities, the ConfigMap counts."""
     for field, option in _FILES.items():
         both = field == "sslRootCertificateSecret" and database.get("sslRootCertificateConfigMap")
         if database.get(field) and not both:
@@ -210,7 +210,7 @@ def _files(database: Object) -> Iterator[tuple[str, Object]]:
 
 
 def _references(kind: str, database: Object) -> Iterator[tuple[Any, ...]]:
-    """The objects that the spec's database names."""
+    """Yield the objects that the spec's database names."""
     if ref := database.get("passwordSecret"):
         yield ("password", ref["name"], ref["key"])
     for option, ref in _files(database):
@@ -218,7 +218,7 @@ def _references(kind: str, database: Object) -> Iterator[tuple[Any, ...]]:
 
 
 def _mounted(server: Object, template: Object) -> Iterator[tuple[Any, ...]]:
-    """The same as a Deployment has them: the password's variable and the certificates' volumes."""
+    """Yield the same from a Deployment: the password's variable and the certificates' volumes."""
     for variable in server.get("env") or ():
         ref = (variable.get("valueFrom") or {}).get("secretKeyRef")
         if ref and variable["name"].endswith("_PASSWORD"):

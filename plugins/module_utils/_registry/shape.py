@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether a ModelRegistry from the cluster has the shape that all else relies on, so that an odd one spoils no other."""
+"""Checks that a ModelRegistry has the shape that other code relies on, so that a bad one does not affect others."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _SHAPE = {
     },
     "spec": {
         "rest": _REST,
-        # Without a database, some read the field of this name.
+        # Without a database, some functions read the field of this name.
         "": (),
         **{field: {} for field in ("grpc", "istio")},
         **dict.fromkeys(("oauthProxy", "kubeRBACProxy"), _PROXY),
@@ -52,23 +52,23 @@ _SHAPE = {
     },
     "status": {"hosts": [str], "conditions": [_CONDITION]},
 }
-"""A type or several, a list's element, or fields: those of other names may be anything, unless ``*`` stands for all."""
+"""One or more types, a list's element, or fields. Other fields may be anything, unless ``*`` stands for all."""
 
 
 def without_nulls(value: Any) -> Any:
-    """Return the value without fields that are null: to Kubernetes they are the same as none."""
+    """Return the value without fields that are null: Kubernetes treats them as absent."""
     if isinstance(value, dict):
         return {key: without_nulls(item) for key, item in value.items() if item is not None}
     return [without_nulls(item) for item in value] if isinstance(value, list) else value
 
 
 def misfit(registry: Object) -> str | None:
-    """Return the first field of a ModelRegistry without nulls that is of another type than its schema says, or None."""
+    """Return the first field of a ModelRegistry (without nulls) whose type differs from its schema, or None."""
     return next(_misfits(registry, _SHAPE, ""), None)
 
 
 def not_understood(name: str, field: str) -> Finding:
-    """Return the finding about a registry one field of which is of another type than all known schemas say."""
+    """Return the finding about a registry with a field whose type differs from all known schemas."""
     why = (
         f"its field {field} is missing or of another type than this collection knows, so nothing else is said about it"
     )

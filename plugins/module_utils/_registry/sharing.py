@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What two registries of a namespace have in common and should not: a database, or a Secret with its password."""
+"""What registries of a namespace should not share: a database, or the Secret with its password."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["sharers", "sharing_findings"]
 def sharing_findings(
     name: str, database: Database, registries: Mapping[str, Object], namespace: str
 ) -> Iterator[Finding]:
-    """Yield what the registry has in common with others. name: of the registry, which need not be there yet."""
+    """Yield findings about what the registry shares with others. name: the registry's, which need not exist yet."""
     shared = sharers(name, database, registries, namespace)
     if shared:
         what = f"database {database.name} on {database.host}"
@@ -34,15 +34,15 @@ def sharing_findings(
 
 
 def sharers(name: str, database: Database, registries: Mapping[str, Object], namespace: str) -> list[str]:
-    """Return the other registries that are on the same database, whatever way its host is written."""
+    """Return the other registries on the same database, however its host is spelled."""
     place = _place(database, namespace)
     found = _others(name, registries, database.name) if place else ()
     return [other for other, one in found if _place(one, namespace) == place]
 
 
 def _others(name: str, registries: Mapping[str, Object], text: str | None) -> Iterator[tuple[str, Database]]:
-    """Yield the other registries with their database, if it is called like the text, or its Secret is."""
-    # Each registry is compared with each: only the few that can match are looked at closely.
+    """Yield the other registries with their database, if the text is the name of it or of its Secret."""
+    # Each registry is compared with each, so only the few that can match are parsed.
     for other in sorted(one for one, item in registries.items() if one != name and _mentions(item, text)):
         registry = without_nulls(registries[other])
         if misfit(registry) is None:
@@ -62,7 +62,7 @@ def _mentions(registry: Object, text: str | None) -> bool:
 
 
 def _place(database: Database, namespace: str) -> tuple[str | None, str, int, str] | None:
-    """Return what is the same for two registries exactly if their pods connect to the same database."""
+    """Return a value that is equal for two registries exactly if their pods connect to the same database."""
     if database.generate or not database.host or not database.name:
         return None
     port = database.port or PORTS.get(database.type or "", 0)

@@ -1,10 +1,10 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is known of a registry at one moment -> whether it is ready, on its way, or failed and why.
+"""A registry's status from the evidence of one moment: whether it is ready, in progress or failed, and why.
 
 A registry's own status is not enough. Its conditions do not say which edit they are about, and Available=True can be the
-old pod's. For a database that cannot be used they say "containers not ready" and no more: the database's words are in
-the log of the registry server alone.
+old pod's. For an unusable database they only say "containers not ready": the database's words are only in the log of
+the registry server.
 """
 
 from __future__ import annotations
@@ -60,37 +60,37 @@ __all__ = [
 READY, WAITING, FAILED, DELETING, GONE = "ready", "waiting", "failed", "deleting", "gone"
 
 FINALIZER = "modelregistry.opendatahub.io/finalizer"
-"""The operator's: it takes it off once its clean-up has worked."""
+"""The operator's: it removes it once its clean-up succeeds."""
 SETTLING = timedelta(seconds=3)
-"""After an edit, nothing is believed for that long: the operator, which watches registries, has acted by then."""
+"""After an edit, nothing is trusted for that long. The operator watches registries and acts within that time."""
 OPERATOR_SILENCE = timedelta(seconds=20)
-"""An operator that runs, and is not busy with other registries, answers a new or edited one within a second; this leaves
-time for a new leader (15 s)."""
+"""A running operator that is not busy with other registries answers a new or edited one within a second. This leaves time
+for a new leader (15 s)."""
 DATABASE_SILENCE = timedelta(seconds=20)
-"""A database that drops packets lets the registry server say nothing. It is killed by its startup probe after 40 s."""
+"""If a database drops packets, the registry server logs nothing. Its startup probe kills it after 40 s."""
 MISSING_SERVICE = timedelta(seconds=5)
-"""A host that names no Service: the Service may be created together with the registry."""
+"""For a host whose Service is missing: the Service may be created together with the registry."""
 MOUNTING = timedelta(seconds=6)
-"""On OpenShift a pod is made before the platform has made its proxy's certificate: mounting fails at first, and the kubelet
+"""On OpenShift a pod is created before the platform creates its proxy's certificate. Mounting fails at first, and the kubelet
 repeats it after 0.5, 1 and 2 s, then 4 s."""
 CERTIFYING = timedelta(seconds=30)
-"""The platform has a queue for these certificates, and the operator makes a proxy's settings after the Deployment; then the
-kubelet may have 8 s left until it mounts again."""
+"""The platform queues these certificates, and the operator creates a proxy's settings after the Deployment. Then it may take
+the kubelet another 8 s to mount again."""
 PROVISIONING = timedelta(seconds=60)
-"""A volume that a storage class makes on demand is there within a minute at most."""
+"""A storage class creates a volume on demand within a minute."""
 SCHEDULING = timedelta(seconds=5)
-"""A pod is unschedulable for a moment where it takes the place of one that ends."""
+"""A pod that replaces a terminating one is unschedulable for a moment."""
 MOUNTED_AGAIN = timedelta(seconds=122)
 """The longest pause of the kubelet between two attempts to mount a volume; each is twice as long as the one before."""
 STARTUP = 40
-"""Seconds after which a registry server that has not come up is killed by its startup probe."""
+"""Seconds after which the startup probe kills a registry server that is not up."""
 FRONT = timedelta(seconds=8)
 """A router admits a route within seconds."""
 SLACK = timedelta(seconds=2)
 """Kubernetes writes times in whole seconds."""
 
 SERVERS = ("rest-container", "grpc-container")
-"""The containers that log their database's words."""
+"""The containers whose logs quote the database."""
 _TRANSIENT = re.compile(
     r"the object has been modified|already exists|etcdserver|too many requests|timeout|deadline exceeded|connection refused"
     r"|EOF|connection reset|not yet|is being terminated|object is being deleted",
@@ -100,24 +100,24 @@ _TRANSIENT = re.compile(
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a registry's state is, why, and what to do about it."""
+    """The state of a registry, the reason, and what to do about it."""
 
     state: str
     """ready, waiting, failed, deleting, gone."""
     reason: str
-    """A short code, the same in every language and release."""
+    """A short code, stable across languages and releases."""
     message: str
     """One sentence, with the database's or Kubernetes' own words."""
     next_step: str = ""
-    """What to do; empty where there is nothing to do."""
+    """What to do; empty if there is nothing to do."""
     source: str = ""
-    """Where the words were read."""
+    """Where the message comes from."""
     notes: tuple[str, ...] = ()
-    """What could not be looked at, and the right that is missing."""
+    """What could not be read, and the missing permission."""
     attempt: str = ""
-    """Which attempt has failed, of one that is repeated by itself; empty where nothing is."""
+    """The failed attempt of something that repeats by itself; empty if nothing does."""
     retry: float = 0.0
-    """Seconds until about the next attempt."""
+    """Approximate seconds until the next attempt."""
 
     @property
     def settled(self) -> bool:
@@ -127,7 +127,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Log:
-    """What a container has written: its run now, and the one before its last restart."""
+    """The logs of a container: of its current run, and of the one before its last restart."""
 
     current: str = ""
     previous: str = ""
@@ -135,7 +135,7 @@ class Log:
 
 @dataclass(frozen=True)
 class Evidence:
-    """All that is known of one registry. Empty is what is not there; what may not be read is in ``unreadable``."""
+    """All that is known about one registry. What does not exist is empty; what may not be read is in ``unreadable``."""
 
     registry: Object | None
     now: datetime
@@ -150,21 +150,21 @@ class Evidence:
     logs: Mapping[tuple[str, str], Log] = field(default_factory=dict)
     """By pod and container."""
     events: Sequence[Object] = ()
-    """Of the pods that wait for their volumes, and of the claims of those that cannot be scheduled."""
+    """Of pods that wait for their volumes, and of the claims of pods that cannot be scheduled."""
     host_exists: bool | None = None
-    """Whether the Service that the database's host names is there; None where it names none, or that is not known."""
+    """Whether the Service that the database's host names exists; None if it names none, or if that is unknown."""
     restart_pending: bool = False
-    """Whether the password or the authority was changed and the pods still have the old one."""
+    """Whether the password or the authority changed and the pods still have the old one."""
     operator_acted: datetime | None = None
-    """When the operator has last done something in the namespace, by the API server's clock."""
+    """When the operator last acted in the namespace, by the API server's clock."""
     unreadable: Mapping[str, str] = field(default_factory=dict)
-    """By kind (Deployment, Pod, log, …), the right that is missing, in words."""
+    """By kind (Deployment, Pod, log, …), the missing permission, in words."""
 
     def age(self, since: datetime | None, item: Object | None = None) -> timedelta:
-        """Return how long ago that was; nothing is known to be long ago that has no time.
+        """Return how long ago that was; zero if there is no time.
 
-        item: whose status says so. A node's or a controller's clock may be behind the API server's, so it is no longer ago
-        than the item was made.
+        item: the object whose status has the time. A node's or a controller's clock may be behind the API server's, so the
+        age of the item is the limit.
         """
         made = timestamp(item["metadata"].get("creationTimestamp")) if item else None
         return timedelta(0) if since is None else self.now - max(since, made or since)
@@ -182,7 +182,7 @@ class Evidence:
 
     @property
     def newest_of_database(self) -> list[Object]:
-        """The same of a database that the operator runs itself."""
+        """The same for a database that the operator runs itself."""
         return newest_pods(self.database or {"metadata": {}}, self.database_pods)
 
     @property
@@ -192,16 +192,16 @@ class Evidence:
 
 
 def judge(evidence: Evidence) -> Verdict:
-    """The registry's state, by the first of the checks that has something to say."""
+    """Return the registry's status, by the first check that yields a verdict."""
     evidence = _without_overcome(evidence)
     verdict = next(verdict for check in _CHECKS for verdict in check(evidence))
     notes = tuple(dict.fromkeys(evidence.unreadable.values()))
-    # Here, and not at each of the places where conditions, events and logs are quoted.
+    # Here rather than at every place that quotes conditions, events and logs.
     return replace(verdict, message=scrubbed(verdict.message), notes=notes)
 
 
 def host_service(registry: Object) -> tuple[str, str] | None:
-    """Namespace and name of the Service that the database's host names; None where it is no name of a Service.
+    """Return namespace and name of the Service that the database's host names; None if it names none.
 
     A bare name is looked up in the pod's own namespace (Kubernetes' DNS for Services).
     """
@@ -236,7 +236,7 @@ def _deleting(evidence: Evidence) -> Iterator[Verdict]:
 
 
 def _operator(evidence: Evidence) -> Iterator[Verdict]:
-    """Whether the operator has looked at the registry as it is now, and what it says about it."""
+    """Yield that the operator has not processed the registry as it is now, or its error."""
     registry = evidence.registry or {"metadata": {}}
     since_edit = evidence.age(edited_at(registry))
     available = condition(registry, "Available")
@@ -260,13 +260,13 @@ def _operator(evidence: Evidence) -> Iterator[Verdict]:
 
 
 def _made_since(deployment: Object | None, edit: datetime | None) -> bool:
-    """Whether the Deployment is younger than the edit: what is to be seen of it then cannot be about an older spec."""
+    """Return whether the Deployment is younger than the edit: then its status cannot be about an older spec."""
     made = timestamp(deployment["metadata"].get("creationTimestamp")) if deployment else None
     return made is not None and edit is not None and made >= edit
 
 
 def _refused(words: str, source: str) -> Verdict:
-    """An object that the operator wants to make is not taken by the API server."""
+    """Return the verdict on an object of the operator that the API server refuses."""
     name_is_bad = re.search(r"is invalid: metadata\.(name|labels)|must be no more than 63|DNS-1035", words)
     step = (
         f"Create the registry under another name: at most {LONGEST_WITH_PROXY} characters, a-z, 0-9 and -, beginning with a letter."
@@ -277,7 +277,7 @@ def _refused(words: str, source: str) -> Verdict:
 
 
 def _unrolled(evidence: Evidence) -> Iterator[Verdict]:
-    """A Deployment that cannot even make its pods, or that has not begun to."""
+    """Yield why a Deployment is missing, cannot create its pods, or has not begun to."""
     deployment = evidence.deployment
     if deployment is None:
         if "Deployment" not in evidence.unreadable:
@@ -289,7 +289,7 @@ def _unrolled(evidence: Evidence) -> Iterator[Verdict]:
 
 
 def _podless(evidence: Evidence, deployment: Object) -> Iterator[Verdict]:
-    """A Deployment whose pods the API server refuses."""
+    """Yield the verdict on a Deployment whose pods the API server refuses."""
     refused = condition(deployment, "ReplicaFailure")
     long = evidence.age(timestamp(refused.get("lastTransitionTime")), deployment) > SCHEDULING
     if refused.get("status") == "True" and long:
@@ -299,9 +299,9 @@ def _podless(evidence: Evidence, deployment: Object) -> Iterator[Verdict]:
 
 
 def _generated(evidence: Evidence) -> Iterator[Verdict]:
-    """A database that the operator runs itself: until it is ready, the registry server's words say nothing.
+    """Yield what a database that the operator runs lacks. Until it is ready, the registry server's log proves nothing.
 
-    Its readiness is only looked at 15 s after its creation, when the registry server has tried to connect five times.
+    Its readiness is only probed 15 s after its creation, when the registry server has tried to connect five times.
     """
     if not evidence.generates or "Pod" in evidence.unreadable:
         return
@@ -329,11 +329,11 @@ _GENERATED = dict.fromkeys(
     ("secret_missing", "secret_key_missing", "container_config"),
     "Read the log of the model registry operator: it makes this database, with all that the message names.",
 )
-"""Next steps for a database that the operator runs itself, by reason: those for the user's own are wrong there."""
+"""Next steps for a database that the operator runs itself, by reason: those for the user's own would be wrong."""
 
 
 def _database_since(evidence: Evidence) -> datetime | None:
-    """Return since when a database that the operator runs itself is ready; None if it is not, or there is none."""
+    """Return when a database that the operator runs itself became ready; None if it is not, or there is none."""
     if not evidence.generates:
         return None
     ready = [condition(pod, "Ready") for pod in evidence.newest_of_database]
@@ -343,7 +343,7 @@ def _database_since(evidence: Evidence) -> datetime | None:
 
 
 def _without_overcome(evidence: Evidence) -> Evidence:
-    """Return the evidence without what a registry server has said before its generated database was ready."""
+    """Return the evidence without what a registry server logged before its generated database was ready."""
     since = _database_since(evidence)
     if since is None:
         return evidence
@@ -357,7 +357,7 @@ def _without_overcome(evidence: Evidence) -> Evidence:
 
 
 def _said_since(evidence: Evidence, log: Log, status: Object, since: datetime) -> Log:
-    """Return of a server's log what it may have said since then. Its attempts have no times, but their pauses are known."""
+    """Return the part of a server's log that may be newer. Its attempts have no times, but their pauses are known."""
     last = said(log.current)
     pause = timedelta(seconds=last.attempt) if last and last.attempt < LAST else timedelta(0)
     ended = timestamp(((status.get("lastState") or {}).get("terminated") or {}).get("finishedAt"))
@@ -366,13 +366,13 @@ def _said_since(evidence: Evidence, log: Log, status: Object, since: datetime) -
 
 
 def _pods(evidence: Evidence) -> Iterator[Verdict]:
-    """What stops the pods of the newest rollout, and no others: an older pod's failure says nothing about an edit."""
+    """Yield what stops the pods of the newest rollout only: an older pod's failure says nothing about an edit."""
     for pod in evidence.newest:
         yield from _stopped(evidence, pod)
 
 
 def _stopped(evidence: Evidence, pod: Object) -> Iterator[Verdict]:
-    """What stops one pod."""
+    """Yield what stops one pod."""
     yield from _unscheduled(evidence, pod)
     yield from _unmounted(evidence, pod)
     for status in _unready(pod):
@@ -416,7 +416,7 @@ def _newest_event(evidence: Evidence, name: str) -> Object:
 
 
 def _unmounted(evidence: Evidence, pod: Object) -> Iterator[Verdict]:
-    """A pod whose volumes cannot be mounted only says "ContainerCreating"; why is in its events."""
+    """Yield why a pod's volumes cannot be mounted: its status says "ContainerCreating", its events say why."""
     name = pod["metadata"]["name"]
     newest, age = _newest_event(evidence, name), evidence.age(timestamp(pod["metadata"]["creationTimestamp"]))
     if newest.get("reason") != "FailedMount":
@@ -442,14 +442,14 @@ def _mount_step(evidence: Evidence, words: str) -> tuple[str, str]:
 
 
 def _comes_later(evidence: Evidence, words: str) -> bool:
-    """Return whether a volume lacks what is made by the platform or the operator while the pod is there already."""
+    """Return whether a volume lacks an object that the platform or the operator creates after the pod."""
     missing = re.search(r'(?:secret|configmap) "([^"]{1,253})" not found', words)
     made = ("kube-rbac-proxy", "oauth-proxy", "kube-rbac-proxy-config", "oauth-cookie-secret")
     return missing is not None and missing[1] in {f"{evidence.name}-{suffix}" for suffix in made}
 
 
 def _proxy_secrets(evidence: Evidence) -> set[str]:
-    """Return the names of the Secrets that the certificate of the registry's proxy can be in."""
+    """Return the names of the Secrets that can hold the certificate of the registry's proxy."""
     spec = (evidence.registry or {}).get("spec") or {}
     proxies = [spec.get(name) or {} for name in ("kubeRBACProxy", "oauthProxy")]
     given = {
@@ -459,7 +459,7 @@ def _proxy_secrets(evidence: Evidence) -> set[str]:
 
 
 def _container(evidence: Evidence, pod: Object, status: Object) -> Iterator[Verdict]:
-    """A container that is not ready: what the kubelet says of it, and what it has written."""
+    """Yield why a container is not ready, by the kubelet's words and its own log."""
     state, name = status.get("state") or {}, pod["metadata"]["name"]
     held = state.get("waiting") or state.get("terminated") or {}
     cause = container_cause(held.get("reason", ""), held.get("message", ""))
@@ -480,11 +480,11 @@ def _container(evidence: Evidence, pod: Object, status: Object) -> Iterator[Verd
 
 
 def _tried(evidence: Evidence, verdict: Verdict, pod: Object, status: Object) -> Verdict:
-    """The verdict on a container that has failed, with the attempt that it is about and the time of the next one."""
+    """Add to the verdict on a failed container the attempt that it is about and the time of the next one."""
     name = pod["metadata"]["name"]
     log = evidence.logs.get((name, status["name"])) or Log()
     present, times = said(log.current), restarts(status)
-    # Until the present run has said something, the words are of the one before.
+    # Until the current run logs something, the words are those of the previous one.
     known, run = present or said(log.previous), status.get("restartCount", 0) - (present is None)
     retry, source = 0.0, verdict.source
     if times:
@@ -504,7 +504,7 @@ def _written(moment: datetime) -> str:
 
 
 def _server(evidence: Evidence, log: Log, source: str) -> Iterator[Verdict]:
-    """What the registry server has said of its database."""
+    """Yield the failure that the registry server logged about its database."""
     found = last_said(log.current, log.previous)
     if found is None:
         return
@@ -516,7 +516,7 @@ def _server(evidence: Evidence, log: Log, source: str) -> Iterator[Verdict]:
 
 
 def _silent(evidence: Evidence, log: Log, pod: Object, status: Object) -> Iterator[Verdict]:
-    """A registry server that tries to connect and never hears anything."""
+    """Yield the failure of a registry server that tries to connect and gets no answer."""
     if not silent(log.current):
         return
     running = (status.get("state") or {}).get("running") or {}
@@ -543,11 +543,11 @@ def _no_service(evidence: Evidence, words: str, source: str) -> Verdict:
 
 
 def _crashing(evidence: Evidence, log: Log | None, status: Object, pod: str) -> Iterator[Verdict]:
-    """A container that ends again and again with words that nobody knows, or that may not be read."""
+    """Yield the failure of a container that keeps ending with unknown words, or with words that may not be read."""
     source = f"log of container {status['name']} in pod {pod}"
     words = last_lines(log.current or log.previous) if log else ""
     if not words:
-        # The operator reads the log, too, and quotes the line that it knows.
+        # The operator reads the log, too, and quotes a line that it knows.
         words = condition(evidence.registry, "Available").get("message", "")
         source = f"condition Available of ModelRegistry {evidence.name}"
     known = said(words)
@@ -563,7 +563,7 @@ def _failed(evidence: Evidence, cause: Cause, words: str, source: str) -> Verdic
 
 
 def _stuck(evidence: Evidence) -> Iterator[Verdict]:
-    """A rollout that the Deployment's controller has given up on, after ten minutes by default."""
+    """Yield the failure of a rollout that the Deployment's controller gave up, by default after ten minutes."""
     progressing = condition(evidence.deployment, "Progressing")
     if progressing.get("reason") == "ProgressDeadlineExceeded":
         step = "Look at the events and the logs of the newest pod."
@@ -572,7 +572,7 @@ def _stuck(evidence: Evidence) -> Iterator[Verdict]:
 
 
 def _facts(evidence: Evidence) -> dict[str, str]:
-    """The names that a next step can use."""
+    """Return the names that a next step can use."""
     spec = (evidence.registry or {}).get("spec") or {}
     kind = database_type(spec) or ""
     database = spec.get(kind) or {}
@@ -602,7 +602,7 @@ def _generated_database(name: str) -> Object:
 
 
 def _conditions(evidence: Evidence) -> Iterator[Verdict]:
-    """What only the operator's conditions tell: proxies and routes, and all of it where pods may not be read."""
+    """Yield what only the operator's conditions tell: proxies and routes, and everything if pods may not be read."""
     available = condition(evidence.registry, "Available")
     words, source = available.get("message", ""), f"condition Available of ModelRegistry {evidence.name}"
     if available.get("reason") == "ResourcesUnavailable" and min(_front_ages(evidence)) > FRONT:
@@ -617,10 +617,10 @@ def _conditions(evidence: Evidence) -> Iterator[Verdict]:
 
 
 def _front_ages(evidence: Evidence) -> list[timedelta]:
-    """Return how long ago whatever stands in front of the server can have begun to be missing.
+    """Return how long the proxy or route in front of the server can have been missing, by each condition.
 
-    A front's condition is False as long as the Deployment is unavailable, and a condition that stays False keeps its time
-    when it is False for another reason: what counts is the newest of all these, and of the status itself.
+    Their condition is False while the Deployment is unavailable, and keeps its time if it stays False for another reason.
+    So the newest of all these conditions counts, and of the status itself.
     """
     conditions = [condition(evidence.registry, kind) for kind in ("Available", *_FRONTS)]
     ages = [evidence.age(timestamp(one.get("lastTransitionTime")), evidence.registry) for one in conditions if one]
@@ -635,7 +635,7 @@ _FRONTS = ("KubeRBACProxyAvailable", "OAuthProxyAvailable", "GatewayAvailable", 
 
 
 def _waiting(evidence: Evidence) -> Iterator[Verdict]:
-    """What a registry without a failure still lacks."""
+    """Yield what a registry without a failure still lacks."""
     deployment, newest = evidence.deployment, evidence.newest
     if deployment and pending(deployment):
         message = f"Rollout of Deployment {evidence.name}: {pending(deployment)}."

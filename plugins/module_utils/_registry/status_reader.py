@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Gathers what a registry's state is judged by: objects that somebody else has read, and logs, events and Services."""
+"""Gathers the evidence for a registry's status: objects that the caller has read, and logs, events and Services."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ from .status import SERVERS, Evidence, Log, Verdict, claims_of, host_service, ju
 __all__ = ["KINDS", "Clock", "Investigation", "Snapshot"]
 
 KINDS = ("ModelRegistry", "Deployment", "Pod", "Endpoints")
-"""What a registry's state is read from.
+"""The kinds that a registry's status is read from.
 
-Endpoints, which Kubernetes calls deprecated since 1.33 and goes on serving: the operator's own Role for a registry's users
-grants them and its condition Available is read from them. EndpointSlices need another right, and come when it has changed.
+Endpoints are deprecated in Kubernetes since 1.33, but still served. The operator's own Role for a registry's users grants
+them, and its condition Available is read from them. EndpointSlices need another permission; use them once that changes.
 """
 READ_AGAIN = 1.0
-"""Seconds until a log, an event or a Service is looked at again where nothing in the pod's status has changed."""
+"""Seconds until a log, an event or a Service is read again if the pod's status is unchanged."""
 AT_ONCE = 4
-"""Logs that are read at the same time; the client's connection pool holds ten connections."""
+"""Logs that are read concurrently; the client's connection pool holds ten connections."""
 LARGEST_SKEW = timedelta(seconds=60)
-"""How far the clock of this machine, and the Date of an answer, is believed to be off the cluster's time, at most."""
+"""How far the clock of this machine, or the Date of an answer, is assumed to be off the cluster's time, at most."""
 
 Pairs = tuple[str, str]
 
 
 @dataclass(frozen=True)
 class Clock:
-    """The time here."""
+    """This machine's clock."""
 
     monotonic: Callable[[], float] = time.monotonic
-    """Seconds; deadlines are points of it."""
+    """Seconds; deadlines are on this scale."""
     wall: Callable[[], datetime] = lambda: datetime.now(timezone.utc)
 
 
@@ -52,23 +52,23 @@ class Snapshot:
 
     objects: Mapping[str, Mapping[str, Object]]
     unreadable: Mapping[str, str] = field(default_factory=dict)
-    """By kind, the right that is missing."""
+    """By kind, the missing permission."""
 
     def of(self, kind: str, name: str) -> Object | None:
-        """The object, or None where there is none or it may not be read."""
+        """Return the object, or None if there is none or it may not be read."""
         return self.objects.get(kind, {}).get(name)
 
     def pods(self, registry: str) -> list[Object]:
-        """Return all pods of a registry's server, in the order of their names."""
+        """Return all pods of a registry's server, sorted by name."""
         return self._pods_by_registry.get(registry, [])
 
     def database_pods(self, registry: str) -> list[Object]:
-        """Return the same of the database that the operator runs for a registry."""
+        """Return the same for the database that the operator runs for a registry."""
         return self._pods_by_database.get(database_name(registry), [])
 
     @cached_property
     def operator_acted(self) -> datetime | None:
-        """When the operator has last done something for any registry, by the API server's clock."""
+        """When the operator last acted on any registry, by the API server's clock."""
         registries = self.objects.get("ModelRegistry", {})
         deployments = [item for name, item in self.objects.get("Deployment", {}).items() if name in registries]
         made = [timestamp(item["metadata"].get("creationTimestamp")) for item in deployments]
@@ -84,7 +84,7 @@ class Snapshot:
 
 
 def _grouped(pods: Mapping[str, Object], owner: Callable[[Object], str | None]) -> dict[str, list[Object]]:
-    """Return the pods by what they belong to, in the order of their names."""
+    """Return the pods by owner, sorted by name."""
     found: dict[str, list[Object]] = {}
     for name in sorted(pods):
         if key := owner(pods[name]):
@@ -93,7 +93,7 @@ def _grouped(pods: Mapping[str, Object], owner: Callable[[Object], str | None]) 
 
 
 class Investigation:
-    """Judges registries again and again, and reads no more for it than has changed."""
+    """Returns the status of registries repeatedly, and rereads only what may have changed."""
 
     def __init__(
         self,
@@ -104,10 +104,10 @@ class Investigation:
         *,
         lasts: bool = False,
     ) -> None:
-        """Begin.
+        """Start an investigation.
 
-        lasts: whether registries are judged for a while, so that the time that goes by here is enough: then no other
-        clock is asked.
+        lasts: whether it goes on for a while. Then the time that elapses on this machine is enough, and no other clock
+        is used.
         """
         self._lasts = lasts
         self._cluster = cluster
@@ -120,7 +120,7 @@ class Investigation:
         self._reasons: dict[str, str] = {}
 
     def judge(self, snapshot: Snapshot, names: Iterable[str]) -> dict[str, Verdict]:
-        """The state of each of the registries."""
+        """Return the status of each registry."""
         self._learn_time(snapshot)
         names = list(names)
         stuck = {name: _unready(snapshot, name) for name in names}
@@ -129,11 +129,11 @@ class Investigation:
         return {name: judge(self._evidence(snapshot, name, stuck[name], logs)) for name in names}
 
     def now(self) -> datetime:
-        """Return the time of the API server's clock: its newest timestamp, and what has gone by here since.
+        """Return the time of the API server's clock: its newest timestamp, plus the time elapsed here since.
 
-        That is never ahead of its clock. Who looks only once learns little by it, if the newest timestamp is old. There
-        the Date of its answers, which a proxy may have written, and this machine's clock count too: the earlier of them,
-        but none that is behind a timestamp. No patience is cut short unless both are wrong.
+        That is never ahead of its clock, but says little in a single look if the newest timestamp is old. Then the Date
+        of its answers, which a proxy may have written, and this machine's clock count, too: the earlier of them, unless it
+        is behind a timestamp. No grace period is cut short unless both are wrong.
         """
         begin = datetime.fromtimestamp(0, timezone.utc)
         learnt = datetime.fromtimestamp(max(0, self._offset + self._clock.monotonic()), timezone.utc)
@@ -173,7 +173,7 @@ class Investigation:
 
         def read() -> Log:
             now = self._cluster.log(self._namespace, name, container)
-            # The container may have been started again since its status was written.
+            # The container may have restarted since its status was written.
             again = status.get("restartCount", 0) > 0 or calls_dirty(now)
             before = self._cluster.log(self._namespace, name, container, previous=True) if again else ""
             return self._with_reason(name, Log(now, before))
@@ -182,7 +182,7 @@ class Investigation:
         return (name, container), found if isinstance(found, Log) else Log()
 
     def _with_reason(self, pod: str, log: Log) -> Log:
-        """The log, with the run that said why a migration broke off: two restarts later nobody keeps its words."""
+        """Return the log, with the run that tells why a migration broke off: the cluster loses it two restarts later."""
         for run in (log.previous, log.current):
             if broke_off(run):
                 self._reasons[pod] = run
@@ -207,9 +207,9 @@ class Investigation:
         return found if isinstance(found, bool) else None
 
     def _once(self, key: tuple[str, ...], state: str, read: Callable[[], object]) -> object:
-        """What ``read`` gives, read again after a while or when the state is another one.
+        """Return the result of ``read``, refreshed after READ_AGAIN or when the state changes.
 
-        None where it is forbidden, and what was read before where there is no answer.
+        None if it is forbidden, and the previous result if there is no answer.
         """
         known, moment = self._read.get(key), self._clock.monotonic()
         if known and known[0] == state and moment - known[1] < READ_AGAIN:
@@ -219,7 +219,7 @@ class Investigation:
             self._refused.pop(key[0], None)
         except Forbidden as error:
             value = None
-            # A Service of another namespace is none of a registry administrator's business.
+            # A registry administrator need not have access to a Service of another namespace.
             if key[0] != "Service":
                 self._refused[key[0]] = f"Why pods are not ready is only partly known. {error.next_step}"
         except RegistryError:
@@ -241,14 +241,14 @@ def _unready(snapshot: Snapshot, name: str) -> list[Object]:
 
 
 def _logged(pod: Object) -> list[tuple[Object, Object]]:
-    """Return the pod with each of its servers that has written something and is not ready."""
+    """Return the pod with each of its servers that has a log and is not ready."""
     begun = [s for s in _statuses(pod) if s.get("restartCount") or "waiting" not in (s.get("state") or {})]
     telling = [s for s in begun if s["name"] in SERVERS or database_of(pod)]
     return [(pod, status) for status in telling if not status.get("ready")]
 
 
 def _eventful(pod: Object) -> list[str]:
-    """Return the names of the objects whose events say why a pod waits: itself, or the claims that it waits for."""
+    """Return the names of the objects whose events say why a pod waits: its own, or those of the claims that it waits for."""
     states = [(status.get("state") or {}).get("waiting") or {} for status in _statuses(pod)]
     if any(state.get("reason") == "ContainerCreating" for state in states):
         return [pod["metadata"]["name"]]

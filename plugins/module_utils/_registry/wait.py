@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Waits for registries to become ready or to be gone: one watch of each kind, however many registries there are."""
+"""Waits for registries to become ready or to be gone: one watch for each kind, however many registries there are."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from .status_reader import KINDS, Clock, Investigation, Snapshot
 __all__ = ["Hooks", "wait_until_gone", "wait_until_ready"]
 
 WATCH = 30.0
-"""Seconds after which a watch is begun anew with a list, which mends whatever a watch has missed."""
+"""Seconds after which a watch restarts with a list, which fixes anything that the watch missed."""
 PAUSE = 0.5
-"""Seconds before the next list, where a watch has ended or could not be had."""
+"""Seconds before the next list if a watch ended or failed."""
 POLL = 2.0
 """Seconds between lists for a user who may list but not watch."""
 LOOK = 1.0
-"""Seconds until registries are judged again where nothing has changed: some things are known by their silence."""
+"""Seconds until registries are evaluated again without a change: some failures show only as silence."""
 FIRST = 5.0
-"""Seconds in which a first look must be had, even if the time to wait is shorter: what is ready already is ready."""
+"""Seconds for a first look, even if the time to wait is shorter: a registry may be ready already."""
 RETRY = 20.0
-"""Seconds by which the next attempt of a kubelet can be late: it looks at a pod that has failed every 10 to 15."""
+"""Seconds by which a kubelet's next attempt can be late: it checks a failed pod every 10 to 15."""
 
 
 @dataclass(frozen=True)
@@ -38,20 +38,19 @@ class Hooks:
 
     clock: Clock = field(default_factory=Clock)
     report: Callable[[str, Verdict], None] = lambda _name, _verdict: None
-    """Called with a registry's name whenever its state or the reason for it is another one."""
+    """Called with a registry's name whenever its state or the reason for it changes."""
     registries: Listed | None = None
-    """The registries, where they have been listed just now and nothing was changed since."""
+    """The registries, if they were just listed and nothing has changed since."""
 
 
 def wait_until_ready(
     cluster: Cluster, namespace: str, names: Iterable[str], deadline: float, hooks: Hooks | None = None
 ) -> dict[str, Verdict]:
-    """Wait until each registry is ready, or has failed in a way that does not mend itself, or the time is up.
+    """Wait until each registry is ready, or has failed in a way that does not fix itself, or the time is up.
 
-    A failure that was there before counts once its attempt has been repeated: what it is about may have been mended.
-    deadline: a point of the clock's monotonic time. The verdict "waiting" is that of a registry whose time was up; one that
-    is deleted while it is waited for has failed. Raises Forbidden, Unauthorized or Missing if registries cannot be seen at
-    all.
+    A failure that existed before counts once its attempt is repeated: its cause may be fixed by now.
+    deadline: on the clock's monotonic scale. The verdict "waiting" means that the time is up. A registry that is deleted
+    meanwhile has failed. Raises Forbidden, Unauthorized or Missing if registries cannot be read at all.
     """
     hooks = hooks or Hooks()
     deletions = _Deletions()
@@ -70,9 +69,9 @@ def wait_until_ready(
 def wait_until_gone(
     cluster: Cluster, namespace: str, names: Iterable[str], deadline: float, hooks: Hooks | None = None
 ) -> dict[str, Verdict]:
-    """Wait until the registries have gone, or the time is up: then the verdict says which finalizers are left.
+    """Wait until the registries are gone, or the time is up: then the verdict says which finalizers are left.
 
-    A registry that comes again under the same name is not the one that was waited for.
+    A registry that is created again under the same name is a different one.
     """
     hooks = hooks or Hooks()
     identities: dict[str, str] = {}
@@ -86,7 +85,7 @@ def wait_until_gone(
 
 @dataclass(frozen=True)
 class _Vigil:
-    """For whom is waited, and how long."""
+    """The registries to wait for, and until when."""
 
     names: Iterable[str]
     deadline: float
@@ -99,7 +98,7 @@ def _wait(
     judge_all: Callable[[Snapshot, Iterable[str]], dict[str, Verdict]],
     done: Callable[[Verdict], bool],
 ) -> dict[str, Verdict]:
-    """Judge again whenever something has changed or a while has gone by, those alone that are not done."""
+    """Re-evaluate pending registries on every change, and at least every LOOK seconds."""
     verdicts: dict[str, Verdict] = {}
     open_ones = list(dict.fromkeys(vigil.names))
     clock = vigil.hooks.clock
@@ -134,14 +133,14 @@ def _presence(snapshot: Snapshot, name: str, identities: dict[str, str], clock: 
 
 
 class _Deletions:
-    """Knows which of the registries were there, and have been deleted since."""
+    """Tracks which registries existed and have been deleted since."""
 
     def __init__(self) -> None:
         self._identities: dict[str, str] = {}
         self._gone: dict[str, Verdict] = {}
 
     def see(self, snapshot: Snapshot, names: Iterable[str]) -> None:
-        """Take note of the registries of those names. One that comes again under the same name is another one."""
+        """Record the registries of those names. One that is created again under the same name is a different one."""
         for name in names:
             meta = (snapshot.of("ModelRegistry", name) or {}).get("metadata") or {}
             known = self._identities.setdefault(name, meta.get("uid", ""))
@@ -152,20 +151,20 @@ class _Deletions:
                 self._gone[name] = Verdict(FAILED, "deleted", message, step, f"metadata of ModelRegistry {name}")
 
     def of(self, name: str) -> Verdict | None:
-        """Return the verdict on a registry that has been deleted; None for any other, one that was never there too."""
+        """Return the verdict on a deleted registry; None for any other, including one that never existed."""
         return self._gone.get(name)
 
 
 class _Doubt:
-    """Knows which failures were there at the first look, and how long they are waited for to happen again."""
+    """Tracks the failures at the first look, and how long to wait for each to happen again."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._old: dict[str, tuple[str, float]] = {}
-        """By registry, the attempt that had failed, empty where none had, and until when another one is awaited."""
+        """By registry, the attempt that had failed (empty if none), and until when to wait for another one."""
 
     def of(self, name: str, verdict: Verdict) -> Verdict:
-        """The verdict, or as long as its attempt has not been repeated, that this is waited for."""
+        """Return the verdict, as waiting as long as its attempt is not repeated."""
         now, failed = self._clock.monotonic(), verdict.state == FAILED
         if name not in self._old:
             self._old[name] = (verdict.attempt if failed else "", now + verdict.retry + RETRY)
@@ -176,7 +175,7 @@ class _Doubt:
 
 
 class _Mirror:
-    """The objects of some kinds in a namespace as they are now, kept up by a thread with a watch for each kind."""
+    """The current objects of some kinds in a namespace, kept up to date by a thread with a watch for each kind."""
 
     def __init__(
         self, cluster: Cluster, namespace: str, kinds: Iterable[str], known: Mapping[str, Listed] | None = None
@@ -188,12 +187,12 @@ class _Mirror:
         self._objects: dict[str, dict[str, Object]] = {}
         self._unreadable: dict[str, str] = {}
         self._troubles: dict[str, RegistryError] = {}
-        """Why a kind could not be listed the last time."""
+        """Why the last list of a kind failed."""
         self._lock = threading.Lock()
         self._changed = threading.Event()
         self._end = threading.Event()
         self._watching = threading.Event()
-        # Daemons: one that waits for a word of the server must not hold the module up at its end.
+        # Daemons: a thread that waits for the server must not delay the end of the module.
         self._threads = [threading.Thread(target=self._follow, args=(kind,), daemon=True) for kind in self._kinds]
 
     def __enter__(self) -> _Mirror:
@@ -208,19 +207,19 @@ class _Mirror:
         self._watching.set()
 
     def watch(self) -> None:
-        """Go on from the first lists to watches: where all is as it should be, the lists are enough."""
+        """Go on from the first lists to watches: if all registries are done, the lists are enough."""
         self._watching.set()
 
     def snapshot(self, seconds: float) -> Snapshot | None:
-        """Wait for a change, but no longer; then what is there. None where that is not known, or not any more.
+        """Wait for a change, at most that long, and return the objects. None if they are unknown, or no longer known.
 
-        Raises what makes waiting pointless.
+        Raises errors that make waiting pointless.
         """
         self._changed.wait(max(0.0, seconds))
         self._changed.clear()
         with self._lock:
             trouble = self._troubles.get("ModelRegistry")
-            # One that was answered once and is refused now has met an API server that starts: its rules come a little later.
+            # A request that was allowed before and is refused now met a starting API server, which loads its rules later.
             if isinstance(trouble, (Forbidden, Missing, Unauthorized)) and "ModelRegistry" not in self._objects:
                 raise trouble
             if self._troubles or not set(self._kinds) <= {*self._objects, *self._unreadable}:
@@ -228,7 +227,7 @@ class _Mirror:
             return Snapshot({kind: dict(items) for kind, items in self._objects.items()}, dict(self._unreadable))
 
     def unknown(self, names: Iterable[str]) -> dict[str, Verdict]:
-        """What can be said of registries that cannot be seen at this moment."""
+        """Return verdicts on registries that cannot be read at this moment."""
         with self._lock:
             troubles = [str(trouble) for trouble in self._troubles.values()]
         message = troubles[0] if troubles else "The API server has not answered yet."
@@ -244,8 +243,8 @@ class _Mirror:
                     return
                 self._report(kind, error)
             except (AttributeError, HTTPException, LookupError, OSError, ValueError) as error:
-                # Half an answer, or a connection that ends where the client does not expect it. A thread that ended here
-                # would leave the waiting to what was there before, without a word.
+                # Half an answer, or a connection that ends unexpectedly. If the thread ended here, waiting would silently
+                # go on with old objects.
                 why = f"what the API server has sent cannot be read ({type(error).__name__})"
                 self._report(kind, Unreachable(kind, why, "Look at what stands between here and the API server."))
             self._end.wait(PAUSE)
