@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What can go wrong, as values: each error names what it is about, why it is so, and what to do next."""
+"""The collection's errors: each names its subject, the problem, and what to do next."""
 
 from __future__ import annotations
 

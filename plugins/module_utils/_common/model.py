@@ -62,13 +62,13 @@ class Database:
     name: str | None = None
     username: str | None = None
     password: str | None = field(default=None, repr=False)
-    """To store in the registry's own Secret, instead of ``password_secret``."""
+    """Stored in the registry's own Secret, instead of ``password_secret``."""
     password_secret: KeyRef | None = None
     tls: Tls | None = None
     generate: bool | None = None
     """Whether the operator runs a PostgreSQL server for this registry alone."""
     image: str | None = None
-    """Of that server. Empty restores the operator's default."""
+    """That server's image. Empty restores the operator's default."""
     host_address: str | None = None
     """The address of a PostgreSQL server, instead of ``host``."""
 
@@ -83,7 +83,7 @@ class ProxySettings:
     service_route: bool | None = None
     """Whether an OpenShift Route leads to it."""
     domain: str | None = None
-    """Of the Route's host."""
+    """The domain of the Route's host."""
     route_port: int | None = None
     certificate: KeyRef | None = None
     key: KeyRef | None = None
@@ -104,7 +104,7 @@ class Registry:
     resources: Mapping[str, Any] | None = None
     """Requests and limits of the registry server's container."""
     image: str | None = None
-    """Of the registry server. Empty restores the operator's default."""
+    """The registry server's image. Empty restores the operator's default."""
     port: int | None = None
     """The registry server listens on it in its pod."""
     service_route: bool | None = None
@@ -121,7 +121,7 @@ class Grant:
     kind: str
     """User, Group, Project (all service accounts of a project) or ServiceAccount."""
     namespace: str
-    """Of a ServiceAccount; empty otherwise."""
+    """A ServiceAccount's; empty otherwise."""
     name: str
 
     def __str__(self) -> str:

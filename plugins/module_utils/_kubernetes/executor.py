@@ -42,7 +42,7 @@ class Record:
     """Changes whose answer was lost."""
 
     def settle(self, changes: Iterable[Change]) -> None:
-        """Count the lost changes as made if a later plan, with these changes, no longer has them."""
+        """Count a lost change as made if the changes of a later plan no longer include it."""
         open_still = {change.key for change in changes}
         self.done.extend(Done(change) for change in self.unsure if change.key not in open_still)
         self.unsure.clear()

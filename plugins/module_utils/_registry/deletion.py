@@ -48,7 +48,7 @@ class Confirmed:
     generated_data: bool = False
     """Destroy the data of a database that the operator runs."""
     display_name: str | None = None
-    """Of the registry that is meant, if its name is only derived from it."""
+    """The display name of the registry that is meant, if its name is only derived from it."""
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ __all__ = [
 UNUSED_SECRET = "ansible.opendatahub.io/unused-secret"  # noqa: S105
 """Annotation on a registry: its own Secret, to delete once all pods have the password from elsewhere."""
 DASHBOARDS_CA = CaSource("ConfigMap", KeyRef(SHARED_CA, CA_KEY))
-"""Where the dashboard of OpenShift AI 2.19 stores the uploaded authority of any registry."""
+"""The dashboard of OpenShift AI 2.19 stores the uploaded authority of any registry there."""
 
 
 @dataclass(frozen=True)

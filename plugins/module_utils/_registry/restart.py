@@ -42,7 +42,7 @@ class Mark:
     """A change; the pods must be younger than it."""
 
     value: str
-    """Of RESTART_PENDING."""
+    """The value of RESTART_PENDING."""
     since: datetime | None = None
     """When the object was last written, by the cluster's clock, in whole seconds; None if this run will write it."""
 
