@@ -24,7 +24,7 @@ __all__ = ["checked"]
 
 
 def checked(bed: Testbed, registries: Iterable[Object], user: str = "registry-admin") -> dict[str, Any]:
-    """What the check says of each registry's database, by the registry's name. The registries need not exist."""
+    """Return the result of checking each registry's database, by the registry's name. The registries need not exist."""
     command = bed.command([sys.executable, __file__, bed.flavour.registries_namespace, user])
     environment = {**bed.environment(user), "PYTHONPATH": str(COLLECTIONS)}
     lines = "".join(json.dumps(body) + "\n" for body in registries)
@@ -55,14 +55,14 @@ def main() -> None:
     planned: dict[str, Object] = {}
 
     class Planned(Place):
-        """The cluster, with registries that are not there yet."""
+        """The cluster, with registries that do not exist yet."""
 
         def read(self, kind: str, name: str) -> Object | None:
             """Return the planned registry, or an object of the registries namespace."""
             return planned[name] if kind == "ModelRegistry" else super().read(kind, name)
 
     place = Planned(lambda: cluster, namespace)
-    # This program's address is one of those that the pods have, so what it sees is what a relay would see.
+    # This program's address is one of the pods' own, so it sees what a relay would see.
     check_module.relay = lambda _cluster, _namespace, wanted, _warn: direct(wanted.host, wanted.port)  # type: ignore[assignment, attr-defined]
     for line in sys.stdin:
         registry = json.loads(line)

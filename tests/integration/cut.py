@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Runs the engine inside a testbed, many times at once, and ends some of the runs by SIGKILL after their n-th write.
 
-As a program, it takes the namespace and the user that it must be as arguments, and reads the runs as JSON from standard
-input. Each is a process of its own, forked when everything is loaded already. It writes how they have ended, as JSON.
+As a program, it takes the namespace and the expected user as arguments, and reads the runs as JSON from standard input.
+Each is a process of its own, forked when everything is loaded. It writes how each run ends, as JSON.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ COLLECTIONS = Path(__file__).resolve().parents[2] / ".venv" / "collections"
 Tell = Callable[[str], object]
 """Takes a line from a run."""
 AT_ONCE = 9
-"""With many more, a machine of two cores is so busy that the operator counts as one that does not run."""
+"""With many more, a machine with two cores is so busy that the operator counts as one that does not run."""
 SECONDS = 180.0
-"""Until a registry must be ready or gone, with many at once."""
+"""The time for a registry to become ready or be gone, with many at once."""
 
 
 @dataclass(frozen=True)
@@ -40,26 +40,26 @@ class Wanted:
     """A run."""
 
     options: dict[str, Any]
-    """Of the module model_registry."""
+    """Options of the module model_registry."""
     cut: int = 0
-    """After which write it is killed; 0 lets it come to its end."""
+    """The write after which it is killed; 0 lets it finish."""
     kubeconfig: str | None = None
-    """By which it reaches the API server, where that is not the user's own way."""
+    """The way to the API server, if it is not the user's own."""
 
 
 @dataclass
 class Ended:
-    """How it has ended."""
+    """How a run ended."""
 
     status: int
-    """Of the process: 0, or the negative number of the signal that has ended it."""
+    """Of the process: 0, or the negative number of the signal that ended it."""
     writes: list[str] = field(default_factory=list)
-    """Action and kind of each write that was stored, in order."""
+    """Action and kind of each stored write, in order."""
     error: str = ""
 
 
 def run_all(bed: Testbed, runs: Iterable[Wanted], user: str = "registry-admin") -> list[Ended]:
-    """All of them at the same time."""
+    """Run all of them at the same time."""
     done = subprocess.run(
         bed.command([sys.executable, __file__, bed.flavour.registries_namespace, user]),
         env={**bed.environment(user), "PYTHONPATH": str(COLLECTIONS)},
@@ -73,7 +73,7 @@ def run_all(bed: Testbed, runs: Iterable[Wanted], user: str = "registry-admin") 
 
 
 def _apart(work: Callable[[Tell], None]) -> tuple[int, int]:
-    """Do it in a process of its own, which is given how to tell a line; gives its number, and where its lines come."""
+    """Do the work in a process of its own, given a function to send a line; return its number and the pipe."""
     ours, theirs = os.pipe()
     pid = os.fork()
     if pid:
@@ -104,7 +104,7 @@ def _end(process: tuple[int, int]) -> Ended:
 
 
 def _filled(given: dict[str, Any], spec: dict[str, Any]) -> dict[str, Any]:
-    """The options as a module has them: those that are not given are there, too."""
+    """Return the options as a module has them, with those that are not given."""
     filled = {name: given.get(name, one.get("default")) for name, one in spec.items()}
     for name, one in spec.items():
         if "options" in one and filled[name] is not None:
@@ -160,7 +160,7 @@ def main() -> None:
         if outcome.error is not None:
             raise outcome.error
 
-    # In a process of its own, too: what a client learns of itself stays with its process.
+    # In a process of its own, too: what a client learns stays with its process.
     identity = _end(_apart(lambda tell: expect_user(CutCluster(None, 0, tell), user)))
     assert identity.status == 0, identity.error
     wanted = [Wanted(**one) for one in json.load(sys.stdin)]

@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A program that makes many registries at once inside a testbed, as one run of the engine, and what becomes of each.
+"""A program that makes many registries at once inside a testbed, in one run of the engine, and reports each outcome.
 
-Run as `python fleet.py NAMESPACE COUNT SECONDS USER`, it makes sure that it is that user, makes registries that share one
-password Secret, waits that long, and writes a line of JSON for each: its name, and the words of its error or null.
+Run as `python fleet.py NAMESPACE COUNT SECONDS USER`, it checks that it is that user, makes registries that share one
+password Secret, waits that long, and writes a line of JSON for each: its name, and its error's message or null.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["made_at_once"]
 
 
 def made_at_once(bed: Testbed, count: int, seconds: float, user: str = "registry-admin") -> dict[str, str | None]:
-    """Return the words of each registry's error by its name, None for one that is ready."""
+    """Return each registry's error message by its name, None if it is ready."""
     command = bed.command([sys.executable, __file__, bed.flavour.registries_namespace, str(count), str(seconds), user])
     environment = {**bed.environment(user), "PYTHONPATH": str(COLLECTIONS)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)

@@ -1,8 +1,8 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Programs that tests start ask the API server whom it takes them for, before they do anything else.
+"""Programs that tests start ask the API server for their own identity before they do anything else.
 
-A test of rights that runs as somebody else proves nothing, and nobody would see it.
+A test of permissions that runs as another user proves nothing, and the mistake would go unnoticed.
 """
 
 from __future__ import annotations
@@ -13,6 +13,6 @@ __all__ = ["expect_user"]
 
 
 def expect_user(cluster: Cluster, user: str) -> None:
-    """Raise AssertionError where the API server takes this process for another than ``user``."""
+    """Raise AssertionError if the API server takes this process for a user other than ``user``."""
     found = cluster.about_self("SelfSubjectReview", {})["userInfo"].get("username")
     assert found == user, f"this process is to act as {user}, and is {found}"

@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs the permissions' engine inside a testbed: any wish from any start, and two runs at once, on a real API server.
+"""Runs the permissions' engine inside a testbed: any request from any start, two runs at once, on a real API server.
 
-Arguments: how many examples of each, the namespace, where registry demo is and nobody else grants anything on it, and the
-user that it must be.
+Arguments: how many examples of each, the namespace of the registry demo, on which nothing else grants anything, and the
+expected user.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ CLUSTER = Cluster(get_api_client())
 
 
 def bindings() -> list[Object]:
-    """All that can be about the registry, but for the operator's."""
+    """Return every object about the registry, except the operator's."""
     found = CLUSTER.list("RoleBinding", NAMESPACE)[0]
     return [one for one in found if one["roleRef"]["name"] in MINE and one["metadata"]["name"] != "demo-users"]
 
@@ -67,7 +67,7 @@ def granted() -> frozenset[Grant]:
 
 
 def place(wanted: list[Object]) -> None:
-    """Put these in the place of all that are there."""
+    """Replace all existing objects with these."""
     for one in bindings():
         CLUSTER.write(deletion_of(one, NAMESPACE), dry_run=False)
     for one in wanted:
@@ -82,14 +82,14 @@ def ensure(wish: Wish, cluster: Any = CLUSTER) -> Permissions:
 
 
 def after(wish: Wish, start: frozenset[Grant]) -> frozenset[Grant]:
-    """What the state of a wish means."""
+    """Return the grants that the requested state means."""
     return {"present": start | wish.grants, "absent": start - wish.grants, "exact": wish.grants}[wish.state]
 
 
 @SETTINGS
 @for_all(any_bindings(), WISHES)
 def any_wish(wanted: list[Object], wish: Wish) -> None:
-    """One run reaches the wish, the authorizer agrees, and a second run does nothing."""
+    """Check that one run reaches the request, the authorizer agrees, and a second run does nothing."""
     place(wanted)
     goal = after(wish, granted())
     try:
@@ -107,7 +107,7 @@ def any_wish(wanted: list[Object], wish: Wish) -> None:
 @SETTINGS
 @for_all(any_bindings(), WISHES, WISHES)
 def two_at_once(wanted: list[Object], first: Wish, second: Wish) -> None:
-    """They end as if one had run after the other, and no grant has more RoleBindings of its own than it would have then."""
+    """Check that both end as if run one after the other, and that no grant has more own RoleBindings than then."""
     place(wanted)
     with ThreadPoolExecutor(2) as pool:
         runs = [pool.submit(ensure, wish) for wish in (first, second)]
@@ -122,7 +122,7 @@ def two_at_once(wanted: list[Object], first: Wish, second: Wish) -> None:
 
 
 def in_turn(wanted: list[Object], *wishes: Wish) -> Counter[Grant]:
-    """All that is granted after one run and then the other, in memory, and how many RoleBindings of its own each has."""
+    """Return all grants after one run and then the other, in memory, with the number of own RoleBindings of each."""
     cluster = FakeCluster(OWNER, role(), role("other"), *wanted)
     for wish in wishes:
         ensure(wish, cluster)
@@ -132,12 +132,12 @@ def in_turn(wanted: list[Object], *wishes: Wish) -> Counter[Grant]:
 
 
 def times_proper(items: list[Object]) -> Counter[Grant]:
-    """How many RoleBindings of its own each grant has."""
+    """Return the number of own RoleBindings of each grant."""
     return Counter(one.grants[0] for one in read_bindings(items, "demo") if one.proper and one.grants)
 
 
 class Overtaken(Cluster):
-    """Lets another run do all its work before its own first write, and notes what the API server then says (409)."""
+    """Lets another run do all its work before its own first write, and records the API server's answer (409)."""
 
     def __init__(self, other: Callable[[], object]) -> None:
         super().__init__(get_api_client())
@@ -155,7 +155,7 @@ class Overtaken(Cluster):
 
 
 def overtaken() -> None:
-    """Whoever is told that it is there already, or has changed since, looks again and does what is left to do."""
+    """Check that a run whose object already exists, or has changed since, gathers again and does what is left to do."""
     wish = Wish("demo", frozenset({ANN}))
     place([])
     cluster = Overtaken(lambda: ensure(wish))

@@ -1,9 +1,10 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs the module model_registry with one set of options after the other, each in a process that is forked when all is loaded.
+"""Runs the module model_registry with one set of options after the other, each in a process forked once all is loaded.
 
-Run as `python refusals.py FILE USER`, it makes sure that it is that user, reads a list of options as JSON from the file, and
-writes a line with the module's result for each. A task of a playbook takes a second to load what is loaded here once.
+Run as `python refusals.py FILE USER`, it checks that it is that user, reads a list of options as JSON from the file,
+and writes a line with the module's result for each. A task of a playbook takes a second to load what is loaded here
+once.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ __all__ = ["main"]
 
 
 def _result(options: dict[str, Any]) -> str:
-    """What the module says, as a line of JSON."""
+    """Return the module's result, as a line of JSON."""
     from ansible.module_utils import basic
     from ansible_collections.opendatahub.model_registry.plugins.modules import model_registry
 
@@ -48,7 +49,7 @@ def main() -> None:
     from identity import expect_user
 
     file, user = sys.argv[1:]
-    # Apart, too: two processes cannot go on with one TLS connection.
+    # In processes of their own, too: two processes cannot share one TLS connection.
     identity = os.fork()
     if not identity:
         expect_user(Cluster(get_api_client()), user)

@@ -1,9 +1,10 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A proxy before the API server that resets the connection once a write has been stored, instead of passing its answer on.
+"""A proxy before the API server that resets the connection once a write is stored, instead of passing on the answer.
 
-Run inside a testbed as `python resetter.py HOST:PORT N CERTIFICATE`, it passes requests on to HOST:PORT, writes the port
-that it listens on, and resets the N-th write, of which it writes a line. CERTIFICATE is a file with its own key and chain.
+Run inside a testbed as `python resetter.py HOST:PORT N CERTIFICATE`, it passes requests on to HOST:PORT, writes the
+port that it listens on, and resets the N-th write, for which it writes a line. CERTIFICATE is a file with its own key
+and chain.
 """
 
 from __future__ import annotations
@@ -37,10 +38,10 @@ class Resetter:
     def __init__(self, process: subprocess.Popen[str], kubeconfig: Path) -> None:
         self._process = process
         self.kubeconfig = kubeconfig
-        """The user's, by way of the proxy."""
+        """The user's kubeconfig, by way of the proxy."""
 
     def reset(self) -> list[str]:
-        """Method and path of each request whose answer was not passed on; ends the proxy."""
+        """Return method and path of each request whose answer was not passed on, and end the proxy."""
         assert self._process.stdout
         self._process.terminate()
         return self._process.stdout.read().splitlines()
@@ -48,7 +49,7 @@ class Resetter:
 
 @contextmanager
 def resetting(bed: Testbed, folder: Path, write: int, user: str = "registry-admin") -> Iterator[Resetter]:
-    """Resets that write of the user's, among those that go by way of the proxy."""
+    """Reset that write of the user, among those that go by way of the proxy."""
     config = yaml.safe_load(bed.layout.kubeconfig(user).read_text())
     cluster = config["clusters"][0]["cluster"]
     authority = trustme.CA()
@@ -78,7 +79,7 @@ class _Proxy(ThreadingHTTPServer):
         self.socket = own.wrap_socket(self.socket, server_side=True)
         self.target = target
         self.left = write
-        # What is proved about the API server is proved elsewhere.
+        # The API server's identity is verified by other tests.
         self.outer = ssl._create_unverified_context()  # noqa: S323, SLF001
 
 
@@ -101,7 +102,7 @@ class _Request(BaseHTTPRequestHandler):
         for name, value in answer.getheaders():
             if name.lower() not in ("transfer-encoding", "content-length", "connection"):
                 self.send_header(name, value)
-        # As the API server sends a watch: without chunks, the client would wait for the end of all.
+        # As the API server sends a watch: without chunks, the client would wait for the end of the whole.
         self.send_header("Transfer-Encoding", "chunked")
         self.send_header("Connection", "close")
         self.end_headers()
@@ -120,11 +121,11 @@ class _Request(BaseHTTPRequestHandler):
         self.close_connection = True
 
     def log_message(self, *_arguments: object) -> None:
-        """Nothing: what matters is on standard output."""
+        """Log nothing: what matters is on standard output."""
 
 
 def main() -> None:
-    """Pass on until told to end."""
+    """Pass on requests until told to end."""
     target, write, certificate = sys.argv[1:]
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     proxy = _Proxy(target, int(write), certificate)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Takes rights away from those who have one of the collection's two roles, and gives them back."""
+"""Takes permissions away from users who have one of the collection's two roles, and gives them back."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ROLES = {"Role": "model-registry-admin", "ClusterRole": "model-registry-admin-cl
 def without(
     registries: Registries, resource: str, verb: str = "", kind: Literal["Role", "ClusterRole"] = "Role"
 ) -> Iterator[None]:
-    """For so long, nobody who has the role may do that with the resource; without a verb, nothing at all with it."""
+    """Deny the verb on the resource to all users with the role meanwhile; without a verb, deny everything on it."""
     namespace = None if kind == "ClusterRole" else registries.namespace
     role = registries.api.get(f"{RBAC}/v1", kind, ROLES[kind], namespace)
     assert role

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Input that cannot be right, on a real cluster: the error names field, problem and remedy, and nothing is written."""
+"""Invalid input, on a real cluster: the error names field, problem and fix, and nothing is written."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ NOTHING = object()
 
 
 def given(**options: Any) -> Options:
-    """Options of a new registry, good but for those given here."""
+    """Return options of a new registry, valid except for those given here."""
     database = {"type": "mysql", "host": "mysql", "name": "bad", "username": "bad", "password": PASSWORD}
     return _without({"name": "bad", "database": database, **options})
 
 
 def on(database_type: str = "mysql", **database: Any) -> Options:
-    """The same, for options of the database."""
+    """Return the same, for options of the database."""
     options = copy.deepcopy(given())
     return given(database=_without({**options["database"], "type": database_type, **database}))
 
 
 def tls(database_type: str = "mysql", **options: Any) -> Options:
-    """The same, for options of TLS."""
+    """Return the same, for options of TLS."""
     return on(database_type, tls=options)
 
 
@@ -46,7 +46,7 @@ def _without(options: Options) -> Options:
 
 
 NO_NAME = ""
-"""Stands for the field where Ansible itself refuses a text for a dictionary: its words are without the option's name."""
+"""Stands for the field if Ansible itself refuses a text for a dictionary: its message lacks the option's name."""
 KEY = {"name": "ca", "key": "ca.crt"}
 LONG = "x" * 10_000
 NAMES: list[Case] = [
@@ -195,16 +195,16 @@ CASES = [*NAMES, *DATABASES, *PASSWORDS, *CERTIFICATES, *EDITS, *DELETIONS]
 
 @dataclass
 class Refused:
-    """What became of all cases."""
+    """The outcome of all cases."""
 
     results: list[Options]
     requests: list[Options]
-    """What was asked of the API server."""
+    """All requests to the API server."""
 
 
 @pytest.fixture(scope="module")
 def refused(bed: Testbed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Refused]:
-    """All of them, beside a registry that exists."""
+    """Run all cases, beside a registry that exists."""
     registries, file = Registries(bed), tmp_path_factory.mktemp("cases") / "cases.json"
     registries.make_secret(THERE)
     registries.create(registries.body(THERE))
@@ -230,7 +230,7 @@ def test_the_error_names_field_problem_and_remedy(refused: Refused, number: int)
 
 
 def test_nothing_is_written(bed: Testbed, refused: Refused) -> None:
-    """Not even a dry run is asked for: what can be known beforehand is told before the server sees anything."""
+    """Not even a dry run is requested: what can be known beforehand is reported before the server sees anything."""
     assert len(refused.results) == len(CASES) >= 40
     registries = Registries(bed)
     writes = [one["requestURI"] for one in refused.requests if one["verb"] not in ("get", "list", "watch")]
@@ -242,7 +242,7 @@ def test_nothing_is_written(bed: Testbed, refused: Refused) -> None:
 
 
 def test_no_password_is_shown_by_a_play(bed: Testbed, refused: Refused) -> None:
-    """Whose results are the same, without a password in them."""
+    """Its results are the same, without a password in them."""
     played = play(bed, *(task(**options, diff=True) for options, *_ in PASSWORDS), options=("-v", "--diff"))
     first = CASES.index(PASSWORDS[0])
     for result, alone in zip(played.results, refused.results[first:], strict=False):

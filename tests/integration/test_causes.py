@@ -38,7 +38,7 @@ for name, linger in (("closes", None), ("resets", 0)):
 print(json.dumps({"address": probe.getsockname()[0], **ports}), flush=True)
 threading.Event().wait()
 """
-"""Two listeners that take connections and end them at once, on the testbed's own machine."""
+"""Two listeners that accept connections and end them at once, on the testbed's own machine."""
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def closing(bed: Testbed) -> Iterator[dict[str, Any]]:
 
 
 def on_postgres(registries: Registries, name: str, service: str, **fields: Any) -> Object:
-    """A registry on a PostgreSQL server."""
+    """Return a registry on a PostgreSQL server."""
     body = registries.body(name, service=service)
     body["spec"]["postgres"] = {**body["spec"].pop("mysql"), **fields}
     return body
@@ -86,7 +86,7 @@ def test_causes(bed: Testbed, registries: Registries, servers: Servers, closing:
     finally:
         registries.sql("SET GLOBAL sql_require_primary_key = OFF", service=newest)
     keyless = found["keyless"]
-    # A server that has ended twice before it was asked about has only the schema that the first left to tell of.
+    # If a server has ended twice before it is checked, only the schema that the first left tells of the cause.
     assert keyless["state"] == "failed", keyless
     assert keyless["reason"] in ("primary_key_required", "schema_dirty"), keyless
     assert "sql_require_primary_key" in keyless["next_step"], keyless
@@ -98,9 +98,9 @@ def test_causes(bed: Testbed, registries: Registries, servers: Servers, closing:
 
 
 def test_a_registry_that_another_client_deletes(bed: Testbed, registries: Registries) -> None:
-    """Who waits for it is told at once, not when the time is up."""
+    """A task that waits for it reports this at once, not when the time is up."""
     registries.make_secret("deleted", "wrong")
-    # Packets that nobody answers: it would be waited for for a while.
+    # Packets without an answer: the task would wait for a while.
     body = registries.body("deleted", host="10.255.255.1")
     with waiter(bed, seconds=60) as waiting:
         registries.create(body)
@@ -115,7 +115,7 @@ def test_a_registry_that_another_client_deletes(bed: Testbed, registries: Regist
 
 @pytest.mark.timed
 def test_a_generated_database_at_real_probe_times(start: Start) -> None:
-    """On a first create it is waited for, not failed; one whose image is not there fails with the kubelet's words."""
+    """On a first create it is awaited, not failed; one whose image is missing fails with the kubelet's words."""
     with start(time_factor=1.0, more_servers=("postgres-16",)) as bed:
         registries = Registries(bed)
         bodies = {}

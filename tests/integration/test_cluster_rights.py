@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Each rule of the optional ClusterRole taken away in turn: what is not done without it is said, with the rule."""
+"""Each rule of the optional ClusterRole removed in turn: the output names what is not done without it, and the rule."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from testbed.bed import Testbed
 Options = dict[str, Any]
 PREFLIGHT = "opendatahub.model_registry.model_registry_preflight"
 FOUR = ["a", "b", "c", "d"]
-"""So many that a list of all is read, and not one by one."""
+"""So many that the module lists them all instead of reading them one by one."""
 
 
 def permit(**options: Any) -> Options:
-    """In check mode: what is looked at and refused is the same."""
+    """Return a task in check mode: its lookups and refusals are the same."""
     return task(PERMISSIONS, registry="cluster-rights", must_exist=True, check_mode=True, **options)
 
 
@@ -40,13 +40,13 @@ CASES: dict[tuple[str, str], tuple[Options, ...]] = {
     ("clusterroles", "get"): (task(INFO, name="cluster-rights"),),
 }
 SILENT = {"aihubs": "read to find the registries namespace: without it, the next place that says it is looked at"}
-"""What nothing is said of, and why."""
+"""What is skipped without a message, and why."""
 RULES = sorted({resource for resource, _ in CASES} | {"subjectaccessreviews"})
 
 
 @pytest.fixture(scope="module")
 def prepared(bed: Testbed) -> Iterator[Registries]:
-    """A registry, and somebody who has a role of the cluster in its namespace."""
+    """Make a registry, and a user who has a role of the cluster in its namespace."""
     made = Registries(bed)
     made.make("cluster-rights")
     there = lambda: made.api.get("user.openshift.io/v1", "Group", "cluster-rights-users")  # noqa: E731
@@ -62,7 +62,7 @@ def prepared(bed: Testbed) -> Iterator[Registries]:
 
 
 def told(result: Options) -> str:
-    """All that the task says to its user: error, warnings, and findings."""
+    """Return all that the task tells its user: error, warnings, and findings."""
     remedies = [one["remedy"] for one in result.get("findings", [])]
     return " ".join([result.get("msg") or "", *result.get("warnings", []), *remedies])
 
@@ -78,7 +78,7 @@ def test_without_a_right_of_the_cluster(prepared: Registries, resource: str, ver
 
 
 def test_the_review_of_the_cluster(prepared: Registries) -> None:
-    """It stands in where the one of the namespace is not allowed; without both, the namespace's is what is asked for."""
+    """It stands in if the namespace's review is not allowed; without both, the message asks for the namespace's."""
     grant = task(PERMISSIONS, registry="cluster-rights", users=["ann"])
     with ExitStack() as stack:
         stack.enter_context(without(prepared, "localsubjectaccessreviews"))
@@ -89,7 +89,7 @@ def test_the_review_of_the_cluster(prepared: Registries) -> None:
 
 
 def test_every_rule_is_taken_away(prepared: Registries) -> None:
-    """The ClusterRole has no rule that no test is about, and the tests are about no right that it has not."""
+    """The ClusterRole has no rule without a test, and no test is about a permission that it lacks."""
     role = prepared.api.get(f"{RBAC}/v1", "ClusterRole", "model-registry-admin-cluster")
     assert role
     there = {resource for rule in role["rules"] for resource in rule["resources"]}

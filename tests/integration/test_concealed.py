@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Secrets among the authentication options: nothing that a module writes has them, whatever becomes of the task."""
+"""Secrets among the authentication options: no module output contains them, however the task ends."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ CLOSED = "127.0.0.1:1"
 
 
 def canary() -> str:
-    """A secret that is not any other."""
+    """Return a secret that is unlike any other."""
     return f"canary{next(COUNTER)}"
 
 
 def kubeconfig() -> dict[str, Any]:
-    """A kubeconfig with a secret wherever one can be."""
+    """Return a kubeconfig with a secret in every place that can hold one."""
     provider = {"name": "oidc", "config": {"id-token": canary(), "client-secret": canary(), "other": canary()}}
     command = {
         "apiVersion": "client.authentication.k8s.io/v1",
@@ -92,7 +92,7 @@ TASKS = {
 
 
 def test_no_secret_is_shown() -> None:
-    """Not in the result, with its invocation, and not in what else is written; nor is it a defect."""
+    """Not in the result, with its invocation, and not in other output; nor does the module crash."""
     for name, ran in zip(TASKS, run(list(TASKS.values())), strict=True):
         print(f"{name}: {ran.message}")
         assert ran.result.get("failed") and ran.message, name
@@ -104,7 +104,7 @@ def test_no_secret_is_shown() -> None:
 
 @pytest.mark.parametrize("name", ["kubeconfig", "URLs"])
 def test_what_is_harmless_is(name: str) -> None:
-    """Which cluster and which user it was about can still be seen."""
+    """Cluster and user of the task are still visible."""
     (ran,) = run([TASKS[name]])
     shown = ran.result["invocation"]["module_args"]
     if name == "URLs":

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""On every release's API: no drift by defaults, migrations and other people, edits that touch nothing else, and the playbooks."""
+"""On every release's API: no drift by defaults, migrations and others, edits that touch nothing else, the playbooks."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ PASSWORD = "release-password"
 
 @pytest.fixture(scope="module", params=FLAVOURS)
 def registries(start: Start, request: pytest.FixtureRequest) -> Iterator[Registries]:
-    """Each release in turn."""
+    """Yield registries on each release in turn."""
     with start(flavour=request.param) as bed:
         yield Registries(bed)
 
 
 def wanted(name: str) -> Options:
-    """A registry on the database of its own name."""
+    """Return a registry on the database of its own name."""
     return {**full(name), "display_name": "Release"}
 
 
 def stored(registries: Registries, name: str) -> Object:
-    """The registry as every API version that is served shows it, without what changes with each write."""
+    """Return the registry in every served API version, without what changes with each write."""
     shown: Object = {}
     for version in registries.bed.flavour.served:
         found = registries.api.get(
@@ -50,7 +50,7 @@ def stored(registries: Registries, name: str) -> Object:
 
 
 def edited(before: Object, description: str) -> Object:
-    """What is stored after an edit of the description alone."""
+    """Return what is stored after an edit of the description alone."""
     after: Object = json.loads(json.dumps(before))
     for one in after.values():
         one["metadata"]["annotations"]["openshift.io/description"] = description
@@ -58,7 +58,7 @@ def edited(before: Object, description: str) -> Object:
 
 
 def annotate(registries: Registries, name: str, spec: Object, version: str) -> None:
-    """What another tool, or an administrator, adds."""
+    """Add what another tool, or an administrator, adds."""
     marks = {"argocd.argoproj.io/tracking-id": "models:1", "meta.helm.sh/release-name": "models"}
     meta = {"name": name, "namespace": registries.namespace, "annotations": marks, "labels": {"team": "fraud"}}
     registries.api.patch({"apiVersion": version, "kind": "ModelRegistry", "metadata": meta, "spec": spec})
@@ -102,7 +102,7 @@ def test_no_drift_and_one_patch(registries: Registries) -> None:
 
 @pytest.mark.parametrize("registries", BOTH_VERSIONS, indirect=True)
 def test_fields_of_v1beta1_alone_survive(registries: Registries) -> None:
-    """What the old version does not know is there after an edit, as far as it was stored."""
+    """Fields that the old version does not know are there after an edit, as far as they were stored."""
     bed = registries.bed
     registries.make_database("newer", native=True)
     succeeded(play(bed, task(**wanted("newer"), wait=False)))
@@ -122,7 +122,7 @@ def test_fields_of_v1beta1_alone_survive(registries: Registries) -> None:
 
 
 def test_amounts_in_the_webhooks_words(registries: Registries) -> None:
-    """Where the operator's webhook writes amounts in their canonical form, the user's words are no drift."""
+    """If the operator's webhook writes amounts in their canonical form, the user's words are no drift."""
     amounts: Options = {"requests": {"cpu": 0.5, "memory": "1024Mi"}, "limits": {"cpu": 1, "memory": "2048Mi"}}
     registries.make_database("amounts", native=True)
     succeeded(play(registries.bed, task(**wanted("amounts"), resources=amounts, wait=False)))
@@ -138,7 +138,7 @@ def test_amounts_in_the_webhooks_words(registries: Registries) -> None:
 
 
 def test_playbooks(registries: Registries) -> None:
-    """Create, update and teardown, each twice: the second time nothing is written."""
+    """Create, update and teardown, each twice: the second run writes nothing."""
     bed = registries.bed
     registries.make_database("book", native=True)
     database = {"database_type": "mysql", "database_host": HOST, "database_name": "book", "database_username": "book"}
@@ -155,7 +155,7 @@ def test_playbooks(registries: Registries) -> None:
         secrets = {"MODEL_REGISTRY_DATABASE_PASSWORD": "book-password" if name == "create" else ""}
         done, again = (book(bed, name, answers, environment=secrets) for _ in range(2))
         assert done.succeeded and again.succeeded, done.output + again.output
-        # The log does not always name what is created, and does not tell a teardown's dry run from its deletion.
+        # The log does not always name the created object, and does not tell a teardown's dry run from its deletion.
         assert {(verb, kind, "" if verb == "create" else one) for verb, kind, one in done.writes} == set(writes)
         assert not again.writes
         if name != "teardown":
@@ -172,7 +172,7 @@ SUITE = "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"
 
 
 def test_fields_that_the_release_has(registries: Registries) -> None:
-    """Each is stored; a second run and what info says, given back, write nothing; what is not served is refused by name."""
+    """Each is stored; a second run, and info's result given back, write nothing; unserved fields are refused by name."""
     bed, has_newest = registries.bed, registries.bed.flavour.name not in ("2.19", "transition")
     proxy = {"auth_proxy": "kube_rbac" if has_newest else "oauth", "auth_proxy_settings": {**SETTINGS, **CERTIFICATE}}
     front: Options = {"image": "quay.io/example/server:1", "port": 8081, "service_route": True}
@@ -202,7 +202,7 @@ def test_fields_that_the_release_has(registries: Registries) -> None:
 
 
 def test_who_gets_a_proxy(registries: Registries) -> None:
-    """By default each registry on OpenShift, on its release's own; elsewhere only what has a certificate."""
+    """By default each registry on OpenShift, on its release's own; elsewhere only one with a certificate."""
     bed = registries.bed
     on_openshift = bed.flavour.name != "plain"
     proxies = {"2.19": "istio", "transition": "oauth", "plain": "none"}
@@ -218,7 +218,7 @@ def test_who_gets_a_proxy(registries: Registries) -> None:
 
 
 def test_drift_by_an_operators_migration(start: Start) -> None:
-    """What an older release's manifest asked for, and the operator of this one has turned into another proxy, is no drift."""
+    """What an older release's manifest asks for, and this one's operator turns into another proxy, is no drift."""
     with start(flavour="transition") as bed:
         registries = Registries(bed)
         registries.make("old")

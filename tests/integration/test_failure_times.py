@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""More failures that are told soon after their first words: a server that takes TLS only, and the longest of bad names."""
+"""More failures that are reported soon after their first words: a server that requires TLS, the longest invalid name."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from testbed_fixtures import Servers
 from waiter import Told, waiter
 
 LONGEST = "a" * 64
-"""The API takes it, the operator cannot make a ServiceAccount of that name."""
+"""The API accepts it, the operator cannot make a ServiceAccount of that name."""
 
 
 class Plain(On):
-    """Registries whose databases are made without TLS: no client of today speaks that of MySQL 5.7.22."""
+    """Registries whose databases are made without TLS: no current client supports that of MySQL 5.7.22."""
 
     def sql(self, *statements: str, service: str = "") -> list[tuple[Any, ...]]:
         with connect_mysql(self.bed, service or self.service, ssl_disabled=True) as root, root.cursor() as cursor:
@@ -32,16 +32,16 @@ class Plain(On):
 
 @pytest.fixture(params=["mysql-8.0", "mysql-5.7"])
 def secure(request: pytest.FixtureRequest, bed: Testbed, servers: Servers) -> Iterator[On]:
-    """Makes registries on a server of its own, which refuses everybody without TLS once all is prepared."""
+    """Make registries on a server of its own, which refuses connections without TLS once all is prepared."""
     name = f"{service_name(request.param)}-secure"
-    # Builds as old as these know no other keys.
+    # Builds as old as these support no other keys.
     leaf = trustme.CA(key_type=trustme.KeyType.RSA).issue_cert(name, key_type=trustme.KeyType.RSA)
     files = {"tls.crt": leaf.cert_chain_pems[0].bytes(), "tls.key": leaf.private_key_pem.bytes()}
     options = ["--ssl-cert=/etc/testbed/tls.crt", "--ssl-key=/etc/testbed/tls.key"]
     registries = Plain(bed, servers(request.param, name=name, options=options, files=files))
     for one in ("plaintext", LONGEST[:32]):
         registries.make_database(one)
-    # It stays open: nobody could log in without TLS to switch this off again.
+    # It stays open: switching this off again would take a login with TLS.
     with connect_mysql(bed, name, ssl_disabled=True) as root, root.cursor() as cursor:
         cursor.execute("SET GLOBAL require_secure_transport = ON")
         yield registries
@@ -71,7 +71,7 @@ def test_failures_are_told_in_time(bed: Testbed, secure: On) -> None:
 
 
 def began(registries: On, told: Told) -> float:
-    """When its words appeared first. Of a name that cannot even be a label's value, there are no pods to be found."""
+    """Return when its words first appeared. A name that is not a valid label value has no pods to find."""
     if told["name"] != LONGEST:
         return first_words(registries, told)
     registry = registries.get(LONGEST)

@@ -13,13 +13,13 @@ from testbed_fixtures import Start
 
 COUNT = 60
 SECONDS = 45.0
-"""How long is waited for all of them together."""
+"""The wait for all of them together."""
 SILENCE = 20.0
 """Seconds without a status after which a single registry's operator counts as silent."""
 
 
 def test_registries_that_wait_their_turn_are_not_failed(start: Start) -> None:
-    """At the real pace, none is given up before its time, though the operator comes to some only later than it answers a single one.
+    """At the real pace, none fails before its time, though the operator reaches some later than it answers a single one.
 
     Without a node: 60 servers would be too much for a small machine, and no registry needs to become ready for this.
     """

@@ -20,7 +20,7 @@ EMPTY = ("users", "groups", "projects", "service_accounts", "members", "state", 
 
 @pytest.fixture
 def run(bed: Testbed) -> Run:
-    """Runs a playbook of the collection as somebody."""
+    """Return a function that runs a playbook of the collection as a user."""
 
     def run_playbook(name: str, answers: Answers | Path, *options: str, user: str, fails: bool = False) -> Book:
         done = book(bed, name, answers, *options, user=user)
@@ -31,7 +31,7 @@ def run(bed: Testbed) -> Run:
 
 
 def survey(registry: str, **more: Any) -> Answers:
-    """The answers to a survey; what nobody has filled in comes as an empty text."""
+    """Return the answers to a survey; a question left empty comes as an empty text."""
     return {
         "registry_name": registry,
         "registries_namespace": "",
@@ -40,7 +40,7 @@ def survey(registry: str, **more: Any) -> Answers:
 
 
 def bound(registries: Registries, registry: str) -> list[str]:
-    """The RoleBindings to the registry's Role, but for the operator's."""
+    """Return the RoleBindings to the registry's Role, except the operator's."""
     found = registries.api.list(RBAC, "RoleBinding", registries.namespace)
     names = [one["metadata"]["name"] for one in found if one["roleRef"]["name"] == f"registry-user-{registry}"]
     return sorted(name for name in names if name != f"{registry}-users")
@@ -58,7 +58,7 @@ def members(registries: Registries, registry: str) -> list[str] | None:
 
 @pytest.fixture(scope="module")
 def sharing(bed: Testbed) -> Iterator[Registries]:
-    """A registry named book-grant, which nobody waits for: its Role and its Group are what matters."""
+    """Make a registry named book-grant, without waiting for it: only its Role and its Group matter."""
     made = Registries(bed)
     made.make("book-grant")
     bed.until("the operator's part", lambda: members(made, "book-grant") is not None)
@@ -128,7 +128,7 @@ def test_members_and_existence_take_rights_of_the_cluster(sharing: Registries, r
     assert again.counts["changed"] == 0 and not again.writes
     refused = run("grant", survey("book-grant", members="bob"), user="registry-admin", fails=True)
     assert "resources: [groups]" in refused.output and "registry-admin-cluster.yaml" in refused.output
-    # Nothing after a variable's colon is null: it is not given. Members alone are somebody named.
+    # Nothing after a variable's colon is null: it is not given. Members alone name a user.
     nothing: Answers = {"access_users": None, "access_groups": None, "access_service_accounts": None}
     only = survey("book-grant", members="alice", state="exact") | nothing
     left = run("grant", only, user="platform-admin")
@@ -138,7 +138,7 @@ def test_members_and_existence_take_rights_of_the_cluster(sharing: Registries, r
 
 
 def test_teardown_saves_what_grant_takes_back(registries: Registries, run: Run, tmp_path: Path) -> None:
-    """All permissions, with names that are no templates; and no grant of any making is left behind."""
+    """All permissions, with names that are no templates; and no grant remains, whoever made it."""
     registries.make("book-saved")
     registries.bed.until("the Group", lambda: members(registries, "book-saved") is not None)
     hostile = "{{ 7 * 7 }} 'of' \"them\" 😀"
@@ -173,7 +173,7 @@ def test_teardown_saves_what_grant_takes_back(registries: Registries, run: Run, 
     assert members(registries, "book-saved") == ["alice", hostile]
     assert run("grant", file, user="platform-admin").counts["changed"] == 0
 
-    # What may not be seen is said before the deletion, and not again with it.
+    # What the user may not see is reported before the deletion, and not again with it.
     deleted = run("teardown", confirmed, user="registry-admin")
     assert deleted.output.count("It is not known who is in the Group book-saved-users") == 1
 
@@ -190,7 +190,7 @@ def subject(kind: str, name: str, **more: str) -> Answers:
 def test_names_from_the_cluster_are_never_run(registries: Registries, run: Run, tmp_path: Path) -> None:
     """In subjects of every kind, members, display name and description; through every role's output, and the saved file.
 
-    Each name makes a file of its own if anything takes it for a template.
+    Each name makes a file of its own if anything treats it as a template.
     """
     name = "book-hostile"
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Modules against API servers that are none, or that mean harm. They end in time, in little memory, and say what it is."""
+"""Modules against fake or hostile API servers. They end in time, in little memory, and report the cause."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from modules import Ran, Task, run
 
 WAIT = 1
 SLACK = 4.0
-"""Seconds for what is not waiting, while a dozen processes begin."""
+"""Seconds for everything except waiting, while a dozen processes begin."""
 MEMORY = 200
 """MiB beyond those of a run that gets no answer at all: about twice the largest answer."""
 OPTIONS: dict[str, Any] = {"api_key": "canary-token", "validate_certs": False, "namespace": "ns"}
@@ -32,19 +32,19 @@ CLOSED = "http://127.0.0.1:1"
 
 
 def task(url: str, module: str = "model_registry") -> Task:
-    """A run against the server, whose URL comes with a user and a password."""
+    """Return a run against the server, whose URL comes with a user and a password."""
     return Task(module, {**OPTIONS, **MODULES[module], "host": url.replace("://", "://user:canary-info@")})
 
 
 def checked(ran: Ran) -> str:
-    """Why a run has failed, as it must, without a secret or a defect."""
+    """Return why a run failed, as it must, without a secret or a crash."""
     assert "Traceback" not in ran.text and "canary" not in ran.text, ran.text
     assert ran.result.get("failed") and "defect" not in ran.message, ran.text
     return ran.message
 
 
 def against(servers: Mapping[str, Say], at_once: int) -> dict[str, tuple[Ran, str]]:
-    """What becomes of a run against each, and the server's URL."""
+    """Return the outcome of a run against each, and the server's URL."""
     with ExitStack() as stack:
         urls = {name: stack.enter_context(serving(say)) for name, say in servers.items()}
         done = run([task(url) for url in urls.values()], at_once)
@@ -68,7 +68,7 @@ def test_wait_timeout_bounds_the_whole(tmp_path: Path) -> None:
 
 
 def test_endless_answers() -> None:
-    """They take neither the memory nor the time."""
+    """They exhaust neither memory nor time."""
     (closed,) = run([task(CLOSED)])
     for name, (ran, _url) in against(ENDLESS, 2).items():
         message = checked(ran)
@@ -78,7 +78,7 @@ def test_endless_answers() -> None:
 
 
 def test_impostors() -> None:
-    """The address is named, and what to check."""
+    """The error names the address, and what to check."""
     for name, (ran, url) in against(IMPOSTORS, 2).items():
         message = checked(ran)
         print(f"{name}: {ran.seconds:.1f} s: {message}")
@@ -87,7 +87,7 @@ def test_impostors() -> None:
 
 
 def test_every_module_says_so() -> None:
-    """It is the door that knows, whichever request comes first."""
+    """The shared client detects it, whichever request comes first."""
     names = ("HTML", "null", "a redirect", "a web server in Go", "deep lists")
     with ExitStack() as stack:
         urls = [stack.enter_context(serving(IMPOSTORS[name])) for name in names]

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A password is searched for, in all forms that it can take, in all that a run leaves: output, results, URLs, files."""
+"""A search for a password, in every form it can take, in everything a run leaves: output, results, URLs, files."""
 
 from __future__ import annotations
 
@@ -51,23 +51,23 @@ if "AnsiballZ" in " ".join(sys.orig_argv) or "-" in sys.orig_argv[1:]:
 
 
 def forms() -> list[str]:
-    """The password's core in clear, in hexadecimal, and as base64 has it at each of three alignments."""
+    """Return the password's core in clear, in hexadecimal, and in base64 at each of three alignments."""
     encoded = [base64.b64encode(b" " * shift + CORE.encode() + b"  ").decode() for shift in range(3)]
     return [CORE, CORE.encode().hex(), *(text[4:12] for text in encoded)]
 
 
 @dataclass(frozen=True)
 class Traces:
-    """What a run has left."""
+    """What a run leaves."""
 
     succeeded: bool
     text: str
-    """All that was written to the terminal, and the URLs of the audit log."""
+    """All terminal output, and the URLs of the audit log."""
     files: dict[Path, bytes]
     """All files below its home and temporary folders."""
 
     def clean(self) -> bool:
-        """Whether the password is nowhere."""
+        """Return whether the password is nowhere."""
         found = [form for form in forms() if form in self.text]
         where = [path for path in self.files if self.holds(path)]
         assert not found, self.text
@@ -75,7 +75,7 @@ class Traces:
         return True
 
     def holds(self, path: Path) -> bool:
-        """Whether a file has the password in it."""
+        """Return whether a file contains the password."""
         return any(form.encode() in self.files[path] for form in forms())
 
 
@@ -130,19 +130,19 @@ class Runner:
         return Traces(process.returncode == 0, text + "\n".join(asked), files)
 
     def broken(self, trouble: str, name: str, answers: Options) -> Traces:
-        """Run one whose module meets trouble when it writes the password."""
+        """Run one whose module fails in the given way when it writes the password."""
         return self.run(name, answers, PYTHONPATH=str(self._folder / "broken"), TROUBLE=trouble)
 
 
 @pytest.fixture
 def runner(bed: Testbed) -> Iterator[Runner]:
-    """In a folder with a short name: Ansible makes a socket in its temporary folder, whose path may have 107 bytes."""
+    """Run in a folder with a short name: Ansible makes a socket there, whose path may have 107 bytes."""
     with tempfile.TemporaryDirectory(prefix="leaks") as folder:
         yield Runner(bed, Path(folder))
 
 
 def answers(name: str, **more: Any) -> Options:
-    """For a registry on the database of its own name."""
+    """Return the answers for a registry on the database of its own name."""
     database = {"database_type": "mysql", "database_host": HOST, "database_name": name, "database_username": name}
     return {"registry_name": name, **database, **more}
 
@@ -152,7 +152,7 @@ def gone(name: str) -> Options:
 
 
 def prepare(registries: Registries, name: str) -> None:
-    """A database whose account has the password."""
+    """Make a database whose account has the password."""
     registries.make_database(name)
     quoted = PASSWORD.replace("'", "''")
     registries.sql(f"ALTER USER '{name}'@'%' IDENTIFIED BY '{quoted}'")
@@ -207,7 +207,7 @@ def test_a_module_that_breaks_with_the_password_in_its_hands(
 
 
 def test_an_api_server_that_stops_in_the_middle(bed: Testbed, registries: Registries, runner: Runner) -> None:
-    """The password is stored, the registry not ready yet, and nobody answers any more."""
+    """The password is stored, the registry not ready yet, and the server no longer answers."""
     prepare(registries, "middle")
 
     def stop(_: int) -> None:
@@ -224,7 +224,7 @@ def test_an_api_server_that_stops_in_the_middle(bed: Testbed, registries: Regist
 
 
 def descendants(pid: int) -> list[int]:
-    """The process numbers of all that a process has started."""
+    """Return the process numbers of all descendants of a process."""
     found = [pid]
     for one in found:
         for task in Path(f"/proc/{one}/task").glob("*/children"):
@@ -235,12 +235,12 @@ def descendants(pid: int) -> list[int]:
 def _serves(registries: Registries) -> bool:
     try:
         return registries.get("middle") is not None
-    except Exception:  # whatever a server says that has just begun
+    except Exception:  # whatever a server says that is still starting
         return False
 
 
 def test_a_run_that_is_killed(bed: Testbed, registries: Registries, runner: Runner) -> None:
-    """With all its processes: what stays are Ansible's own copies of modules, for nobody else to read; with pipelining, none."""
+    """With all its processes: only Ansible's own copies of modules stay, private to the user; with pipelining, none."""
     prepare(registries, "killed")
     for pipelining in ("0", "1"):
         given = answers("killed", create_wait_timeout=100)

@@ -28,7 +28,7 @@ def absent(bed: Testbed, *names: str) -> None:
 
 
 def secret(registries: Registries, name: str) -> Options | None:
-    """A Secret with its values in clear."""
+    """Return a Secret with its values in clear."""
     found = registries.api.get("v1", "Secret", name, registries.namespace)
     if found:
         found["data"] = {key: base64.b64decode(value).decode() for key, value in found["data"].items()}
@@ -36,7 +36,7 @@ def secret(registries: Registries, name: str) -> Options | None:
 
 
 def keys(changes: list[Options]) -> list[tuple[str, str, str]]:
-    """The changes without their fields."""
+    """Return the changes without their fields."""
     return [(change["action"], change["kind"], change["name"]) for change in changes]
 
 
@@ -55,7 +55,7 @@ def test_life(bed: Testbed, registries: Registries, tmp_path: Path) -> None:
     ]
     assert registries.rest("life", "GET", "/readyz/health")[0] == 200
 
-    # With an empty folder in its place, the client library has no cache, and asks for nothing of its own all the same.
+    # With an empty folder in its place, the client library has no cache, and still asks for nothing of its own.
     cold = {"TMPDIR": str(tmp_path)}
     for namespace, cache, most, warned in (({"namespace": registries.namespace}, cold, 6, 0), ({}, {}, 9, 1)):
         again = succeeded(play(bed, task(**wanted, **namespace), environment=cache))
@@ -120,7 +120,7 @@ def test_nothing_is_stored_for_a_registry_that_is_refused(bed: Testbed, registri
 
 
 def test_rotation(bed: Testbed, registries: Registries) -> None:
-    """A changed password restarts the pods, and the mark that says so is there until they run."""
+    """A changed password restarts the pods, and the annotation that says so is there until they run."""
     registries.make_database("rotate")
     succeeded(play(bed, task(**full("rotate"))))
     first = registries.pod("rotate")["metadata"]["name"]
@@ -147,7 +147,7 @@ def test_rotation(bed: Testbed, registries: Registries) -> None:
 
 
 def test_rotation_that_was_cut_is_finished(bed: Testbed, registries: Registries) -> None:
-    """A run that ends after its first write leaves a mark, by which the next run, whatever for, restarts the pods."""
+    """A run that ends after its first write leaves an annotation, so the next run of any kind restarts the pods."""
     registries.make_database("cut")
     succeeded(play(bed, task(**full("cut"))))
     first = registries.pod("cut")["metadata"]["name"]
@@ -179,7 +179,7 @@ def test_rotation_that_was_cut_is_finished(bed: Testbed, registries: Registries)
 
 
 def grant_by_hand(registries: Registries, name: str) -> None:
-    """Access for two people at once, which does not go with the registry by itself."""
+    """Give access to two people at once, which is not deleted with the registry by itself."""
     rbac = "rbac.authorization.k8s.io"
     people = [{"apiGroup": rbac, "kind": "User", "name": user} for user in ("ann", "bob")]
     ref = {"apiGroup": rbac, "kind": "Role", "name": f"registry-user-{name}"}
@@ -189,8 +189,9 @@ def grant_by_hand(registries: Registries, name: str) -> None:
 
 
 def test_deletion_that_nobody_waits_for(bed: Testbed, registries: Registries) -> None:
-    """What was made for the registry, here by the dashboard, stays as long as a finalizer holds the registry, and goes
-    with a later run, when nothing names it any more.
+    """A later run removes what was made for the registry, here by the dashboard.
+
+    It stays as long as a finalizer holds the registry, and goes once nothing names it any more.
     """
     password = dashboards_secret(registries, "held")
     store(registries, "ConfigMap", "held-db-credential", {"ca.crt": PEM})
@@ -227,7 +228,7 @@ TLS_HOST = f"mariadb-tls.{NAMESPACE}.svc.cluster.local"
 
 @pytest.fixture(scope="module")
 def tls_server(servers: Servers) -> None:
-    """A server that takes TLS only, with a certificate of AUTHORITY."""
+    """Start a server that requires TLS, with a certificate of AUTHORITY."""
     leaf = AUTHORITY.issue_cert(TLS_HOST)
     files = {"tls.crt": leaf.cert_chain_pems[0].bytes(), "tls.key": leaf.private_key_pem.bytes()}
     options = ["--ssl-cert=/etc/testbed/tls.crt", "--ssl-key=/etc/testbed/tls.key", "--require-secure-transport=ON"]
@@ -293,7 +294,7 @@ def test_certificate_authorities(bed: Testbed, registries: Registries, choice: O
 
 
 def test_generated_postgres(bed: Testbed, registries: Registries) -> None:
-    """A server that the operator runs: its data is deleted only when told so."""
+    """A server that the operator runs: its data is deleted only on request."""
     generated: Options = {"name": "generated", "database": {"type": "postgres", "generate": True}}
     created, again = succeeded(play(bed, task(**generated), task(**generated))).results
     assert created["changed"] and not again["changed"]
@@ -306,7 +307,7 @@ def test_generated_postgres(bed: Testbed, registries: Registries) -> None:
 
 
 def test_adoption(bed: Testbed, registries: Registries) -> None:
-    """What the dashboard has made is edited in place, and nothing is doubled."""
+    """What the dashboard has made is edited in place, and nothing is duplicated."""
     registries.make_database("adopted")
     made = dashboards_secret(registries, "adopted")
     store(registries, "ConfigMap", "adopted-db-credential", {"ca.crt": PEM})
@@ -338,7 +339,7 @@ def test_adoption(bed: Testbed, registries: Registries) -> None:
 @pytest.mark.parametrize("config_map", ["db-credential", "taken-db-credential"], ids=["2.19", "later"])
 @pytest.mark.usefixtures("tls_server")
 def test_adoption_of_an_authority(bed: Testbed, registries: Registries, config_map: str) -> None:
-    """A new one goes where the dashboard has uploaded the old one, and the pods are restarted; nothing is doubled."""
+    """A new one goes where the dashboard uploaded the old one, and the pods are restarted; nothing is duplicated."""
     registries.make_database("taken", service="mariadb-tls")
     registries.make_secret("taken")
     store(registries, "ConfigMap", config_map, {"ca.crt": PEM})
@@ -373,7 +374,7 @@ def test_adoption_of_an_authority(bed: Testbed, registries: Registries, config_m
 
 
 def test_shared_and_foreign_objects_stay(bed: Testbed, registries: Registries) -> None:
-    """A Secret of the user's is used as it is; one that has our name and is not ours is not overwritten."""
+    """A Secret of the user is used unchanged; one that has our name and is not ours is not overwritten."""
     registries.make_database("foreign")
     registries.make_secret("foreign")
     reference = {"name": "foreign-db", "key": "database-password"}
@@ -397,7 +398,7 @@ def test_shared_and_foreign_objects_stay(bed: Testbed, registries: Registries) -
 
 
 def test_async(bed: Testbed, registries: Registries, tmp_path: Path) -> None:
-    """A task can be left running, and asked for; not with a kubeconfig that is only decrypted for a moment."""
+    """A task can be left running, and polled; not with a kubeconfig that is decrypted only for a moment."""
     registries.make_database("later")
     left = play(bed, {**task(**full("later")), "async": 120, "poll": 2})
     assert succeeded(left).result["changed"] and left.result["registry"]["name"] == "later"
@@ -416,7 +417,7 @@ def test_async(bed: Testbed, registries: Registries, tmp_path: Path) -> None:
 
 
 def test_users_of_its_models_keep_a_registry(bed: Testbed, registries: Registries) -> None:
-    """InferenceServices that refer to it, seen by somebody who may see them, are named; force goes on all the same."""
+    """The error names the InferenceServices that refer to it, if the user may see them; force deletes it anyway."""
     registries.make_database("used")
     succeeded(play(bed, task(**full("used"))))
     service = {

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""model_registry_info on real registries: what it says, what it costs, what it never says."""
+"""model_registry_info on real registries: its result, its cost in requests, and what it never reveals."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ RBAC = "rbac.authorization.k8s.io"
 
 @pytest.fixture
 def registries(bed: Testbed) -> Iterator[Registries]:
-    """Makes registries on the shared testbed, and removes them after the test."""
+    """Make registries on the shared testbed, and remove them after the test."""
     made = Registries(bed)
     yield made
     made.remove()
 
 
 class Others:
-    """Makes what others have set up in the namespace, and removes it after the test."""
+    """Makes what others set up in the namespace, and removes it after the test."""
 
     def __init__(self, registries: Registries) -> None:
         self.api, self.namespace = registries.api, registries.namespace
         self.made: list[tuple[str, str]] = []
 
     def role(self, name: str, registry: str) -> None:
-        """A role that lets its subjects get one Service."""
+        """Make a role that lets its subjects get one Service."""
         rule = {"apiGroups": [""], "resources": ["services"], "resourceNames": [registry], "verbs": ["get"]}
         self._create("Role", name, rules=[rule])
 
     def bind(self, name: str, role: tuple[str, str], *subjects: tuple[str, str], dashboard: str = "") -> None:
-        """A RoleBinding; dashboard: the registry that the dashboard lists it for."""
+        """Make a RoleBinding; dashboard: the registry that the dashboard lists it for."""
         labels = {"app": dashboard, "component": "model-registry", "opendatahub.io/dashboard": "true"}
         labels |= {f"app.kubernetes.io/{key}": "model-registry" for key in ("component", "part-of")}
         labels["app.kubernetes.io/name"] = dashboard
@@ -54,7 +54,7 @@ class Others:
         self._create("RoleBinding", name, labels if dashboard else None, roleRef=ref, subjects=found)
 
     def members(self, group: str, *names: str) -> None:
-        """People in one of OpenShift's Groups."""
+        """Set the members of one of OpenShift's Groups."""
         kind = {"apiVersion": "user.openshift.io/v1", "kind": "Group"}
         self.api.patch({**kind, "metadata": {"name": group}, "users": names})
 
@@ -64,21 +64,21 @@ class Others:
         self.made.append((kind, name))
 
     def remove(self) -> None:
-        """Delete all that was made."""
+        """Delete everything that was made."""
         for kind, name in self.made:
             self.api.delete(f"{RBAC}/v1", kind, name, self.namespace)
 
 
 @pytest.fixture
 def others(registries: Registries) -> Iterator[Others]:
-    """Makes what others have set up, and removes it after the test."""
+    """Make what others set up, and remove it after the test."""
     made = Others(registries)
     yield made
     made.remove()
 
 
 def info(bed: Testbed, user: str = "registry-admin", **options: Any) -> dict[str, Any]:
-    """The registries by name."""
+    """Return the registries by name."""
     result = play(bed, task(INFO, **options), user=user).result
     assert not result["failed"] and not result["changed"], result
     return {registry["name"]: registry for registry in result["registries"]}
@@ -91,7 +91,7 @@ def codes(registry: dict[str, Any]) -> set[str]:
 
 
 def lines(registry: dict[str, Any]) -> list[str]:
-    """Who can use it; those with a star are listed by the dashboard."""
+    """Return who can use it; those with a star are listed by the dashboard."""
     return [
         f"{'*' if one['dashboard'] else ''}{one['kind']} {one.get('namespace', '')}{one['name']}: {one['through']['name']}"
         for one in registry["access"]
@@ -159,7 +159,7 @@ def test_good_and_bad_registries(bed: Testbed, registries: Registries) -> None:
 def test_hostile_names_and_one_damaged_certificate(
     bed: Testbed, registries: Registries, others: Others, tmp_path: Path
 ) -> None:
-    """Names are data in all that is shown, passed on and checked again; and each certificate is read on its own."""
+    """Names are data wherever they are shown, passed on and checked again; and each certificate is read on its own."""
     made = tmp_path / "made"
     text = "{{ lookup('ansible.builtin.pipe', 'touch " + str(made) + "') }}"
     authority = trustme.CA().cert_pem.bytes().decode()
@@ -283,7 +283,7 @@ def test_who_can_use_a_registry(bed: Testbed, registries: Registries, others: Ot
 
 
 def test_permissions_can_be_given_back(bed: Testbed, registries: Registries) -> None:
-    """What is shown is what the module makes: it finds nothing left to do."""
+    """The module makes exactly what info shows: it finds nothing left to do."""
     registries.make("info-back")
     registries.available("info-back")
     given: dict[str, Any] = {

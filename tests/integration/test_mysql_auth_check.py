@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""mysql_auth_check as a user runs it: the paths to a database, forms of hosts, rights, secrets, and nothing left behind."""
+"""mysql_auth_check as a user runs it: paths to a database, forms of hosts, permissions, secrets, nothing left behind."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ SECURE = f"mariadb-checked.{NAMESPACE}.svc.cluster.local"
 
 
 def database(name: str, **options: Any) -> Result:
-    """The options of a database of Registries.make_database()."""
+    """Return the options of a database of Registries.make_database()."""
     return {"host": HOST, "name": name, "username": name, "password": f"{name}-password", **options}
 
 
@@ -53,7 +53,7 @@ def codes(result: Result) -> set[str]:
 
 @contextmanager
 def rights(registries: Registries, namespace: str, rules: list[Result]) -> Iterator[None]:
-    """Rights of registry-admin beyond those that the collection's Role gives."""
+    """Give registry-admin permissions beyond those of the collection's Role."""
     meta = {"name": "check-more", "namespace": namespace}
     role: Result = {"apiVersion": ROLES, "kind": "Role", "metadata": meta, "rules": rules}
     ref = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "check-more"}
@@ -83,7 +83,7 @@ def registries(bed: Testbed) -> Iterator[Registries]:
 
 @pytest.fixture(scope="module")
 def secure(servers: Servers) -> str:
-    """A MariaDB server that takes TLS only, with a certificate for its Service's name."""
+    """Start a MariaDB server that requires TLS, with a certificate for its Service's name."""
     leaf = AUTHORITY.issue_cert(SECURE)
     files = {"tls.crt": leaf.cert_chain_pems[0].bytes(), "tls.key": leaf.private_key_pem.bytes()}
     options = ["--ssl-cert=/etc/testbed/tls.crt", "--ssl-key=/etc/testbed/tls.key", "--require-secure-transport=ON"]
@@ -91,7 +91,7 @@ def secure(servers: Servers) -> str:
 
 
 def leftovers(registries: Registries) -> list[str]:
-    """Relays that are still there."""
+    """Return the relays that still exist."""
     jobs = registries.api.list("batch/v1", "Job", registries.namespace)
     pods = registries.api.list(
         "v1", "Pod", registries.namespace, labelSelector="app.kubernetes.io/name=mysql-auth-check"
@@ -100,7 +100,7 @@ def leftovers(registries: Registries) -> list[str]:
 
 
 def test_paths(bed: Testbed, registries: Registries) -> None:
-    """The same database on each path, and what each run asks of the cluster."""
+    """The same database on each path, and the requests of each run to the cluster."""
     registries.make_database("paths")
     address = bed.address("mysql-80", NAMESPACE)
     with rights(registries, NAMESPACE, FORWARD), rights(registries, registries.namespace, JOBS):
@@ -126,7 +126,7 @@ def test_paths(bed: Testbed, registries: Registries) -> None:
 
 
 def test_without_a_cluster(bed: Testbed, registries: Registries) -> None:
-    """Nobody is asked where nothing has to be known of the cluster, so no credentials are needed."""
+    """A run that needs nothing from the cluster sends it no request, so it needs no credentials."""
     registries.make_database("alone")
     options = database("alone", host=bed.address("mysql-80", NAMESPACE))
     nowhere = {"host": "https://192.0.2.1", "api_key": "none"}
@@ -219,7 +219,7 @@ def test_what_is_proven_on_which_path(bed: Testbed, registries: Registries) -> N
 
 
 def test_a_service_in_two_parts(bed: Testbed, registries: Registries) -> None:
-    """<service>.<namespace> is the Service where there is one, and a name of DNS otherwise."""
+    """<service>.<namespace> is the Service if there is one, and a DNS name otherwise."""
     registries.make_database("short")
     short = [database("short", host=host) for host in (f"mysql-80.{NAMESPACE}", f"mysql-99.{NAMESPACE}")]
     there, none = play(bed, *(checking(database=one) for one in short), user="admin").results
@@ -228,7 +228,7 @@ def test_a_service_in_two_parts(bed: Testbed, registries: Registries) -> None:
 
 
 def test_missing_rights_are_named_together(bed: Testbed) -> None:
-    """Whoever may not look into the database's namespace is told so, and what is needed; asked for by name it is an error."""
+    """A user without access to the database's namespace learns what is needed; if requested by name it is an error."""
     tasks = [checking(database=database("any"), via=via) for via in ("auto", "port_forward")]
     unchecked, refused, no_jobs = play(bed, *tasks, checking(database=database("any"), **RELAY)).results
     assert not unchecked["failed"] and codes(unchecked) == {"not_checked"} and unchecked["warnings"]
@@ -247,7 +247,7 @@ def test_impersonation_is_refused(bed: Testbed) -> None:
 
 
 def test_a_registry(bed: Testbed, registries: Registries) -> None:
-    """What the registry's own Secret and options say, and what an edit would change."""
+    """What the registry's own Secret and options contain, and what an edit would change."""
     registries.make("looked-at")
     registries.create(registries.body("no-secret"))
     edit = {"password": "canary-wrong"}
@@ -268,7 +268,7 @@ def test_a_registry(bed: Testbed, registries: Registries) -> None:
 
 @pytest.mark.usefixtures("secure")
 def test_no_password_is_shown(bed: Testbed, registries: Registries) -> None:
-    """On every path, from an option, a Secret and a registry; nor the key of a client's certificate."""
+    """On every path, from an option, a Secret and a registry; nor the key of a client certificate."""
     registries.make_database("shy")
     registries.make_secret("shy", "canary-from-secret")
     registries.create(registries.body("shy"))
@@ -313,7 +313,7 @@ def test_no_password_is_shown(bed: Testbed, registries: Registries) -> None:
 
 @pytest.mark.parametrize("flavour", ["2.19", "transition"])
 def test_required_plugin_by_release(start: Start, flavour: str) -> None:
-    """Found out from what the cluster serves, and between two releases, from the registries that it has."""
+    """Determined from the APIs that the cluster serves, and between two releases, from its registries."""
     with start(flavour=flavour) as bed:
         registries = Registries(bed)
         registries.make_database("old", native=True)
@@ -387,5 +387,5 @@ def test_fifty_checks_in_one_play(bed: Testbed, registries: Registries) -> None:
 
 
 def connections(registries: Registries) -> int:
-    """To the database server, this one included."""
+    """Return the number of connections to the database server, this one included."""
     return len(registries.sql("SHOW PROCESSLIST"))

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Real servers and accounts of many kinds: what keeps a registry from each is found, in time, and nothing else is."""
+"""Real servers and accounts of many kinds: the check finds in time what blocks a registry from each, nothing else."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from testbed.bed import Testbed
 from testbed.databases import NAMESPACE, connect_mysql
 
 TIMEOUT = 10.0
-"""Seconds for a check. It has to end within one more."""
+"""Seconds for a check. It must end within one more."""
 HOST = "db.example.com"
 OLD, NEW, NEWEST, MARIADB = "mysql-57", "mysql-80", "mysql-9", "mariadb-1011"
 LOWER = "mariadb-lower"
@@ -54,7 +54,7 @@ UNTRUSTED = {**VERIFIED, "ca_pem": STRANGER.cert_pem.bytes().decode()}
 
 @dataclass(frozen=True)
 class Cell:
-    """A server, what its administrator does to a good account and database, and what a check has to find."""
+    """A server, what its administrator does to a good account and database, and what a check must find."""
 
     name: str
     server: str
@@ -65,12 +65,12 @@ class Cell:
     target: dict[str, Any] = field(default_factory=dict)
     """Fields of Target that differ."""
     plugin: str = ""
-    """That the facts have to name."""
+    """The plugin that the facts must name."""
     required: str = "any"
 
 
 def everywhere(server: str) -> Iterator[tuple[str, str, tuple[str, ...], dict[str, Any]]]:
-    """What each server has to say alike; MariaDB and MySQL 9 convert what older ones call an illegal mix of collations."""
+    """Yield the cases of all servers; MariaDB and MySQL 9 convert what older ones call an illegal mix of collations."""
     yield "good", "", (), {}
     yield "wrong", "access_denied", (), {"password": b"wrong"}
     yield "no-password", "access_denied", (), {"password": b""}
@@ -144,7 +144,7 @@ CELLS += [Cell(f"idle-{server}", server, "database_denied", ROLES) for server in
 
 @pytest.fixture(scope="module")
 def ready(bed: Testbed, servers: Servers) -> Iterator[Registries]:
-    """All servers. Those with certificates go afterwards: another run has other authorities."""
+    """Start all servers. Those with certificates are removed afterwards: another run has other authorities."""
     for server in ("mysql-5.7", "mysql-9", "mariadb-10.11"):
         servers(server)
     past = datetime.now(timezone.utc) - timedelta(days=1)
@@ -173,14 +173,14 @@ def ready(bed: Testbed, servers: Servers) -> Iterator[Registries]:
 
 
 class Proxy:
-    """Between a check and its server: it keeps what the server says, and may be slow to pass it on."""
+    """Sits between a check and its server: it keeps what the server says, and may be slow to pass it on."""
 
     def __init__(self, bed: Testbed, server: str, delay: float = 0.0) -> None:
         self._bed, self._address, self._delay = bed, bed.address(server, NAMESPACE), delay
         self.said = b""
 
     def open(self, timeout: float) -> socket.socket:
-        """A connection through it."""
+        """Open a connection through it."""
         near, inner = socket.socketpair()
         far = self._bed.connect(self._address, 3306, timeout)
         threading.Thread(target=self._serve, args=(inner, far), daemon=True).start()
@@ -207,7 +207,7 @@ class Proxy:
 def checked(
     bed: Testbed, cell: Cell, open_socket: OpenSocket | None = None, timeout: float = TIMEOUT
 ) -> tuple[MysqlFacts, tuple[Finding, ...]]:
-    """Check within the time that there is for it."""
+    """Check within the available time."""
     given = {"username": cell.name, "password": f"{cell.name}-password".encode(), "server_name": HOST, **cell.target}
     target = Target(database=cell.name, **given)
     address = bed.address(cell.server, NAMESPACE)
@@ -227,7 +227,7 @@ def prepare(registries: Registries, cell: Cell) -> None:
 
 @pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell.name)
 def test_the_right_finding(bed: Testbed, ready: Registries, cell: Cell) -> None:
-    if cell.server != OLD_TLS:  # whose TLS the administrator's client cannot speak either
+    if cell.server != OLD_TLS:  # whose TLS the administrator's client does not support either
         prepare(ready, cell)
     # The second time, caching_sha2_password knows the account already.
     for _ in range(2):
@@ -241,7 +241,7 @@ def test_the_right_finding(bed: Testbed, ready: Registries, cell: Cell) -> None:
 
 
 def test_connection_limits(bed: Testbed, ready: Registries) -> None:
-    """Of the account's own connections there is one, and it is taken."""
+    """The account may have one connection, and it is taken."""
     for server in (OLD, NEW, NEWEST, MARIADB):
         cell = Cell(f"limit-{server}", server, after=("ALTER USER '{name}'@'%' WITH MAX_USER_CONNECTIONS 1",))
         prepare(ready, cell)
@@ -252,7 +252,7 @@ def test_connection_limits(bed: Testbed, ready: Registries) -> None:
 
 @pytest.mark.parametrize("server", [OLD, NEW, NEWEST])
 def test_a_server_without_a_connection_left(bed: Testbed, ready: Registries, server: str) -> None:
-    """Its administrator has the only one; the extra one that MySQL has is for administrators."""
+    """Its administrator holds the only one; the extra one that MySQL has is for administrators."""
     cell = Cell(f"last-{server}", server)
     prepare(ready, cell)
     with connect_mysql(bed, server) as root, root.cursor() as cursor:
@@ -269,7 +269,7 @@ def test_a_server_without_a_connection_left(bed: Testbed, ready: Registries, ser
 @pytest.mark.parametrize("server", [OLD_TLS, NEW])
 def test_a_server_that_takes_encrypted_connections_only(bed: Testbed, server: str) -> None:
     cell = Cell("only", server)
-    # It stays open: nobody could log in without TLS to switch this off again, and today's clients do not speak theirs.
+    # It stays open: switching it off again would take a login with TLS, and current clients do not support theirs.
     with connect_mysql(bed, server, ssl_disabled=True) as root, root.cursor() as cursor:
         for statement in ("DROP USER IF EXISTS 'only'@'%'", "CREATE USER 'only'@'%' IDENTIFIED BY 'only-password'"):
             cursor.execute(statement)
@@ -282,7 +282,7 @@ def test_a_server_that_takes_encrypted_connections_only(bed: Testbed, server: st
 
 
 def test_what_a_certificate_shows(bed: Testbed, ready: Registries) -> None:
-    """Issuer, names, and whether it is for the host, where it is verified and where it is not."""
+    """Issuer, names, and whether it is for the host, with and without verification."""
     for target, matches in ((VERIFIED, True), ({"encrypted": True, "server_name": "x.example.com"}, False)):
         cell = Cell("shown", TLS_ONLY, target=target)
         prepare(ready, cell)
@@ -297,7 +297,7 @@ def test_what_a_certificate_shows(bed: Testbed, ready: Registries) -> None:
 
 @pytest.mark.parametrize("server", [NEW, NEWEST])
 def test_a_password_that_the_server_has_in_its_cache(bed: Testbed, ready: Registries, server: str) -> None:
-    """caching_sha2_password wants the whole password the first time, and after FLUSH PRIVILEGES; its answer tells."""
+    """caching_sha2_password requires the whole password at first, and after FLUSH PRIVILEGES; its answer tells."""
     cell = Cell(f"cache-{server}", server)
     prepare(ready, cell)
 
@@ -305,7 +305,7 @@ def test_a_password_that_the_server_has_in_its_cache(bed: Testbed, ready: Regist
         proxy = Proxy(bed, server)
         facts, _ = checked(bed, cell, proxy.open)
         assert facts.failure is None and facts.account.plugin == "caching_sha2_password"
-        # A packet of two bytes: more data, then 3 for the cache, and 4 where all is wanted.
+        # A packet of two bytes: more data, then 3 for the cache, and 4 if the whole password is required.
         (told,) = re.findall(rb"\x02\0\0.\x01([\x03\x04])", proxy.said[:2000], re.DOTALL)
         return bytes(told)
 
@@ -326,7 +326,7 @@ def test_a_slow_server(bed: Testbed, ready: Registries) -> None:
 
 
 def test_accounts_of_one_name(bed: Testbed, ready: Registries) -> None:
-    """Who may look sees whether the pods could get another account than the one that was checked."""
+    """A user with permission to look sees whether the pods could get another account than the checked one."""
     for server in (OLD, NEW, NEWEST, MARIADB):
         cell = Cell(f"same-{server}", server)
         prepare(ready, cell)
@@ -342,7 +342,7 @@ def test_accounts_of_one_name(bed: Testbed, ready: Registries) -> None:
 
 
 def test_what_is_known_of_a_good_one(bed: Testbed, ready: Registries) -> None:
-    """The facts of each server, as it tells them itself."""
+    """The facts of each server, as it reports them itself."""
     for server, kind in ((OLD, "MySQL"), (NEW, "MySQL"), (NEWEST, "MySQL"), (MARIADB, "MariaDB")):
         cell = Cell(f"facts-{server}", server)
         prepare(ready, cell)
@@ -370,7 +370,7 @@ SPECIFIC = {
 @pytest.mark.parametrize("has_role", [False, True], ids=["account", "role"])
 @pytest.mark.parametrize("case", SPECIFIC)
 def test_which_of_several_grants_counts(bed: Testbed, ready: Registries, case: str, has_role: bool) -> None:
-    """What is read out of the grants is what the server lets the account do. Which one counts of a role's, MySQL alone knows."""
+    """The server allows what the check reads from the grants. Which of a role's grants counts, MySQL alone knows."""
     for number, server in enumerate((OLD, NEW, NEWEST, MARIADB)):
         if has_role and server == OLD:
             continue
@@ -401,7 +401,7 @@ def test_which_of_several_grants_counts(bed: Testbed, ready: Registries, case: s
 
 
 def test_names_in_capitals(bed: Testbed, ready: Registries, servers: Servers) -> None:
-    """Where the server keeps names in lower case, a database asked for in capitals is the one of the grant."""
+    """If the server keeps names in lower case, a database asked for in capitals is the one of the grant."""
     servers("mariadb-10.11", name=LOWER, options=["--lower-case-table-names=1"])
     try:
         ready.make_database("lowered", service=LOWER)

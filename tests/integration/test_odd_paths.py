@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Odd servers at the other end of a path through the cluster, and relays that fail or are left alone."""
+"""Odd servers at the other end of a path through the cluster, and relays that fail or are abandoned."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ for name, say in SAY.items():
 print(json.dumps(ports), flush=True)
 threading.Event().wait()
 """
-"""Servers that are none of MySQL's, by what they do, on ports of the testbed's own machine."""
+"""Servers that are not MySQL, by what they do, on ports of the testbed's own machine."""
 
 LONG = """
 import sys
@@ -78,7 +78,7 @@ given = Database(type="mysql", host=host, port=int(port), name="d", username="u"
 relay = lambda host, port: Relay(image, command, host, port, 60)
 check(Check(given, None, "relay", "any", 300, relay), Place(lambda: connected({}), namespace), Outcome(), lambda _: None)
 """
-"""A check that takes long, to be killed."""
+"""A check that takes long enough to be killed."""
 
 
 SIXTH = """
@@ -101,7 +101,7 @@ with direct(host_of("[::1]", "").dialled, listener.getsockname()[1]) as path:
     facts = gather(path.open_socket, Target(name, name, "::1", f"{name}-password".encode()), 10)
 print(json.dumps([facts.account.matched, facts.schema.charset, repr(facts.failure)]))
 """
-"""A check over IPv6, which a server of the testbed has none of: what listens there passes on to it."""
+"""A check over IPv6, which no server of the testbed supports: what listens there passes on to it."""
 
 
 TIMED = """
@@ -118,7 +118,7 @@ for path in (direct(host, int(port)), relay(connected({}), namespace, wanted, pr
         facts = gather(up.open_socket, Target("u", "d", host, b"p"), 2)
         print(json.dumps([time.monotonic() - started, facts.failure.reason]), flush=True)
 """
-"""How long a check of two seconds takes with a server that says nothing, once its path is up: a relay's is a port-forward, too."""
+"""Times a check of two seconds with a silent server, once its path is up: a relay's is a port-forward, too."""
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +139,7 @@ def blockers(result: Result) -> list[str]:
 
 
 def leftovers(registries: Registries) -> list[str]:
-    """Relays that are still there."""
+    """Return the relays that still exist."""
     selector = "app.kubernetes.io/name=mysql-auth-check"
     kinds = (("batch/v1", "Job"), ("v1", "Pod"))
     return [
@@ -150,7 +150,7 @@ def leftovers(registries: Registries) -> list[str]:
 
 
 def test_odd_servers_behind_a_relay(bed: Testbed, registries: Registries, odd: dict[str, Any]) -> None:
-    """A relay is reached by a port-forward: what is at its end is told as if there was none. All relays are removed."""
+    """A relay is reached by a port-forward: its target is reported as if there was none. All relays are removed."""
     expected = {"silent": "silent", "reset": "reset", "http": "not_mysql", "ssh": "not_mysql"}
     tasks = [checking(odd["address"], odd[name], **RELAY) for name in expected]
     results = play(bed, *tasks, user="admin").results
@@ -198,7 +198,7 @@ def test_ipv6(bed: Testbed, registries: Registries) -> None:
 
 
 def test_relays_that_fail_are_removed(bed: Testbed, registries: Registries) -> None:
-    """An image that is not there, and a database that nobody reaches; the namespace admits restricted pods alone."""
+    """A missing image, and an unreachable database; the namespace admits restricted pods alone."""
     api = registries.api
     namespace = api.get("v1", "Namespace", registries.namespace)
     assert namespace is not None
@@ -243,7 +243,7 @@ def test_a_relay_that_nobody_removes(bed: Testbed, registries: Registries, odd: 
     (job,) = registries.api.list("batch/v1", "Job", registries.namespace)
     spec = job["spec"]
     assert (spec["activeDeadlineSeconds"], spec["ttlSecondsAfterFinished"]) == (180, 0)
-    # Nobody waits for three minutes here: the deadline is moved, and all else is the cluster's.
+    # The test does not wait for three minutes: it moves the deadline, and all else is the cluster's.
     registries.api.apply(
         {
             "apiVersion": "batch/v1",

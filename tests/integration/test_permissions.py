@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The module model_registry_permissions on a real API server with RBAC: who really can use a registry, before and after."""
+"""The module model_registry_permissions on a real API server with RBAC: who can really use a registry, before and after."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ FILTER: Options = {
     "component": "model-registry",
     "opendatahub.io/dashboard": "true",
 }
-"""What the dashboard asks of the RoleBindings that it lists."""
+"""What the dashboard requires of the RoleBindings that it lists."""
 PROJECT = "opendatahub.io/rb-project-subject"
 """With this label at "true", the dashboard lists a RoleBinding among the projects."""
 
 
 @pytest.fixture(scope="module")
 def sharing(bed: Testbed) -> Iterator[Registries]:
-    """A registry named demo, whose Role, Service and Group are there, and two projects."""
+    """Make a registry named demo, with its Role, Service and Group, and two projects."""
     made = Registries(bed)
     for project in ("fraud", "risk"):
         made.api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": project}})
@@ -47,7 +47,7 @@ def sharing(bed: Testbed) -> Iterator[Registries]:
 
 @pytest.fixture
 def demo(sharing: Registries) -> Registries:
-    """The registry, which nobody may use."""
+    """Return the registry, to which no one has access."""
     for one in sharing.api.list(f"{RBAC}/v1", "RoleBinding", sharing.namespace):
         if one["roleRef"]["name"].startswith("registry-user-") and one["metadata"]["name"] != "demo-users":
             sharing.api.delete(f"{RBAC}/v1", "RoleBinding", one["metadata"]["name"], sharing.namespace)
@@ -55,12 +55,12 @@ def demo(sharing: Registries) -> Registries:
 
 
 def permit(**options: Any) -> Options:
-    """A task on the registry."""
+    """Return a task on the registry."""
     return task(PERMISSIONS, **{"registry": "demo", "namespace": "rhoai-model-registries", **options})
 
 
 def bindings(registries: Registries) -> dict[str, Options]:
-    """The RoleBindings to the registry's Role but the operator's."""
+    """Return the RoleBindings to the registry's Role except the operator's."""
     items = registries.api.list(f"{RBAC}/v1", "RoleBinding", registries.namespace)
     return {
         one["metadata"]["name"]: one
@@ -77,7 +77,7 @@ def bind(
     owners: Sequence[Options] = (),
     **labels: str,
 ) -> None:
-    """What somebody has made with kubectl."""
+    """Make a RoleBinding as a user does with kubectl."""
     subjects = [{"apiGroup": RBAC, "kind": "User", "name": user} for user in users]
     body = {
         "apiVersion": f"{RBAC}/v1",
@@ -90,29 +90,29 @@ def bind(
 
 
 class Visitor:
-    """Somebody who asks for the registry's Service, as the proxy in front of the registry server asks whether he may."""
+    """A user who requests the registry's Service, as the proxy in front of the registry server checks access."""
 
     def __init__(self, bed: Testbed, *arguments: str, user: str = "nobody") -> None:
         self._bed, self._arguments, self._user = bed, arguments, user
 
     @classmethod
     def account(cls, bed: Testbed, project: str, name: str) -> Visitor:
-        """A service account with a token of its own."""
+        """Return a service account, with a token of its own."""
         command = ["kubectl", "create", "token", name, "--namespace", project]
         token = bed.run(command, capture_output=True, check=True).stdout.strip()
         return cls(bed, f"--token={token}")
 
     @classmethod
     def member(cls, bed: Testbed, user: str, *groups: str) -> Visitor:
-        """Whom an identity provider would log in with these groups.
+        """Return a user whom an identity provider would log in with these groups.
 
-        He is impersonated, to be in whatever groups a case wants.
+        The user is impersonated, to be in whatever groups a case requires.
         """
         return cls(bed, f"--as={user}", *(f"--as-group={group}" for group in groups), user="admin")
 
     @classmethod
     def as_openshift_says(cls, bed: Testbed, user: str) -> Visitor:
-        """Somebody in those Groups of OpenShift that have him now.
+        """Return a user in those Groups of OpenShift that contain the user now.
 
         OpenShift's API server looks that up at each login. The testbed's is Kubernetes' own and does not, so the user is
         impersonated with the groups that the Group objects say.
@@ -129,7 +129,7 @@ class Visitor:
 
 
 def test_each_kind_of_subject_really_can(bed: Testbed, demo: Registries) -> None:
-    """With a token of its own: none before, each after its own grant, none after that is taken away."""
+    """With a token of its own: no access before, access for each after its own grant, none after that is removed."""
     everybody = "system:authenticated"
     visitors = {
         "user": Visitor(bed),
@@ -223,7 +223,7 @@ STRANGE = [
 
 
 def test_strange_names(bed: Testbed, demo: Registries) -> None:
-    """Granted as they are, and proven; platform-admin looks them up, too."""
+    """Granted unchanged, and verified; platform-admin looks them up, too."""
     done = succeeded(play(bed, permit(users=STRANGE, groups=["system:cluster-readers"]), user="platform-admin"))
     assert done.result["verified"]
     assert sorted(one["name"] for one in done.result["grants"]) == sorted([*STRANGE, "system:cluster-readers"])
@@ -256,7 +256,7 @@ def test_existence(bed: Testbed, demo: Registries) -> None:
 
 
 def test_members(bed: Testbed, demo: Registries) -> None:
-    """People in the registry's Group, which others fill, too; by the operator's own RoleBinding they really get access."""
+    """People in the registry's Group, to which others add, too; the operator's own RoleBinding gives them access."""
 
     def who() -> list[str]:
         return [user for user in ("ann", "bob", "eve") if Visitor.as_openshift_says(bed, user).can()]
@@ -285,11 +285,11 @@ def test_members(bed: Testbed, demo: Registries) -> None:
 
 
 def test_five_hundred(bed: Testbed, demo: Registries) -> None:
-    """One list, the writes that are needed, and one more list that sees what others did; then no write at all.
+    """One list, the required writes, and one more list that sees what others did; then no write at all.
 
-    That last look is what lets two runs at once end as if one had come after the other. A second run looks once, and sends
-    at most four requests in all, with verify false: otherwise it asks the API server about every wished grant, as it is
-    meant to, by one review each.
+    That last list lets two runs at once end as if one came after the other. A second run lists once, and sends at most
+    four requests in all, with verify false: otherwise it asks the API server about every requested grant, as it is meant
+    to, by one review each.
     """
     users = [f"user-{number}" for number in range(500)]
     first = succeeded(play(bed, permit(users=users, state="exact", verify=False)))
@@ -312,20 +312,20 @@ def test_five_hundred(bed: Testbed, demo: Registries) -> None:
 
 
 def at_once(played: Played, verb: str) -> int:
-    """How many requests with the verb the API server had to do with at the same time, at most."""
+    """Return the largest number of requests with the verb that the API server handled at the same time."""
     mine = [one for one in played.requests if one["verb"] == verb]
     events = [(one["requestReceivedTimestamp"], 1) for one in mine] + [(one["stageTimestamp"], -1) for one in mine]
     return max(accumulate(step for _, step in sorted(events)))
 
 
 def asked(played: Played) -> Counter[str]:
-    """The requests by verb and kind, without those of kubernetes.core's client for itself."""
+    """Return the requests by verb and kind, without those of kubernetes.core's client for itself."""
     found = [one for one in played.requests if one["requestURI"].split("?")[0] not in ("/version", "/apis")]
     return Counter(f"{one['verb']} {one.get('objectRef', {}).get('resource', '')}" for one in found)
 
 
 def test_two_processes_at_once(bed: Testbed, demo: Registries) -> None:
-    """Both add members to one Group, and each wants to be the only one with grants: the end is as one of them wants it."""
+    """Both add members to one Group, and each requests exclusive grants: the end is as one of them requests."""
     wishes = [[f"{name}-{number}" for number in range(12)] for name in ("left", "right")]
 
     def run(users: list[str]) -> Played:
@@ -346,7 +346,7 @@ def test_two_processes_at_once(bed: Testbed, demo: Registries) -> None:
 
 
 def test_what_a_former_registry_has_left(bed: Testbed, demo: Registries) -> None:
-    """Grants whose owner is gone go, too, but for those that have been granted again meanwhile."""
+    """Grants whose owner is gone are removed, too, except those that have been granted again meanwhile."""
     owner = {"apiVersion": demo.version, "kind": "ModelRegistry", "name": "demo", "uid": "of-the-former-one"}
     bed.stop("kube-controller-manager")
     try:
@@ -362,7 +362,7 @@ def test_what_a_former_registry_has_left(bed: Testbed, demo: Registries) -> None
 
 
 def test_an_administrator_of_the_cluster_waits_for_the_role(bed: Testbed, demo: Registries) -> None:
-    """Who may grant a Role that is not there is not told that it is missing; the proof waits for it all the same."""
+    """An administrator may grant a missing Role: the write succeeds, and the verification waits for it all the same."""
     bed.stop("operator")
     try:
         demo.api.delete(f"{RBAC}/v1", "Role", "registry-user-demo", demo.namespace)
@@ -414,7 +414,7 @@ def test_a_registry_that_has_only_just_been_created(bed: Testbed, registries: Re
 
 
 def test_escalation_is_explained(bed: Testbed, demo: Registries) -> None:
-    """To somebody who may make RoleBindings and not use registries himself."""
+    """To a user who may make RoleBindings but not use registries."""
     rules = [
         {"apiGroups": [RBAC], "resources": ["rolebindings"], "verbs": ["get", "list", "create"]},
         {"apiGroups": ["modelregistry.opendatahub.io"], "resources": ["modelregistries"], "verbs": ["get"]},
@@ -430,7 +430,7 @@ def test_escalation_is_explained(bed: Testbed, demo: Registries) -> None:
 
 
 def test_no_groups_without_openshift(start: Start) -> None:
-    """The error names what there is instead."""
+    """The error names the alternative."""
     with start(flavour="plain", databases=()) as plain:
         api = plain.api()
         body = {"host": "db", "database": "d", "username": "u", "passwordSecret": {"name": "s", "key": "k"}}

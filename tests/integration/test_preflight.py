@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What stands against a job, found on a real cluster by people of several rights; and nothing is stored by looking."""
+"""Blockers of a job, found on a real cluster by users with various permissions; and nothing is stored by checking."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ with psycopg.connect(host=sys.argv[1], user="postgres", password=sys.argv[2], db
     it.execute("CREATE DATABASE looked_latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0")
     it.execute("CREATE DATABASE looked_good OWNER looked")
 """
-"""Run inside the testbed, where the server's address leads somewhere."""
+"""Run inside the testbed, where the server's address is reachable."""
 
 
 RELAY = ["/relay", "--listen", ":{listen}", "--to", "{host}:{port}"]
@@ -63,7 +63,7 @@ def codes(result: dict[str, Any], *severities: str) -> list[str]:
 
 
 def test_registry_admin_is_ready(bed: Testbed, registries: Registries) -> None:
-    """With the rights of the collection's Role nothing is missing; what only the cluster's see is said to be unchecked."""
+    """With the collection's Role no permission is missing; what needs cluster permissions is reported as unchecked."""
     wishes = [{"job": job, "name": "looked", "database": DATABASE} for job in ("create", "teardown", "grant")]
     create, teardown, grant = look(bed, *wishes).results
     assert codes(create) == []
@@ -78,7 +78,7 @@ def test_registry_admin_is_ready(bed: Testbed, registries: Registries) -> None:
 
 
 def test_all_at_once(bed: Testbed, registries: Registries) -> None:
-    """A name, a Secret and an authority that are wrong come together, in one run."""
+    """An invalid name, a Secret and an authority are reported together, in one run."""
     api = registries.api
     body = {
         "apiVersion": "v1",
@@ -98,7 +98,7 @@ def test_all_at_once(bed: Testbed, registries: Registries) -> None:
 
 
 def test_rights_of_nobody(bed: Testbed, registries: Registries) -> None:
-    """All missing rights are in one finding, and the rules in it name each resource once."""
+    """All missing permissions are in one finding, and the rules in it name each resource once."""
     (result,) = look(
         bed, {"name": "looked", "namespace": registries.namespace, "database": DATABASE}, user="nobody"
     ).results
@@ -112,7 +112,7 @@ def test_rights_of_nobody(bed: Testbed, registries: Registries) -> None:
 
 
 def test_cluster_rights_see_more(bed: Testbed) -> None:
-    """With the optional ClusterRole the component and the names of all namespaces are looked at."""
+    """With the optional ClusterRole the component and the names of all namespaces are checked."""
     (result,) = look(
         bed, {"name": "looked", "namespace": "data-science", "database": DATABASE}, user="platform-admin"
     ).results
@@ -138,7 +138,7 @@ def test_component_is_removed(bed: Testbed, registries: Registries, state: str) 
 
 
 def test_operator_is_down(bed: Testbed) -> None:
-    """Its webhook does not answer the dry run: that is seen without any right to see the operator."""
+    """Its webhook does not answer the dry run: that is visible without permission to see the operator."""
     bed.stop("operator")
     try:
         (result,) = look(bed, {"name": "looked"}).results
@@ -148,7 +148,7 @@ def test_operator_is_down(bed: Testbed) -> None:
 
 
 def test_postgres(bed: Testbed, servers: Servers) -> None:
-    """The same shape of findings, on a real server: login, database, encoding, rights on the schema."""
+    """The same shape of findings, on a real server: login, database, encoding, permissions on the schema."""
     host = bed.address(servers("postgres-16"), NAMESPACE)
     bed.run([sys.executable, "-c", MAKE, host, ROOT_PASSWORD])
     base = {"type": "postgres", "host": host, "username": "looked", "password": "canary-preflight"}
@@ -171,7 +171,7 @@ def test_postgres(bed: Testbed, servers: Servers) -> None:
 
 
 def test_a_login_to_postgres_by_port_forward(bed: Testbed, servers: Servers) -> None:
-    """The server sees its own loopback address. Where that is trusted, as in the official image, any password will do."""
+    """The server sees its own loopback address. If that is trusted, as in the official image, any password will do."""
     service = servers("postgres-16")
     host = bed.address(service, NAMESPACE)
     bed.run([sys.executable, "-c", MAKE, host, ROOT_PASSWORD], check=True)
@@ -191,7 +191,7 @@ def test_a_login_to_postgres_by_port_forward(bed: Testbed, servers: Servers) -> 
 
 @contextmanager
 def trusted(bed: Testbed, host: str) -> Iterator[None]:
-    """The server lets everybody in from its own loopback address, as the official image does."""
+    """Make the server trust every login from its own loopback address, as the official image does."""
     write = [sys.executable, "-c", RULES, host, ROOT_PASSWORD]
     others = "host all all all scram-sha-256"
     bed.run([*write, "host all all 127.0.0.1/32 trust", others], check=True)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The preflight as a playbook: all is shown, and where something stands against a registry, nothing of it is stored."""
+"""The preflight as a playbook: everything is shown, and with a blocker for a registry, nothing of it is stored."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HOOKS = ("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration")
 
 
 def answers(name: str, **more: str) -> dict[str, str]:
-    """As a survey gives them."""
+    """Return the answers as a survey gives them."""
     return {
         "registry_name": name,
         "database_type": "mysql",
@@ -34,13 +34,13 @@ def secret(name: str) -> dict[str, str]:
 
 
 def stored(writes: list[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
-    """All writes but the connections of port-forwards."""
+    """Return all writes except the connections of port-forwards."""
     return [write for write in writes if not write[1].startswith("pods")]
 
 
 @pytest.mark.parametrize(("charset", "code"), [("utf8mb4", ""), ("latin1", "charset")])
 def test_the_playbook_shows_all(bed: Testbed, registries: Registries, charset: str, code: str) -> None:
-    """A warning is shown and stands against nothing; a blocker is shown with it, and fails the playbook."""
+    """A warning is shown and blocks nothing; a blocker is shown with it, and fails the playbook."""
     registries.make_database("booked", charset=charset)
     done = book(bed, "preflight", answers("booked"), user="admin", environment=secret("booked"))
     assert done.succeeded is not bool(code), done.output
@@ -51,7 +51,7 @@ def test_the_playbook_shows_all(bed: Testbed, registries: Registries, charset: s
 
 
 def test_all_that_is_wrong_is_shown_at_once(bed: Testbed) -> None:
-    """A wrong name, a Secret and an authority that are not there, and a host that is wrong: in one run."""
+    """An invalid name, a Secret and an authority that do not exist, and an invalid host: in one run."""
     given = {"database_password_secret_name": "booked-none", "database_password_secret_key": "password"}
     authority = {"ca_source": "config_map", "ca_name": "booked-none", "ca_key": "ca.crt"}
     wrong = {**answers("9-booked", **given, **authority), "database_host": "mysql-80"}
@@ -68,7 +68,7 @@ def test_all_that_is_wrong_is_shown_at_once(bed: Testbed) -> None:
 
 @pytest.mark.parametrize("via", ["port_forward", "direct"])
 def test_create_stores_nothing_where_it_cannot_work(bed: Testbed, registries: Registries, via: str) -> None:
-    """The path is an answer like the others: what is found on it stops the playbook before anything is stored."""
+    """The path is an answer like the others: a blocker on it stops the playbook before anything is stored."""
     registries.make_database("stopped", charset="latin1")
     host = {"database_host": bed.address("mysql-80", "databases")} if via == "direct" else {}
     given = answers("stopped", database_via=via, **host)
@@ -80,7 +80,7 @@ def test_create_stores_nothing_where_it_cannot_work(bed: Testbed, registries: Re
 
 
 def test_a_name_that_another_namespace_has(bed: Testbed, registries: Registries) -> None:
-    """Seen by whoever may look, and told by the operator's webhook to everybody else."""
+    """Seen by users who may look, and reported by the operator's webhook to everyone else."""
     api = registries.api
     (hook,) = api.list(*HOOKS)
     meta = {"name": hook["metadata"]["name"], "labels": hook["metadata"].get("labels", {})}
@@ -93,7 +93,7 @@ def test_a_name_that_another_namespace_has(bed: Testbed, registries: Registries)
     place = "elsewhere"
     body = registries.body("taken")
     api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": place}})
-    # The webhook refuses other namespaces: a registry there is one from before it was on.
+    # The webhook refuses other namespaces: a registry there dates from before it was on.
     api.delete(*HOOKS, hook["metadata"]["name"])
     try:
         bed.until(
@@ -110,7 +110,7 @@ def test_a_name_that_another_namespace_has(bed: Testbed, registries: Registries)
 
 
 def _made(registries: Registries, body: dict[str, Any]) -> bool:
-    """The API server forgets a webhook in a moment only."""
+    """Return whether the registry was made: the API server takes a moment to forget a webhook."""
     try:
         registries.api.create(body)
     except ApiError as error:

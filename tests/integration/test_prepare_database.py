@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The playbook that prepares a database, on real servers: foreseen, done, and done once."""
+"""The playbook that prepares a database, on real servers: predicted, done, and done once."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NEEDED = {"CREATE", "ALTER", "DROP", "INDEX", "REFERENCES", "SELECT", "INSERT", 
 
 
 def prepare(bed: Testbed, monkeypatch: pytest.MonkeyPatch, answers: dict[str, str], *options: str) -> tuple[str, int]:
-    """The playbook's output, and how many tasks have changed something."""
+    """Return the playbook's output, and the number of changed tasks."""
     monkeypatch.setenv("ANSIBLE_COLLECTIONS_PATH", str(ROOT / ".venv" / "collections"))
     monkeypatch.setenv("ANSIBLE_NOCOLOR", "1")
     monkeypatch.setenv("MODEL_REGISTRY_ADMIN_PASSWORD", ROOT_PASSWORD)
@@ -49,7 +49,7 @@ def test_prepared_once(
     name, service = "pre_pared", servers(server)
     answers = {"database_host": bed.address(service, NAMESPACE), "database_name": name, "database_username": "prepared"}
     with connect_mysql(bed, service) as root, root.cursor() as cursor:
-        # A testbed that goes on after the tests has them already.
+        # A testbed that outlives the tests has them already.
         cursor.execute("DROP DATABASE IF EXISTS pre_pared")
         cursor.execute("DROP USER IF EXISTS 'prepared'@'%'")
     output, changed = prepare(bed, monkeypatch, answers, "--check")
@@ -84,7 +84,7 @@ def test_prepared_once(
 def test_an_account_that_is_there_is_altered(
     bed: Testbed, servers: Servers, monkeypatch: pytest.MonkeyPatch, server: str, by: str
 ) -> None:
-    """It gets the password, the plugin and TLS, keeps what it had been granted, and a second run changes nothing."""
+    """It gets the password, the plugin and TLS, keeps its earlier grants, and a second run changes nothing."""
     plugin, service = "mysql_native_password", servers(server)
     with connect_mysql(bed, service) as root, root.cursor() as cursor:
         for statement in (
@@ -120,7 +120,7 @@ def test_an_account_that_is_there_is_altered(
 def test_an_account_that_requires_tls_is_prepared_once(
     bed: Testbed, servers: Servers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Foreseen, done, and a third run changes nothing: it logs in with TLS, as the account wants it."""
+    """Predicted, done, and a third run changes nothing: it logs in with TLS, as the account requires."""
     service = servers("mysql-9")
     with connect_mysql(bed, service) as root, root.cursor() as cursor:
         cursor.execute("DROP DATABASE IF EXISTS pretls")

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Registries on servers of other kinds, with passwords and accounts that are not the plain ones."""
+"""Registries on servers of other kinds, with unusual passwords and accounts."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from testbed.databases import NAMESPACE, ROOT_PASSWORD, connect_mysql
 Options = dict[str, Any]
 REST = "/api/model_registry/v1alpha3/registered_models"
 STRANGE = "ünï-日本-€ ?@:/#%&=+;'\"\\`{}"
-"""What a URL, a shell, YAML and SQL stumble over, and characters beyond latin-1."""
+"""Characters that break a URL, a shell, YAML and SQL, and characters beyond latin-1."""
 
 
 def host(service: str) -> str:
-    """The name of a database server in the cluster."""
+    """Return the host name of a database server in the cluster."""
     return f"{service}.{NAMESPACE}.svc.cluster.local"
 
 
 def on(service: str, name: str, **more: Any) -> Options:
-    """Options of a registry on the database of its own name."""
+    """Return options of a registry on the database of its own name."""
     return full(name, **{"host": host(service), **more})
 
 
 def works(registries: Registries, name: str) -> None:
-    """The server takes a model, and has it."""
+    """Check that the server stores a model and returns it."""
     assert registries.rest(name, "GET", "/readyz/health")[0] == 200
     made, _ = registries.rest(name, "POST", REST, {"name": f"m{time.time_ns()}"})
     assert made == 201
@@ -100,7 +100,7 @@ def test_client_certificates(bed: Testbed, registries: Registries, servers: Serv
     tls["client_key_secret"] = {"name": "client-cert", "key": "tls.key"}
     wanted = on(service, "clientcert", tls=tls)
     accepted = succeeded(play(bed, task(**wanted)))
-    # The second takes the mark off, once new pods have been seen to serve.
+    # The second removes the annotation, once new pods are seen to serve.
     assert accepted.writes == [("patch", "modelregistries", "clientcert")] * 2
     works(registries, "clientcert")
     again = succeeded(play(bed, task(**wanted)))
@@ -162,7 +162,7 @@ SLOW: dict[str, tuple[Options, str]] = {
 
 @pytest.mark.timed
 def test_failures_at_a_kubelets_own_pace(start: Start) -> None:
-    """With the probes of a real cluster, each failure ends its task within 10 s of the first appearance of its words."""
+    """With a real cluster's probes, each failure ends its task within 10 s of the first appearance of its words."""
     with start(time_factor=1) as bed:
         registries = Registries(bed)
         for name, (database, words) in SLOW.items():
@@ -179,7 +179,7 @@ def test_failures_at_a_kubelets_own_pace(start: Start) -> None:
 
 
 def first_words(registries: Registries, name: str) -> float:
-    """When the server wrote its first failed attempt, or where it has never run, when the pod was started."""
+    """Return when the server wrote its first failed attempt, or if it never ran, when the pod was started."""
     pod = registries.pod(name)
     path = f"/api/v1/namespaces/{registries.namespace}/pods/{pod['metadata']['name']}/log"
     _, text = registries.api.raw("GET", f"{path}?container=rest-container&timestamps=true")

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Each right of the Role for administrators taken away in turn: what is missing is named, or what is done without it."""
+"""Each permission of the Role for administrators removed in turn: the error names it, or the task works without it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ERROR, WARNING, WORKS = "error", "warning", "works"
 
 @dataclass(frozen=True)
 class Case:
-    """A task without a right that it needs."""
+    """A task without a permission that it needs."""
 
     verb: str
     resource: str
@@ -39,7 +39,7 @@ class Case:
     options: Options
     outcome: str = ERROR
     step: str = ""
-    """What the error says to do, where that is more than the one rule."""
+    """What the error says to do, if that is more than the one rule."""
 
     def __str__(self) -> str:
         return f"{self.verb}-{self.resource}-{self.module.rpartition('.')[2]}"
@@ -50,11 +50,11 @@ class Case:
 
 
 def registry(name: str, password: str = "", **database: Any) -> Options:
-    """A registry on the database of its own name."""
+    """Return a registry on the database of its own name."""
     return mysql(name, password=password or f"{name}-password", **database)
 
 
-# The registry "rights" is there and ready; "unready" has the wrong password; "authority" has an uploaded CA.
+# The registry "rights" exists and is ready; "unready" has the wrong password; "authority" has an uploaded CA.
 NEW = registry("new", tls={"ca_pem": PEM})
 EDIT = {"name": "rights", "description": "edited", "database": {"password": "another one", "tls": {"ca_pem": PEM}}}
 DELETE = {"name": "rights", "state": "absent"}
@@ -65,7 +65,7 @@ DELETE_AUTHORITY = {"name": "authority", "state": "absent"}
 GRANT = {"registry": "rights", "users": ["ada"]}
 REVOKE = {"registry": "rights", "state": "exact", "groups": ["fraud"]}
 REVOKE_ONE_OF_TWO = {"registry": "rights", "state": "absent", "users": ["ken"]}
-# A Service with a pod is all that it takes to come as far as the port-forward.
+# A Service with a pod is enough to reach the port-forward.
 FORWARD = {
     "database": {"host": "rights", "port": 8443, "name": "d", "username": "u", "password": "canary-unused"},
     "via": "port_forward",
@@ -84,12 +84,12 @@ HOLD_STEP = (
 
 
 def rollout(case: str) -> Options:
-    """An edit after which there is something to wait for."""
+    """Return an edit that starts a rollout to wait for."""
     return {"name": "rights", "resources": {"requests": {"memory": f"{100 + len(case)}Mi"}}}
 
 
 def hold(resource: str, names: str = "rights") -> str:
-    """What somebody is told who grants what he does not hold."""
+    """Return the message for a user who grants permissions without holding them."""
     return HOLD_STEP.format(resource=resource, names=names)
 
 
@@ -142,12 +142,12 @@ IN_OTHER_TESTS = {
 BEYOND = {
     ("create", "pods/portforward"): "only API servers of Kubernetes 1.35 and later ask for it, and this one is older"
 }
-"""Rights that no test can take away, and why."""
+"""Permissions that no test can remove, and why."""
 
 
 @pytest.fixture(scope="module")
 def prepared(bed: Testbed) -> Iterator[Registries]:
-    """The registries that the cases are about."""
+    """Make the registries that the cases are about."""
     registries = Registries(bed)
     names = ("rights", "unready", "mounting", "authority")
     for name in names:
@@ -169,7 +169,7 @@ def prepared(bed: Testbed) -> Iterator[Registries]:
 
 
 def of_two(namespace: str) -> Options:
-    """A RoleBinding that somebody has made for two people at once."""
+    """Return a RoleBinding made by hand for two people at once."""
     people = [{"apiGroup": RBAC, "kind": "User", "name": name} for name in ("ken", "dennis")]
     ref = {"apiGroup": RBAC, "kind": "Role", "name": "registry-user-rights"}
     meta = {"name": "of-two", "namespace": namespace}
@@ -206,13 +206,13 @@ def test_a_right_that_is_missing(prepared: Registries, case: Case) -> None:
 
 
 def test_with_all_rights_the_port_forward_is_made(prepared: Registries) -> None:
-    """What stands behind it is no database: that is another error, and shows that the cases above are about rights."""
+    """What is behind it is no database: that is another error, and shows that the cases above are about permissions."""
     result = play(prepared.bed, task(CHECK, **FORWARD, namespace=prepared.namespace)).result
     assert result["via"]["path"] == "port_forward" and "resources: [" not in result["msg"], result
 
 
 def test_a_permission_that_cannot_be_verified(prepared: Registries) -> None:
-    """It is stored, and which right its review needs is said."""
+    """It is stored, and the message names the permission that its review needs."""
     with without(prepared, "localsubjectaccessreviews", "create"):
         played = play(prepared.bed, task(PERMISSIONS, registry="rights", users=["linus"], namespace=prepared.namespace))
     told = " ".join([played.result.get("msg") or "", *played.result.get("warnings", [])])
@@ -222,7 +222,7 @@ def test_a_permission_that_cannot_be_verified(prepared: Registries) -> None:
 
 
 def test_a_role_that_the_operator_has_not_made(prepared: Registries) -> None:
-    """Whether it is there is asked once a RoleBinding to it was refused; without that right, the error names it."""
+    """Its existence is checked once a RoleBinding to it is refused; without that permission, the error names it."""
     bed, wish = prepared.bed, task(PERMISSIONS, registry="rights", users=["barbara"], wait_timeout=2)
     bed.stop("operator")
     try:
@@ -241,7 +241,7 @@ def test_a_role_that_the_operator_has_not_made(prepared: Registries) -> None:
 
 
 def test_every_right_is_taken_away(prepared: Registries) -> None:
-    """The Role has no right that no test is about, and the tests are about no right that it has not."""
+    """The Role has no permission without a test, and no test is about a permission that it lacks."""
     role = prepared.api.get(f"{RBAC}/v1", "Role", ROLES["Role"], prepared.namespace)
     assert role
     there = {(verb, one) for rule in role["rules"] for one in rule["resources"] for verb in rule["verbs"]}

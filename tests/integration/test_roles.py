@@ -17,12 +17,12 @@ from testbed.bed import Testbed
 
 Run = Callable[..., Book]
 CANARY = "canary-Zx81-{{ no }}-'\"#%é"
-"""A password with all that YAML, Jinja and shells stumble over."""
+"""A password with all characters that break YAML, Jinja and shells."""
 
 
 @pytest.fixture
 def run(bed: Testbed, registries: Registries) -> Iterator[Run]:
-    """Runs a playbook of the collection, with secrets in the environment. What a test leaves is deleted after it."""
+    """Return a function that runs a playbook, with secrets in the environment. Delete afterwards what a test leaves."""
     created: set[str] = set()
 
     def run_playbook(name: str, answers: Answers, *options: str, password: str = "", fails: bool = False) -> Book:
@@ -38,7 +38,7 @@ def run(bed: Testbed, registries: Registries) -> Iterator[Run]:
 
 
 def survey(name: str, **more: Any) -> Answers:
-    """The answers to a survey; what nobody has filled in comes as an empty text."""
+    """Return the answers to a survey; a question left empty comes as an empty text."""
     empty = (
         "description",
         "registries_namespace",
@@ -60,9 +60,9 @@ def survey(name: str, **more: Any) -> Answers:
 
 
 def persisted(registries: Registries, registry: str) -> dict[str, str]:
-    """What is stored of a registry, its Secrets and ConfigMaps, by name, with its content; the status counts for none.
+    """Return a registry's stored objects, Secrets and ConfigMaps, by name, with their content but without status.
 
-    Of this registry alone: what others leave behind is still being collected.
+    Of this registry alone: the cluster is still collecting what others leave behind.
     """
     found = {}
     for version, kind in ((registries.version, "ModelRegistry"), ("v1", "Secret"), ("v1", "ConfigMap")):
@@ -130,7 +130,7 @@ def test_life(registries: Registries, run: Run) -> None:
 
 
 def test_update_creates_nothing(registries: Registries, run: Run) -> None:
-    """The name is wrong, so there is nothing to edit; the error says who creates."""
+    """The name is wrong, so there is nothing to edit; the error names the playbook that creates."""
     before = persisted(registries, "never-made")
     refused = run("update", survey("never-made"), password="some-password", fails=True)
     assert "ModelRegistry never-made: it does not exist" in refused.output
@@ -194,7 +194,7 @@ CA_SOURCES: list[tuple[Answers, Answers]] = [
 def test_flat_answers_choose_certificates(registries: Registries, run: Run) -> None:
     """Each answer about certificates reaches the registry's specification, one after the other on the same registry."""
     pem = trustme.CA().cert_pem.bytes().decode()
-    # Neither the database nor the objects with certificates are there.
+    # Neither the database nor the objects with certificates exist.
     run("create", {**survey("bookca"), "create_wait": False, "preflight": False}, password="bookca-password")
     for answers, expected in CA_SOURCES:
         given = {"registry_name": "bookca", "ca_pem": pem, "update_wait": False, "preflight": False, **answers}
@@ -221,7 +221,7 @@ def test_password_in_a_secret_of_the_users(registries: Registries, run: Run) -> 
 
 
 def test_display_name_alone_names_the_registry(registries: Registries, run: Run) -> None:
-    """Without a resource name one is derived, and the message says which."""
+    """Without a resource name one is derived, and the message names it."""
     registries.make_database("book-derived")
     answers = {**survey("book-derived"), "registry_name": "", "display_name": "  Book Derived!"}
     created = run("create", answers, password="book-derived-password")

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Password Secrets that somebody else changes, and those that nothing uses any more."""
+"""Password Secrets that another client changes, and those that are no longer used."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from testbed.bed import Testbed
 
 
 def findings(bed: Testbed, name: str) -> dict[str, dict[str, str]]:
-    """What model_registry_info finds about a registry, by code."""
+    """Return the findings of model_registry_info about a registry, by code."""
     (registry,) = succeeded(play(bed, task(INFO, name=name))).result["registries"]
     return {finding["code"]: finding for finding in registry["findings"]}
 
 
 @pytest.mark.parametrize("way", ["apply", "patch"])
 def test_a_secret_that_was_changed_after_the_pods_had_started(bed: Testbed, registries: Registries, way: str) -> None:
-    """Both ways in which people write Secrets are noticed, and the password is not told."""
+    """Both usual ways to write Secrets are noticed, and the password is not revealed."""
     name = f"behind-{way}"
     registries.make(name)
     registries.available(name)
@@ -39,7 +39,7 @@ def test_a_secret_that_was_changed_after_the_pods_had_started(bed: Testbed, regi
 
 
 def test_the_own_secret_goes_when_another_one_takes_its_place(bed: Testbed, registries: Registries) -> None:
-    """After the rollout, and as check mode says; a Secret of the user's stays when it is the other way round."""
+    """After the rollout, and as check mode predicts; a Secret of the user stays in the opposite case."""
     name = "moving"
     registries.make_database(name)
     registries.make_secret(name)
@@ -63,15 +63,16 @@ def test_the_own_secret_goes_when_another_one_takes_its_place(bed: Testbed, regi
 
     back: dict[str, Any] = {"name": name, "database": {"password": f"{name}-password"}}
     returned = succeeded(play(bed, task(**back)))
-    # The last write takes the mark of the switch off, once new pods serve.
+    # The last write removes the annotation of the switch, once new pods serve.
     assert [write[:2] for write in returned.writes] == [("create", "secrets"), *[("patch", "modelregistries")] * 2]
     assert registries.api.get("v1", "Secret", f"{name}-db", registries.namespace)
     succeeded(play(bed, task(name=name, state="absent")))
 
 
 def test_a_rotation_with_a_wrong_name_first(bed: Testbed, registries: Registries) -> None:
-    """The old pod serves on beside the one that fails, and the edit that corrects the name makes the operator go back to
-    it. It is not called rotated until a pod with the new password serves.
+    """The old pod serves on beside the failing one, and the edit that corrects the name makes the operator return to it.
+
+    The password is not reported as rotated until a pod with the new one serves.
     """
     name = "corrected"
     registries.make_database(name)
@@ -92,7 +93,7 @@ def test_a_rotation_with_a_wrong_name_first(bed: Testbed, registries: Registries
 
 
 def test_a_finalizer_that_hangs_is_told_by_the_module(bed: Testbed, registries: Registries) -> None:
-    """Which it is, since when, and what to do; once it is off, the next run finishes the deletion."""
+    """Its name, since when, and what to do; once it is removed, the next run finishes the deletion."""
     name = "stuck"
     registries.make_database(name)
     succeeded(play(bed, task(**mysql(name, password=f"{name}-password"))))

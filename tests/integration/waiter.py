@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A program that waits inside a testbed, and what a test sees of it: which verdict came when.
 
-Run as `python waiter.py NAMESPACE SECONDS USER`, it makes sure that it is that user, reads names of registries from a line
-of its standard input, waits until they are ready ("gone" instead of names' first word: until they are gone), and writes a
-line of JSON for each change.
+Run as `python waiter.py NAMESPACE SECONDS USER`, it checks that it is that user, reads names of registries from a line
+of its standard input, waits until they are ready ("gone" instead of names' first word: until they are gone), and
+writes a line of JSON for each change.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Waiter:
         self._process = process
 
     def wait_for(self, *names: str) -> Iterator[Told]:
-        """Let it wait for these from now on; what it tells, as it tells it, until all have come to an end."""
+        """Let it wait for these from now on; yield each verdict as it comes, until all have ended."""
         assert self._process.stdin and self._process.stdout
         self._process.stdin.write(" ".join(names) + "\n")
         self._process.stdin.flush()
@@ -44,13 +44,13 @@ class Waiter:
             yield json.loads(line)
 
     def last(self, *names: str) -> dict[str, Told]:
-        """Let it wait for these; gives the last that it tells of each."""
+        """Let it wait for these; return the last verdict on each."""
         return {told["name"]: told for told in self.wait_for(*names)}
 
 
 @contextmanager
 def waiter(bed: Testbed, user: str = "registry-admin", seconds: float = 60) -> Iterator[Waiter]:
-    """A waiting program that has loaded all that it needs before it is asked to wait."""
+    """Start a waiting program that loads everything it needs before it is asked to wait."""
     command = bed.command([sys.executable, __file__, bed.flavour.registries_namespace, str(seconds), user])
     environment = {**bed.environment(user), "PYTHONPATH": str(COLLECTIONS)}
     pipe = subprocess.PIPE
