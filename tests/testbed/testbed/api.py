@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A small client of the API server, for starting a cluster and for looking at it from tests."""
+"""A small client of the API server, for starting a cluster and for reading it in tests."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class ApiError(Exception):
 
 
 class _Connection(http.client.HTTPSConnection):
-    """An HTTPS connection over a socket that somebody else opens."""
+    """An HTTPS connection over a socket that the caller opens."""
 
     def __init__(self, address: tuple[str, int], context: ssl.SSLContext, opener: Connect) -> None:
         super().__init__(*address, context=context, timeout=30)
@@ -74,7 +74,7 @@ class Api:
     def raw(
         self, method: str, path: str, body: Object | None = None, content_type: str = "application/json"
     ) -> tuple[int, bytes]:
-        """One request and its answer as it came: status and body."""
+        """Send one request and return its answer unchanged: status and body."""
         connection = _Connection(self._address, self._tls, self._opener)
         try:
             data = None if body is None else json.dumps(body).encode()
@@ -87,9 +87,9 @@ class Api:
     def request(
         self, method: str, path: str, body: Object | None = None, content_type: str = "application/json"
     ) -> Object:
-        """One request and its answer's object. Raises ApiError where the answer is not a success.
+        """Send one request and return its answer's object. Raises ApiError if the answer is not a success.
 
-        "Too many requests", which a server also says while its storage wakes up, is asked again for some seconds.
+        "Too many requests", which a server also answers while its storage starts, is retried for some seconds.
         """
         status, data = self.raw(method, path, body, content_type)
         for _ in range(20):
@@ -103,7 +103,7 @@ class Api:
         return answer
 
     def path(self, api_version: str, kind: str, namespace: str | None = None, name: str | None = None) -> str:
-        """The URL path of an object, or of a list of objects where no name is given."""
+        """Return the URL path of an object, or of a list of objects if no name is given."""
         plural, namespaced = self._plural(api_version, kind)
         parts = [_root(api_version)]
         if namespaced and namespace:
@@ -114,7 +114,7 @@ class Api:
         return "/".join(parts)
 
     def get(self, api_version: str, kind: str, name: str, namespace: str | None = None) -> Object | None:
-        """The object, or None where there is none of that name."""
+        """Return the object, or None if there is none of that name."""
         try:
             return self.request("GET", self.path(api_version, kind, namespace, name))
         except ApiError as error:
@@ -123,13 +123,13 @@ class Api:
             raise
 
     def list(self, api_version: str, kind: str, namespace: str | None = None, **query: str) -> list[Object]:
-        """The objects of a kind, in one namespace or in all; ``query`` may hold labelSelector and the like."""
+        """Return the objects of a kind, in one namespace or in all; ``query`` may hold labelSelector and the like."""
         path = self.path(api_version, kind, namespace)
         items: list[Object] = self.request("GET", f"{path}?{urlencode(query)}")["items"]
         return items
 
     def create(self, body: Object) -> Object:
-        """Create the object. Raises ApiError 409 where it is there."""
+        """Create the object. Raises ApiError 409 if it exists."""
         meta = body["metadata"]
         return self.request("POST", self.path(body["apiVersion"], body["kind"], meta.get("namespace")), body)
 
@@ -143,13 +143,13 @@ class Api:
         )
 
     def patch(self, body: Object) -> Object:
-        """Change the object by a merge patch: ``body`` holds its name and what is to be different."""
+        """Change the object by a merge patch: ``body`` holds its name and the differences."""
         meta = body["metadata"]
         path = self.path(body["apiVersion"], body["kind"], meta.get("namespace"), meta["name"])
         return self.request("PATCH", path, body, "application/merge-patch+json")
 
     def delete(self, api_version: str, kind: str, name: str, namespace: str | None = None) -> None:
-        """Delete the object; one that is not there is no error."""
+        """Delete the object; a missing one is no error."""
         try:
             self.request("DELETE", self.path(api_version, kind, namespace, name))
         except ApiError as error:
@@ -157,7 +157,7 @@ class Api:
                 raise
 
     def log(self, namespace: str, pod: str, container: str, *, previous: bool = False, follow: bool = False) -> str:
-        """What a container has written, or the one before its last restart; with ``follow``, once it has ended."""
+        """Return a container's log, or the one before its last restart; with ``follow``, once it has ended."""
         query = urlencode({"container": container, "previous": str(previous).lower(), "follow": str(follow).lower()})
         status, data = self.raw("GET", f"/api/v1/namespaces/{namespace}/pods/{pod}/log?{query}")
         if status >= 300:
@@ -165,7 +165,7 @@ class Api:
         return data.decode(errors="replace")
 
     def whoami(self) -> str:
-        """Whom the API server takes this client for."""
+        """Return the user that the API server takes this client for."""
         review = self.request(
             "POST",
             "/apis/authentication.k8s.io/v1/selfsubjectreviews",
@@ -198,7 +198,7 @@ def _error(status: int, data: bytes) -> ApiError:
 
 
 def _load_certificate(context: ssl.SSLContext, user: Object) -> None:
-    """Give the context the client certificate: ssl takes it from files alone."""
+    """Load the client certificate into the context: ssl reads it from files alone."""
     with tempfile.TemporaryDirectory() as folder:
         files: list[str] = []
         for name in ("client-certificate-data", "client-key-data"):

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A testbed as its users hold it: start it, run commands and open connections inside it, break and mend its parts, stop it."""
+"""A testbed as its users hold it: start it, run commands and open connections inside it, break and fix its parts, stop it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ __all__ = ["DEFAULT_DATABASES", "Testbed", "TestbedError", "prepare"]
 DEFAULT_DATABASES = ("mysql-8.0",)
 MANIFESTS = Path(__file__).resolve().parent.parent / "manifests"
 START_LIMIT = 180.0
-"""Seconds after which a start is given up; it takes about ten on an idle machine."""
+"""Seconds after which a start fails; it takes about ten on an idle machine."""
 NO_NAMESPACES = """\
 This machine does not let an ordinary process have its own user and network namespaces, which the testbed needs:
   {reason}
@@ -46,13 +46,13 @@ On Linux: check `sysctl user.max_user_namespaces` (must not be 0), `kernel.unpri
 
 
 class TestbedError(Exception):
-    """The testbed could not do what was asked; the text says why and what to do."""
+    """The testbed could not do what was requested; the text says why and what to do."""
 
     __test__ = False
 
 
 def _silent(line: str) -> None:
-    """Progress that nobody wants to see."""
+    """Discard a line of progress."""
 
 
 def prepare(databases: Iterable[str], say: Say) -> tuple[Path, dict[str, Path]]:
@@ -88,7 +88,7 @@ class Testbed:
         """Start a testbed and wait until it is ready.
 
         ``databases`` run from the start, ``more_servers`` can be started later with :func:`database`. It ends with
-        the process ``owner`` (its number), or with :meth:`down` where that is None. Raises TestbedError.
+        the process ``owner`` (its number), or with :meth:`down` if that is None. Raises TestbedError.
         """
         _check_namespaces()
         bed = cls(state)
@@ -173,7 +173,7 @@ class Testbed:
             time.sleep(0.1)
 
     def down(self, *, keep_state: bool = False) -> None:
-        """Stop it and remove its state; one that does not run is no error. ``keep_state`` keeps the logs to look at."""
+        """Stop it and remove its state; one that does not run is no error. ``keep_state`` keeps the logs for inspection."""
         if keep_state and self.layout.logs.is_dir():
             shutil.rmtree(self._kept_logs, ignore_errors=True)
             shutil.copytree(self.layout.logs, self._kept_logs)
@@ -187,15 +187,15 @@ class Testbed:
 
     @property
     def _kept_logs(self) -> Path:
-        """Where the logs are when a start has failed."""
+        """The folder of the logs after a failed start."""
         return self.layout.state.with_name(self.layout.state.name + ".failed")
 
     def running(self) -> bool:
-        """Whether its supervisor answers."""
+        """Return whether its supervisor answers."""
         return self._pid() is not None
 
     def status(self) -> Object:
-        """What the supervisor says: ready, error, steps, parts with their process numbers and starts, settings."""
+        """Return the supervisor's status: ready, error, steps, parts with their process numbers and starts, settings."""
         return self._ask(do="status")
 
     @property
@@ -216,19 +216,19 @@ class Testbed:
         self._ask(do="kill", part=part)
 
     def log(self, part: str) -> str:
-        """What a part has written."""
+        """Return a part's log."""
         return self.layout.log(part).read_text(errors="replace")
 
     def audit(self) -> list[Object]:
-        """The requests of people that the API server has answered, oldest first."""
+        """Return the requests of people that the API server has answered, oldest first."""
         return [json.loads(line) for line in self.layout.audit.read_text().splitlines() if line.endswith("}")]
 
     def connect(self, host: str, port: int, timeout: float = 5) -> socket.socket:
-        """A TCP connection made inside the testbed's network, usable here. Raises OSError as a connection does."""
+        """Open a TCP connection inside the testbed's network, usable here. Raises OSError as a connection does."""
         return self._ask_for_socket(do="connect", host=host, port=port, timeout=timeout)
 
     def address(self, service: str, namespace: str) -> str:
-        """The address of a pod that stands behind a Service now. Raises TestbedError where none is ready."""
+        """Return the address of a pod that is behind a Service now. Raises TestbedError if none is ready."""
         slices = self.api("parts").list(
             "discovery.k8s.io/v1", "EndpointSlice", namespace, labelSelector=f"kubernetes.io/service-name={service}"
         )
@@ -239,11 +239,11 @@ class Testbed:
         raise TestbedError(f"no ready pod stands behind the Service {service} in {namespace}")
 
     def api(self, user: str = "admin") -> Api:
-        """A client of the API server that acts as one of USERS."""
+        """Return a client of the API server that acts as one of USERS."""
         return Api(self.layout.kubeconfig(user), self.connect)
 
     def environment(self, user: str = "admin") -> dict[str, str]:
-        """The environment of a command that acts as one of USERS."""
+        """Return the environment of a command that acts as one of USERS."""
         if user not in USERS:
             raise TestbedError(f"no user {user}: there are {', '.join(USERS)}")
         config = str(self.layout.kubeconfig(user))
@@ -255,12 +255,12 @@ class Testbed:
         }
 
     def command(self, arguments: Sequence[str]) -> list[str]:
-        """The command line that runs another one inside the testbed's user and network namespaces."""
+        """Return the command line that runs another one inside the testbed's user and network namespaces."""
         pid = self._pid()
         if pid is None:
             raise TestbedError(f"no testbed is running in {self.layout.state}: start one with `testbed up`")
         enter = ["nsenter", f"--target={pid}", "--user", "--net", "--preserve-credentials"]
-        # Everybody is root in the testbed's user namespace; in one more, the command is again who has called it.
+        # Every process is root in the testbed's user namespace; in one more, the command is its caller again.
         become = ["unshare", "--user", f"--map-user={os.getuid()}", f"--map-group={os.getgid()}"]
         return [*enter, "--", *become, "--", *arguments]
 
@@ -270,7 +270,7 @@ class Testbed:
 
     @contextmanager
     def forward(self, target: str, port: int, namespace: str, user: str = "admin") -> Iterator[int]:
-        """Forward a port of a pod, ``deployment/NAME`` or ``service/NAME``; gives the port of 127.0.0.1 inside (see connect)."""
+        """Forward a port of a pod, ``deployment/NAME`` or ``service/NAME``; yield the port of 127.0.0.1 inside (see connect)."""
         arguments = [_tool("kubectl"), f"--namespace={namespace}", "port-forward", target, f":{port}"]
         with subprocess.Popen(
             self.command(arguments),
@@ -292,7 +292,7 @@ class Testbed:
     def http(
         self, target: str, port: int, namespace: str, request: tuple[str, str], body: object = None
     ) -> tuple[int, str]:
-        """One HTTP request, (method, path), with a JSON body, through a port-forward; gives status and text."""
+        """Send one HTTP request, (method, path), with a JSON body, through a port-forward; return status and text."""
         with self.forward(target, port, namespace) as local, closing(HTTPConnection("127.0.0.1", local)) as connection:
             connection.sock = self.connect("127.0.0.1", local)
             connection.sock.settimeout(30)
@@ -302,7 +302,7 @@ class Testbed:
             return answer.status, answer.read().decode()
 
     def until(self, what: str, done: Callable[[], object], seconds: float = 60) -> Any:
-        """Ask until ``done`` gives something true, and give that; an AssertionError of it means "not yet", too.
+        """Call ``done`` until it returns something true, and return that; an AssertionError of it means "not yet", too.
 
         Raises TestbedError that names ``what`` and the last answer.
         """
@@ -321,7 +321,7 @@ class Testbed:
             time.sleep(0.1)
 
     def _dial(self) -> socket.socket:
-        """A connection to the supervisor; by way of a relative path, since a socket's path may have 107 bytes at most."""
+        """Connect to the supervisor, by a relative path, since a socket's path may have 107 bytes at most."""
         _require_linux()
         folder = os.open(self.layout.state, os.O_PATH)
         client = socket.socket(socket.AF_UNIX)
@@ -335,7 +335,7 @@ class Testbed:
         return client
 
     def _pid(self) -> int | None:
-        """The supervisor's process number, None where none answers."""
+        """Return the supervisor's process number, None if none answers."""
         try:
             with self._dial() as client:
                 pid, _, _ = struct.unpack(
@@ -364,7 +364,7 @@ class Testbed:
 
 
 def _tool(name: str) -> str:
-    """A command of the virtual environment that this runs in."""
+    """Return a command of the virtual environment that this runs in."""
     return str(Path(sys.executable).with_name(name))
 
 
@@ -406,7 +406,7 @@ def _check_namespaces() -> None:
 
 
 def _images(binary: str, homes: Mapping[str, Path]) -> Object:
-    """The node's table: which local program stands for which program of which image."""
+    """Return the node's table: which local program stands for which program of which image."""
     table = [
         ("opendatahub/model-registry", "/model-registry", [binary, "model-registry"]),
         ("opendatahub/kube-rbac-proxy", "/usr/local/bin/kube-rbac-proxy", [binary, "kube-rbac-proxy"]),
@@ -417,11 +417,11 @@ def _images(binary: str, homes: Mapping[str, Path]) -> Object:
     for name, home in homes.items():
         server = SERVERS[name]
         table.append((server.image, "/entrypoint", [binary, server.program, f"--home={home}"]))
-    # What a probe asks the image of the generated database with.
+    # A probe of the generated database's image runs this.
     more = {SERVERS["postgres-16"].image: {"/usr/libexec/check-container": [binary, "postgres-check"]}}
     entries = [
         {"image": image, "entrypoint": [program], "programs": {program: argv, **more.get(image, {})}}
         for image, program, argv in table
     ]
-    # An image without programs of its own: what a container's command names is found on the machine.
+    # An image without programs of its own: a container's command is found on the machine.
     return {"images": [*entries, {"image": "testbed/shell"}]}

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is slow to make is made once per user and kept under a hash of what it is made from."""
+"""What is slow to make is made once per user and kept under a hash of its inputs."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ Say = Callable[[str], None]
 
 
 def cache_root() -> Path:
-    """The directory of everything that the project keeps for this user, ``$XDG_CACHE_HOME`` obeyed."""
+    """Return the directory of everything that the project keeps for this user, honoring ``$XDG_CACHE_HOME``."""
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return base / "opendatahub-model-registry"
 
 
 def fingerprint(parts: Iterable[bytes | str | Path]) -> str:
-    """A hash (12 hexadecimal digits) of strings, and of the names and contents of files, in the order given."""
+    """Return a hash (12 hexadecimal digits) of strings, and of the names and contents of files, in the given order."""
     digest = hashlib.sha256()
     for part in parts:
         if isinstance(part, Path):
@@ -41,7 +41,7 @@ def fingerprint(parts: Iterable[bytes | str | Path]) -> str:
 
 
 def cached(name: str, key: str, make: Callable[[Path, Say], None], say: Say) -> Path:
-    """The directory ``name-key`` of the cache, made by ``make(empty directory, say)`` where it is missing.
+    """Return the directory ``name-key`` of the cache, made by ``make(empty directory, say)`` if it is missing.
 
     It appears whole or not at all, and one process makes it while others wait. What an older key left
     behind under the same name is removed once it has not been used for 30 days.
@@ -50,7 +50,7 @@ def cached(name: str, key: str, make: Callable[[Path, Say], None], say: Say) -> 
     root.mkdir(parents=True, exist_ok=True)
     done = root / f"{name}-{key}"
     with locked(root / f".{name}.lock", lambda: say(f"{name}: another run is making it, waiting")):
-        # Nobody else makes it now, so what is there has been left by a run that was cut off.
+        # No other process makes it now, so what is there is left by a run that was cut off.
         for unfinished in root.glob(f".{name}-" + "?" * 8):
             shutil.rmtree(unfinished, ignore_errors=True)
         if not done.is_dir():
@@ -75,7 +75,7 @@ def _sweep(root: Path, name: str, keep: Path, days: int = 30) -> None:
 
 @contextmanager
 def locked(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
-    """One process after the other: ``waiting`` is called where another one is inside."""
+    """Let one process in after the other; call ``waiting`` if another one is inside."""
     with path.open("w") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

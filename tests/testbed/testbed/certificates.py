@@ -21,7 +21,7 @@ ADMINISTRATORS = "system:masters"
 
 
 def write_certificates(layout: Layout) -> trustme.CA:
-    """Write all that the parts and the users log in with; give the authority that signed it."""
+    """Write all that the parts and the users log in with; return the authority that signed it."""
     authority = trustme.CA(organization_name="model registry testbed")
     folder = layout.certificates
     folder.mkdir(mode=0o700)
@@ -45,7 +45,7 @@ def write_certificates(layout: Layout) -> trustme.CA:
 
 
 def login(authority: trustme.CA, user: str, group: str = ADMINISTRATORS) -> dict[str, str]:
-    """A certificate to log in with as one of a group, as a kubeconfig has it."""
+    """Return a certificate to log in with as a member of a group, in a kubeconfig's form."""
     leaf = _login(authority, user, group)
     return {
         "client-certificate-data": _base64(leaf.cert_chain_pems[0].bytes()),
@@ -54,7 +54,7 @@ def login(authority: trustme.CA, user: str, group: str = ADMINISTRATORS) -> dict
 
 
 def _login(authority: trustme.CA, user: str, group: str = ADMINISTRATORS) -> trustme.LeafCert:
-    """It has an alternative name because trustme marks an empty list of them as critical, which Go refuses."""
+    """Issue it with an alternative name, since trustme marks an empty list of them as critical, which Go refuses."""
     return authority.issue_cert(f"{user.replace(':', '-')}.testbed", common_name=user, organization_name=group)
 
 
@@ -64,7 +64,7 @@ def _write(leaf: trustme.LeafCert, folder: Path, name: str) -> None:
 
 
 def write_kubeconfig(path: Path, server: str, authority: bytes, credentials: dict[str, Any]) -> None:
-    """Write the kubeconfig of a user, who is named as the file; ``authority`` has signed the server's certificate (PEM)."""
+    """Write the kubeconfig of the user that names the file; ``authority`` signs the server's certificate (PEM)."""
     user = path.name
     cluster = {"server": server, "certificate-authority-data": _base64(authority)}
     config = {
@@ -79,7 +79,7 @@ def write_kubeconfig(path: Path, server: str, authority: bytes, credentials: dic
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner reads."""
+    """Write a file that only its owner can read."""
     path.touch(mode=0o600)
     path.write_text(text)
 

@@ -27,7 +27,7 @@ __all__ = ["main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; the exit status is 0, that of what was executed, or 1 with the reason on standard error."""
+    """Run one command; return 0, the exit status of what was executed, or 1 with the reason on standard error."""
     options = _parser().parse_args(arguments)
     try:
         status: int = options.run(options)
@@ -126,7 +126,7 @@ def _up(options: argparse.Namespace) -> int:
 
 
 def _owner(text: str) -> int | None:
-    """The process that a testbed ends with. A session without a leader in sight is that of the calling process."""
+    """Return the process that a testbed ends with. A session without a visible leader is that of the calling process."""
     if text == "none":
         return None
     if text == "session":

@@ -21,11 +21,11 @@ __all__ = ["NAMESPACE", "ROOT_PASSWORD", "connect_mysql", "database", "service_n
 
 NAMESPACE = "databases"
 ROOT_PASSWORD = "testbed root"
-"""Of every database server here; a blank in it, so that nobody gets away with unquoted words."""
+"""Of every database server here; the blank in it breaks unquoted words."""
 
 
 def service_name(server: str) -> str:
-    """The Service of a server that was started under its own name: ``mysql-8.0`` is ``mysql-80``."""
+    """Return the Service of a server that was started under its own name: ``mysql-8.0`` is ``mysql-80``."""
     return re.sub(r"[^a-z0-9-]", "", server)
 
 
@@ -37,7 +37,7 @@ def database(
     options: Sequence[str] = (),
     files: Mapping[str, bytes] | None = None,
 ) -> list[Object]:
-    """The objects of one database server.
+    """Return the objects of one database server.
 
     ``server`` is a name of SERVERS, ``name`` that of the Deployment and Service, ``options`` go to the server's
     command line, ``files`` are mounted at /etc/testbed by name (TLS material, as PEM). The data directory lies in
@@ -64,7 +64,7 @@ def database(
         mounts.append({"name": "files", "mountPath": "/etc/testbed"})
     env: list[Object] = [{"name": variable, "valueFrom": {"secretKeyRef": {"name": name, "key": "root"}}}]
     if port == 5432:
-        # A folder below the mount: PostgreSQL wants one that nobody else may enter.
+        # A folder below the mount: PostgreSQL requires one that no other user may enter.
         env.append({"name": "PGDATA", "value": f"{home}/pgdata"})
     container = {
         "name": "server",
@@ -111,7 +111,7 @@ def database(
 def connect_mysql(
     bed: Testbed, service: str, user: str = "root", password: str = ROOT_PASSWORD, **options: Any
 ) -> pymysql.Connection[Any]:
-    """A connection to a MySQL or MariaDB server of the testbed; every statement is committed at once."""
+    """Connect to a MySQL or MariaDB server of the testbed; every statement is committed at once."""
     connection = pymysql.connect(user=user, password=password, autocommit=True, defer_connect=True, **options)
     connection.connect(bed.connect(bed.address(service, NAMESPACE), 3306))
     return connection

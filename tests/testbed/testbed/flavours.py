@@ -22,7 +22,7 @@ class Flavour:
     openshift: bool = True
     """Whether OpenShift's Group, User, Project and Route are there, and the operator's webhooks with them."""
     aihub: bool = False
-    """Whether the object AIHub names the registries namespace, as the newest releases have it."""
+    """Whether the object AIHub names the registries namespace, as in the newest releases."""
 
 
 FLAVOURS = {

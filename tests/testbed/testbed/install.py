@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Puts objects into a cluster that is just starting, and waits for what they become."""
+"""Puts objects into a cluster that is just starting, and waits for their effects."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def define(api: Api, definitions: list[Object]) -> None:
 def apply(api: Api, body: Object) -> None:
     """Apply an object with its status; a kind that was defined just now may take a moment to be served.
 
-    Raises TimeoutError, and ApiError where the object is refused.
+    Raises TimeoutError, and ApiError if the object is refused.
     """
 
     def served() -> bool:
@@ -52,7 +52,7 @@ def apply(api: Api, body: Object) -> None:
 
 
 def until(what: str, done: Callable[[], bool], patience: float = PATIENCE) -> None:
-    """Ask until it is so; a connection that fails means "not yet". Raises TimeoutError that names ``what``."""
+    """Call ``done`` until it is true; a failed connection means "not yet". Raises TimeoutError that names ``what``."""
     deadline = time.monotonic() + patience
     while not _attempt(done):
         if time.monotonic() > deadline:
@@ -61,7 +61,7 @@ def until(what: str, done: Callable[[], bool], patience: float = PATIENCE) -> No
 
 
 def has(api: Api, api_version: str, kind: str, name: str, namespace: str | None, condition: str) -> bool:
-    """Whether the object is there and a condition of its status is true."""
+    """Return whether the object exists and a condition of its status is true."""
     found = (api.get(api_version, kind, name, namespace) or {}).get("status", {}).get("conditions")
     return any(c["type"] == condition and c["status"] == "True" for c in found or ())
 
@@ -74,5 +74,5 @@ def _attempt(done: Callable[[], bool]) -> bool:
 
 
 def _is_served(api: Api, path: str) -> bool:
-    """Whether a list is answered: a kind that was defined just now is not, for a moment."""
+    """Return whether a list is answered: a kind that was defined just now is not, for a moment."""
     return api.raw("GET", path)[0] == 200

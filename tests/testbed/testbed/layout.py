@@ -21,18 +21,18 @@ __all__ = [
 ]
 
 ADDRESS = "10.88.0.1"
-"""Of the cluster's machine: API server, node and DNS. Every testbed has a network namespace of its own, so all use the same."""
+"""Of the cluster's machine: API server, node and DNS. All testbeds use the same, each in a network namespace of its own."""
 API_SERVER = f"https://{ADDRESS}:6443"
 BRIDGE = "tb0"
 POD_NETWORK = "10.88.0.0/16"
 WEBHOOK_PORT = 9443
 OPERATOR_HEALTH = "127.0.0.1:9081"
-"""Where the operator says whether it is ready."""
+"""The address of the operator's readiness check."""
 
 
 @dataclass(frozen=True)
 class User:
-    """Somebody who can log in."""
+    """A user who can log in."""
 
     name: str
     groups: tuple[str, ...] = ()
@@ -47,12 +47,12 @@ USERS = {
 }
 """By the name of their kubeconfig. admin logs in with a client certificate, the others with a token.
 
-registry-admin has the Role of playbooks/files/registry-admin.yaml and may list InferenceServices, platform-admin the ClusterRole beside it as well,
-nobody nothing, and colleague what his group has been granted.
+registry-admin has the Role of playbooks/files/registry-admin.yaml and may list InferenceServices, platform-admin has
+the ClusterRole beside it as well, nobody has no permissions, and colleague has those granted to the group.
 """
 
 PARTS_USER = "system:testbed"
-"""Whom the cluster's own parts log in as (kubeconfig "parts"): an administrator whose requests are not audited."""
+"""The user of the cluster's own parts (kubeconfig "parts"): an administrator whose requests are not audited."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Layout:
 
     @property
     def settings(self) -> Path:
-        """What the testbed was started with, as JSON."""
+        """The testbed's settings, as JSON."""
         return self.state / "settings.json"
 
     @property
@@ -90,9 +90,9 @@ class Layout:
         return self.state / "data"
 
     def kubeconfig(self, user: str) -> Path:
-        """The kubeconfig of one of USERS, or of the cluster's own "parts"."""
+        """Return the kubeconfig of one of USERS, or of the cluster's own "parts"."""
         return self.state / "kubeconfig" / user
 
     def log(self, part: str) -> Path:
-        """What a part wrote to its standard output and error, over all its starts."""
+        """Return the file of a part's standard output and error, over all its starts."""
         return self.logs / f"{part}.log"

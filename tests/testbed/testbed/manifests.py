@@ -20,7 +20,7 @@ RULES = FOLDER.parent.parent.parent / "playbooks" / "files"
 
 
 def load(path: Path, **values: object) -> list[Object]:
-    """The objects of a file, which is a Jinja template where values are given."""
+    """Return the objects of a file, which is a Jinja template if values are given."""
     text = path.read_text()
     if values:
         text = jinja2.Template(text, undefined=jinja2.StrictUndefined, keep_trailing_newline=True).render(values)
@@ -28,7 +28,7 @@ def load(path: Path, **values: object) -> list[Object]:
 
 
 def custom_resources(flavour: Flavour) -> list[Object]:
-    """The CustomResourceDefinitions that a flavour serves."""
+    """Return the CustomResourceDefinitions that a flavour serves."""
     files = [
         "platform.yaml",
         *(["openshift.yaml"] if flavour.openshift else []),
@@ -44,7 +44,7 @@ def custom_resources(flavour: Flavour) -> list[Object]:
 
 
 def _version(flavour: Flavour, version: str) -> Object:
-    """A version of the registries' schema as the flavour serves it."""
+    """Return a version of the registries' schema as the flavour serves it."""
     (schema,) = load(FOLDER / "modelregistry" / f"{version}.yaml")
     if flavour.name == "transition" and version == "v1beta1":
         (patch,) = load(FOLDER / "modelregistry" / "transition.yaml")
@@ -53,7 +53,7 @@ def _version(flavour: Flavour, version: str) -> Object:
 
 
 def _merged(target: Object, patch: Object) -> Object:
-    """A JSON merge patch (RFC 7386) applied."""
+    """Apply a JSON merge patch (RFC 7386)."""
     result = {key: value for key, value in target.items() if patch.get(key, value) is not None}
     for key, value in patch.items():
         if isinstance(value, dict):
@@ -64,7 +64,7 @@ def _merged(target: Object, patch: Object) -> Object:
 
 
 def webhooks(flavour: Flavour, authority: bytes, operator_namespace: str | None = None) -> list[Object]:
-    """The operator's webhooks, where the flavour has them; ``authority`` signs their certificate (PEM).
+    """Return the operator's webhooks, if the flavour has them; ``authority`` signs their certificate (PEM).
 
     They are reached by the operator's Service in its namespace; without one, at the embedded testbed's own address.
     """
@@ -75,7 +75,7 @@ def webhooks(flavour: Flavour, authority: bytes, operator_namespace: str | None 
 
 
 def cluster_objects(flavour: Flavour, authority: bytes, volumes: Path | None) -> list[Object]:
-    """Namespaces, platform objects, volumes (in a folder of the node, where one is given), people and their rights."""
+    """Return namespaces, platform objects, volumes (in a folder of the node, if given), people and their permissions."""
     objects = load(
         FOLDER / "cluster.yaml.j2",
         flavour=flavour.name,
@@ -96,11 +96,11 @@ DELETION: Object = {
     "metadata": {"name": "model-registry-deletion"},
     "rules": [{"apiGroups": ["serving.kserve.io"], "resources": ["inferenceservices"], "verbs": ["list"]}],
 }
-"""What it takes beside registry-admin.yaml to delete registries, as docs/teardown.md has it."""
+"""The permissions to delete registries beside registry-admin.yaml, as in docs/teardown.md."""
 
 
 def _binding(rule: Object, *users: str) -> Object:
-    """What gives the rights of a Role or ClusterRole to users."""
+    """Return the binding of a Role or ClusterRole to users."""
     return {
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": f"{rule['kind']}Binding",

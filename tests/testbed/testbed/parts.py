@@ -24,7 +24,7 @@ class Part:
 
 
 def parts(binary: Path, layout: Layout, flavour: Flavour, time_factor: float) -> list[Part]:
-    """The parts of a cluster, in the order in which they are started."""
+    """Return the parts of a cluster, in the order in which they are started."""
     certificates = layout.certificates
     kubeconfig = f"--kubeconfig={layout.kubeconfig('parts')}"
 
@@ -91,7 +91,7 @@ def _api_server(layout: Layout) -> list[str]:
         f"--client-ca-file={certificates}/ca.crt",
         f"--token-auth-file={certificates}/tokens.csv",
         "--authorization-mode=RBAC",
-        # As OpenShift has it.
+        # The same as OpenShift.
         "--enable-admission-plugins=OwnerReferencesPermissionEnforcement",
         "--service-account-issuer=https://kubernetes.default.svc",
         f"--service-account-key-file={certificates}/service-accounts.key",

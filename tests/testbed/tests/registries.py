@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Registries and their databases, as the tests of the testbed make them and look at them."""
+"""Registries and their databases, as the tests of the testbed make and read them."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ OBJECTS = (
     ("networking.k8s.io/v1", "NetworkPolicy", "{}-https-route"),
     ("route.openshift.io/v1", "Route", "{}-https"),
 )
-"""What the operator makes of a registry on OpenShift, in its order: apiVersion, kind, and name with {} for the registry's."""
+"""The operator's objects for a registry on OpenShift, in its order: apiVersion, kind, and name with {} for the registry's."""
 
 
 def labels(name: str, instance: str) -> dict[str, str]:
-    """Return those that everything of a registry bears, with the object's own name as its instance."""
+    """Return the labels of everything that belongs to a registry, with the object's own name as its instance."""
     return {
         "app": name,
         "app.kubernetes.io/instance": instance,
@@ -47,7 +47,7 @@ def labels(name: str, instance: str) -> dict[str, str]:
 
 
 def condition(registry: Object | None, kind: str = "Available") -> tuple[str, str, str]:
-    """Status, reason and message of a condition; empty where it is not there."""
+    """Return status, reason and message of a condition; empty if it is missing."""
     for found in (registry or {}).get("status", {}).get("conditions", []):
         if found["type"] == kind:
             return found["status"], found["reason"], found["message"]
@@ -55,18 +55,18 @@ def condition(registry: Object | None, kind: str = "Available") -> tuple[str, st
 
 
 def conditions(states: Iterable[Object], kind: str = "Available") -> list[tuple[str, str]]:
-    """Status and reason of a condition in states that followed each other, without repetition; not where it was not there."""
+    """Return status and reason of a condition in successive states, without repetition; skip states that lack it."""
     found = [condition(state, kind)[:2] for state in states]
     return [new for old, new in zip([None, *found], found, strict=False) if new != old and any(new)]
 
 
 def processes(bed: Testbed) -> list[int]:
-    """The process numbers of all that runs in a testbed."""
+    """Return the process numbers of everything that runs in a testbed."""
     children: dict[int, list[int]] = {}
     for status in Path("/proc").glob("[0-9]*/stat"):
         try:
             fields = status.read_text().rpartition(")")[2].split()
-        except OSError:  # it has ended just now
+        except OSError:  # it ended just now
             continue
         children.setdefault(int(fields[1]), []).append(int(status.parent.name))
     found = [int(bed.command(["true"])[1].partition("=")[2])]
@@ -76,12 +76,12 @@ def processes(bed: Testbed) -> list[int]:
 
 
 def command_lines(bed: Testbed) -> dict[int, list[str]]:
-    """The command lines of all that runs in a testbed, by process number."""
+    """Return the command lines of everything that runs in a testbed, by process number."""
     found = {}
     for pid in processes(bed):
         try:
             words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
-        except (FileNotFoundError, ProcessLookupError):  # it has ended just now
+        except (FileNotFoundError, ProcessLookupError):  # it ended just now
             continue
         found[pid] = words
     return found
@@ -98,7 +98,7 @@ class Registries:
         self._names: list[str] = []
 
     def sql(self, *statements: str, service: str = "mysql-80") -> list[tuple[Any, ...]]:
-        """Run statements as the database's administrator; give the rows of the last."""
+        """Run statements as the database's administrator; return the rows of the last."""
         with connect_mysql(self.bed, service) as connection, connection.cursor() as cursor:
             for statement in statements:
                 cursor.execute(statement)
@@ -113,7 +113,7 @@ class Registries:
         grant: str = "ALL",
         native: bool = False,
     ) -> None:
-        """A database of the name, and an account of the same name whose password is ``<name>-password``."""
+        """Make a database of the name, and an account of the same name whose password is ``<name>-password``."""
         plugin = " WITH mysql_native_password" if native else ""
         self.sql(
             f"DROP DATABASE IF EXISTS `{name}`",
@@ -125,7 +125,7 @@ class Registries:
         )
 
     def make_secret(self, name: str, password: str | None = None) -> None:
-        """The password Secret of a registry, as the dashboard names its keys."""
+        """Make the password Secret of a registry, with the keys that the dashboard uses."""
         body = {
             "apiVersion": "v1",
             "kind": "Secret",
@@ -135,7 +135,7 @@ class Registries:
         self.api.apply(body)
 
     def body(self, name: str, *, service: str = "mysql-80", **mysql: Any) -> Object:
-        """A registry on the database of its own name; further fields of spec.mysql override."""
+        """Return a registry on the database of its own name; further fields of spec.mysql override."""
         database = {
             "host": f"{service}.databases.svc.cluster.local",
             "database": name,
@@ -159,7 +159,7 @@ class Registries:
         return self.api.create(body)
 
     def make(self, name: str, *, service: str = "mysql-80") -> Object:
-        """A registry with everything that it needs."""
+        """Make a registry with everything that it needs."""
         self.make_database(name, service=service)
         self.make_secret(name)
         return self.create(self.body(name, service=service))
@@ -168,7 +168,7 @@ class Registries:
         return self.api.get(self.version, KIND, name, self.namespace)
 
     def history(self, since: Object) -> dict[str, list[Object]]:
-        """All states in which registries were stored after that one, by name, each oldest first."""
+        """Return all states in which registries were stored after that one, by name, each oldest first."""
         query = {"watch": "true", "resourceVersion": since["metadata"]["resourceVersion"], "timeoutSeconds": 1}
         path = self.api.path(self.version, KIND, self.namespace)
         status, data = self.api.raw("GET", f"{path}?{urlencode(query)}")
@@ -180,7 +180,7 @@ class Registries:
         return states
 
     def available(self, name: str, seconds: float = 90) -> Object:
-        """Wait until the registry says that it is available."""
+        """Wait until the registry reports that it is available."""
 
         def done() -> Object | None:
             registry = self.get(name)
@@ -194,22 +194,22 @@ class Registries:
         return found
 
     def pods(self, name: str) -> list[Object]:
-        """The registry's pods that are not on their way out."""
+        """Return the registry's pods that are not being deleted."""
         pods = self.api.list("v1", "Pod", self.namespace, labelSelector=f"app={name},component=model-registry")
         return [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
 
     def pod(self, name: str) -> Object:
-        """The registry's only pod."""
+        """Return the registry's only pod."""
         pods = self.pods(name)
         assert len(pods) == 1, [pod["metadata"]["name"] for pod in pods]
         return pods[0]
 
     def log(self, name: str) -> str:
-        """What the registry server of the only pod has written."""
+        """Return the registry server's log in the only pod."""
         return self.log_of(self.pod(name))
 
     def log_of(self, pod: Object) -> str:
-        """What the registry server of a pod has written in its last run and in this one."""
+        """Return the registry server's log in a pod, of its last run and of this one."""
         text = ""
         for previous in (True, False):
             try:
@@ -220,19 +220,19 @@ class Registries:
         return text
 
     def rest(self, name: str, method: str, path: str, body: object = None) -> tuple[int, Any]:
-        """One request to the registry server through a port-forward: status and decoded body."""
+        """Send one request to the registry server through a port-forward; return status and decoded body."""
         status, text = self.bed.http(f"deployment/{name}", 8080, self.namespace, (method, path), body)
         return status, json.loads(text) if text.startswith("{") else text
 
     def remove(self) -> None:
-        """Delete all that was made, and wait until it is gone."""
+        """Delete everything that was made, and wait until it is gone."""
         for name in self._names:
             self.api.delete(self.version, KIND, name, self.namespace)
         for name in self._names:
             self.bed.until(f"{name} gone", lambda: self.get(name) is None)
 
     def describe(self, *names: str) -> str:
-        """What the cluster knows of the registries, for a failed test's output."""
+        """Return the cluster's state of the registries, for a failed test's output."""
         lines = []
         for name in names or self._names:
             lines.append(json.dumps((self.get(name) or {}).get("status"), indent=1))

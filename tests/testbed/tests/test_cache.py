@@ -20,13 +20,13 @@ OLD, NEW = "0" * 12, "1" * 12
 
 @pytest.fixture(autouse=True)
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache of this test's own."""
+    """Return a cache of this test's own."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return cache_root()
 
 
 def silent(line: str) -> None:
-    """Progress that nobody looks at."""
+    """Discard a line of progress."""
 
 
 def make(into: Path, _say: Say) -> None:
@@ -35,12 +35,12 @@ def make(into: Path, _say: Say) -> None:
 
 
 def names(root: Path) -> set[str]:
-    """What is in the cache beside its locks."""
+    """Return the names in the cache except its locks."""
     return {path.name for path in root.iterdir() if path.suffix != ".lock"}
 
 
 def test_a_fingerprint_tells_parts_apart(tmp_path: Path) -> None:
-    """Where a part ends counts, so does a file's name, and so does the order."""
+    """The end of each part counts, and so do a file's name and the order."""
     for name in ("a", "b"):
         (tmp_path / name).write_text("content")
     same = [fingerprint(["ab", "c"]), fingerprint([b"ab", "c"])]
@@ -72,7 +72,7 @@ def test_what_fails_leaves_nothing(root: Path) -> None:
 
 
 def test_what_a_killed_run_left_is_cleared(root: Path) -> None:
-    """A run that is killed cannot clear up: the next one does, and does not take the half for the whole."""
+    """A killed run cannot clean up: the next one does, and does not take the half for the whole."""
     script = f"""
 import os
 from testbed.cache import cached
@@ -107,7 +107,7 @@ def test_old_ones_are_swept_after_thirty_days(root: Path) -> None:
 
 
 def test_others_wait_for_the_one_that_makes_it(root: Path) -> None:
-    """They say so, and take what it has made."""
+    """They report it, and use the result."""
     script = f"""
 import sys
 from testbed.cache import cached
@@ -123,7 +123,7 @@ cached("thing", "{NEW}", make, print)
         said = []
 
         def say(line: str) -> None:
-            """The first one may go on when this one has to wait."""
+            """Let the first one continue when this one must wait."""
             said.append(line)
             assert first.stdin is not None
             first.stdin.write(b"\n")

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The database servers: reached as a cluster's are, with options and certificates of their own."""
+"""The database servers: reached like those of a cluster, with options and certificates of their own."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from testbed_fixtures import Servers
 
 TLS_OPTIONS = ["--ssl-cert=/etc/testbed/tls.crt", "--ssl-key=/etc/testbed/tls.key", "--require-secure-transport=ON"]
 SECURED = "mariadb-tls"
-"""The Service of a MariaDB server that takes TLS only: of the servers here, the one whose TLS the real registry server takes."""
+"""The Service of a MariaDB server that requires TLS: the only server here whose TLS the real registry server accepts."""
 OLD_TLS = "mysql-tls"
-"""The Service of a MySQL server of before ECDHE that takes TLS only."""
+"""The Service of a MySQL server from before ECDHE that requires TLS."""
 
 
 @pytest.fixture(scope="module")
 def made(bed: Testbed, servers: Servers) -> Iterator[Registries]:
-    """All registries of this module, at once: good ones take hardly longer than one."""
+    """Make all registries of this module at once: good ones take hardly longer than one."""
     registries = Registries(bed)
     authority = trustme.CA()
     _make_secured(registries, servers, authority)
@@ -39,7 +39,7 @@ def made(bed: Testbed, servers: Servers) -> Iterator[Registries]:
 
 
 def _make_secured(registries: Registries, servers: Servers, authority: trustme.CA) -> None:
-    """Two with the right CA, in a ConfigMap and in a Secret, and three that cannot connect."""
+    """Make two with the right CA, in a ConfigMap and in a Secret, and three that cannot connect."""
     leaf = authority.issue_cert(f"{SECURED}.{NAMESPACE}.svc.cluster.local")
     files = {"tls.crt": leaf.cert_chain_pems[0].bytes(), "tls.key": leaf.private_key_pem.bytes()}
     servers("mariadb-10.11", name=SECURED, options=TLS_OPTIONS, files=files)
@@ -67,7 +67,7 @@ def _make_old_tls(registries: Registries, servers: Servers) -> None:
 
 
 def _make_on_postgres(registries: Registries, service: str) -> None:
-    """On the server's own administrator and database: this is about the server, not about rights."""
+    """Make one on the server's own administrator and database: this is about the server, not about permissions."""
     registries.make_secret("on-postgres", ROOT_PASSWORD.replace(" ", "%20"))
     body = registries.body("on-postgres")
     body["spec"]["postgres"] = {**body["spec"].pop("mysql"), "host": f"{service}.{NAMESPACE}.svc.cluster.local"}
@@ -76,7 +76,7 @@ def _make_on_postgres(registries: Registries, service: str) -> None:
 
 
 def give_authority(registries: Registries, kind: str, name: str, authority: trustme.CA) -> dict[str, str]:
-    """Store a certificate authority in the registries namespace; give the reference to it."""
+    """Store a certificate authority in the registries namespace; return the reference to it."""
     meta = {"name": name, "namespace": registries.namespace}
     field = "data" if kind == "ConfigMap" else "stringData"
     pem = authority.cert_pem.bytes().decode()
@@ -86,7 +86,7 @@ def give_authority(registries: Registries, kind: str, name: str, authority: trus
 
 @pytest.mark.parametrize("kind", ["ConfigMap", "Secret"])
 def test_tls_with_a_verified_name(made: Registries, kind: str) -> None:
-    """The CA is its user's: it stays when the registry goes."""
+    """The CA belongs to the user: it stays when the registry goes."""
     name = f"tls-{kind.lower()}"
     made.available(name)
     assert made.rest(name, "GET", "/readyz/health")[0] == 200

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The driver: starting, stopping, several side by side, nothing left behind, everybody who they should be."""
+"""The driver: starting, stopping, several side by side, nothing left behind, every process run by the right user."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ sys.platform = "darwin"
 del os.O_PATH, os.pidfd_open
 sys.exit(main())
 """
-"""The command on a system that lacks what Linux alone has."""
+"""The command on a system that lacks Linux's own features."""
 
 
 def cli(
@@ -46,7 +46,7 @@ def cli(
 
 
 def processes_of(state: Path) -> list[str]:
-    """The command lines of the processes that were started for a state directory."""
+    """Return the command lines of the processes that were started for a state directory."""
     found = []
     for entry in Path("/proc").glob("[0-9]*/cmdline"):
         try:
@@ -59,7 +59,7 @@ def processes_of(state: Path) -> list[str]:
 
 
 def gone(state: Path, seconds: float = 15) -> None:
-    """Wait until a testbed has left neither a process nor a file; fail where it does not."""
+    """Wait until a testbed has left neither a process nor a file; fail if it does not."""
     deadline = time.monotonic() + seconds
     while (left := processes_of(state)) or state.exists():
         assert time.monotonic() < deadline, (
@@ -126,7 +126,7 @@ def test_life_at_the_command_line(tmp_path: Path) -> None:
 
 
 def started_at(pid: int) -> str:
-    """When a process started, in clock ticks since the machine did; empty where there is none of that number."""
+    """Return when a process started, in clock ticks since the machine did; empty if there is none of that number."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
     except (FileNotFoundError, ProcessLookupError):
@@ -134,7 +134,7 @@ def started_at(pid: int) -> str:
 
 
 def test_ends_with_its_owner_however_that_ends(tmp_path: Path) -> None:
-    """With a registry on MySQL: nothing of it stays after the owner's SIGKILL but what somebody else started inside."""
+    """With a registry on MySQL: nothing survives the owner's SIGKILL except a caller's own command inside."""
     state = tmp_path / "bed"
     with subprocess.Popen(["sleep", "600"]) as owner:
         bed = Testbed.up(state, owner=owner.pid, time_factor=0.2)
@@ -153,7 +153,7 @@ def test_ends_with_its_owner_however_that_ends(tmp_path: Path) -> None:
 
 
 def test_ends_with_its_supervisor(tmp_path: Path) -> None:
-    """Even where the supervisor itself is killed no process stays; its files are removed by the next start.
+    """Even if the supervisor itself is killed no process stays; its files are removed by the next start.
 
     That one's owner is asked to end, which it does in its own way.
     """
@@ -213,7 +213,7 @@ def test_wrong_words(tmp_path: Path, arguments: tuple[str, ...], words: str) -> 
 
 
 def test_without_namespaces_it_says_so(tmp_path: Path) -> None:
-    """Where ``unshare`` is refused or missing, the reason and the way out are named."""
+    """If ``unshare`` is refused or missing, the error names the reason and the fix."""
     tools = tmp_path / "bin"
     tools.mkdir()
     (tools / "unshare").write_text("#!/bin/sh\necho 'unshare: unshare failed: Operation not permitted' >&2\nexit 1\n")

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Registries that are got wrong: all are made at once, and each shows what the real operator and the real server say of it."""
+"""Misconfigured registries, made at once: each shows what the real operator and the real server report of it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from testbed.bed import Testbed
 from testbed_fixtures import Servers
 
 TLS_ONLY = "mysql-tls"
-"""The Service of a server that takes no connection without TLS."""
+"""The Service of a server that refuses connections without TLS."""
 POD = r"Deployment is unavailable: pod {name}-\S+ "
 NOT_READY = (
     POD + r"containers not ready: \{{reason: ContainersNotReady, "
@@ -30,7 +30,7 @@ ALERT = r"\{\{ALERT\}\} error connecting to datastore: "
 
 @dataclass(frozen=True)
 class Failure:
-    """One way to get a registry wrong, and what is then to be seen."""
+    """One way to misconfigure a registry, and its visible effect."""
 
     prepare: Callable[[Registries, str], None]
     mysql: dict[str, Any] = field(default_factory=dict)
@@ -38,7 +38,7 @@ class Failure:
     annotations: dict[str, str] = field(default_factory=dict)
     service: str = "mysql-80"
     name: str = ""
-    """Of the registry, where it is not that of the row."""
+    """Of the registry, if it is not that of the row."""
     reason: str = "DeploymentUnavailable"
     message: str = NOT_READY
     """Of the condition Available, a regular expression with {name}."""
@@ -47,7 +47,7 @@ class Failure:
     once: bool = False
     """Only the first run writes it: the second one, which comes at once, takes that log's place."""
     made: int = len(OBJECTS)
-    """How many of OBJECTS there are: the operator stops at the first that is refused."""
+    """The number of OBJECTS that exist: the operator stops at the first that is refused."""
 
 
 def good_database(registries: Registries, name: str) -> None:
@@ -180,15 +180,15 @@ ROWS = {
 
 @dataclass
 class Failed:
-    """A registry of the table, and what has been seen of it."""
+    """A registry of the table, and its observed state."""
 
     registries: Registries
     failure: Failure
     created: Object
     words: str = ""
-    """What was looked for in the server's log, once it was there."""
+    """The expected words in the server's log, once they were there."""
     available: tuple[str, str, str] = ("", "", "")
-    """The condition when the words had been seen and, of a server that writes them, its first run was over."""
+    """The condition when the words had appeared and, for a server that writes them, its first run was over."""
     complete: bool = False
 
     @property
@@ -197,7 +197,7 @@ class Failed:
         return name
 
     def look(self) -> bool:
-        """Take down what is to be seen now; whether that was all."""
+        """Record the current state; return whether that is all of it."""
         has_spoken = self._has_spoken()
         self.available = condition(self.registries.get(self.name))
         _, reason, message = self.available
@@ -236,7 +236,7 @@ class Failed:
 
 @pytest.fixture(scope="module")
 def failed(bed: Testbed, servers: Servers) -> Iterator[dict[str, Failed]]:
-    """All registries of the table, made at once and watched until each has shown itself or time is up."""
+    """Make all registries of the table at once and watch until each has shown its failure or time is up."""
     servers("mysql-8.0", name=TLS_ONLY, options=["--require-secure-transport=ON"])
     registries = Registries(bed)
     found = {}
@@ -263,14 +263,14 @@ def _create(registries: Registries, row: str, failure: Failure) -> Object:
 
 @pytest.fixture(scope="module")
 def histories(failed: dict[str, Failed]) -> dict[str, list[Object]]:
-    """All states that the table's registries have been in, by name."""
+    """Return all states that the table's registries have been in, by name."""
     first = next(iter(failed.values()))
     return first.registries.history(first.created)
 
 
 @pytest.mark.parametrize("row", ROWS)
 def test_failure(failed: dict[str, Failed], histories: dict[str, list[Object]], row: str) -> None:
-    """The server's words in its log, then the condition, which has never said True in between."""
+    """The server's words in its log, then the condition, which was never True in between."""
     one, failure = failed[row], ROWS[row]
     status, reason, message = one.available
     assert bool(one.words) is bool(failure.log), one.registries.describe(one.name)
@@ -283,7 +283,7 @@ def test_failure(failed: dict[str, Failed], histories: dict[str, list[Object]], 
 
 @pytest.mark.parametrize("row", ROWS)
 def test_objects_of_a_failure(failed: dict[str, Failed], histories: dict[str, list[Object]], row: str) -> None:
-    """All are made, labelled and owned, as far as the operator comes; it does not say that it creates a Deployment before it is through."""
+    """All are made, labelled and owned, as far as the operator comes; it reports a created Deployment only once it is through."""
     one, failure = failed[row], ROWS[row]
     api, namespace = one.registries.api, one.registries.namespace
     found = [api.get(version, kind, name.format(one.name), namespace) for version, kind, name in OBJECTS]
@@ -311,7 +311,7 @@ def test_the_proxy_of_an_unavailable_registry_is_unavailable(failed: dict[str, F
 
 
 def test_a_half_way_migration_leaves_a_dirty_schema(failed: dict[str, Failed]) -> None:
-    """The first run has the database's words, every further one only says that the schema is dirty."""
+    """The first run has the database's words, every further one only reports that the schema is dirty."""
     registries = failed["latin1"].registries
     registries.bed.until("said", lambda: "Dirty database version" in registries.log("latin1"))
     assert registries.sql("SELECT dirty FROM latin1.schema_migrations") == [(1,)]

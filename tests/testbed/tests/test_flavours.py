@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What differs between the flavours: APIs, proxies and their migrations, containers, what a patch through an old version does."""
+"""Differences between the flavours: APIs, proxies and their migrations, containers, a patch through an old version."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ WORKS: dict[str, dict[str, Object]] = {
 
 @pytest.fixture(scope="module")
 def clusters(start: Start, bed: Testbed) -> Iterator[dict[str, Registries]]:
-    """A testbed of each flavour; its registries come up while the next one starts."""
+    """Start a testbed of each flavour; its registries come up while the next one starts."""
     with ExitStack() as stack:
         found = {"current": Registries(bed)}
         for flavour, proxies in WORKS.items():
@@ -54,7 +54,7 @@ def create(registries: Registries, name: str, asked: Object) -> None:
 
 
 def _serving_secret(registries: Registries, name: str) -> Object:
-    """Return the Secret with kube-rbac-proxy's certificate, which on plain Kubernetes the user has to make."""
+    """Return the Secret with kube-rbac-proxy's certificate, which the user must make on plain Kubernetes."""
     folder = registries.bed.layout.certificates
     data = {"tls.crt": (folder / "serving.crt").read_text(), "tls.key": (folder / "serving.key").read_text()}
     meta = {"name": f"{name}-kube-rbac-proxy", "namespace": registries.namespace}
@@ -95,7 +95,7 @@ def test_side_by_side(clusters: dict[str, Registries]) -> None:
 
 @dataclass(frozen=True)
 class Proxied:
-    """What is asked for on a flavour, what is stored once the operator has seen it, what runs, and where it is reached."""
+    """What a flavour's user requests, what is stored once the operator has seen it, what runs, and where it is reached."""
 
     flavour: str
     asked: dict[str, Object]
@@ -157,7 +157,7 @@ def test_a_registry_works_on_every_flavour(clusters: dict[str, Registries], flav
 
 
 def test_ml_metadata_speaks_for_the_database(clusters: dict[str, Registries]) -> None:
-    """Where the server works through ML Metadata, the database's words are in that container's log alone."""
+    """If the server works through ML Metadata, the database's words are in that container's log alone."""
     registries = clusters["2.19"]
     registries.make_database("refused")
     registries.make_secret("refused", "not the password")
@@ -186,14 +186,14 @@ def test_the_secret_of_a_proxy_on_kubernetes(clusters: dict[str, Registries]) ->
     ("host", "words"), [({}, "no such key: host"), ({"host": ""}, "GenerateDeployment must be set to true")]
 )
 def test_a_database_without_a_host(clusters: dict[str, Registries], host: Object, words: str) -> None:
-    """The schema refuses it; where there are webhooks, they have dropped such a database before."""
+    """The schema refuses it; webhooks, if there are any, drop such a database before."""
     body = clusters["plain"].body("hostless")
     with pytest.raises(ApiError, match=words):
         clusters["plain"].create({**body, "spec": {"rest": {}, "postgres": {**host, "username": "u", "database": "d"}}})
 
 
 def test_an_open_registry_of_an_earlier_operator(clusters: dict[str, Registries]) -> None:
-    """Before v0.3.14 nothing is added where no proxy is asked for: no Route, and a server that asks for no login."""
+    """Before v0.3.14 nothing is added if no proxy is requested: no Route, and a server that requires no login."""
     registries = clusters["earlier"]
     registries.available("open")
     api, namespace = registries.api, registries.namespace

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The kind cluster's own parts that need no Docker engine: images, names, configuration, what is said without an engine."""
+"""The kind cluster's own parts that need no Docker engine: images, names, configuration, errors without an engine."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_a_directory_of_somebody_elses_is_left_alone(tmp_path: Path, monkeypatch
 
 
 def test_a_deletion_that_was_cut_off_is_finished_by_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What says whose a state directory is goes last."""
+    """The file that names the cluster of a state directory goes last."""
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
     state = tmp_path / "state"
     (state / "logs").mkdir(parents=True)

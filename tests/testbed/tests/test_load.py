@@ -23,12 +23,12 @@ def registries(start: Start) -> Iterator[Registries]:
 
 
 def resident_memory(bed: Testbed) -> int:
-    """Bytes of memory that all processes of a testbed hold together, shared pages counted once."""
+    """Return the bytes of memory that all processes of a testbed hold together, shared pages counted once."""
     found = 0
     for pid in processes(bed):
         try:
             lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-        except (FileNotFoundError, ProcessLookupError):  # it has ended just now
+        except (FileNotFoundError, ProcessLookupError):  # it ended just now
             continue
         found += sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
     return found

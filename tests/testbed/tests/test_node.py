@@ -28,7 +28,7 @@ class Pods:
         self.names: list[str] = []
 
     def run(self, name: str, script: str, *, spec: Object | None = None, **container: Any) -> None:
-        """A pod whose container runs a shell script."""
+        """Make a pod whose container runs a shell script."""
         self.names.append(name)
         body = {
             "apiVersion": "v1",
@@ -43,7 +43,7 @@ class Pods:
         self.api.create(body)
 
     def apply(self, kind: str, name: str, **fields: Any) -> None:
-        """Any other object of core/v1."""
+        """Apply any other object of core/v1."""
         self.api.apply({"apiVersion": "v1", "kind": kind, "metadata": {"name": name, "namespace": NAMESPACE}, **fields})
 
     def get(self, name: str) -> Object:
@@ -52,13 +52,13 @@ class Pods:
         return found
 
     def status(self, name: str) -> Object:
-        """The status of the first container, empty while there is none."""
+        """Return the status of the first container, empty while there is none."""
         statuses = self.get(name)["status"].get("containerStatuses") or [{}]
         first: Object = statuses[0]
         return first
 
     def phase(self, name: str, wanted: str) -> Object:
-        """Wait for a phase, and give the pod."""
+        """Wait for a phase, and return the pod."""
         self.bed.until(f"{name} {wanted}", lambda: self.get(name)["status"].get("phase") == wanted, 30)
         return self.get(name)
 
@@ -67,7 +67,7 @@ class Pods:
         return self.get(name)
 
     def waiting(self, name: str, reason: str) -> str:
-        """Wait for a waiting reason, and give its message."""
+        """Wait for a waiting reason, and return its message."""
 
         def message() -> tuple[str] | None:
             waiting = self.status(name).get("state", {}).get("waiting", {})
@@ -84,7 +84,7 @@ class Pods:
         return {(event["reason"], event["message"]) for event in found}
 
     def try_kubectl(self, *arguments: str) -> str:
-        """What kubectl prints, whether it succeeds or not."""
+        """Return kubectl's output, whether it succeeds or not."""
         return str(self.bed.run(["kubectl", "-n", NAMESPACE, *arguments], capture_output=True).stdout).strip()
 
     def kubectl(self, *arguments: str, **options: Any) -> str:
@@ -95,7 +95,7 @@ class Pods:
 
 @pytest.fixture
 def pods(bed: Testbed) -> Iterator[Pods]:
-    """Makes pods. No two tests use the same name, so nobody waits until they are gone."""
+    """Make pods. No two tests use the same name, so no test waits until they are gone."""
     made = Pods(bed)
     yield made
     for name in made.names:
@@ -143,7 +143,7 @@ def test_environment(pods: Pods) -> None:
     ],
 )
 def test_missing_secret(pods: Pods, name: str, key: str, message: str) -> None:
-    """The container waits, says why, and starts once the Secret is there."""
+    """The container waits, reports why, and starts once the Secret exists."""
     if name == "partial":
         pods.apply("Secret", "partial", stringData={"other": "x"})
     env = [{"name": "A", "valueFrom": {"secretKeyRef": {"name": name, "key": key}}}]
@@ -174,7 +174,7 @@ def test_no_such_program(pods: Pods) -> None:
 
 
 def test_crash_loop(pods: Pods) -> None:
-    """Restart, back-off, what the container said now and before."""
+    """Restart, back-off, the container's logs of now and before."""
     pods.run("crashes", "echo run of $(date +%s%N); exit 3")
     message = pods.waiting("crashes", "CrashLoopBackOff")
     uid = pods.get("crashes")["metadata"]["uid"]
@@ -224,7 +224,7 @@ def test_volumes(pods: Pods) -> None:
     assert "Read-only file system" in pods.output("volumes")
     pods.apply("ConfigMap", "files", data={"a.txt": "second", "b.txt": "b"})
     pods.bed.until("renewed", lambda: read("/etc/config/sub/renamed") == "second", 60)
-    # This shell dies with the container, or just outlives the signal: how it ends tells nothing.
+    # This shell dies with the container, or just outlives the signal: how it ends proves nothing.
     pods.try_kubectl("exec", "volumes", "--", "sh", "-c", "kill -9 -1; true")
     pods.bed.until(
         "restarted", lambda: pods.status("volumes").get("restartCount") == 1 and pods.status("volumes")["ready"], 30
@@ -347,7 +347,7 @@ def test_init_containers(pods: Pods) -> None:
 
 @pytest.mark.timed
 def test_deletion_gives_time_to_end(pods: Pods) -> None:
-    """SIGTERM first; a container that does not listen is killed after the grace period."""
+    """SIGTERM first; a container that ignores it is killed after the grace period."""
     pods.run("polite", "trap 'echo bye > /dev/stderr; exit 0' TERM; while :; do sleep 0.1; done")
     pods.run("deaf", "trap '' TERM; while :; do sleep 0.1; done")
     pods.ready("polite"), pods.ready("deaf")

@@ -12,9 +12,9 @@ from testbed_fixtures import Start
 
 
 def test_a_generated_database_is_ready_after_a_kubelets_second_round(start: Start) -> None:
-    """Its readiness is asked for after 5 s every 10 s, by a command in its container: so it is ready 10 s after its start.
+    """Its readiness is probed after 5 s every 10 s, by a command in its container: so it is ready 10 s after its start.
 
-    Until then its Service leads nowhere, and the registry server finds nobody to talk to.
+    Until then its Service leads nowhere, and the registry server finds no server to talk to.
     """
     with start(time_factor=1.0, databases=(), more_servers=("postgres-16",)) as bed:
         registries = Registries(bed)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A part that is killed in the middle of its work: what was begun is finished once it is back."""
+"""A part that is killed in the middle of its work: what it began is finished once it is back."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from testbed_fixtures import Start
 
 @pytest.fixture(scope="module")
 def cluster(start: Start) -> Iterator[Testbed]:
-    """A testbed of its own: its parts are going to be killed."""
+    """Start a testbed for this module alone: its parts are going to be killed."""
     with start() as bed:
         yield bed
 
@@ -50,12 +50,12 @@ def _answers(bed: Testbed) -> bool:
 def _healthy(registries: Registries, name: str) -> bool:
     try:
         return registries.rest(name, "GET", "/readyz/health")[0] == 200
-    except (TestbedError, ConnectionError):  # no port-forward yet, or its other end has just gone
+    except (TestbedError, ConnectionError):  # no port-forward yet, or its other end is just gone
         return False
 
 
 def _mysqld(bed: Testbed) -> int:
-    """The process number of the only MySQL server."""
+    """Return the process number of the only MySQL server."""
     (found,) = [pid for pid, words in command_lines(bed).items() if words[0] == "mysqld"]
     return found
 
@@ -117,7 +117,7 @@ def test_mysql_is_killed_while_a_registry_is_made(cluster: Testbed) -> None:
 
 
 def test_after_a_node_restart_available_is_stale(cluster: Testbed) -> None:
-    """A machine's restart takes the operator with it: until it is back, the registry says Available=True of a pod that is 0/1."""
+    """A machine's restart takes the operator with it: until it is back, the registry reports Available=True of a pod that is 0/1."""
     registries = Registries(cluster)
     registries.make("rebooted")
     registries.available("rebooted")
@@ -133,7 +133,7 @@ def test_after_a_node_restart_available_is_stale(cluster: Testbed) -> None:
 
 
 def _readiness(registries: Registries, name: str) -> tuple[int, bool]:
-    """How often the registry server was started again, and whether its pod is ready, as its condition has it."""
+    """Return the registry server's restarts, and whether its pod is ready by its condition."""
     status = registries.pod(name)["status"]
     (restarts,) = [c["restartCount"] for c in status["containerStatuses"] if c["name"] == "rest-container"]
     (ready,) = [c["status"] for c in status["conditions"] if c["type"] == "Ready"]

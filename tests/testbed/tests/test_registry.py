@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Good registries: what they say of themselves, what belongs to them, edits and deletion. The bad ones are in test_failures."""
+"""Good registries: their status, their objects, edits and deletion. The bad ones are in test_failures."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SERVERS = ("mysql-5.7", "mariadb-10.11")
 
 @pytest.fixture(scope="module")
 def made(bed: Testbed, servers: Servers) -> Iterator[dict[str, Object]]:
-    """The good registries of this module as they were created: all at once takes hardly longer than one."""
+    """Make the good registries of this module, and yield them as created: all at once takes hardly longer than one."""
     registries = Registries(bed)
     found = {name: registries.make(name) for name in ("good", "objects", "edited", "stale", "rotated")}
     found[LONGEST] = _make_longest(registries)
@@ -42,7 +42,7 @@ def _make_longest(registries: Registries) -> Object:
 
 
 def _make_bare(registries: Registries) -> Object:
-    """On a host without a namespace: a Service of the registries namespace, which leads to the database's pod."""
+    """Make one on a host without a namespace: a Service of the registries namespace that leads to the database's pod."""
     registries.make_database("bare")
     registries.make_secret("bare")
     meta = {"name": "local-mysql", "namespace": registries.namespace}
@@ -63,7 +63,7 @@ def _make_generated(registries: Registries) -> Object:
 
 @pytest.fixture
 def good(made: dict[str, Object], registries: Registries) -> Registries:
-    """To look at the registries of this module, and to make others."""
+    """Return a way to read the registries of this module, and to make others."""
     assert made
     return registries
 
@@ -90,7 +90,7 @@ def test_good(good: Registries) -> None:
 
 
 def test_the_way_to_available(made: dict[str, Object], good: Registries) -> None:
-    """What a registry says one after the other: unavailable, then available for the cooldown's 5 s, then truly."""
+    """A registry's successive conditions: unavailable, then available for the cooldown's 5 s, then truly."""
     good.available("good")
     states = good.history(made["good"])["good"]
     said = conditions(states)
@@ -100,7 +100,7 @@ def test_the_way_to_available(made: dict[str, Object], good: Registries) -> None
 
 
 def test_objects(made: dict[str, Object], good: Registries) -> None:
-    """Everything that the operator makes: labels, owner, ports, the Role's rules, the Group's members."""
+    """Every object of the operator: labels, owner, ports, the Role's rules, the Group's members."""
     good.available("objects")
     found = {}
     for version, kind, name in OBJECTS:
@@ -108,7 +108,7 @@ def test_objects(made: dict[str, Object], good: Registries) -> None:
         assert item, f"{kind} is missing"
         assert labels("objects", name.format("objects")).items() <= item["metadata"]["labels"].items(), kind
         owners = [owner["uid"] for owner in item["metadata"].get("ownerReferences", ())]
-        # What is cluster-scoped cannot be owned by what is not.
+        # A cluster-scoped object cannot be owned by a namespaced one.
         assert owners == ([] if kind == "Group" else [made["objects"]["metadata"]["uid"]]), kind
         found[kind] = item
     rules = found["Role"]["rules"]
@@ -130,7 +130,7 @@ def test_objects(made: dict[str, Object], good: Registries) -> None:
 
 
 def test_deletion(good: Registries) -> None:
-    """What the operator has made goes, the Group with its members too; what others have made stays. Degraded says how far it is."""
+    """The operator's objects go, the Group with its members too; those of others stay. Degraded reports the progress."""
     registry = good.available("objects")
     api, namespace = good.api, good.namespace
     group = api.get("user.openshift.io/v1", "Group", "objects-users")
@@ -156,7 +156,7 @@ def test_deletion(good: Registries) -> None:
 
 
 def _rolled_out(registries: Registries, name: str) -> Object | None:
-    """The Deployment once its rollout is done, as `kubectl rollout status` tells it."""
+    """Return the Deployment once its rollout is done, by the criteria of `kubectl rollout status`."""
     deployment = registries.api.get("apps/v1", "Deployment", name, registries.namespace)
     assert deployment
     status = deployment["status"]
@@ -166,7 +166,7 @@ def _rolled_out(registries: Registries, name: str) -> Object | None:
 
 
 def test_a_good_edit(good: Registries) -> None:
-    """The Deployment is changed and rolled out; the registry says UpdatingDeployment, and Available=True all the while."""
+    """The Deployment is changed and rolled out; the registry reports UpdatingDeployment, and Available=True all the while."""
     before = good.available("edited")
     old = good.pod("edited")["metadata"]["name"]
     good.sql("CREATE DATABASE anew CHARACTER SET utf8mb4", "GRANT ALL ON anew.* TO 'edited'@'%'")
@@ -199,7 +199,7 @@ def test_edit_can_leave_a_stale_available(good: Registries) -> None:
     good.available("stale")
     good.bed.stop("operator")
     try:
-        # The webhooks are the operator's: without them no write is taken, as in reality.
+        # The webhooks are the operator's: without them no write is accepted, as in reality.
         with pytest.raises(ApiError, match="failed calling webhook"):
             good.api.patch({**good.body("stale"), "spec": {"mysql": {"database": "nowhere"}}})
     finally:

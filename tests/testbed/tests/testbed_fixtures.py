@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One testbed for the whole run (flavour current, MySQL 8.0), and short-lived others where a test asks for one."""
+"""One testbed for the whole run (flavour current, MySQL 8.0), and short-lived others for tests that request one."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Servers = Callable[..., str]
 
 @pytest.fixture(scope="session")
 def start(tmp_path_factory: pytest.TempPathFactory) -> Start:
-    """Starts a testbed that ends with the block it is used in, and with the run at the latest.
+    """Return a function that starts a testbed, which ends with its ``with`` block, and with the run at the latest.
 
     It takes the arguments of Testbed.up(). Probes and restarts run at a fifth of their delays, unless told otherwise.
     """
@@ -47,7 +47,7 @@ def _assert_administrator(bed: Testbed) -> None:
 
 @pytest.fixture(scope="session")
 def bed(start: Start) -> Iterator[Testbed]:
-    """The testbed that most tests share, or the running one that $TESTBED_STATE names."""
+    """Yield the testbed that most tests share, or the running one that $TESTBED_STATE names."""
     if state := os.environ.get("TESTBED_STATE"):
         running = Testbed(Path(state))
         _assert_administrator(running)
@@ -59,7 +59,7 @@ def bed(start: Start) -> Iterator[Testbed]:
 
 @pytest.fixture(scope="session")
 def servers(bed: Testbed) -> Servers:
-    """Starts a database server as ``database()`` describes it, and gives the name of its Service."""
+    """Return a function that starts a server as ``database()`` describes it, and returns its Service's name."""
 
     def start_server(server: str, name: str | None = None, **options: Any) -> str:
         name = name or service_name(server)
@@ -72,7 +72,7 @@ def servers(bed: Testbed) -> Servers:
 
 
 def _ready(bed: Testbed, name: str) -> bool:
-    """Whether the server as it was asked for last serves, not one that it takes the place of."""
+    """Return whether the server as last requested serves, and not the one that it replaces."""
     deployment = bed.api().get("apps/v1", "Deployment", name, NAMESPACE)
     status = deployment["status"] if deployment else {}
     is_new = deployment is not None and status.get("observedGeneration") == deployment["metadata"]["generation"]
@@ -86,7 +86,7 @@ def _ready(bed: Testbed, name: str) -> bool:
 
 @pytest.fixture
 def registries(bed: Testbed, request: pytest.FixtureRequest) -> Iterator[Registries]:
-    """Makes registries and their databases on the shared testbed, and removes those registries after the test."""
+    """Make registries and their databases on the shared testbed, and remove those registries after the test."""
     made = Registries(bed)
     yield made
     if request.node.stash.get(FAILED, False):
@@ -99,7 +99,7 @@ FAILED = pytest.StashKey[bool]()
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Any:
-    """Remember for the fixtures whether the test failed, so that they show what the cluster looked like."""
+    """Remember for the fixtures whether the test failed, so that they show the cluster's state."""
     report = yield
     if report.when == "call":
         item.stash[FAILED] = report.failed

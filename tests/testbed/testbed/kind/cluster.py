@@ -41,13 +41,13 @@ OPERATOR = "model-registry-operator-controller-manager"
 OPERATOR_NAMESPACE = "redhat-ods-applications"
 OPERATOR_SERVICE = "model-registry-operator-webhook-service"
 NODE_DATA = Path("/var/lib/model-registry-testbed")
-"""Where databases keep their data in the node: there it outlives pods, and goes with the cluster."""
+"""The databases' data in the node: there it outlives pods, and goes with the cluster."""
 PATIENCE = 240.0
-"""Seconds that pods may take to become ready; where images are pulled, that is in it."""
+"""Seconds for pods to become ready, pulling their images included."""
 PEOPLE = "testbed:people"
 """The group of users who are in no other: a certificate must name one."""
 TLS_SERVICE = "mysql-tls"
-"""The MySQL server that takes encrypted connections only, with a certificate of the platform's authority."""
+"""The MySQL server that requires encrypted connections, with a certificate of the platform's authority."""
 TLS_OPTIONS = (
     "--ssl-ca=/etc/testbed/ca.crt",
     "--ssl-cert=/etc/testbed/tls.crt",
@@ -60,7 +60,7 @@ SECURITY = {
     "feature-gates": "MutatingAdmissionPolicy=true",
     "runtime-config": "admissionregistration.k8s.io/v1beta1=true",
 }
-"""What Kubernetes 1.34 must be told before it takes manifests/security.yaml."""
+"""What Kubernetes 1.34 must be told before it accepts manifests/security.yaml."""
 
 
 class ClusterError(EngineError):
@@ -75,9 +75,9 @@ class Cluster:
         self.name = name or self._settings().get("name") or _default_name(self.layout.state)
 
     def up(self, images: Choice, say: Say) -> None:
-        """Create it and wait until all in it is ready; what a run that was cut off has left is deleted first.
+        """Create it and wait until all in it is ready; the remains of a run that was cut off are deleted first.
 
-        Raises ClusterError, EngineError, BuildError, TimeoutError; then nothing is left but the logs, beside the state.
+        Raises ClusterError, EngineError, BuildError, TimeoutError; then only the logs are left, beside the state.
         """
         engine = find()
         say(f"Docker engine: {engine.place}")
@@ -107,7 +107,7 @@ class Cluster:
             raise
 
     def down(self, say: Say) -> None:
-        """Delete the cluster, its network and its state directory; one that is not there is no error."""
+        """Delete the cluster, its network and its state directory; a missing one is no error."""
         host = self._settings().get("engine")
         try:
             engine = Engine(host) if host else find()
@@ -122,7 +122,7 @@ class Cluster:
             say(f"{self.name} is deleted")
 
     def status(self) -> Object:
-        """What it was started with, and whether its node runs."""
+        """Return its settings, and whether its node runs."""
         settings = self._settings()
         if not settings:
             return {"running": False}
@@ -133,7 +133,7 @@ class Cluster:
         return {"running": running, **settings}
 
     def environment(self, user: str) -> dict[str, str]:
-        """The variables that let a command act as one of USERS. Raises ClusterError where there is no cluster."""
+        """Return the variables that let a command act as one of USERS. Raises ClusterError if there is no cluster."""
         path = self.layout.kubeconfig(user)
         if not path.exists():
             raise ClusterError(f"no kind cluster is in {self.layout.state}: create one with `testbed kind up`")
@@ -151,13 +151,13 @@ class Cluster:
         return found
 
     def _write(self, settings: dict[str, Any]) -> None:
-        """Whole or not at all: a run can be cut off."""
+        """Write the settings whole or not at all: a run can be cut off."""
         unfinished = self._file.with_suffix(".unfinished")
         unfinished.write_text(json.dumps(settings))
         unfinished.replace(self._file)
 
     def _remove(self) -> None:
-        """Remove the state directory, what says whose it is last."""
+        """Remove the state directory; the file that names its cluster goes last."""
         for path in self.layout.state.iterdir():
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
@@ -166,7 +166,7 @@ class Cluster:
         shutil.rmtree(self.layout.state)
 
     def _claim(self, engine: Engine) -> None:
-        """Take the state directory, and delete what an earlier cluster has left in it."""
+        """Take the state directory, and delete what an earlier cluster left in it."""
         state = self.layout.state
         if state.exists() and not self._file.exists() and any(state.iterdir()):
             raise ClusterError(f"{state} is not empty and no kind cluster's: choose another --state")
@@ -175,11 +175,11 @@ class Cluster:
         if state.exists():
             self._remove()
         state.mkdir(parents=True, mode=0o700)
-        # From here on, whoever finds the directory knows what to delete.
+        # From here on, any process that finds the directory knows what to delete.
         self._write({"name": self.name, "engine": engine.host})
 
     def _settle(self, engine: Engine, supply: Supply) -> None:
-        """Write what the cluster is made of, for whoever uses it."""
+        """Write what the cluster is made of, for its users."""
         settings = {
             "name": self.name,
             "engine": engine.host,
@@ -207,14 +207,14 @@ class Cluster:
         self._kind(engine, program, "create", "cluster", f"--name={self.name}", f"--config={config}", kubeconfig)
 
     def _kind(self, engine: Engine, program: Path, *arguments: str) -> None:
-        """Run kind, with what it says in the logs. The cluster has a network of its own, that it can go with it."""
+        """Run kind, with its output in the logs. The cluster has a network of its own, to be deleted with it."""
         environment = {
             **engine.environment,
             "KIND_EXPERIMENTAL_PROVIDER": "docker",
             "KIND_EXPERIMENTAL_DOCKER_NETWORK": self.name,
         }
         log = self.layout.log("kind")
-        # It ends with this process, also with one that is killed, and does not meet the next run.
+        # It ends with this process, even with a killed one, and does not meet the next run.
         bound = ["setpriv", "--pdeathsig=KILL", "--"] if shutil.which("setpriv") else []
         with log.open("ab") as output:
             done = subprocess.run(
@@ -230,7 +230,7 @@ class Cluster:
             raise ClusterError(f"kind {' '.join(arguments[:2])} failed with exit status {done.returncode}:\n{last}")
 
     def _log_in(self, engine: Engine) -> trustme.CA:
-        """Write the kubeconfigs of all users, signed by the cluster's authority; give that of the platform.
+        """Write the kubeconfigs of all users, signed by the cluster's authority; return that of the platform.
 
         The platform's is the one that databases and webhooks are trusted by.
         """
@@ -281,7 +281,7 @@ class Cluster:
                 apply(api, body)
 
     def _operator(self, api: Api, supply: Supply, authority: trustme.CA) -> str:
-        """Install the operator, and give its namespace."""
+        """Install the operator, and return its namespace."""
         if supply.operator:
             namespace: str = supply.operator["namespace"]
             apply(api, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
@@ -318,18 +318,18 @@ class Cluster:
             raise ClusterError(f"kubectl {' '.join(arguments)} failed:\n{done.stderr[-2000:]}")
 
     def _give_up(self) -> None:
-        """Delete what there is, and keep the logs beside the state directory."""
+        """Delete everything, and keep the logs beside the state directory."""
         if self.layout.logs.is_dir():
             kept = self.layout.state.with_name(self.layout.state.name + ".failed")
             shutil.rmtree(kept, ignore_errors=True)
-            # The audit log is root's, who may be somebody else.
+            # The audit log belongs to root, who may be another user.
             with suppress(shutil.Error):
                 shutil.copytree(self.layout.logs, kept)
         self.down(lambda _: None)
 
 
 def _default_name(state: Path) -> str:
-    """A name of its own for each state directory, so that clusters do not meet on one engine."""
+    """Return a name of its own for each state directory, so that clusters do not meet on one engine."""
     return f"model-registry-{hashlib.sha256(str(state).encode()).hexdigest()[:8]}"
 
 
@@ -342,7 +342,7 @@ def _delete(engine: Engine, name: str) -> None:
 
 
 def _of(name: str) -> tuple[str]:
-    """The filter for the containers of a cluster, as kind labels them."""
+    """Return the filter for the containers of a cluster, as kind labels them."""
     return (f"--filter=label=io.x-k8s.kind.cluster={name}",)
 
 
@@ -351,7 +351,7 @@ def _label(name: str) -> tuple[str]:
 
 
 def _configuration(layout: Layout, supply: Supply) -> Object:
-    """What kind is told: one node, whose API server has OpenShift's admission and writes an audit log."""
+    """Return kind's configuration: one node, whose API server has OpenShift's admission and writes an audit log."""
     policy, log = "/etc/kubernetes/audit-policy.yaml", "/var/log/kubernetes"
     arguments = {
         "enable-admission-plugins": "NodeRestriction,OwnerReferencesPermissionEnforcement",
@@ -397,12 +397,12 @@ def _is_registry(definition: Object) -> bool:
 
 
 def _services() -> tuple[str, str]:
-    """The Services of the two database servers."""
+    """Return the Services of the two database servers."""
     return service_name(DATABASES[0]), TLS_SERVICE
 
 
 def _databases(authority: trustme.CA, supply: Supply) -> list[Object]:
-    """A MySQL server as it comes, and one with a certificate that is good for all names that its Service has."""
+    """Return a default MySQL server, and one with a certificate that is valid for all names of its Service."""
     names = [
         TLS_SERVICE,
         *(f"{TLS_SERVICE}.{DATABASES_NAMESPACE}{rest}" for rest in ("", ".svc", ".svc.cluster.local")),
@@ -428,7 +428,7 @@ def _databases(authority: trustme.CA, supply: Supply) -> list[Object]:
 
 
 def _until(api: Api, what: str, done: Callable[[], bool], namespaces: tuple[str, ...]) -> None:
-    """Wait, and say what the pods are doing where it takes too long. Raises ClusterError."""
+    """Wait, and report the pods' states if it takes too long. Raises ClusterError."""
     try:
         until(what, done, PATIENCE)
     except TimeoutError as error:
@@ -438,7 +438,7 @@ def _until(api: Api, what: str, done: Callable[[], bool], namespaces: tuple[str,
 
 
 def _state(pod: Object) -> str:
-    """One line about a pod."""
+    """Return one line about a pod."""
     waiting = [
         f"{c['name']} waits: {c['state']['waiting'].get('reason')} {c['state']['waiting'].get('message', '')}".strip()
         for c in pod["status"].get("containerStatuses", ())

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The Docker engine that a cluster runs on: the machine's own, or one of the project's that is started when asked for."""
+"""The Docker engine that a cluster runs on: the machine's own, or one of the project's, started on request."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from .sources import SMALL
 __all__ = ["OWN_BRIDGES", "Engine", "EngineError", "find", "start", "stop"]
 
 PACKAGES = {"dockerd": "docker.io", "iptables": "iptables", "debootstrap": "debootstrap"}
-"""What a Debian machine is given, by the program that shows that it is there."""
+"""The packages for a Debian machine, by the program that shows that each is installed."""
 BRIDGE = "mrkind0"
 BRIDGE_ADDRESS = "172.29.255.1/24"
 OWN_BRIDGES = "mrkind"
-"""How the names of all network devices of the project's engine begin."""
+"""The prefix of the names of all network devices of the project's engine."""
 STARTING = 60.0
-"""Seconds that an engine may take to answer."""
+"""Seconds for an engine to answer."""
 NONE_FOUND = """\
 no Docker engine answers, which a kind cluster needs:
   {reason}
@@ -39,7 +39,7 @@ one of the project's own; `testbed kind engine --stop` takes it away again."""
 
 
 class EngineError(Exception):
-    """A Docker engine is missing or has refused something; the text says what and what to do."""
+    """A Docker engine is missing or refuses something; the text says what and what to do."""
 
 
 @dataclass(frozen=True)
@@ -51,16 +51,16 @@ class Engine:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment of a command that is to use it."""
+        """Return the environment of a command that is to use it."""
         return {**os.environ, **({"DOCKER_HOST": self.host} if self.host else {})}
 
     @property
     def place(self) -> str:
-        """Where it is, for people."""
+        """Its location, for people."""
         return self.host or os.environ.get("DOCKER_HOST") or "the one of this machine"
 
     def docker(self, *arguments: str, stdin: IO[bytes] | None = None, check: bool = True) -> str:
-        """Run the docker command and give its standard output. Raises EngineError with what it wrote."""
+        """Run the docker command and return its standard output. Raises EngineError with its error output."""
         done = subprocess.run(
             ["docker", *arguments],
             env=self.environment,
@@ -74,16 +74,16 @@ class Engine:
         return done.stdout.decode(errors="replace").strip()
 
     def popen(self, *arguments: str, **options: Any) -> subprocess.Popen[bytes]:
-        """Start the docker command, for what streams."""
+        """Start the docker command, for streams."""
         return subprocess.Popen(["docker", *arguments], env=self.environment, **options)
 
     def has_image(self, name: str) -> bool:
-        """Whether it holds an image of that name."""
+        """Return whether it holds an image of that name."""
         return bool(self.docker("image", "ls", "--quiet", name))
 
 
 def find() -> Engine:
-    """The engine to use: the one of DOCKER_HOST or of the machine, else the project's own. Raises EngineError."""
+    """Return the engine to use: that of DOCKER_HOST or of the machine, else the project's own. Raises EngineError."""
     if shutil.which("docker") is None:
         raise EngineError(NONE_FOUND.format(reason="there is no command docker"))
     for engine in (Engine(None), Engine(_address())):
@@ -96,7 +96,7 @@ def find() -> Engine:
 
 
 def start(say: Say) -> Engine:
-    """The engine that answers here, else the project's own, installed and started. Root of a Debian machine only."""
+    """Return the engine that answers here, else install and start the project's own. Root of a Debian machine only."""
     try:
         engine = find()
     except EngineError:
@@ -114,7 +114,7 @@ def stop(say: Say) -> None:
         say("the project's Docker engine does not run")
         return
     if shutil.which("dockerd"):
-        # Only an engine that runs knows all that it has made: one that was killed is woken up first.
+        # Only a running engine knows everything it made: a killed one is started again first.
         engine = _run(say)
         containers = engine.docker("container", "ls", "--all", "--quiet").split()
         if containers:
@@ -143,7 +143,7 @@ def _require_root() -> None:
 
 
 def _refusal(engine: Engine) -> str | None:
-    """Why an engine does not answer; None where it does."""
+    """Return why an engine does not answer; None if it does."""
     try:
         engine.docker("version", "--format", "{{.Server.Version}}")
     except EngineError as error:
@@ -158,12 +158,12 @@ def _install(say: Say) -> None:
     if shutil.which("apt-get") is None:
         raise EngineError(f"this needs Debian: install {', '.join(wanted)} by hand")
     say(f"installing {', '.join(wanted)}")
-    # At "run level 1" a package's own service is installed and not started, where that is not systemd's to decide.
+    # At "run level 1" a package's own service is installed but not started, unless systemd decides that.
     quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
-    # Nothing that is there is removed for it: it may be Docker's own packages.
+    # Nothing installed is removed for it: it may be Docker's own packages.
     options = ["--quiet", "--quiet", "--yes", "--no-remove", "--no-install-recommends"]
     install = ["apt-get", "install", *options, *wanted]
-    # What an installation that was cut off has left is finished first.
+    # The remains of an installation that was cut off are finished first.
     for command in (["dpkg", "--configure", "--pending"], ["apt-get", "update", "--quiet", "--quiet"], install):
         done = subprocess.run(command, env=quiet, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
         if done.returncode:
@@ -171,7 +171,7 @@ def _install(say: Say) -> None:
 
 
 def _run(say: Say) -> Engine:
-    """The project's engine, started where it does not answer."""
+    """Return the project's engine, started if it does not answer."""
     engine = Engine(_address())
     folder = _folder()
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -182,7 +182,7 @@ def _run(say: Say) -> Engine:
         folder.mkdir(exist_ok=True)
         if _process() is None:
             _bridge()
-            # Of an engine that was killed: the numbers can be those of other processes today.
+            # Of an engine that was killed: the numbers can be those of other processes now.
             for stale in (folder / "pid", folder / "run" / "containerd" / "containerd.pid"):
                 stale.unlink(missing_ok=True)
             _launch(folder, go_build(SMALL, say) / "runc-fit")
@@ -196,10 +196,10 @@ def _run(say: Say) -> Engine:
 
 
 def _bridge() -> None:
-    """The device of the engine's default network.
+    """Create the device of the engine's default network.
 
-    It is the engine's own: with "--bridge none" or with a pool of addresses an engine deletes docker0, which may be
-    somebody else's.
+    It is the engine's own: with "--bridge none" or with a pool of addresses an engine deletes docker0, which may belong
+    to another engine.
     """
     if not Path("/sys/class/net", BRIDGE).exists():
         _ip("link", "add", BRIDGE, "type", "bridge")
@@ -221,7 +221,7 @@ def _launch(folder: Path, runtime: Path) -> None:
     (folder / "daemon.json").write_text(
         json.dumps({"default-runtime": "fit", "runtimes": {"fit": {"path": str(runtime)}}})
     )
-    # dockerd looks there for what it starts.
+    # dockerd looks there for the programs that it starts.
     path = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin"])
     with (folder / "log").open("ab") as log:
         process = subprocess.Popen(
@@ -247,7 +247,7 @@ def _launch(folder: Path, runtime: Path) -> None:
 
 
 def _process() -> int | None:
-    """The number of the process that is the project's dockerd; None where there is none."""
+    """Return the process number of the project's dockerd; None if there is none."""
     try:
         pid = int((_folder() / "pid").read_text())
         arguments = Path(f"/proc/{pid}/cmdline").read_bytes()
@@ -271,7 +271,7 @@ def _end() -> None:
 
 
 def _mounts() -> Iterator[str]:
-    """What is mounted below the engine's folder, outermost first."""
+    """Yield the mounts below the engine's folder, outermost first."""
     for line in Path("/proc/self/mountinfo").read_text().splitlines():
         mount = line.split()[4]
         if mount.startswith(f"{_folder()}/"):

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How long each step took, for whoever waits."""
+"""The duration of each step, for a waiting user."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["step"]
 
 @contextmanager
 def step(what: str, say: Say) -> Iterator[None]:
-    """Say what has been done and how long it took, unless it failed."""
+    """Report a step and its duration, unless it fails."""
     started = time.monotonic()
     yield
     say(f"{time.monotonic() - started:5.1f} s  {what}")

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where a cluster's images come from: released ones, or ones that are built here where none can be pulled."""
+"""Where a cluster's images come from: released ones, or ones that are built here if none can be pulled."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["Choice", "Supply", "built", "choose", "released"]
 
 Choice = Literal["auto", "released", "built"]
 PULLING = 20.0
-"""Seconds in which a registry must say that it has an image, or it counts as out of reach."""
+"""Seconds in which a registry must confirm that it has an image, or it counts as out of reach."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Supply:
     relay: str
     """An image that can carry connections on to a database."""
     relay_command: tuple[str, ...] | None
-    """What runs it; None for what mysql_auth_check runs by itself."""
+    """What runs it; None for the default of mysql_auth_check."""
     shell: str
     """An image with sh and curl."""
     archive: Path | None = None
@@ -48,7 +48,7 @@ class Supply:
 
 
 def choose(choice: Choice, engine: Engine, say: Say) -> Supply:
-    """The images as asked for, or released ones wherever they can be pulled. Says which, and why."""
+    """Return the requested images, or released ones if they can be pulled. Report which, and why."""
     if choice == "built":
         say("images: built here, as asked for")
         return built(engine, say)
@@ -61,9 +61,9 @@ def choose(choice: Choice, engine: Engine, say: Say) -> Supply:
 
 
 def released() -> Supply:
-    """The images of released.yaml, and the real operator.
+    """Return the images of released.yaml, and the real operator.
 
-    Nobody has run it yet: where this was written, no image can be pulled. The operator of plain Kubernetes is taken,
+    They are not tested yet: where this was written, no image can be pulled. The operator of plain Kubernetes is used,
     since one that saw OpenShift's kinds would ask for the rest of OpenShift.
     """
     data = yaml.safe_load(Path(__file__).with_name("released.yaml").read_text())
@@ -73,7 +73,7 @@ def released() -> Supply:
 
 
 def built(engine: Engine, say: Say) -> Supply:
-    """Images that are made from sources and Debian packages, with the operator's double. Raises BuildError."""
+    """Build images from sources and Debian packages, with the operator's double. Raises BuildError."""
     archive = testbed_images(say)
     node = node_image(engine, say)
     relay_command = ("/relay", "--listen", ":{listen}", "--to", "{host}:{port}")
@@ -90,7 +90,7 @@ def built(engine: Engine, say: Say) -> Supply:
 
 
 def _obstacle(engine: Engine) -> str | None:
-    """Why released images cannot be used; None where all of them are at hand or in a registry's reach."""
+    """Return why released images cannot be used; None if all of them are at hand or in a registry's reach."""
     supply = released()
     assert supply.operator is not None
     theirs = (supply.operator["image"], *supply.operator["environment"].values())
