@@ -29,24 +29,24 @@ from testbed.bed import Testbed  # noqa: E402
 Options = dict[str, Any]
 NAME = "measured"
 SETTLED = 10.0
-"""Seconds after which an edit is no news to anybody."""
+"""Seconds after which an edit is no longer recent."""
 WANTED: Options = {**mysql(NAME, password=f"{NAME}-password"), "description": "Measured"}
 
 
 def resident(bed: Testbed) -> float:
-    """Megabytes of memory that all processes of a testbed hold; what several share counts once for each (VmRSS)."""
+    """Return the megabytes of memory of all processes of a testbed; shared memory counts once for each (VmRSS)."""
     found = 0
     for pid in processes(bed):
         try:
             lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-        except OSError:  # it has ended just now
+        except OSError:  # it has just ended
             continue
         found += sum(int(line.split()[1]) for line in lines if line.startswith("VmRSS:"))
     return found / 1024
 
 
 def same_objects(registries: Registries) -> Options:
-    """The task that users would write with kubernetes.core, for what the module has made."""
+    """Return the task that users would write with kubernetes.core for the objects that the module made."""
     namespace = registries.namespace
     secret = registries.api.get("v1", "Secret", f"{NAME}-db-password", namespace)
     registry = registries.get(NAME)
@@ -68,12 +68,12 @@ def same_objects(registries: Registries) -> Options:
 
 
 def flat(block: Options) -> list[Options]:
-    """The tasks of a block, each to be registered by itself."""
+    """Return the tasks of a block, each to be registered by itself."""
     return [{"name": block["name"], **one} for one in block["block"]]
 
 
 def measured(run: Callable[[], Played], times: int) -> tuple[list[float], Played]:
-    """The seconds that each run takes, and the last."""
+    """Return the seconds that each run takes, and the last result."""
     seconds = []
     for _ in range(times):
         started = time.monotonic()
@@ -87,7 +87,7 @@ def row(*cells: object) -> str:
 
 
 def spread(values: Iterable[float]) -> str:
-    """Median, least and most."""
+    """Return median, least and most."""
     found = sorted(values)
     return f"{statistics.median(found):.1f} s ({found[0]:.1f} to {found[-1]:.1f})"
 
@@ -123,13 +123,13 @@ def main() -> None:
 
 
 def compare(bed: Testbed, registries: Registries, times: int) -> None:
-    """A registry that is as wanted, by the module and by kubernetes.core's."""
+    """Compare the module with kubernetes.core's on a registry that needs no change."""
     theirs = flat(same_objects(registries))
     print(row("nothing to do", f"a playbook, {times} runs", "requests", "writes"))
     print(row("---", "---", "---", "---"))
     ours = [task(**WANTED, namespace=registries.namespace)]
     for name, tasks in ((f"`{MODULE}`", ours), ("`kubernetes.core.k8s`, two tasks", theirs)):
-        # The first run of kubernetes.core notes on the objects what it has applied, and the operator looks at them again.
+        # The first run of kubernetes.core annotates the objects with what it applied; the operator reconciles them.
         succeeded(play(bed, *tasks))
         registries.available(NAME)
         time.sleep(SETTLED)

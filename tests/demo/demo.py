@@ -32,7 +32,7 @@ Result = TypeVar("Result")
 
 
 def step(text: str, do: Callable[[], Result]) -> Result:
-    """Do something, and say what it was and how long it took."""
+    """Run a step and print what it does and how long it takes."""
     print(f"\n▶ {text}", flush=True)
     started = time.monotonic()
     result = do()
@@ -41,7 +41,7 @@ def step(text: str, do: Callable[[], Result]) -> Result:
 
 
 def sql(bed: Testbed, statement: str, *values: object) -> list[tuple[Any, ...]]:
-    """Run a statement as the database's administrator and give its rows."""
+    """Run a statement as the database's administrator and return its rows."""
     with connect_mysql(bed, "mysql-80") as connection, connection.cursor() as cursor:
         print(f"    mysql> {statement.replace('%%', '%')}")
         cursor.execute(statement, values or None)
@@ -49,7 +49,7 @@ def sql(bed: Testbed, statement: str, *values: object) -> list[tuple[Any, ...]]:
 
 
 def play(bed: Testbed, playbook: str, answers: dict[str, str], *, password: str = "", fails: str = "") -> None:
-    """Run a playbook inside the testbed, as an administrator of registries would. fails: why one has to that must fail."""
+    """Run a playbook inside the testbed, as an administrator of registries would. fails: the expected error."""
     environment = {**bed.environment("registry-admin"), "MODEL_REGISTRY_DATABASE_PASSWORD": password, **QUIET}
     name = playbook if playbook.endswith(".yml") else f"opendatahub.model_registry.{playbook}"
     command = [str(Path(sys.executable).with_name("ansible-playbook")), name, "--extra-vars", json.dumps(answers)]
@@ -67,7 +67,7 @@ def play(bed: Testbed, playbook: str, answers: dict[str, str], *, password: str 
 
 
 def rest(bed: Testbed, method: str, path: str, body: object = None) -> Any:
-    """One request to the registry's REST API, through a port-forward to its pod."""
+    """Send one request to the registry's REST API, through a port-forward to its pod."""
     status, text = bed.http("deployment/fraud", 8080, REGISTRIES, (method, path), body)
     print(f"    {method} {path} → {status} {text.strip()}")
     if status >= 300:
@@ -76,14 +76,14 @@ def rest(bed: Testbed, method: str, path: str, body: object = None) -> Any:
 
 
 def make_account(bed: Testbed, name: str, password: str) -> None:
-    """An empty database, and an account of the same name for it."""
+    """Create an empty database, and an account of the same name for it."""
     sql(bed, f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
     sql(bed, f"CREATE USER '{name}'@'%%' IDENTIFIED BY %s", password)
     sql(bed, f"GRANT ALL ON {name}.* TO '{name}'@'%'")
 
 
 def database(name: str) -> dict[str, str]:
-    """The answers of the survey about a registry's database."""
+    """Return the survey's answers about a registry's database."""
     host = f"mysql-80.{DATABASES}.svc.cluster.local"
     return {"database_type": "mysql", "database_host": host, "database_name": name, "database_username": name}
 
@@ -108,7 +108,7 @@ def use(bed: Testbed) -> None:
 
 
 def edit(bed: Testbed) -> None:
-    """Edit what people see, then rotate the password."""
+    """Edit what users see, then rotate the password."""
     words = {"display_name": "Fraud and risk models", "description": "Models of the fraud and risk teams"}
     step("Another display name and description", lambda: play(bed, "update", {**NAMED, **words}))
     rotated = secrets.token_urlsafe(18)
@@ -123,7 +123,7 @@ def edit(bed: Testbed) -> None:
 
 
 def look(bed: Testbed) -> None:
-    """Show what the collection knows, of a registry that works and of one that does not."""
+    """Show the status of a registry that works and of one that does not."""
     broken = {"registry_name": "broken", **database("fraud")}
     step(
         "A second registry, whose password is wrong: why it does not work, in MySQL's own words",
@@ -149,7 +149,7 @@ def tear_down(bed: Testbed) -> None:
 
 
 def demonstrate(bed: Testbed) -> None:
-    """The life of one registry, seen from outside."""
+    """Demonstrate the life of one registry, seen from outside."""
     create(bed)
     use(bed)
     edit(bed)

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Make `.venv`: Python packages, kubernetes.core, and this collection where Ansible finds it.
 
-Runs with the standard library alone. Does nothing where `.venv` is up to date. PYTHON=/path/to/python chooses the
+Runs with the standard library alone. Does nothing if `.venv` is up to date. PYTHON=/path/to/python chooses the
 interpreter, which otherwise is the newest one on this machine that ansible-core supports.
 """
 
@@ -53,13 +53,13 @@ ROOT = Path(__file__).resolve().parents[2]
 VENV = ROOT / ".venv"
 COLLECTIONS = VENV / "collections" / "ansible_collections"
 STAMP = "made-from"
-"""The file that says what a virtual environment was made from: without it, nobody takes that for finished."""
+"""The file that says what a virtual environment was made from. Without it, the environment is not finished."""
 REQUIREMENTS = ROOT / "tests" / "requirements.txt"
 TESTBED_PROJECT = ROOT / "tests" / "testbed" / "pyproject.toml"
 INPUTS = (REQUIREMENTS, TESTBED_PROJECT, Path(__file__).resolve())
 
 BUNDLE = "ansible==14.5.0"
-"""The package whose wheel carries kubernetes.core: whoever can install Python packages needs no Galaxy."""
+"""The package whose wheel carries kubernetes.core: a user who can install Python packages needs no Galaxy."""
 BUNDLED = "kubernetes/core"
 OPTIONAL = "ansible/mysql"
 """What the playbook prepare_database needs, and nothing else of the collection."""
@@ -83,7 +83,7 @@ class SetupError(Exception):
 
 @dataclass(frozen=True)
 class Interpreter:
-    """A Python that runs, and where it really is."""
+    """A Python that runs, and its real path."""
 
     path: Path
     version: tuple[int, ...]
@@ -94,18 +94,18 @@ class Interpreter:
 
 
 def cache_root() -> Path:
-    """The directory of everything that the project keeps for this user, ``$XDG_CACHE_HOME`` obeyed."""
+    """Return the directory of everything that the project keeps for this user, ``$XDG_CACHE_HOME`` obeyed."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "opendatahub-model-registry"
 
 
 def outside(path: str, venv: Path) -> str:
-    """The value ``path`` of PATH without ``venv``, which is to be replaced: a shim may lead into it too."""
+    """Return the value ``path`` of PATH without ``venv``, which is to be replaced: a shim may lead into it too."""
     return os.pathsep.join(entry for entry in path.split(os.pathsep) if Path(entry) != venv / "bin")
 
 
 def candidates(environ: Mapping[str, str], minors: range) -> Iterator[Path]:
-    """Files that may be interpreters, most wanted first: by version on PATH and in pyenv, then plain ``python3``."""
+    """List files that may be interpreters, preferred first: by version on PATH and in pyenv, then plain ``python3``."""
     folders = [Path(entry) for entry in environ.get("PATH", os.defpath).split(os.pathsep) if entry]
     pyenv = Path(environ.get("PYENV_ROOT") or Path(environ.get("HOME", "/")) / ".pyenv")
     for minor in reversed(minors):
@@ -117,7 +117,7 @@ def candidates(environ: Mapping[str, str], minors: range) -> Iterator[Path]:
 
 
 def probe(path: Path) -> Interpreter | None:
-    """What ``path`` is, or None where it does not run."""
+    """Return the interpreter at ``path``, or None if it does not run."""
     try:
         done = subprocess.run([path, "-c", PROBE], capture_output=True, text=True, check=False, timeout=60)
     except (OSError, subprocess.TimeoutExpired):
@@ -130,7 +130,7 @@ def probe(path: Path) -> Interpreter | None:
 
 
 def interpreters(environ: Mapping[str, str], minors: range) -> Iterator[Interpreter]:
-    """Those candidates that run and have one of the versions, most wanted first."""
+    """List the candidates that run and have one of the versions, preferred first."""
     for path in candidates(environ, minors):
         found = probe(path)
         if found and found.version[0] == 3 and found.version[1] in minors:
@@ -138,7 +138,7 @@ def interpreters(environ: Mapping[str, str], minors: range) -> Iterator[Interpre
 
 
 def choose() -> Interpreter:
-    """The interpreter for `.venv`."""
+    """Choose the interpreter for `.venv`."""
     minors = range(OLDEST, NEWEST + 1)
     named = os.environ.get("PYTHON")
     if named:
@@ -156,7 +156,7 @@ def choose() -> Interpreter:
 
 
 def fingerprint(root: Path, inputs: tuple[Path, ...]) -> str:
-    """A hash of what `.venv` is made from; of its place too, since its programs name it."""
+    """Hash what `.venv` is made from; its path too, since its programs name it."""
     digest = hashlib.sha256(str(root).encode())
     for path in inputs:
         digest.update(b"\0" + path.read_bytes())
@@ -164,7 +164,7 @@ def fingerprint(root: Path, inputs: tuple[Path, ...]) -> str:
 
 
 def finished(venv: Path, made_from: str) -> Interpreter | None:
-    """The Python of ``venv``, if it was finished, from what is there today, and that Python still runs."""
+    """Return the Python of ``venv`` if it was finished from today's contents and that Python still runs."""
     stamp = venv / STAMP
     if not stamp.is_file() or stamp.read_text() != made_from:
         return None
@@ -172,7 +172,7 @@ def finished(venv: Path, made_from: str) -> Interpreter | None:
 
 
 def up_to_date() -> bool:
-    """Whether `.venv` is finished, and its Python is the one asked for."""
+    """Check whether `.venv` is finished, and its Python is the one asked for."""
     present = finished(VENV, fingerprint(ROOT, INPUTS))
     if present and os.environ.get("PYTHON"):
         return choose().version == present.version
@@ -181,7 +181,7 @@ def up_to_date() -> bool:
 
 @contextmanager
 def locked(directory: Path) -> Iterator[None]:
-    """Hold ``directory`` for this process; another that wants it waits."""
+    """Hold ``directory`` for this process; another that needs it waits."""
     handle = os.open(directory, os.O_RDONLY)
     try:
         try:
@@ -227,7 +227,7 @@ def unpack(wheel: Path, collection: str, target: Path) -> None:
 
 
 def bundled_collection(python: Path) -> Path:
-    """The unpacked `ansible_collections` directory of BUNDLE in the user's cache, filled where it is missing."""
+    """Return the unpacked `ansible_collections` directory of BUNDLE in the user's cache, filled if it is missing."""
     cache = cache_root()
     cache.mkdir(parents=True, exist_ok=True)
     done = cache / f"{BUNDLE.replace('==', '-')}-2"
@@ -264,7 +264,7 @@ def add_collections(python: Path) -> None:
 
 
 def create(venv: Path, interpreter: Interpreter, packages: Sequence[str | Path]) -> None:
-    """Make ``venv`` anew with ``packages``, as pip takes them. The caller writes its stamp, as the last thing."""
+    """Make ``venv`` anew with ``packages``, as pip takes them. The caller writes its stamp last."""
     (venv / STAMP).unlink(missing_ok=True)
     if venv.is_dir():
         shutil.rmtree(venv)
@@ -287,7 +287,7 @@ def make() -> None:
 
 
 def main() -> int:
-    """Exit status 0 when `.venv` is ready."""
+    """Return exit status 0 when `.venv` is ready."""
     os.environ["PATH"] = outside(os.environ.get("PATH", os.defpath), VENV)
     try:
         with locked(ROOT):

@@ -63,7 +63,7 @@ class Cell:
 
     core: str
     minors: tuple[int, ...]
-    """Most wanted first: the first that this machine has is taken."""
+    """Preferred first: the first that this machine has is used."""
     kubernetes: str | None = None
     """None: the version that tests/requirements.txt has."""
 
@@ -85,7 +85,7 @@ LEFT_OUT = ("ansible-core=", "ansible-lint=", "antsibull-changelog=", "molecule=
 """What tests/requirements.txt has for `make lint` and `make test-molecule`, and what a cell chooses itself."""
 UNIT = "tests/unit"
 INTEGRATION = "tests/integration/test_roles.py"
-"""Of the tests against a testbed, those that ask most of ansible-core: playbooks, roles, templates and modules."""
+"""The tests against a testbed that use most of ansible-core: playbooks, roles, templates and modules."""
 SMOKE = Path(__file__).with_name("matrix_smoke.yml")
 CONFIG = "ansible.cfg"
 """An empty file, instead of the user's."""
@@ -101,12 +101,12 @@ CHECKS = (ENVIRONMENT, DOCUMENTATION, UNIT_TESTS, SMOKE_PLAY, INTEGRATION_TESTS)
 )
 WITHOUT_WARNINGS = (DOCUMENTATION, SMOKE_PLAY)
 OF_OTHERS = ("ANSIBLE_", "K8S_AUTH_", "KUBECONFIG", "PYTHONPATH", "PYTEST_")
-"""Environment variables, by how they begin, that would make a cell depend on who runs it."""
+"""Prefixes of environment variables that would make a cell depend on the user who runs it."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was done in a cell, and what is to be shown of it where it failed."""
+    """One check in a cell, and what to show of it if it failed."""
 
     name: str
     result: str
@@ -115,19 +115,19 @@ class Check:
 
     @property
     def brief(self) -> str:
-        """What the table shows."""
+        """The text in the table."""
         return f"{self.seconds:.1f} s" if self.result == PASSED else self.result
 
 
 @dataclass
 class Outcome:
-    """What has come of a cell. Without a Python, nothing was done."""
+    """The result of a cell. Without a Python, nothing ran."""
 
     cell: Cell
     python: Interpreter | None
     checks: list[Check] = field(default_factory=list)
     versions: Mapping[str, str] = field(default_factory=dict)
-    """Of the packages that are installed, by name."""
+    """Versions of the installed packages, by name."""
 
     @property
     def result(self) -> str:
@@ -138,12 +138,12 @@ class Outcome:
 
     @property
     def failed(self) -> list[str]:
-        """The names of the checks that have failed."""
+        """The names of the failed checks."""
         return [check.name for check in self.checks if check.result == FAILED]
 
     @property
     def title(self) -> str:
-        """The cell with the versions that are known of it."""
+        """The cell with its known versions."""
         if not self.python:
             wanted = ", ".join(f"3.{minor}" for minor in sorted(self.cell.minors))
             return f"ansible-core {self.cell.core} (no Python of {wanted} on this machine)"
@@ -153,34 +153,34 @@ class Outcome:
 
 
 def pick(cell: Cell, present: Mapping[int, Interpreter]) -> Interpreter | None:
-    """The Python for a cell, of those that are present by their minor version."""
+    """Choose the Python for a cell from those present, by minor version."""
     return next((present[minor] for minor in cell.minors if minor in present), None)
 
 
 def packages(cell: Cell, requirements: str) -> list[str]:
-    """What pip installs in a cell: its own choices, and the pins of tests/requirements.txt for everything else."""
+    """List what pip installs in a cell: its own choices, and the pins of tests/requirements.txt for everything else."""
     chosen = [f"ansible-core~={cell.core}.0"]
     left_out = ["#", *LEFT_OUT]
     if cell.kubernetes:
         chosen.append(f"kubernetes=={cell.kubernetes}")
         left_out.append("kubernetes=")
     lines = [line for line in requirements.splitlines() if line and not line.startswith(tuple(left_out))]
-    # An option and its value are two arguments; what else has spaces in it, such as an environment marker, is one.
+    # An option and its value are two arguments; other text with spaces, such as an environment marker, is one.
     return chosen + [word for line in lines for word in (line.split(None, 1) if line.startswith("-") else [line])]
 
 
 def made_from(cell: Cell) -> str:
-    """All that a cell's virtual environment depends on."""
+    """Return all that a cell's virtual environment depends on."""
     return "\n".join([str(ROOT), *packages(cell, REQUIREMENTS.read_text()), TESTBED_PROJECT.read_text()])
 
 
 def home() -> Path:
-    """Where the cells are: a place for each clone of the repository, since they name it."""
+    """Return the directory of the cells: one for each clone of the repository, since they name it."""
     return cache_root() / f"matrix-{hashlib.sha256(str(ROOT).encode()).hexdigest()[:12]}"
 
 
 def present_pythons() -> dict[int, Interpreter]:
-    """The usable Pythons of this machine by their minor version."""
+    """Return the usable Pythons of this machine by their minor version."""
     path = outside(os.environ.get("PATH", os.defpath), VENV)
     found: dict[int, Interpreter] = {}
     for python in interpreters({**os.environ, "PATH": path}, range(OLDEST, NEWEST + 1)):
@@ -190,7 +190,7 @@ def present_pythons() -> dict[int, Interpreter]:
 
 
 def prepare(cell: Cell, python: Interpreter) -> Path:
-    """The cell's virtual environment, made where it is missing or was made from something else. Raises SetupError."""
+    """Return the cell's virtual environment, made if missing or made from something else. Raises SetupError."""
     venv = home() / f"{cell.core}-python3.{python.version[1]}"
     source = made_from(cell)
     present = finished(venv, source)
@@ -202,7 +202,7 @@ def prepare(cell: Cell, python: Interpreter) -> Path:
 
 
 def variables(venv: Path) -> dict[str, str]:
-    """The environment of what runs in a cell: no settings of the user's, and all warnings."""
+    """Return the environment variables of a cell: no settings of the user's, and all warnings."""
     path = outside(os.environ.get("PATH", os.defpath), VENV)
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(OF_OTHERS)}
     return {
@@ -216,7 +216,7 @@ def variables(venv: Path) -> dict[str, str]:
 
 
 def warnings_in(output: str) -> list[str]:
-    """Ansible's warnings, each with its continuation lines."""
+    """Extract Ansible's warnings, each with its continuation lines."""
     return WARNING.findall(output)
 
 
@@ -246,14 +246,14 @@ def check(name: str, command: Sequence[str | Path], environment: Mapping[str, st
 
 
 def modules() -> list[str]:
-    """The full names of the collection's modules."""
+    """List the full names of the collection's modules."""
     return [
         f"opendatahub.model_registry.{path.stem}" for path in sorted((ROOT / "plugins" / "modules").glob("[!_]*.py"))
     ]
 
 
 def commands(tests: Sequence[str]) -> dict[str, list[str | Path] | None]:
-    """What is run in a cell by the names of CHECKS; None stands for what there is nothing of."""
+    """Return the commands of a cell by the names of CHECKS; None if there is nothing to run."""
     pytest: list[str | Path] = ["python", "-m", "pytest", "-p", "no:cacheprovider"]
     there = tests and all((ROOT / test.split("::")[0]).exists() for test in tests)
     return {
@@ -265,7 +265,7 @@ def commands(tests: Sequence[str]) -> dict[str, list[str | Path] | None]:
 
 
 def run_cell(cell: Cell, python: Interpreter, tests: Sequence[str], bed: Testbed | None) -> Outcome:
-    """Do everything in one cell. A check that fails does not keep the next ones from running."""
+    """Run every check in one cell. A check that fails does not keep the next ones from running."""
     outcome = Outcome(cell, python)
     started = time.monotonic()
     try:
@@ -294,7 +294,7 @@ def run_cell(cell: Cell, python: Interpreter, tests: Sequence[str], bed: Testbed
 
 
 def start_testbed(state: Path) -> Testbed:
-    """A testbed with all database servers, that ends with this process at the latest."""
+    """Start a testbed with all database servers; it ends with this process at the latest."""
 
     def say(line: str) -> None:
         print(f"  {line}", flush=True)
@@ -304,9 +304,9 @@ def start_testbed(state: Path) -> Testbed:
 
 
 def run_cells(cells: Sequence[Cell], tests: Sequence[str]) -> Iterator[Outcome]:
-    """Run the cells one after the other, and give what has come of each as soon as it has.
+    """Run the cells one after the other, and yield the outcome of each as soon as it is known.
 
-    They share one testbed. A new one takes its place where tests have failed, since they may leave behind what the next
+    They share one testbed. A new one takes its place when tests fail, since they may leave behind what the next
     cell would trip over.
     """
     present = present_pythons()
@@ -329,7 +329,7 @@ def run_cells(cells: Sequence[Cell], tests: Sequence[str]) -> Iterator[Outcome]:
 
 
 def report(outcome: Outcome) -> str:
-    """The line of a cell, and below it what failed or was not run."""
+    """Format the line of a cell, and below it what failed or was not run."""
     if not outcome.python:
         return f"{NOT_RUN}: {outcome.title}"
     parts = ", ".join(f"{one.name} {one.brief}" for one in outcome.checks)
@@ -342,7 +342,7 @@ def report(outcome: Outcome) -> str:
 
 
 def summary(outcomes: Sequence[Outcome]) -> str:
-    """A table of all cells, and what it does not cover."""
+    """Format a table of all cells, and what it does not cover."""
     rows = [["ansible-core", "Python", "kubernetes", *CHECKS, "result"]]
     for one in outcomes:
         briefs = {check.name: check.brief for check in one.checks}
@@ -361,7 +361,7 @@ def summary(outcomes: Sequence[Outcome]) -> str:
 
 
 def gaps(outcomes: Sequence[Outcome]) -> list[str]:
-    """What was wanted and not run, a line each."""
+    """List what was requested and not run, a line each."""
     told = [f"{NOT_RUN}: {one.title}" for one in outcomes if not one.python]
     for one in outcomes:
         first = one.cell.minors[0]
@@ -378,13 +378,13 @@ def gaps(outcomes: Sequence[Outcome]) -> list[str]:
 
 
 def exit_status(outcomes: Sequence[Outcome]) -> int:
-    """1 where a cell failed, or none was run."""
+    """Return 1 if a cell failed, or none was run."""
     results = [one.result for one in outcomes]
     return 1 if FAILED in results or PASSED not in results else 0
 
 
 def chosen_cells(names: Sequence[str]) -> list[Cell]:
-    """The cells of MATRIX_CORES, or all. Raises SetupError."""
+    """Return the cells of MATRIX_CORES, or all. Raises SetupError."""
     unknown = set(names) - {cell.core for cell in CELLS}
     if unknown:
         known = ", ".join(cell.core for cell in CELLS)
@@ -393,7 +393,7 @@ def chosen_cells(names: Sequence[str]) -> list[Cell]:
 
 
 def matrix() -> int:
-    """Run what the environment variables choose, and tell what has come of it. Returns the exit status."""
+    """Run what the environment variables choose, and report the outcome. Returns the exit status."""
     cells = chosen_cells(os.environ.get("MATRIX_CORES", "").split())
     tests = os.environ.get("MATRIX_TESTS", INTEGRATION).split()
     outcomes: list[Outcome] = []
@@ -411,7 +411,7 @@ def _dotted(python: Interpreter) -> str:
 
 
 def main() -> int:
-    """Exit status 0 when every cell that could be run passed."""
+    """Return exit status 0 when every cell that could be run passed."""
     try:
         return matrix()
     except (SetupError, TestbedError, BuildError, ServerError) as error:

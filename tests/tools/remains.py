@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run a command, and fail where it has left anything of a cluster behind: `remains.py FOLDER COMMAND ...`.
+"""Run a command, and fail if it leaves anything of a cluster behind: `remains.py FOLDER COMMAND ...`.
 
 What counts are the containers, volumes and networks of the Docker engine that answers, the network devices and mounts of
 its machine, processes that name the folder, and what lies in the folder itself, but for the notes that Molecule keeps there.
@@ -18,17 +18,17 @@ from testbed.kind.engine import Engine, EngineError, find
 __all__ = ["remains"]
 
 NOTES = ("inventory", "ansible.cfg", "molecule.yml", "state.yml")
-"""Molecule's own files, and none of a cluster's."""
+"""Molecule's own files, which are not a cluster's."""
 LISTS = (("container", "ls", "--all"), ("volume", "ls"), ("network", "ls"))
 
 
 def remains(folder: Path, engine: Engine | None) -> set[str]:
-    """All that a cluster consists of, as one line each."""
+    """List everything that a cluster consists of, as one line each."""
     return {*(_of_engine(engine) if engine else ()), *_processes(folder), *_files(folder)}
 
 
 def _of_engine(engine: Engine) -> Iterator[str]:
-    """Without an engine, nobody here makes devices and mounts; one that is started meanwhile makes its own."""
+    """List what an engine makes. Without one, devices and mounts do not count: one started meanwhile makes its own."""
     for what in LISTS:
         yield from (f"{what[0]} {one}" for one in engine.docker(*what, "--quiet").split())
     yield from (f"network device {path.name}" for path in Path("/sys/class/net").iterdir())
@@ -39,7 +39,7 @@ def _processes(folder: Path) -> Iterator[str]:
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             words = path.read_bytes().decode(errors="replace").split("\0")
-        except OSError:  # it has ended just now
+        except OSError:  # it has just ended
             continue
         if str(folder) in " ".join(words) and Path(__file__).name not in " ".join(words):
             yield f"process {path.parent.name}: {' '.join(words)[:200]}"
@@ -51,7 +51,7 @@ def _files(folder: Path) -> Iterator[str]:
 
 
 def main() -> int:
-    """The command's exit status, or 1 where something is left."""
+    """Return the command's exit status, or 1 if something is left."""
     folder, command = Path(sys.argv[1]).absolute(), sys.argv[2:]
     try:
         engine = find()

@@ -34,11 +34,11 @@ from environment import (
 MINORS = range(7, NEWEST + 1)
 """The minor versions of Python 3 that some supported ansible-core runs modules on."""
 LINKED = (".config/pip", ".cache/pip")
-"""What pip shall find in the home directory that ansible-test gets."""
+"""What pip finds in the home directory that ansible-test gets."""
 
 
 def prepare_home(home: Path) -> None:
-    """Make ``home`` one in which ansible-test can install its requirements."""
+    """Prepare ``home`` so that ansible-test can install its requirements there."""
     scripts = home / ".ansible" / "test" / "cache"
     scripts.mkdir(parents=True, exist_ok=True)
     for version in {get_venv_packages(SimpleNamespace(version=f"3.{minor}"))["pip"] for minor in MINORS}:
@@ -51,7 +51,7 @@ def prepare_home(home: Path) -> None:
 
 
 def install(target: Path) -> Path:
-    """Build this collection and install it below ``target`` with what it depends on. Returns where it is."""
+    """Build this collection and install it below ``target`` with its dependencies. Returns its path."""
     galaxy = VENV / "bin" / "ansible-galaxy"
     collections = target / "ansible_collections"
     run("building the archive", [galaxy, "collection", "build", "--output-path", target, ROOT])
@@ -64,14 +64,14 @@ def install(target: Path) -> Path:
 
 
 def search_path() -> str:
-    """PATH with every Python that runs, so that modules are compiled and imported with each of them."""
+    """Return PATH with every Python that runs, so that modules are compiled and imported with each of them."""
     path = outside(os.environ.get("PATH", os.defpath), VENV)
     folders = [interpreter.path.parent for interpreter in interpreters({**os.environ, "PATH": path}, MINORS)]
     return os.pathsep.join(map(str, dict.fromkeys([VENV / "bin", *folders, path])))
 
 
 def sanity(arguments: list[str]) -> int:
-    """The exit status of ansible-test."""
+    """Return the exit status of ansible-test."""
     home = cache_root() / "ansible-test"
     home.mkdir(parents=True, exist_ok=True)
     with locked(home), tempfile.TemporaryDirectory(prefix="model-registry-sanity-") as name:
@@ -84,7 +84,7 @@ def sanity(arguments: list[str]) -> int:
 
 
 def main() -> int:
-    """Exit status 0 when every sanity test passed."""
+    """Return exit status 0 when every sanity test passed."""
     try:
         return sanity(sys.argv[1:])
     except SetupError as error:

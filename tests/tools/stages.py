@@ -3,7 +3,7 @@
 """Run Makefile targets, each with its seconds, up to the first that fails.
 
 `stages.py lint unit --beside slow slower --then last` runs two lanes at the same time, one target of each after the other,
-and `last` when both are done. Where there are several lanes, what a target writes is shown when it ends.
+and `last` when both are done. If there are several lanes, the output of a target is shown when it ends.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from dataclasses import dataclass, field
 __all__ = ["Run", "phases", "summary"]
 
 Phase = list[list[str]]
-"""Lanes, which are run at the same time, of targets."""
+"""Lanes of targets; they run at the same time."""
 TICK = 60.0
-"""Seconds between two lines that say what is being run."""
+"""Seconds between two progress lines."""
 
 
 @dataclass
 class Run:
-    """What has been run so far."""
+    """What has run so far."""
 
     results: dict[str, tuple[bool, float]] = field(default_factory=dict)
-    """Whether a target has succeeded, and its seconds."""
+    """Whether a target succeeded, and its seconds."""
     begun: dict[str, float] = field(default_factory=dict)
-    """When a target began that has not ended yet."""
+    """When a target that is still running began."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -48,7 +48,7 @@ class Run:
             self._stage(target, alone)
 
     def tell(self) -> None:
-        """Say what is being run, and for how long."""
+        """Print what is running, and for how long."""
         with self.lock:
             now = time.monotonic()
             running = ", ".join(f"{target} {now - begun:.0f} s" for target, begun in self.begun.items())
@@ -73,7 +73,7 @@ class Run:
 
 
 def phases(arguments: Sequence[str]) -> list[Phase]:
-    """The lanes of each phase.
+    """Return the lanes of each phase.
 
     >>> phases(["a", "b", "--beside", "c", "--then", "d"])
     [[['a', 'b'], ['c']], [['d']]]
@@ -90,7 +90,7 @@ def phases(arguments: Sequence[str]) -> list[Phase]:
 
 
 def summary(targets: Sequence[str], results: dict[str, tuple[bool, float]], seconds: float) -> str:
-    """What happened, in two lines: the seconds of each stage, and how many passed, failed and were not run."""
+    """Summarize in two lines: the seconds of each stage, and how many passed, failed and were not run."""
     left = [target for target in targets if target not in results]
     failed = [target for target, (passed, _) in results.items() if not passed]
     times = ", ".join(f"{target} {results[target][1]:.1f} s" for target in targets if target in results)
@@ -101,7 +101,7 @@ def summary(targets: Sequence[str], results: dict[str, tuple[bool, float]], seco
 
 
 def run(wanted: Sequence[Phase]) -> Run:
-    """Run all phases, and say every minute what is being run where lanes run beside each other."""
+    """Run all phases, and print every minute what is running if lanes run beside each other."""
     done = Run()
     for lanes in wanted:
         alone = len(lanes) == 1
@@ -119,7 +119,7 @@ def run(wanted: Sequence[Phase]) -> Run:
 
 
 def main() -> int:
-    """Exit status 0 when every stage passed."""
+    """Return exit status 0 when every stage passed."""
     wanted = phases(sys.argv[1:])
     started = time.monotonic()
     done = run(wanted)
