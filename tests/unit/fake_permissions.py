@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A cluster in memory that stores RoleBindings, and judges access by them, as the API server does."""
+"""A cluster in memory that stores RoleBindings, and decides access by them, as the API server does."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ OWNER: Object = {
 
 
 def role(registry: str = "demo") -> Object:
-    """The Role that the operator makes."""
+    """Return the Role that the operator makes."""
     rules = [
         {"apiGroups": [""], "resources": [resource], "resourceNames": [registry], "verbs": ["get"]}
         for resource in ("services", "endpoints")
@@ -42,7 +42,7 @@ def role(registry: str = "demo") -> Object:
 
 
 class FakeCluster:
-    """What the permissions' engine asks of _cluster.Cluster."""
+    """What the permissions' engine calls on Cluster."""
 
     def __init__(self, *objects: Object) -> None:
         self.objects: dict[tuple[str, str], Object] = {}
@@ -50,14 +50,14 @@ class FakeCluster:
         """Verb, kind and name of each."""
         self.served = {"User", "Group", "Namespace"}
         self.as_admin = False
-        """Whether the user administers the cluster: such a one may grant a Role that is not there."""
+        """Whether the user administers the cluster: such a user may grant a Role that does not exist."""
         self._revisions = itertools.count(1)
         self._lock = threading.Lock()
         for item in objects:
             self.store(item)
 
     def store(self, item: Object) -> Object:
-        """Put an object there, as somebody else would."""
+        """Put an object there, as another client would."""
         item = copy.deepcopy(item)
         revision = str(next(self._revisions))
         item["metadata"] = {"uid": f"uid-{revision}", **item["metadata"], "resourceVersion": revision}
@@ -99,7 +99,7 @@ class FakeCluster:
             return copy.deepcopy(kept)
 
     def review(self, _kind: str, _namespace: str | None, spec: Object) -> Answer:
-        """RBAC as the API server has it: by the rules of Roles and by the subjects of RoleBindings."""
+        """Review access as the API server does: by the rules of Roles and by the subjects of RoleBindings."""
         with self._lock:
             self.requests.append(("review", _kind, spec.get("user", "")))
             for binding in self.bindings():
@@ -151,9 +151,9 @@ def _is(subject: Object, spec: Object) -> bool:
 
 
 class Turns:
-    """Lets two runs ask one cluster in an order that is given beforehand: one request at a time, as the letters say.
+    """Lets two runs use one cluster in a fixed order: one request at a time, as the letters say.
 
-    Once the order is used up, or where the one whose turn it is has ended, everybody may.
+    Once the order is used up, or if the run whose turn it is has ended, every run may.
     """
 
     def __init__(self, cluster: FakeCluster, order: Iterable[str]) -> None:
@@ -163,11 +163,11 @@ class Turns:
         self._changed = threading.Condition()
 
     def seen_by(self, run: str) -> Any:
-        """The cluster as one run has it."""
+        """Return the cluster as one run has it."""
         return _Turn(self, run)
 
     def run(self, **work: Callable[[Any], object]) -> dict[str, RegistryError]:
-        """Do the work of each run in a thread of its own; give the errors in which they ended."""
+        """Run each run's work in a thread of its own; return the errors in which they ended."""
         errors: dict[str, RegistryError] = {}
 
         def one(run: str) -> None:
@@ -189,7 +189,7 @@ class Turns:
         return errors
 
     def ask(self, run: str, method: str, *arguments: Any) -> Any:
-        """One request, when it is this run's turn."""
+        """Send one request, when it is this run's turn."""
         with self._changed:
             while self._next() not in (None, run):
                 self._changed.wait(60)

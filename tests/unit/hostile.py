@@ -18,18 +18,18 @@ from typing import Any
 __all__ = ["ENDLESS", "IMPOSTORS", "SLOW", "Say", "api", "certificate", "serving", "web"]
 
 Say = Callable[[socket.socket], None]
-"""What is done with a connection, up to its end."""
+"""What handles a connection, up to its end."""
 DRIP = 0.2
 """Seconds between two bytes."""
 LONGEST = 60.0
-"""Seconds after which a connection is given up whatever happens, so that no thread stays behind."""
+"""Seconds after which a connection is given up in any case, so that no thread stays behind."""
 GROUP = {"kind": "APIGroup", "versions": [{"version": "v1beta1"}]}
 HTML = "<!DOCTYPE html><html><title>Log in</title></html>"
 
 
 @contextmanager
 def serving(say: Say, context: ssl.SSLContext | None = None) -> Iterator[str]:
-    """Serve on a free port of the loopback interface. Gives the URL; with a context, that of a TLS server."""
+    """Serve on a free port of the loopback interface. Yields the URL; with a context, that of a TLS server."""
     listener = socket.create_server(("127.0.0.1", 0))
 
     def treat(sock: socket.socket) -> None:
@@ -82,7 +82,7 @@ def certificate(folder: Path) -> ssl.SSLContext:
 
 
 def _path(sock: socket.socket) -> str:
-    """Read a request up to the end of its headers. Gives its path."""
+    """Read a request up to the end of its headers. Returns its path."""
     head = b""
     while b"\r\n\r\n" not in head:
         data = sock.recv(65536)
@@ -98,7 +98,7 @@ def _head(length: int, *headers: str, status: str = "200 OK") -> bytes:
 
 
 def web(body: str | bytes, *headers: str, status: str = "200 OK") -> Say:
-    """A server that answers every request with the same."""
+    """Serve the same answer to every request."""
     data = body.encode() if isinstance(body, str) else body
 
     def say(sock: socket.socket) -> None:
@@ -109,7 +109,7 @@ def web(body: str | bytes, *headers: str, status: str = "200 OK") -> Say:
 
 
 def api(answer: Any, *headers: str) -> Say:
-    """A server that knows ModelRegistry's group, and answers all else with this, as JSON or in these bytes."""
+    """Serve ModelRegistry's group, and answer all else with this, as JSON or in these bytes."""
 
     def say(sock: socket.socket) -> None:
         while path := _path(sock):

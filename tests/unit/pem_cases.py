@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Spellings of certificates in PEM form, with what Go's crypto/x509 reads in each and what becomes of it here."""
+"""Spellings of certificates in PEM form, with what Go's crypto/x509 reads in each and how they are stored here."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DAY = timedelta(days=1)
 
 
 def certificate(name: str, begins: int = -10, ends: int = 400, is_ca: bool | None = True, **options: Any) -> str:
-    """Return a certificate that signs itself. begins, ends: days from NOW. is_ca: None leaves the constraint out."""
+    """Return a self-signed certificate. begins, ends: days from NOW. is_ca: None leaves the constraint out."""
     key = ec.generate_private_key(options.get("curve", ec.SECP256R1()))
     subject = options.get("subject") or x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     builder = x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
@@ -55,7 +55,7 @@ class Case:
     by_go: str
     """The certificates that AppendCertsFromPEM takes (seen with Go 1.26), of A and B."""
     stored: str
-    """What is stored: certificates of A and B, or the words with which it is refused."""
+    """What is stored: certificates of A and B, or the words of the refusal."""
 
 
 CASES: dict[str, Case] = {

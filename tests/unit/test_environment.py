@@ -20,7 +20,7 @@ def program(path: Path, text: str = "#!/bin/sh\nexit 1\n") -> Path:
 
 @pytest.fixture
 def machine(tmp_path: Path) -> dict[str, str]:
-    """The environment variables of a machine with nothing on it but two empty folders on PATH and no pyenv."""
+    """Return the environment variables of a machine with nothing but two empty folders on PATH and no pyenv."""
     return {"PATH": f"{tmp_path / 'a'}:{tmp_path / 'b'}", "HOME": str(tmp_path)}
 
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every code of a finding is explained in docs/findings.md with the severities that the code gives it, and nothing else is."""
+"""docs/findings.md explains every code of a finding with the severities that the code gives it, and nothing else."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ELSEWHERE = {
     "login_refused": {"blocker"},
     "query_failed": {"warning"},
 }
-"""Codes that are chosen in another way than by a name ``code``, and their severities."""
+"""Codes that are not given by a name ``code``, and their severities."""
 TABLES = {
     **{code: {"blocker"} for code in (*STATES.values(), *(code for _, code in REFUSALS), "unreachable")},
     **{code: {"blocker", "warning"} for code in ("ca_expired", "ca_not_yet_valid")},
@@ -32,7 +32,7 @@ SEVERITIES = ("blocker", "warning", "info")
 
 
 def texts(node: ast.AST) -> Iterator[str]:
-    """The strings that an expression can be."""
+    """Yield the strings that an expression can be."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         yield node.value
     elif isinstance(node, ast.IfExp):
@@ -53,7 +53,7 @@ def codes_in(source: str) -> set[str]:
 
 
 def findings_in(source: str) -> Iterator[tuple[str, str]]:
-    """Code and severity of each finding that can be told from the text of its function."""
+    """Yield code and severity of each finding that the text of its function shows."""
     for simple in re.findall(r'_simple\(\s*"(\w+)"', source):
         yield simple, "blocker"
     for function in ast.walk(ast.parse(source)):

@@ -37,7 +37,7 @@ def floor(module: tuple[str, ...]) -> int:
 
 
 def imported(module: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    """The files of the collection that a file imports."""
+    """List the files of the collection that a file imports."""
     for node in ast.walk(ast.parse(FILES[module].read_text())):
         if isinstance(node, ast.ImportFrom) and node.level:
             base = (*module[: -node.level], *(node.module.split(".") if node.module else ()))
@@ -48,7 +48,7 @@ def imported(module: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
 def test_imports_go_down_only(module: tuple[str, ...]) -> None:
     others = {other for other in imported(module) if other[0] != module[0]}
     assert others <= FILES.keys()
-    # The two flat files are no package of one floor, but one above the other.
+    # The two flat files are no package of one level, but one above the other.
     assert not {
         other for other in others if floor(other) >= floor(module) and (module, other) != (("_module",), ("_argspec",))
     }

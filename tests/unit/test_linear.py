@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What reads text of any length takes time in proportion to it: four times the text no more than about four times the time.
 
-A pattern that looks at everything again from each place would take sixteen times as long.
+A pattern that rereads everything from each place would take sixteen times as long.
 """
 
 from __future__ import annotations
@@ -127,11 +127,11 @@ SIZE = 20_000
 """Characters: quadratic reading takes tens of milliseconds at least, four times as much of it sixteen times as long."""
 RATIO = 10
 UNSEEN = 0.02
-"""Seconds: what is faster than that at four times the size is no matter, whatever its ratio."""
+"""Seconds: faster than that at four times the size passes, whatever the ratio."""
 
 
 def seconds(reader: Callable[[str], Any], text: str) -> float:
-    """The shortest of three readings: other processes make it longer, never shorter."""
+    """Return the shortest of three readings: other processes make it longer, never shorter."""
     taken = []
     for _ in range(3):
         start = time.process_time()

@@ -31,7 +31,7 @@ other==1; python_version < "3.12"
 
 
 def outcome(*results: str, cell: Cell = CELL, python: Interpreter | None = PYTHON) -> Outcome:
-    """A cell whose checks, from the first on, have ended so."""
+    """Return a cell with these results of its checks, from the first on."""
     return Outcome(
         cell, python, [Check(name, result, 1.0) for name, result in zip(matrix.CHECKS, results, strict=False)]
     )

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How modules end: without the client library, with an error that nobody has foreseen, with and without a diff."""
+"""How modules end: without the client library, with an unforeseen error, with and without a diff."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils import 
 
 
 class Ended(Exception):
-    """The module has come to its end, with a result."""
+    """The module ended, with a result."""
 
 
 class Module:
@@ -36,7 +36,7 @@ class Module:
 
 
 def ended(module: Module, work: Any) -> dict[str, Any]:
-    """What the module has returned."""
+    """Return the module's result."""
     with pytest.raises(Ended) as caught:
         _module.run_module(cast("Any", module), work)
     result: dict[str, Any] = caught.value.args[0]
@@ -49,7 +49,7 @@ def nothing(_connect: Any, _result: Any) -> None:
 
 @pytest.mark.parametrize("missing", [True, False])
 def test_the_client_library(monkeypatch: pytest.MonkeyPatch, missing: bool) -> None:
-    """If it is not there or too old, the interpreter is named, and what to do in an execution environment."""
+    """If it is missing or too old, the error names the interpreter, and what to do in an execution environment."""
     if missing:
         monkeypatch.setattr(_module, "MISSING", "No module named kubernetes")
     else:
@@ -68,7 +68,7 @@ def test_good_versions(monkeypatch: pytest.MonkeyPatch, version: str) -> None:
 
 
 def test_a_defect_can_be_reported() -> None:
-    """By frames and types, also of the errors behind it; no value and no line of code is told."""
+    """By frames and types, also of the errors behind it; it shows no value and no line of code."""
 
     def fail(_connect: Any, _result: Any) -> None:
         password = "canary-value"
@@ -86,7 +86,7 @@ def test_a_defect_can_be_reported() -> None:
 
 @pytest.mark.parametrize("wanted", [True, False])
 def test_a_diff_is_returned_if_it_is_asked_for(wanted: bool) -> None:
-    """It is as long as what it is about."""
+    """It is as long as its subject."""
 
     def work(_connect: Any, result: dict[str, Any]) -> None:
         result["diff"] = [{"before": "", "after": "x"}]

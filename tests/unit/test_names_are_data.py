@@ -24,7 +24,7 @@ module.exit_json(got=module.params["text"], **json.loads(open("RESULT").read()))
 
 
 def run(folder: Path, result: dict[str, Any], tasks: list[dict[str, Any]]) -> str:
-    """Run the tasks, with a module ``hostile`` that returns the result, and give the output."""
+    """Run the tasks, with a module ``hostile`` that returns the result, and return the output."""
     (folder / "library").mkdir()
     (folder / "result.json").write_text(json.dumps(result))
     (folder / "library" / "hostile.py").write_text(MODULE.replace("RESULT", str(folder / "result.json")))

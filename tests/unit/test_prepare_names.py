@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the playbook prepare_database takes as names, which become a part of SQL statements."""
+"""What the playbook prepare_database accepts as names, which become a part of SQL statements."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a run of Molecule leaves behind is found, and what was there before is not its fault."""
+"""What a run of Molecule leaves behind is found, and earlier remains are not counted against it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PROGRAM = [sys.executable, remains.__file__]
 
 
 def run(folder: Path, command: str) -> tuple[int, str]:
-    """The exit status and what was said of a command of the shell; no Docker engine answers."""
+    """Return the exit status and output of a shell command; no Docker engine answers."""
     environment = {**os.environ, "DOCKER_HOST": f"unix://{folder}/none.sock"}
     arguments = [*PROGRAM, str(folder), "sh", "-c", command]
     done = subprocess.run(arguments, env=environment, capture_output=True, text=True, check=False)

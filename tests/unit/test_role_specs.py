@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The roles take what the module takes: their argument specs and defaults agree with the module's."""
+"""The roles accept what the module accepts: their argument specs and defaults agree with the module's."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Spec = dict[str, Any]
 ROOT = Path(__file__).resolve().parents[2]
 ROLES = ("create", "update", "grant", "teardown", "preflight")
 PAGES = {"grant": "sharing"}
-"""The pages of playbooks that are not called like them."""
+"""The pages of playbooks that have another name."""
 DOCUMENTED: Spec = yaml.safe_load(model_registry.DOCUMENTATION)["options"]
 PERMISSIONS: Spec = yaml.safe_load(model_registry_permissions.DOCUMENTATION)["options"]
 COMMON: Spec = {"namespace": {"type": "str"}, **waiting()}
@@ -36,7 +36,7 @@ FOR_PREFLIGHT: Spec = {
     f"preflight_{name}": {key: value for key, value in option.items() if key != "default"}
     for name, option in checking().items()
 }
-"""What the roles that run the preflight first take for it. The role preflight has the defaults."""
+"""The preflight options of the roles that run it first. The role preflight has the defaults."""
 EXPECTED: dict[str, Spec] = {
     "create": {**registry(), **COMMON, **FIRST},
     "update": {**registry(), **COMMON, **NAME, **FIRST},
@@ -80,7 +80,7 @@ def options(role: str) -> Spec:
 
 
 def essence(spec: Spec) -> Spec:
-    """What of a spec decides which values are taken, and which are hidden."""
+    """Return the parts of a spec that decide which values are accepted, and which are hidden."""
     found: Spec = {}
     for name, option in spec.items():
         found[name] = {key: option[key] for key in COMPARED if option.get(key)}

@@ -57,7 +57,7 @@ OTHER_TYPES = (
     ),
     *(".nan", "2026-01-01", "2026-01-01 10:00:00", "null\n", "yes\n", "None", "True", "[]", "{}", "['x']", "{'a': 1}"),
 )
-"""Texts that YAML, or Ansible's own reading of what a template gives, can take for something else."""
+"""Texts that YAML, or Ansible's own reading of a template's result, can take for something else."""
 AWKWARD = (
     *(
         "😀 Zoë",
@@ -99,7 +99,7 @@ def hostile(canary: Path) -> list[str]:
 
 
 def run(saved: Path, place: Path) -> subprocess.CompletedProcess[str]:
-    """Run the playbook grant with the file, with a task in its role's place that keeps what the role gets."""
+    """Run the playbook grant with the file, with a task in its role's place that records the role's input."""
     (play,) = yaml.safe_load((ROOT / "playbooks" / "grant.yml").read_text())
     (role,) = play.pop("roles")
     names = [
@@ -118,7 +118,7 @@ def run(saved: Path, place: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_every_name_is_read_as_it_was(tmp_path: Path) -> None:
-    """In each list, also those that grant refuses then; and a registry whose name YAML reads as another type."""
+    """In each list, also those that grant then refuses; and a registry whose name YAML reads as another type."""
     canary = tmp_path / "ran"
     names = hostile(canary)
     account = {"namespace": names[0], "name": "null"}
@@ -183,7 +183,7 @@ def test_what_a_controllers_job_would_lose_is_in_its_output(job: dict[str, str],
 
 
 def test_members_that_are_not_known_are_left_out() -> None:
-    """So that grant leaves the Group alone. None of them is an empty list."""
+    """So that grant leaves the Group unchanged. None of them is an empty list."""
     assert "access_members" not in saved_permissions({"users": [], "members": None}, "fraud")
     assert "access_members: []" in saved_permissions({"users": [], "members": []}, "fraud")
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Passwords in variables and in the environment: handed on as they are, or an error that shows nothing of them.
+"""Passwords in variables and in the environment: passed on unchanged, or an error that shows nothing of them.
 
 The plays run with the ansible-core of this Python, so that the matrix runs them with each.
 """
@@ -36,7 +36,7 @@ PLAIN = ("simple", "p%}a}}'\"\\ $(x) €", "0123456", "True", "[1,2]", "{'a': 1}
 
 
 def passwords(place: Path, given: list[str], environment: str = "", *options: str) -> tuple[list[str | None], str]:
-    """Return what create's role gets as password from each variables file, None for an error; and all that was written."""
+    """Return the password that create's role gets from each variables file, None for an error; and all output."""
     answers = yaml.safe_load((ROOT / "playbooks" / "vars" / "answers.yml").read_text())
     tasks: list[dict[str, Any]] = []
     for number, text in enumerate(given):
@@ -71,7 +71,7 @@ def test_braces_in_a_variable_are_an_error_that_does_not_show_them(tmp_path: Pat
 
 
 def test_passwords_are_handed_on_as_they_are(tmp_path: Path) -> None:
-    """With !unsafe, and quoted. A number that is quoted is a text."""
+    """With !unsafe, and quoted. A quoted number is a text."""
     tagged = [f"database_password: !unsafe {json.dumps(text, ensure_ascii=False)}\n" for text in BRACES]
     quoted = [f"database_password: {json.dumps(text, ensure_ascii=False)}\n" for text in PLAIN]
     assert passwords(tmp_path, tagged + quoted)[0] == [*BRACES, *PLAIN]
@@ -79,7 +79,7 @@ def test_passwords_are_handed_on_as_they_are(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", [BRACES[0], BRACES[5], "p%}a}}'\"\\ $(x) €", "[1,2]", "0123456"])
 def test_the_environment(text: str, tmp_path: Path) -> None:
-    """Taken as it is, if the variable is not given, is empty or null."""
+    """Used as it is, if the variable is not given, is empty or null."""
     given = ["x: 1\n", "database_password: ''\n", "database_password:\n", "database_password: given\n"]
     assert passwords(tmp_path, given, text)[0] == [text, text, text, "given"]
 

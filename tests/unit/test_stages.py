@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Stages run in their order, lanes at the same time, and nothing is begun after a failure. A script stands for make."""
+"""Stages run in their order, lanes at the same time, and nothing starts after a failure. A script stands for make."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ touch "$target.ended"
 
 
 def run(folder: Path, *arguments: str) -> tuple[int, str]:
-    """The exit status of the program, and what it says."""
+    """Return the program's exit status and output."""
     make = folder / "make"
     make.write_text(SCRIPT)
     make.chmod(0o755)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Options in seconds are in their ranges, or the task ends before it has opened a connection."""
+"""Options in seconds are in their ranges, or the task ends before it opens a connection."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_every_option_in_seconds_has_a_range() -> None:
 
 
 class Ended(Exception):
-    """The module has come to an end."""
+    """The module ended."""
 
 
 class Module:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""RoleBindings as people, the dashboard and this collection leave them, and what can be wished of them."""
+"""RoleBindings as users, the dashboard and this collection leave them, and what can be requested of them."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ LABELS = wanted_binding("demo", None, ANN)["metadata"]["labels"]
 
 
 def binding(name: str, *grants: Grant, registry: str = "demo", **labels: Any) -> Object:
-    """A RoleBinding that somebody has made; a label that is None is not there."""
+    """Return a RoleBinding of another client; a label that is None is not there."""
     wanted = wanted_binding(registry, OWNER, grants[0] if grants else ANN)
     wanted["metadata"].update(name=name, namespace=NAMESPACE)
     kept = {**wanted["metadata"]["labels"], **labels}
@@ -55,7 +55,7 @@ def binding(name: str, *grants: Grant, registry: str = "demo", **labels: Any) ->
 
 
 def blocked(bindings: Iterable[Object], wish: Wish) -> bool:
-    """Whether the name of a wished grant is taken by what is not the registry's, so that the wish is refused."""
+    """Check whether another owner's object has the name of a requested grant, so that the request is refused."""
     names = {binding_name("demo", grant) for grant in wish.grants}
     return any(
         one["metadata"]["name"] in names
@@ -75,7 +75,7 @@ WISHES = st.builds(Wish, st.just("demo"), GRANTS, STATES, st.booleans())
 
 @st.composite
 def any_bindings(draw: st.DrawFn) -> list[Object]:
-    """What the dashboard, this collection, and people with kubectl may have made and bent: one of each name."""
+    """Draw RoleBindings as the dashboard, this collection and kubectl users make and edit them: one per name."""
     made = []
     for name in draw(st.lists(NAMES, unique=True, max_size=5)):
         subjects = draw(st.lists(st.sampled_from(SOME), max_size=3))

@@ -104,7 +104,7 @@ SERVER, CLIENT, ANY = (
     ],
 )
 def test_an_authority_of_servers_by_gos_rules(is_ca: bool, extensions: list[x509.ExtensionType], by_go: bool) -> None:
-    """by_go: whether Certificate.Verify takes a server's certificate that it has signed (seen with Go 1.26)."""
+    """by_go: whether Certificate.Verify accepts a server's certificate that it has signed (seen with Go 1.26)."""
     text = certificate("x", is_ca=is_ca, extensions=extensions)
     assert bool(read_bundle(text).authorities) is by_go
     if not by_go:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Resource names: derived as the dashboard does, checked by what really holds."""
+"""Resource names: derived as the dashboard does, checked by the rules that really hold."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_bad(name: str, why: str) -> None:
 
 @pytest.mark.parametrize("name", ["", " ", "a/b", "a?b", "A", "a.b", "-a", "a-", "x" * 64, "../x", "ä", "a\n"])
 def test_what_is_no_namespace(name: str) -> None:
-    """In a path, some would lead to other objects, and none at all to those of all namespaces."""
+    """In a path, some would lead to other objects, and an empty one to those of all namespaces."""
     with pytest.raises(InvalidInput) as caught:
         check_namespace(name)
     assert caught.value.what == "namespace" and caught.value.next_step
@@ -94,7 +94,7 @@ def test_what_is_a_namespace(name: str | None) -> None:
     ("length", "has_proxy", "works"), [(48, True, True), (49, True, False), (49, False, True), (50, False, False)]
 )
 def test_the_longest_name_depends_on_a_proxy(length: int, has_proxy: bool, works: bool) -> None:
-    """The label that is too long is named, and the name that is suggested works in any case."""
+    """The error names the label that is too long, and the suggested name works in any case."""
     if works:
         check_length("x" * length, has_proxy)
         return
@@ -122,7 +122,7 @@ def test_names_of_the_platform(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["1a", "a.b", "x" * 253, "model-catalog", "2024.x"])
 def test_what_exists_can_be_named(name: str) -> None:
-    """Names that could not be created today, and that the API server takes."""
+    """Names that the API server accepts, though they could not be created today."""
     check_object_name(name)
     with pytest.raises(InvalidInput):
         check_name(name)

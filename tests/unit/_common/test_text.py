@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Values in texts: what could be a secret is not shown, all else is."""
+"""Values in texts: possible secrets are hidden, all else is shown."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a check finds out before it makes anything in the cluster."""
+"""What a check finds out before it creates anything in the cluster."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ HOST = "db.example.invalid"
 
 
 class FakeCluster:
-    """Has these objects, lets nobody write, and refuses port-forwards where it is told to."""
+    """Holds these objects, allows no writes, and refuses port-forwards if configured to."""
 
     def __init__(self, *, impersonates: bool = False, **objects: Any) -> None:
         self.impersonates, self.objects = impersonates, objects
@@ -81,7 +81,7 @@ def test_impersonation_is_refused_before_a_relay_is_made(via: str) -> None:
 
 
 def test_a_missing_library_is_told_before_a_relay_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    """PyMySQL is needed; without psycopg a PostgreSQL database is not checked, and all else is said."""
+    """PyMySQL is needed; without psycopg a PostgreSQL database is not checked, and all else is reported."""
     monkeypatch.setattr(examine_module, "UNFIT", "version 1.1.1 is installed")
     monkeypatch.setattr(postgres, "MISSING", "no psycopg")
     with pytest.raises(RegistryError, match=r"PyMySQL: version 1\.1\.1 .*1\.2 or newer") as caught:
@@ -106,7 +106,7 @@ SERVICE = {"spec": {"type": "ClusterIP", "clusterIP": "10.96.0.9", "ports": [{"p
     ],
 )
 def test_a_host_of_two_parts(seen: Any, expected: list[str]) -> None:
-    """It is the Service's where one is seen, and a name of DNS otherwise."""
+    """It is a Service's if one exists, and a DNS name otherwise."""
     outcome = checked(FakeCluster(**seen), "auto", host="mysql.invalid")
     assert [found["code"] for found in outcome.findings] == expected
 
@@ -116,7 +116,7 @@ def test_a_host_of_two_parts(seen: Any, expected: list[str]) -> None:
     ("secret", "code"), [(None, "secret_missing"), (Forbidden("Secret s", "no", "rule"), "secret_unchecked")]
 )
 def test_without_credentials_the_way_is_checked(secret: Any, code: str, kind: str) -> None:
-    """What is wrong with the host is said with what is wrong with the Secret, and that nobody has logged in."""
+    """Errors of the host are reported together with errors of the Secret, and that no login took place."""
     given: dict[str, Any] = {"type": kind, "password": None, "password_secret": KeyRef("s", "key")}
     fake = FakeCluster(Secret=secret)
     nowhere = checked(fake, "direct", **given)
@@ -137,7 +137,7 @@ def test_every_finding_says_where_it_is_explained() -> None:
 
 
 def test_words_of_a_relay_are_escaped() -> None:
-    """Whatever an image writes into its log: it is shown as what it is, and is not too much."""
+    """Whatever an image writes into its log is shown escaped, and its length is limited."""
 
     def refused(_timeout: float) -> socket.socket:
         raise ConnectionRefusedError(111, "Connection refused")
@@ -177,7 +177,7 @@ REGISTRY = {"metadata": {"name": "fraud", "namespace": "registries"}, "spec": {"
 def test_a_stored_password_stays_with_its_database(
     monkeypatch: pytest.MonkeyPatch, via: str, listed: Any, given: dict[str, Any], words: str
 ) -> None:
-    """By the registry's name, or by that of its Secret: it goes to the registry's own host, port and account alone."""
+    """Whether by the registry's name or its Secret's: it goes to the registry's own host, port and account alone."""
     sent: list[bytes] = []
 
     def examined(_database: Database, credentials: Credentials, *_rest: Any) -> tuple[dict[str, Any], list[Any]]:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The paths to a database: what goes through arrives, what stands against them is told, and nothing stays behind."""
+"""The paths to a database: data arrives, obstacles are reported, and nothing stays behind."""
 
 from __future__ import annotations
 
@@ -60,14 +60,14 @@ class FakeWebSocket:
         self.sock.sendall(data)
 
     def send_close(self) -> None:
-        """Nothing that a test looks at."""
+        """Ignore it: no test reads it."""
 
     def shutdown(self) -> None:
         self.sock.close()
         self.server.close()
 
     def say(self, channel: int, data: bytes) -> None:
-        """As the server."""
+        """Send data as the server."""
         self.server.sendall((len(data) + 1).to_bytes(4, "big") + bytes([channel]) + data)
 
 
@@ -82,7 +82,7 @@ def forward(*said: tuple[int, bytes]) -> tuple[Forward, FakeWebSocket]:
 
 @contextmanager
 def nothing_left() -> Iterator[None]:
-    """Threads and open files are as many as before."""
+    """Check that there are as many threads and open files as before."""
 
     def counts() -> tuple[int, int]:
         return threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))
@@ -130,7 +130,7 @@ def test_an_end_is_passed_on() -> None:
 
 
 def test_a_server_that_talks_without_end_is_not_listened_to_without_end() -> None:
-    """Nobody reads here, so after the kernel's buffers are full the server has to wait."""
+    """Nothing reads here, so after the kernel's buffers are full the server has to wait."""
     with nothing_left():
         through, fake = forward()
         fake.server.settimeout(0.5)
@@ -170,7 +170,7 @@ def test_direct() -> None:
 
 
 class FakeCluster:
-    """Hands out forwards, and has Jobs whose pod is in a given state as long as they are there."""
+    """Provides forwards, and has Jobs whose pod is in a given state while they exist."""
 
     def __init__(self, state: dict[str, Any] | None = None, **refused: RegistryError) -> None:
         self.state = {"running": {}} if state is None else state
@@ -306,7 +306,7 @@ def test_relay_that_may_not_be_made() -> None:
 
 
 def test_relay_that_was_perhaps_made() -> None:
-    """The answer to the creation is lost, and the Job is there."""
+    """The answer to the creation is lost, and the Job exists."""
     fake = FakeCluster(create=OutcomeUnknown("Job", "lost", ""))
     with pytest.raises(OutcomeUnknown):
         use(fake, [])
@@ -343,7 +343,7 @@ def test_the_job_ends_without_anybody() -> None:
 
 
 def test_a_message_without_an_end_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However long a frame says that it is, and however slowly it comes. The next message begins anew."""
+    """Whatever length a frame claims, and however slowly it comes. The next message begins anew."""
     buffer = SimpleNamespace(recv=lambda size: b"x" * size)
     message = port_forward._Message(buffer)  # noqa: SLF001
     for _ in range(2):
@@ -358,7 +358,7 @@ def test_a_message_without_an_end_is_not_kept(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_whatever_goes_wrong_in_a_thread_is_raised_here() -> None:
-    """It would be taken for no answer within the time, and its traceback would go to the standard error."""
+    """Otherwise it would count as no answer in time, and its traceback would go to the standard error."""
 
     def work() -> None:
         raise KeyError("x")

@@ -66,7 +66,7 @@ def test_a_postgres_registry() -> None:
 
 
 def test_an_edit_is_checked_for_the_kind_of_database_that_is_there() -> None:
-    """What MySQL takes and PostgreSQL does not, and the other way round."""
+    """What MySQL accepts and PostgreSQL does not, and the other way round."""
     spec = {"host": "pg", "database": "d", "username": "u", "passwordSecret": {"name": "s", "key": "k"}}
     password, mode = Database(password="canary@"), Database(tls=Tls(mode="require"))
     assert candidate(password, REGISTRY).password == "canary@"
@@ -104,7 +104,7 @@ ON_POSTGRES = {"spec": {"postgres": {key: value for key, value in MYSQL.items() 
 def test_tls_that_would_be_none_is_refused(
     kind: str, has_authority: bool, tls: Tls | None, encrypts: bool, on_postgres: bool
 ) -> None:
-    """What the registry has already counts: with an authority there, each of these encrypts."""
+    """The registry's present fields count: with an authority there, each of these encrypts."""
     merged = {"mysql": REGISTRY, "postgres": ON_POSTGRES}[kind] if has_authority else None
     given = replace(GIVEN, type=kind, tls=tls)
     if has_authority or (encrypts if kind == "mysql" else on_postgres):

@@ -19,7 +19,7 @@ OLD, NEW = (0, 3, 1), (0, 3, 2)
 
 
 def unknown() -> None:
-    """The version of a server that does not tell it."""
+    """Return the version of a server that does not report it."""
 
 
 @pytest.mark.parametrize("character", [*'/?#%[] "^', "€", "@/", "%:"])
@@ -119,10 +119,10 @@ ELSEWHERE = registry("s", host="db.dev.svc.cluster.local", passwordSecret=KEY)
         ([BARE], {"host": "db.other.svc.cluster.local"}, False),
         ([IN_FULL], {"host": "db.registries.svc.evil.example"}, False),
         ([IN_FULL], {"host": "db.registries.svc.cluster.local.evil.example"}, False),
-        # A name of DNS, too: mysql.dev is somebody's.
+        # A DNS name, too: mysql.dev has an owner.
         ([ELSEWHERE], {"host": "db.dev"}, False),
         ([ELSEWHERE], {"host": "db.dev.svc"}, True),
-        # One that is not as any schema says spoils nothing, and fails closed.
+        # An entry that no schema allows spoils nothing, and fails closed.
         ([registry("odd", passwordSecret="s"), MINE], {}, True),
         ([registry("odd", passwordSecret={"name": "s"})], {}, False),
         ([registry("odd", passwordSecret=KEY, port="x")], {}, False),

@@ -35,7 +35,7 @@ LABELS = {
 
 @dataclass
 class Scene:
-    """A registry that nothing is to be said about, to be changed by a case."""
+    """A registry without findings, to be changed by a case."""
 
     registry: Any = field(default_factory=lambda: copy.deepcopy(SAMPLES["good"]["registry"]))
     secret: Any = None
@@ -117,14 +117,14 @@ def spec(**fields: Any) -> Callable[[Scene], None]:
 
 
 def authority(days: int, *unreadable: int, begins: int = -999) -> Bundle:
-    """An authority that has expired, and one that ends after so many days."""
+    """Return an expired authority, and one that expires after so many days."""
     old = Authority("CN=old", NOW - timedelta(days=900))
     new = Authority("CN=ca", NOW + timedelta(days=days), NOW + timedelta(days=begins))
     return Bundle((old, new), 1, unreadable)
 
 
 def cut(store: str, mark: str, *restarted: str | None, at: str = "2026-11-23T08:59:00Z") -> Callable[[Scene], None]:
-    """A run has ended after it had written a Secret or an authority then. restarted: what the pod template says."""
+    """Simulate a run cut after it wrote a Secret or an authority at this time. restarted: in the pod template."""
 
     def leave(scene: Scene) -> None:
         meta = getattr(scene, store)["metadata"]
@@ -161,7 +161,7 @@ def bind(role: str, labelled: bool = False) -> Callable[[Scene], None]:
 
 
 def same_database(scene: Scene) -> dict[str, Any]:
-    """Another registry, which names its database in another way."""
+    """Return another registry, which names its database in another way."""
     mysql = {**scene.mysql, "host": "MySQL-80.databases.svc", "passwordSecret": None}
     mysql.pop("port")
     return {"metadata": {"name": "other", "namespace": NAMESPACE}, "spec": {"mysql": mysql}}
@@ -316,7 +316,7 @@ def test_nothing_is_changed_by_looking() -> None:
 
 
 def test_a_value_of_a_secret_that_is_no_base64() -> None:
-    """No API server sends it. It is no reason to say nothing of the others."""
+    """No API server sends it. The others are reported all the same."""
     scene = Scene()
     scene.secret["data"] = {key: Sealed("YQ") for key in scene.secret["data"]}
     assert scene.codes() is not None

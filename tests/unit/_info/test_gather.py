@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A look at a namespace with one hostile registry: all others are reported as if it was not there."""
+"""Gathering a namespace with one hostile registry: all others are reported as if it did not exist."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def registry(name: str, sample: str = "good", **database: Any) -> Object:
 
 
 class FakeCluster:
-    """What a look asks of Cluster."""
+    """What gathering calls on Cluster."""
 
     ahead = None
 
@@ -84,7 +84,7 @@ JSON = st.recursive(
 
 
 def paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """All places in a JSON value, but for what the API server itself sets."""
+    """List all places in a JSON value, except those that the API server itself sets."""
     if path in (("metadata", "name"), ("metadata", "namespace"), ("metadata", "uid")):
         return []
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a refusal of the API server says to do."""
+"""The advice that a refusal of the API server leads to."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubern
 
 
 def test_a_gateway_without_a_certificate() -> None:
-    """The webhook of the release with Istio's proxy: its own words, and the option that does without it."""
+    """The webhook of the release with Istio's proxy: its own words, and the option that avoids it."""
     words = (
         'admission webhook "vmodelregistry.opendatahub.io" denied the request: ModelRegistry.modelregistry.opendatahub.io '
         '"demo" is invalid: spec.istio.gateway.rest.tls.credentialName: Required value: must be set when DEFAULT_CERT is not'

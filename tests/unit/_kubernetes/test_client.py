@@ -53,7 +53,7 @@ SECRET = {
 
 
 class FakeResponse:
-    """An answer, read already."""
+    """An answer that is already read."""
 
     def __init__(self, data: bytes, date: str = "") -> None:
         self.headers = {"Date": date} if date else {}
@@ -61,7 +61,7 @@ class FakeResponse:
 
 
 class FakeClient:
-    """Gives prepared answers in turn, and keeps what it was asked."""
+    """Returns prepared answers in turn, and records the requests."""
 
     def __init__(self, *answers: Answer) -> None:
         self.answers = list(answers)
@@ -133,7 +133,7 @@ def test_a_version_that_is_not_served_any_more() -> None:
 
 
 def test_fields_of_the_schema() -> None:
-    """One level deep, whatever else the document has in it."""
+    """One level deep, whatever else the document contains."""
     spec: dict[str, Any] = {
         "rest": {"properties": {"image": {}, "resources": {"properties": {"limits": {}}}}},
         "flag": {},
@@ -200,7 +200,7 @@ def test_retry_after_is_capped(asked: str | None, pause: float) -> None:
 
 @pytest.mark.parametrize(("asked", "pause"), [("3", [3.0]), ("86400", [10.0]), (None, [])])
 def test_retry_after_is_obeyed_by_writes_that_are_not_repeated(asked: str | None, pause: list[float]) -> None:
-    """Whoever looks then at what was stored does so no earlier than the server asks for."""
+    """A caller that then checks what was stored waits as long as the server asks for."""
     door, fake, pauses = cluster(refused(503, retry_after=asked))
     with pytest.raises(OutcomeUnknown):
         door.write(change(), dry_run=False)
@@ -262,7 +262,7 @@ def test_refusals(error: ApiException, kind: type[RegistryError], words: str) ->
 
 
 def test_a_lost_answer_quotes_nothing() -> None:
-    """The client's errors can have in them what was sent."""
+    """The client's errors can contain the request."""
     door, _, _ = cluster(ProtocolError("Connection broken: canary"))
     with pytest.raises(OutcomeUnknown, match=r"\(ProtocolError\)") as caught:
         door.write(change(), dry_run=False)
@@ -286,7 +286,7 @@ def test_a_secret_at_the_cut_of_a_log_is_hidden() -> None:
 
 
 def test_the_servers_clock_is_learnt_from_its_answers() -> None:
-    """The largest difference counts, since a Date has no fractions; what is no date tells nothing."""
+    """The largest difference counts, since a Date has no fractions; an invalid date tells nothing."""
     now = datetime.now(timezone.utc)
     dates = [format_datetime(now + timedelta(seconds=seconds), usegmt=True) for seconds in (90, 100, 95)]
     door, _, _ = cluster(*(FakeResponse(json.dumps(POD).encode(), date) for date in ("soon", *dates)))
@@ -302,7 +302,7 @@ def test_the_servers_clock_is_learnt_from_its_answers() -> None:
     "namespace", ["", ".", "..", "a/b", "a%2fb", "a?watch=true", "a#b", "../kube-system", "A", "a b", "a\n", "x" * 64]
 )
 def test_no_namespace_leads_elsewhere(namespace: str) -> None:
-    """Whatever is not the name of a namespace is refused before anything is sent, and none is not all of them."""
+    """An invalid namespace is refused before anything is sent, and none does not mean all of them."""
     door, fake, _ = cluster()
     assert door.get("Secret", namespace, "s") is None
     for ask in (
@@ -319,7 +319,7 @@ def test_no_namespace_leads_elsewhere(namespace: str) -> None:
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "a%2fb"])
 def test_no_name_leads_elsewhere(name: str) -> None:
-    """No object has such a name, so none is looked for, and none is written."""
+    """No object has such a name, so none is read, and none is written."""
     door, fake, _ = cluster()
     assert door.get("User", None, name) is None
     if name:
@@ -329,7 +329,7 @@ def test_no_name_leads_elsewhere(name: str) -> None:
 
 
 def test_other_names_are_one_segment() -> None:
-    """Users can be called nearly anything."""
+    """User names can be nearly anything."""
     door, fake, _ = cluster({"kind": "User", "metadata": {"name": "a?b#c d"}})
     assert door.get("User", None, "a?b#c d")
     assert fake.asked[0][1] == "/apis/user.openshift.io/v1/users/a%3Fb%23c%20d"
@@ -409,7 +409,7 @@ def test_a_token_that_cannot_be_sent() -> None:
 
 @pytest.mark.parametrize("asked", ["\u00b2", "-1", "1e9", "soon", "", "9" * 400])
 def test_odd_pauses(asked: str) -> None:
-    """What is no number of seconds is none."""
+    """A value that is no number of seconds counts as none."""
     door, _, pauses = cluster(refused(429, retry_after=asked), OBJECT)
     door.get("ConfigMap", "ns", "c")
     assert pauses == [1.0]
@@ -417,7 +417,7 @@ def test_odd_pauses(asked: str) -> None:
 
 @pytest.mark.parametrize("failure", [RESET, SLOW, refused(429, retry_after="5"), refused(503, retry_after="5")])
 def test_nothing_is_repeated_beyond_the_run(failure: Exception) -> None:
-    """A pause that would end too late is not made."""
+    """A pause that would end too late is skipped."""
     fake, pauses = FakeClient(failure), list[float]()
     door = Cluster(SimpleNamespace(client=fake), pauses.append, time.monotonic() + 0.1)
     with pytest.raises(RegistryError):
@@ -477,7 +477,7 @@ def test_a_list_with_too_many_bytes() -> None:
 
 @pytest.mark.parametrize("proxy", ["proxy.example:3128", "u:canary@proxy", "ftp://u:canary@proxy"])
 def test_a_proxy_that_is_no_url(proxy: str) -> None:
-    """It is not the kubeconfig that is wrong, and the password in it is not told."""
+    """The kubeconfig is not at fault, and the password in the URL is not shown."""
     with pytest.raises(RegistryError, match="^proxy: .*http://") as caught:
         connected({"host": "https://api:6443", "api_key": "x", "proxy": proxy})
     assert "canary" not in str(caught.value)
@@ -485,7 +485,7 @@ def test_a_proxy_that_is_no_url(proxy: str) -> None:
 
 @pytest.mark.parametrize("kind", ["Secret", "ModelRegistry"])
 def test_an_unreadable_answer_to_a_write_can_have_been_stored(kind: str) -> None:
-    """So the engine looks again; a dry run has stored nothing."""
+    """So the engine observes again; a dry run has stored nothing."""
     page = FakeResponse(b"<html>")
     door, _, _ = cluster(GROUP, page, page) if kind == "ModelRegistry" else cluster(page, page)
     with pytest.raises(OutcomeUnknown, match="is no Kubernetes API server"):
@@ -495,7 +495,7 @@ def test_an_unreadable_answer_to_a_write_can_have_been_stored(kind: str) -> None
 
 
 def test_a_cluster_of_other_versions_is_no_cluster_without_the_registry() -> None:
-    """What it serves is said."""
+    """The error names what it serves."""
     door, _, _ = cluster({"versions": [{"version": "v7"}]})
     with pytest.raises(Missing, match="serves v7"):
         door.get("ModelRegistry", "ns", "a")

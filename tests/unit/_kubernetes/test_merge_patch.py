@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Merge patches: what is wanted holds afterwards, the rest is as it was, and a second patch is empty."""
+"""Merge patches: desired fields hold afterwards, the rest is as before, and a second patch is empty."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ OBSERVED, WANTED = objects(LEAVES), objects(LEAVES | st.none())
 
 
 def holds(observed: Object, wanted: Object) -> bool:
-    """Whether an object has all that is wanted."""
+    """Check whether an object has all desired fields."""
     for key, value in wanted.items():
         current = observed.get(key)
         if value is None:
@@ -40,7 +40,7 @@ def holds(observed: Object, wanted: Object) -> bool:
                 return False
         elif isinstance(value, dict):
             if not isinstance(current, dict):
-                # A dict of fields that must not be there need not be there itself.
+                # A dict of fields that must be absent may be absent itself.
                 return bool(value) and not present_fields({key: value})
             if not holds(current, value):
                 return False

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A Secret leaves the door to the cluster without its values, and with what is known of who wrote them."""
+"""A Secret passes the door to the cluster without its values, and with its known writers."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def test_short_secrets_are_hidden_once_and_not_in_numbers() -> None:
 
 
 def test_names_that_the_spec_has_are_no_secrets() -> None:
-    """Else an error would be about a user called (hidden)."""
+    """Otherwise an error would be about a user called (hidden)."""
     password = Sealed.of("s3cret")
     data = {"database-name": Sealed.of("fraud"), "database-user": Sealed.of("ml"), "database-password": password}
     assert sealed_in({"kind": "Secret", "data": data}) == {password}

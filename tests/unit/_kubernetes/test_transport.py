@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bounds of single exchanges, against servers that keep to none."""
+"""Bounds of single exchanges, against servers that ignore all bounds."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ WAITS = [name for name in SLOW if name not in ("asking for patience", "unavailab
 
 @pytest.fixture
 def manager() -> Iterator[urllib3.PoolManager]:
-    """Connections with bounds."""
+    """Yield a pool of connections with bounds."""
     with urllib3.PoolManager(cert_reqs="CERT_NONE") as one:
         bind(one, 2)
         yield one
 
 
 def get(manager: urllib3.PoolManager, url: str, streams: bool = False, body: bytes | None = None) -> bytes:
-    """What is answered within the time."""
+    """Return what is answered within the time."""
     with bounded(Bounds(time.monotonic() + SECONDS, SECONDS, streams)):
         method = "GET" if body is None else "POST"
         response = manager.request(method, url, body=body, preload_content=False, timeout=10.0)
@@ -44,7 +44,7 @@ def get(manager: urllib3.PoolManager, url: str, streams: bool = False, body: byt
 @pytest.mark.parametrize("streams", [False, True])
 @pytest.mark.parametrize("name", WAITS)
 def test_no_answer_takes_longer(manager: urllib3.PoolManager, name: str, streams: bool) -> None:
-    """However slowly it comes: the status line, the headers, the body, or what is read bit by bit."""
+    """However slowly it comes: the status line, the headers, the body, or a body read piece by piece."""
     began = time.monotonic()
     with serving(SLOW[name]) as url, pytest.raises(urllib3.exceptions.HTTPError):
         get(manager, url, streams)
@@ -54,7 +54,7 @@ def test_no_answer_takes_longer(manager: urllib3.PoolManager, name: str, streams
 @pytest.mark.parametrize("handshakes", [False, True])
 @pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
 def test_tls(manager: urllib3.PoolManager, tmp_path: Path, handshakes: bool) -> None:
-    """A connection that is accepted and says nothing, before the handshake and after it."""
+    """A connection that is accepted and stays silent, before the handshake and after it."""
     began = time.monotonic()
     context: ssl.SSLContext | None = certificate(tmp_path) if handshakes else None
     with serving(SLOW["silent"], context) as url, pytest.raises(urllib3.exceptions.HTTPError):
@@ -63,7 +63,7 @@ def test_tls(manager: urllib3.PoolManager, tmp_path: Path, handshakes: bool) -> 
 
 
 def test_a_proxy_that_drips() -> None:
-    """What a proxy answers to CONNECT is read within the same bounds."""
+    """The answer of a proxy to CONNECT is read within the same bounds."""
     began = time.monotonic()
     with serving(SLOW["dripping headers"]) as proxy, urllib3.ProxyManager(proxy) as manager:
         bind(manager, 2)
@@ -96,7 +96,7 @@ def test_a_name_that_takes_long_to_find(manager: urllib3.PoolManager, monkeypatc
 
 @pytest.mark.parametrize("name", ENDLESS)
 def test_no_answer_is_larger(manager: urllib3.PoolManager, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever is endless in it, and whatever is promised."""
+    """Whatever in it is endless, and whatever length it claims."""
     monkeypatch.setattr(f"{bind.__module__}.MOST_BYTES", 1_000_000)
     with serving(ENDLESS[name]) as url, pytest.raises((NotAnApi, urllib3.exceptions.HTTPError)) as caught:
         get(manager, url)

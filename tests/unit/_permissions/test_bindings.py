@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Grants as a set: for any start and any wish, against a fake API server that judges access as RBAC does."""
+"""Grants as a set: for any start and any request, against a fake API server that decides access as RBAC does."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def cluster_with(*bindings: Object) -> FakeCluster:
 
 
 def ensure(cluster: Any, wish: Wish, **more: Any) -> Permissions:
-    """One run of the engine."""
+    """Run the engine once."""
     outcome = Permissions()
     check_mode = more.pop("check_mode", False)
     run = Run(cluster, NAMESPACE, check_mode, 5)
@@ -100,7 +100,7 @@ def granted(cluster: FakeCluster) -> frozenset[Grant]:
 @settings(max_examples=400, deadline=None)
 @for_all(any_bindings(), WISHES)
 def test_any_wish_from_any_start(bindings: list[Object], wish: Wish) -> None:
-    """One run reaches the wish, a second does nothing; what is not the registry's stays as it was."""
+    """One run reaches the desired state, a second does nothing; other owners' objects stay as they were."""
     cluster = cluster_with(*bindings)
     start, others = granted(cluster), [one for one in cluster.bindings() if not is_own(one)]
     goal = target(wish, read_bindings(cluster.bindings(), "demo"))
@@ -118,7 +118,7 @@ def test_any_wish_from_any_start(bindings: list[Object], wish: Wish) -> None:
         assert goal == wish.grants
     found = read_bindings(cluster.bindings(), "demo")
     listed = [one.grants[0] for one in found if one.proper and one.grants]
-    # Somebody has added others to a RoleBinding with a wished grant's name.
+    # Another client has added others to a RoleBinding with a requested grant's name.
     odd = {one.name for one in found if one.grants and not one.proper}
     bent = {grant for grant in wish.grants if binding_name("demo", grant) in odd}
     if wish.state != "absent":
@@ -140,7 +140,7 @@ def is_own(one: Object) -> bool:
 
 
 class Watched(FakeCluster):
-    """Notes after each write what is granted."""
+    """Records the grants after each write."""
 
     def __init__(self, *objects: Object) -> None:
         super().__init__(*objects)
@@ -156,7 +156,7 @@ class Watched(FakeCluster):
 @settings(max_examples=200, deadline=None)
 @for_all(any_bindings(), WISHES)
 def test_nobody_loses_access_in_between(bindings: list[Object], wish: Wish) -> None:
-    """Whoever has access and is to keep it has it after each single write."""
+    """A subject that has access and keeps it has it after each single write."""
     cluster = Watched(OWNER, role(), role("other"), *bindings)
     stays = granted(cluster) & target(wish, read_bindings(cluster.bindings(), "demo"))
     try:
@@ -169,7 +169,7 @@ def test_nobody_loses_access_in_between(bindings: list[Object], wish: Wish) -> N
 @settings(max_examples=200, deadline=None)
 @for_all(any_bindings(), WISHES)
 def test_check_mode_predicts(bindings: list[Object], wish: Wish) -> None:
-    """A dry run writes nothing, and says what the real one then does."""
+    """A dry run writes nothing, and predicts the real run."""
     cluster = cluster_with(*bindings)
     before = copy.deepcopy(cluster.objects)
     try:
@@ -211,12 +211,12 @@ def test_two_runs_at_once(bindings: list[Object], first: Wish, second: Wish, ord
 
 
 def times_shown(cluster: FakeCluster) -> Counter[Grant]:
-    """How many proper RoleBindings each grant has."""
+    """Count the proper RoleBindings of each grant."""
     return Counter(one.grants[0] for one in read_bindings(cluster.bindings(), "demo") if one.proper and one.grants)
 
 
 def test_what_a_grant_looks_like() -> None:
-    """What the dashboard makes, under a name that follows from the subject alone."""
+    """As the dashboard makes it, under a name that follows from the subject alone."""
     cluster = cluster_with()
     outcome = ensure(cluster, Wish("demo", frozenset({PROJECT, RUNNER})))
     (made, other) = sorted(cluster.bindings(), key=lambda one: str(one["subjects"][0]["kind"]))
@@ -354,7 +354,7 @@ def test_names_that_are_refused(options: Object, place: str, rule: str) -> None:
 
 
 def test_a_grant_of_the_dashboards_is_kept() -> None:
-    """Recognised by what it says. Its label for projects may be there or not."""
+    """Recognised by its content. Its label for projects is optional."""
     made = binding("dashboard-permissions-k3j9x2ab", ANN)
     cluster = cluster_with(made)
     for state in ("present", "exact"):
@@ -373,7 +373,7 @@ def test_a_drifted_grant_takes_one_write() -> None:
 
 
 def test_a_former_registrys_grants_are_owned_anew() -> None:
-    """The cluster is about to delete them with the one that was deleted; the dashboard's, too, where they are wished."""
+    """The cluster is about to delete them with the former registry; the dashboard's, too, if they are requested."""
     mine, dashboards, other = (
         binding(binding_name("demo", ANN), ANN),
         binding("dashboard-permissions-b", BOB),
@@ -405,7 +405,7 @@ SAME = binding("dashboard-permissions-11111111", EVE)
 
 
 def test_hidden_and_double_grants_are_reported() -> None:
-    """And left alone, where nobody asks for more. A wished one gets a RoleBinding that the dashboard lists."""
+    """And left unchanged unless more is requested. A requested one gets a RoleBinding that the dashboard lists."""
     cluster = cluster_with(HIDDEN, TWICE, SAME)
     outcome = ensure(cluster, Wish("demo", frozenset({ANN})))
     assert cluster.writes == [("create", "RoleBinding", binding_name("demo", ANN))]
@@ -416,7 +416,7 @@ def test_hidden_and_double_grants_are_reported() -> None:
 
 
 def test_adopt_folds_them() -> None:
-    """New ones first, so that nobody loses access in between. Those who are not named stay where they are."""
+    """New ones first, so that access has no gap. Subjects that are not named stay where they are."""
     cluster = cluster_with(HIDDEN, TWICE, SAME)
     outcome = ensure(cluster, Wish("demo", frozenset({ANN, BOB, EVE}), "present", adopt=True))
     assert granted(cluster) == {ANN, BOB, EVE} and not outcome.warnings
@@ -428,7 +428,7 @@ def test_adopt_folds_them() -> None:
 
 
 def test_adopt_keeps_a_subject_once() -> None:
-    """Also where it is there twice in its own binding, beside another one that stays."""
+    """Also if it is there twice in its own binding, beside another one that stays."""
     cluster = cluster_with(binding(binding_name("demo", BOB), ANN, BOB, BOB))
     ensure(cluster, Wish("demo", frozenset({BOB}), "present", adopt=True))
     (left,) = read_bindings(cluster.bindings(), "demo")
@@ -438,7 +438,7 @@ def test_adopt_keeps_a_subject_once() -> None:
 
 
 def test_others_in_a_grants_own_binding_stay() -> None:
-    """Whoever has added a subject to it by hand meant it; the dashboard does not list it then."""
+    """A user who adds a subject to it by hand means it; the dashboard does not list it then."""
     cluster = cluster_with(binding(binding_name("demo", ANN), ANN, BOB))
     outcome = ensure(cluster, Wish("demo", frozenset({ANN}), "present", adopt=True))
     assert not outcome.record.done and granted(cluster) == {ANN, BOB} and "2 subjects" in outcome.warnings[0]
@@ -457,7 +457,7 @@ def test_only_the_subject_that_must_go_goes() -> None:
 
 
 def operators(*more: Grant) -> Object:
-    """The RoleBinding that the operator makes."""
+    """Return the RoleBinding that the operator makes."""
     group = Grant("Group", "", "demo-users")
     unlabelled: Object = {"opendatahub.io/dashboard": None}
     return binding("demo-users", group, *more, **unlabelled)
@@ -474,7 +474,7 @@ def test_the_operators_own_is_not_judged() -> None:
 
 
 def test_a_wrong_role_is_replaced_where_the_name_is_the_grants() -> None:
-    """A roleRef cannot be changed: delete and create. What is not labelled as the registry's is not replaced."""
+    """A roleRef cannot be changed: delete and create. A RoleBinding without the registry's labels is not replaced."""
     taken = binding(binding_name("demo", ANN), ANN, registry="other")
     taken["metadata"]["labels"] = dict(LABELS)
     cluster = cluster_with(taken)
@@ -500,7 +500,7 @@ def astray(
 
 
 UNLABELLED: Object = dict.fromkeys(LABELS)
-"""Whose labels are none."""
+"""Labels of a RoleBinding without any."""
 
 
 @pytest.mark.parametrize(
@@ -525,7 +525,7 @@ UNLABELLED: Object = dict.fromkeys(LABELS)
     ],
 )
 def test_a_role_that_does_not_exist(given_by: Object, wish: Wish, left: list[Grant] | None, access: set[Grant]) -> None:
-    """It gives no access. Those who are named are taken out of what gives it, and get RoleBindings of their own first."""
+    """It gives no access. Named subjects get RoleBindings of their own first, then leave the RoleBinding to it."""
     cluster = cluster_with(given_by)
     assert granted(cluster) == frozenset()
     outcome = ensure(cluster, wish)
@@ -544,7 +544,7 @@ def test_a_role_that_does_not_exist(given_by: Object, wish: Wish, left: list[Gra
 
 
 def test_a_role_of_another_name_that_exists_is_not_the_registrys_matter() -> None:
-    """Nor is one that may not be seen."""
+    """Nor is one that the user may not see."""
     existing = {"kind": "Role", "metadata": {"name": "registry-users-demo"}, "rules": []}
     made = astray("by-hand", ANN)
     cluster = cluster_with(made)
@@ -581,7 +581,7 @@ def test_entries() -> None:
 
 
 def test_proof_that_access_is_gone() -> None:
-    """Who can still get in by another way is an error for absent, and none where exact wishes for that way."""
+    """A subject with another way in is an error for absent, and none if exact requests that way."""
     cluster = cluster_with(binding("a", ANN), binding("b", EVERYBODY))
     with pytest.raises(NotEffective, match=r'User ann still may use it: RBAC: allowed by RoleBinding "b/ns"'):
         ensure(cluster, Wish("demo", frozenset({ANN}), "absent"))
@@ -596,7 +596,7 @@ def test_proof_that_access_is_gone() -> None:
 
 
 def test_proof_that_access_follows() -> None:
-    """Where it does not, the missing rule of the Role is named; what has been done is in the outcome."""
+    """If it does not, the missing rule of the Role is named; the outcome holds the writes."""
     poor = role()
     poor["rules"] = poor["rules"][1:]
     outcome = Permissions()
@@ -614,7 +614,7 @@ def test_proof_that_access_follows() -> None:
 
 
 def elsewhere(*grants: Grant) -> list[Object]:
-    """A RoleBinding to another role of the namespace that lets its subjects use the registry, and that role."""
+    """Return another role of the namespace that lets its subjects use the registry, and a RoleBinding to it."""
     wide = role("x")
     wide["metadata"]["name"] = "wide"
     wide["rules"][0]["resourceNames"] = ["demo"]
@@ -622,7 +622,7 @@ def elsewhere(*grants: Grant) -> list[Object]:
 
 
 def test_who_else_may_is_said_each_time() -> None:
-    """exact takes only what the registry's role gives. Who has lost that and still may is an error; then he is one of others."""
+    """With exact, only the registry's role goes. A subject with access left is an error, then one of others."""
     cluster = cluster_with(binding("a", ANN), *elsewhere(ANN, BOB), binding("c", EVE, registry="other"))
     with pytest.raises(NotEffective, match='User ann still may use it: RBAC: allowed by RoleBinding "wide/ns"'):
         ensure(cluster, Wish("demo", frozenset(), "exact"))
@@ -640,7 +640,7 @@ def test_who_else_may_is_said_each_time() -> None:
 
 
 class Rival(FakeCluster):
-    """Has somebody else act before the first access review."""
+    """Has another client act before the first access review."""
 
     def __init__(self, act: Callable[[FakeCluster], object], *objects: Object) -> None:
         super().__init__(*objects)
@@ -666,7 +666,7 @@ def proven_against(cluster: Rival, wish: Wish, **more: Any) -> Permissions:
 
 
 def test_what_another_run_has_undone_is_said() -> None:
-    """Soon, and instead of a word about the Role."""
+    """Soon, and instead of blaming the Role."""
     wish, ann = frozenset({ANN, BOB}), binding_name("demo", ANN)
     rival = Rival(lambda cluster: cluster.objects.pop(("RoleBinding", ann)), OWNER, role())
     outcome = proven_against(rival, Wish("demo", wish))
@@ -679,7 +679,7 @@ def test_what_another_run_has_undone_is_said() -> None:
 
 
 def test_a_member_that_another_run_has_removed() -> None:
-    """Whoever was asked about as a user and is in the Group again."""
+    """A subject reviewed as a user that is in the Group again."""
     body = group("ann")
     rival = Rival(lambda cluster: cluster.store(body), OWNER, role(), operators(), group("ann"), *elsewhere(ANN))
     outcome = proven_against(rival, Wish("demo", frozenset(), "absent"), members=("ann",))
@@ -688,7 +688,7 @@ def test_a_member_that_another_run_has_removed() -> None:
 
 @pytest.mark.parametrize("order", ["AAABBBAB", "ABABABAB", "AAABBBBBAA"])
 def test_both_make_the_same(order: str) -> None:
-    """The second one is told that it is there, or has changed since (409), looks again, and finds all done."""
+    """The second run gets 409, for an object that exists or has changed, observes again, and finds all done."""
     cluster = FakeCluster(OWNER, role(), operators(), group("eve"))
     told: list[str] = []
 
@@ -765,7 +765,7 @@ def test_lets_use(rule: Object, expected: bool) -> None:
 
 
 def test_the_role_is_waited_for() -> None:
-    """Only after the API server has said that it is not there, and not for ever."""
+    """Only after the API server says that it does not exist, and not for ever."""
     cluster = FakeCluster(OWNER)
     run, outcome = Run(cluster, NAMESPACE, False, 30), Permissions()  # type: ignore[arg-type]  # a fake
     demand = Demand(Wish("demo", frozenset({ANN})))
@@ -782,7 +782,7 @@ def test_the_role_is_waited_for() -> None:
 
 
 def test_an_administrator_of_the_cluster_waits_for_the_role_too() -> None:
-    """The API server lets him grant one that is not there, so that only the proof tells."""
+    """The API server lets an administrator grant one that does not exist, so that only the proof shows it."""
     cluster = FakeCluster(OWNER)
     cluster.as_admin = True
     slept: list[float] = []
@@ -808,7 +808,7 @@ def test_an_administrator_of_the_cluster_waits_for_the_role_too() -> None:
 
 
 def test_one_is_tried_before_all() -> None:
-    """Where the Role is not there yet, hundreds of refusals would say no more."""
+    """If the Role does not exist yet, hundreds of refusals would say no more."""
     cluster = FakeCluster(OWNER)
     run = Run(cluster, NAMESPACE, False, 30)  # type: ignore[arg-type]  # a fake
     people = frozenset(Grant("User", "", f"user-{number}") for number in range(50))
@@ -829,7 +829,7 @@ def test_check_mode_before_the_role_and_the_registry_are_there() -> None:
 
 
 def test_a_registry_that_is_not_there() -> None:
-    """Nobody can be given access; what is left of its grants can be taken away."""
+    """Access cannot be granted; what is left of its grants can be removed."""
     wish = Wish("demo", frozenset({ANN}))
     with pytest.raises(Missing, match="there is no registry of that name in namespace ns"):
         ensure(FakeCluster(), wish)
@@ -851,7 +851,7 @@ def group(*users: str) -> Object:
     st.lists(st.sampled_from("abcd"), unique=True, max_size=4), st.lists(st.sampled_from("abcd"), max_size=4), STATES
 )
 def test_members(now: list[str], names: list[str], state: str) -> None:
-    """They are a set, too; those who stay keep their order."""
+    """They are a set, too; members that stay keep their order."""
     cluster = FakeCluster(OWNER, role(), operators(), group(*now))
     demand: Object = {"members": tuple(names), "verify": False}
     outcome = ensure(cluster, Wish("demo", frozenset(), state), **demand)
@@ -874,7 +874,7 @@ def test_members_are_proven_by_their_group() -> None:
 
 @pytest.mark.parametrize(("state", "named"), [("absent", ("ann", "bob")), ("exact", ("eve",))])
 def test_those_who_are_members_no_more_are_asked_about(state: str, named: tuple[str, ...]) -> None:
-    """As users: that the Group lets its members in is no matter then."""
+    """As users: that the Group lets its members in does not matter then."""
     wish, start = Wish("demo", frozenset(), state), (OWNER, role(), operators(), group("ann", "bob"))
     cluster = FakeCluster(*start)
     assert ensure(cluster, wish, members=named).verified
@@ -885,7 +885,7 @@ def test_those_who_are_members_no_more_are_asked_about(state: str, named: tuple[
 
 
 def test_a_member_with_a_grant() -> None:
-    """Out of the Group, she still may, by what was not asked to go; with exact she is meant to have it."""
+    """Outside the Group, she still has access by a grant that was not to be removed; with exact she keeps it."""
     start = (OWNER, role(), operators(), group("ann"), binding("a", ANN))
     with pytest.raises(NotEffective, match='User ann still may use it: RBAC: allowed by RoleBinding "a/ns"'):
         ensure(FakeCluster(*start), Wish("demo", frozenset(), "absent"), members=("ann",))
@@ -903,7 +903,7 @@ def test_no_groups_on_this_cluster() -> None:
 
 
 def test_existence() -> None:
-    """Those who are new and unknown are named once; with must_exist they are an error, and nothing is written."""
+    """New and unknown subjects are named once; with must_exist they are an error, and nothing is written."""
     users = [{"kind": kind, "metadata": {"name": name}} for kind, name in (("User", "ann"), ("Namespace", "fraud"))]
     wish = Wish("demo", frozenset({ANN, BOB, TEAM, PROJECT, RUNNER, EVERYBODY, Grant("User", "", "kube:admin")}))
     cluster = cluster_with(*users)
@@ -923,7 +923,7 @@ def test_existence() -> None:
 
 @pytest.mark.parametrize("name", ["../groups", "a/b", "%2e", "..", "."])
 def test_names_are_no_paths(name: str) -> None:
-    """What cannot be an object's name is not asked for."""
+    """An invalid object name is not requested."""
     cluster = cluster_with()
     outcome = ensure(cluster, Wish("demo", frozenset({Grant("User", "", name)})))
     assert f"does not know {name}" in outcome.warnings[0]
@@ -946,7 +946,7 @@ def test_existence_that_may_not_be_seen() -> None:
 
 @pytest.mark.parametrize("allowed", ["SubjectAccessReview", "none"])
 def test_the_review_that_is_allowed_is_asked(allowed: str) -> None:
-    """Where neither is, the missing right is named, after the writes."""
+    """If neither is, the missing right is named, after the writes."""
 
     class Choosy(FakeCluster):
         def review(self, kind: str, namespace: str | None, spec: Object) -> Answer:
@@ -967,7 +967,7 @@ SOME_USERS = frozenset({ANN, BOB})
 
 
 def test_escalation_is_explained() -> None:
-    """With the rules to add, out of the API server's own words."""
+    """With the rules to add, from the API server's own words."""
     words = (
         'rolebindings.rbac.authorization.k8s.io \\"x\\" is forbidden: user \\"u\\" (groups=[\\"\\" \\"g\\"]) is attempting '
         'to grant RBAC permissions not currently held:\\n{APIGroups:[\\"\\"], Resources:[\\"endpoints\\" \\"services\\"], '

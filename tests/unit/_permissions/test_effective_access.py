@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who can use a registry: read from RoleBindings, roles and a Group, and given back as options."""
+"""Who can use a registry: read from RoleBindings, roles and a Group, and returned as options."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ GETS_ALL = [{"apiGroups": [""], "resources": ["services"], "verbs": ["get", "lis
 
 
 def listed(name: str, grant: Grant, registry: str = "fraud") -> Object:
-    """A RoleBinding as the dashboard makes it."""
+    """Return a RoleBinding as the dashboard makes it."""
     body = wanted_binding(registry, None, grant)
     body["metadata"]["name"] = name
     return body
 
 
 def bare(name: str, role: str, *subjects: tuple[str, str], kind: str = "Role") -> Object:
-    """A RoleBinding as somebody writes it by hand."""
+    """Return a RoleBinding as written by hand."""
     found = [{"kind": kind_of, "name": subject} for kind_of, subject in subjects]
     return {"metadata": {"name": name}, "roleRef": {"kind": kind, "name": role}, "subjects": found}
 
 
 def operators() -> Object:
-    """The RoleBinding of the operator."""
+    """Return the operator's RoleBinding."""
     body = bare("fraud-users", "registry-user-fraud", ("Group", "fraud-users"))
     body["metadata"]["ownerReferences"] = [{"kind": "ModelRegistry", "name": "fraud"}]
     return body
@@ -56,7 +56,7 @@ def role(name: str, rules: list[Object]) -> Object:
 
 
 def lines(around: Surroundings) -> list[tuple[str, str, bool]]:
-    """Who, through what, and whether the dashboard shows it."""
+    """List each subject, its path to access, and whether the dashboard shows it."""
     return [(str(one.grant), " ".join(one.through), one.dashboard) for one in audience("fraud", around)]
 
 
@@ -163,7 +163,7 @@ def test_verified_is_the_answer_about_the_one_or_his_group() -> None:
 
 
 class FakeCluster(Cluster):
-    """Has those objects of the cluster, or refuses to show a kind; counts what it is asked."""
+    """Has those objects of the cluster, or refuses to show a kind; counts the requests."""
 
     def __init__(self, *objects: Object, refuses: tuple[str, ...] = (), lacks: tuple[str, ...] = ()) -> None:
         self.objects, self.refuses, self.lacks = objects, refuses, lacks
@@ -222,7 +222,7 @@ def test_many_groups_are_one_list() -> None:
 
 @pytest.mark.parametrize("number", [1, 20])
 def test_a_cluster_without_groups_has_no_members(number: int) -> None:
-    """An external identity provider, or no OpenShift: that is no reason to warn."""
+    """An external identity provider, or no OpenShift: no reason to warn."""
     names = [f"r{i}" for i in range(number)]
     around, warnings = surroundings(FakeCluster(lacks=("Group",)), names, [*map(of_operator, names)], [])
     assert (around.groups, warnings) == ({}, [])

@@ -39,7 +39,7 @@ OPTIONS: dict[str, Any] = {
 def run(
     cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch, *, check_mode: bool = False, **options: Any
 ) -> dict[str, Any]:
-    """Return the result as it is when the module ends, or fails."""
+    """Return the result of the module, also if it fails."""
     place = SimpleNamespace(namespace=NAMESPACE, warnings=[])
     monkeypatch.setattr(model_registry_permissions, "find_place", lambda *_: place)
     module: Any = SimpleNamespace(params={**OPTIONS, **options}, check_mode=check_mode)
@@ -62,7 +62,7 @@ def test_a_run_that_fails_early_does_not_say_that_all_have_lost_access(monkeypat
 
 
 UNFIT = ("9lives", "fraud.models", "x" * 50, "model-catalog")
-"""Names of registries that exist on some clusters, with which none could be created today."""
+"""Names of registries that exist on some clusters, though none could be created with them today."""
 
 
 @pytest.mark.parametrize("state", ["present", "exact", "absent"])

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the preflight says of options about the proxy, before a registry is created or edited."""
+"""What the preflight reports on proxy options, before a registry is created or edited."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BARE: Object = {"metadata": {"name": "fraud"}, "spec": {}}
 
 
 class Schema:
-    """A cluster that tells its release, and whether it is OpenShift."""
+    """A cluster that reports its release, and whether it is OpenShift."""
 
     def __init__(self, fields: frozenset[str] = NEWEST) -> None:
         self._fields = fields

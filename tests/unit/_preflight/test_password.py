@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Preflight says what a registry server cannot do with a password, given in clear or in a Secret that is there already."""
+"""Preflight reports what a registry server cannot do with a password, given in clear or in an existing Secret."""
 
 from __future__ import annotations
 

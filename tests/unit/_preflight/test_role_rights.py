@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the preflight asks for, and what the Role for administrators gives, are the same rights."""
+"""The rights that the preflight checks and those of the Role for administrators are the same."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ROLE = Path(__file__).resolve().parents[3] / "playbooks" / "files" / "registry-a
 
 
 def rules() -> list[dict[str, Any]]:
-    """The rules of the Role that users apply."""
+    """Return the rules of the Role that users apply."""
     found: list[dict[str, Any]] = yaml.safe_load(ROLE.read_text())["rules"]
     return found
 
@@ -32,12 +32,12 @@ def test_the_role_gives_what_each_job_takes(job: str) -> None:
 
 
 def test_the_role_lets_check_a_database_beside_the_registries() -> None:
-    """A relay takes Jobs as well, which the Role has as a comment."""
+    """A relay also needs Jobs, which the Role has as a comment."""
     for via, host, lacks in (("auto", "mysql", set()), ("relay", "db.example.com", {"jobs"})):
         assert {one.resource for one in path_rights(via, host, "registries") if not ruled(one, rules())} == lacks
 
 
 def test_a_job_reads_the_registry_that_it_is_about() -> None:
-    """Reading one is a right of its own: who may list them all may still not be let to get one."""
+    """Getting one is a right of its own: a user who may list them all may still not get one."""
     for job in ("create", "update", "grant"):
         assert ("modelregistries", "get") in {(right.resource, right.verb) for right in rights_for(job, "fraud", None)}

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is seen of a cluster, and which findings it gives: tables of cases."""
+"""From what is observed of a cluster to findings: tables of cases."""
 
 from __future__ import annotations
 
@@ -190,7 +190,7 @@ def test_findings(seen: Object, expected: list[str]) -> None:
 
 
 def test_all_findings_at_once() -> None:
-    """What is wrong in several places is said of all of them, blockers first."""
+    """A problem in several places is reported for all of them, blockers first."""
     missing = (Right("", "secrets", "create", "a"), Right("", "pods", "list", "b", False))
     found = judge(replace(GOOD, components=[component("Removed")], operators=FORBIDDEN, missing=missing))
     expected = ["component_disabled", "rights_missing", "operator_unchecked", "rights_limited"]
@@ -209,7 +209,7 @@ def test_end_of_an_authority(days: int, verified: bool, expected: str) -> None:
 
 
 def test_missing_rights_are_rules_to_paste() -> None:
-    """They are YAML that, put into a Role, gives what was missing."""
+    """They are YAML that, put into a Role, grants what was missing."""
     rights = rights_for("create", "fraud", Database(password="p"))
     (found,) = [one for one in judge(replace(GOOD, missing=tuple(rights))) if one.severity == "blocker"]
     rules = yaml.safe_load(found.remedy.partition("\n")[2])
@@ -219,7 +219,7 @@ def test_missing_rights_are_rules_to_paste() -> None:
 
 
 def test_rights_follow_the_job() -> None:
-    """Each job asks for what it does, and the collection's Role gives all of it."""
+    """Each job asks for what it does, and the collection's Role grants all of it."""
     password = {(right.resource, right.verb) for right in rights_for("create", None, Database(password="p"))}
     reference = {(right.resource, right.verb) for right in rights_for("create", None, Database())}
     assert password - reference == {("secrets", verb) for verb in ("get", "create", "patch")}
@@ -316,7 +316,7 @@ def test_what_fails() -> None:
 
 
 def test_report_of_several_checks() -> None:
-    """Both lists in one; a check that failed without findings is one, and one that was skipped is none."""
+    """Both lists in one; a check that failed without findings is one, and a skipped one is none."""
     cluster = {"findings": [shown("info", "a")]}
     report = preflight_report(
         [cluster, {"findings": [shown("blocker", "b")], "msg": "cannot use it: [b] it: is wrong"}]

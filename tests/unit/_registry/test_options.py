@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Module options that cannot be right: each error names the option, the problem and what to do."""
+"""Module options that cannot be right: each error names the option, the problem and the fix."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ KEY_PEM = LEAF.private_key_pem.bytes().decode()
 
 
 def expired() -> str:
-    """A certificate authority of ten years ago."""
+    """Return a certificate authority that expired ten years ago."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "old")])
     made = (
@@ -43,7 +43,7 @@ def expired() -> str:
 
 
 def options(**given: Any) -> Options:
-    """Options as a module has them: None for what is left out."""
+    """Return options as a module has them: None for those left out."""
     top = dict.fromkeys(("name", "display_name", "description", "database", "auth_proxy", "resources", "image", "port"))
     return {**top, "service_route": None, "auth_proxy_settings": None, "name": "demo", **given}
 
@@ -273,7 +273,7 @@ def test_bad(given: Options, option: str, words: str) -> None:
 @pytest.mark.parametrize("text", ["a #b", "a #", " #a", "a: b"])
 @pytest.mark.parametrize("kind", ["mysql", "postgres", None])
 def test_names_that_the_operators_template_cuts(option: str, text: str, kind: str | None) -> None:
-    """It writes the connection string into YAML without quotes, where these are a comment and a mapping."""
+    """It writes the connection string into YAML without quotes, so these become a comment and a mapping."""
     given: Options = {"type": kind, option: text}
     with pytest.raises(InvalidInput, match=rf"^database\.{option}: "):
         registry_from(database(**given), NOW)
@@ -357,7 +357,7 @@ def test_a_boolean_is_no_number(given: Options, option: str) -> None:
     "text", ["[draft] models", "{see below}", "[2] and {3}", "['a' 'b']", "{'a': }", "[" * 500 + "]" * 500]
 )
 def test_brackets_are_no_list(text: str) -> None:
-    """What Python would not write of a list or a dictionary is a text like any other."""
+    """A text that Python would not write for a list or a dictionary is a text like any other."""
     assert registry_from(options(description=text), NOW).description == text
 
 
@@ -373,7 +373,7 @@ def test_brackets_are_no_list(text: str) -> None:
     ids=["dict", "closed dict", "brackets", "long", "many"],
 )
 def test_long_texts_take_no_time(text: str) -> None:
-    """A megabyte each; a pattern that goes back again and again takes half a minute."""
+    """A megabyte each; a pattern that backtracks again and again takes half a minute."""
     begun = time.process_time()
     registry_from(options(description=text), NOW)
     assert time.process_time() - begun < 2

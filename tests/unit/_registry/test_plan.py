@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is to be done: changes between a registry as wanted and a namespace as observed."""
+"""What to do: changes between a desired registry and an observed namespace."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ MYSQL = Database("mysql", "db", None, "demo", "demo", "canary")
 
 
 def stored(**mysql: Any) -> Object:
-    """A registry as the API server has it, with what it and the operator add."""
+    """Return a registry as the API server has it, with what it and the operator add."""
     fields = {
         "host": "db",
         "port": 3306,
@@ -110,7 +110,7 @@ def observed(
     openshift: bool = False,
     lacks: tuple[str, ...] = (),
 ) -> Observed:
-    """lacks: fields that the version does not have, beside those of other proxies."""
+    """Return what is observed. lacks: fields that the version does not have, beside those of other proxies."""
     registries = {one["metadata"]["name"]: one for one in objects if one["kind"] == "ModelRegistry"}
     others = {(one["kind"], "ns", one["metadata"]["name"]): one for one in objects if one["kind"] != "ModelRegistry"}
     fields = {*REST, *POSTGRES, "mysql.sslCipher", *(PROXY_FIELDS[name] for name in proxies)}
@@ -208,14 +208,14 @@ LATER = "2026-01-02T00:00:00Z"
 
 
 def deployment(restarted: str | None) -> Object:
-    """A Deployment whose pods were restarted then."""
+    """Return a Deployment whose pods were restarted at this time."""
     annotations = {"kubectl.kubernetes.io/restartedAt": restarted} if restarted else {}
     return {**DEPLOYMENT, "spec": {"template": {"metadata": {"annotations": annotations}}}}
 
 
 @pytest.mark.parametrize("restarted", [None, NOW, "2025-12-31T20:00:00-04:00", "2126-01-01T00:00:00Z"])
 def test_a_restart_is_due_until_one_for_the_mark_has_begun(restarted: str | None) -> None:
-    """Whatever the clocks of those say who restart, and in whatever time zone they write."""
+    """Whatever clock the client that restarts has, and whatever time zone it writes."""
     rotated = Registry("demo", database=Database(password="new"))
     plan = plan_present(rotated, observed(stored(), secret(), deployment(restarted)), LATER)
     mark = plan.changes[0].body["metadata"]["annotations"][PENDING]
@@ -230,7 +230,7 @@ def test_a_restart_is_due_until_one_for_the_mark_has_begun(restarted: str | None
 
 
 def test_two_marks_take_one_restart() -> None:
-    """Of two runs that were cut, the Secret's change was before the last restart and that of the authority after it."""
+    """Of two interrupted runs, one changed the Secret before the last restart, one the authority after it."""
     registry = stored(sslRootCertificateConfigMap={"name": "demo-db-credential", "key": "ca.crt"})
     meta = {"name": "demo-db-credential", "resourceVersion": "1", "annotations": {PENDING: LATER}}
     authority = {"kind": "ConfigMap", "metadata": meta}
@@ -243,7 +243,7 @@ def test_two_marks_take_one_restart() -> None:
 
 @pytest.mark.parametrize("database", [Database(name="demo", username="new"), Database(name="new", username="demo")])
 def test_copies_that_no_pod_reads_need_no_restart(database: Database) -> None:
-    """The Secret's keys database-name and database-user are there for people; pods have both from the spec."""
+    """The Secret's keys database-name and database-user are for people; pods have both from the spec."""
     registry = stored(database=database.name, username=database.username)
     whole = Registry("demo", database=Database("mysql", "db", None, database.name, database.username, "canary"))
     plan = plan_present(whole, observed(registry, secret(), DEPLOYMENT), NOW)
@@ -264,7 +264,7 @@ def test_a_secret_that_was_deleted_under_running_pods_restarts_them() -> None:
 
 
 def test_a_new_secret_in_the_place_of_another_is_marked_and_takes_no_restart() -> None:
-    """The operator rolls out what is changed in the spec: whether old pods serve all the same is seen afterwards."""
+    """The operator rolls out a change of the spec: whether old pods still serve is checked afterwards."""
     registry = stored(passwordSecret={"name": "vault", "key": "password"})
     plan = plan_present(
         Registry("demo", database=Database(password="new")), observed(registry, secret(), DEPLOYMENT), NOW
@@ -289,7 +289,7 @@ NEW_CA = Registry("demo", database=Database(tls=Tls(ca_pem="new")))
 
 
 def secured(config_map: str, name: str = "demo") -> Object:
-    """A registry whose authority was uploaded to that ConfigMap."""
+    """Return a registry whose authority was uploaded to that ConfigMap."""
     registry = stored(sslRootCertificateConfigMap={"name": config_map, "key": "ca.crt"}, verifyServerCert=True)
     registry["metadata"]["name"] = name
     return registry
@@ -405,7 +405,7 @@ def test_what_cannot_work(registry: Registry, found: tuple[Object, ...], words: 
 
 
 def on_postgres() -> Object:
-    """A registry whose database is of the other kind."""
+    """Return a registry whose database is of the other kind."""
     registry = stored()
     registry["spec"]["postgres"] = registry["spec"].pop("mysql")
     return registry
@@ -421,7 +421,7 @@ def on_postgres() -> Object:
     ],
 )
 def test_an_edit_is_checked_by_the_rules_of_the_database_that_is_there(edit: Database, option: str, words: str) -> None:
-    """MySQL takes each of these; what PostgreSQL's URL cannot take is refused, although the edit names no type."""
+    """MySQL accepts each of these; what PostgreSQL's URL cannot hold is refused, although the edit names no type."""
     assert plan_present(Registry("demo", database=edit), observed(stored(), secret()), NOW).changes
     with pytest.raises(InvalidInput, match=words) as caught:
         plan_present(Registry("demo", database=edit), observed(on_postgres(), secret()), NOW)
@@ -483,7 +483,7 @@ CERTIFICATES: Object = {"sslRootCertificateConfigMap": {"name": "ca", "key": "k"
 
 
 def on(spec: Object) -> Object:
-    """A registry with other fields of the spec; None takes one away."""
+    """Return a registry with other fields of the spec; None removes one."""
     return applied(stored(), {"spec": spec})
 
 
@@ -515,7 +515,7 @@ STORED = [
 
 @pytest.mark.parametrize("registry", STORED)
 def test_a_description_given_again_changes_nothing(registry: Object) -> None:
-    """Nor does it need the schema: what is stored is served."""
+    """Nor does it need the schema: stored fields are served."""
     again = registry_from(_options(described(registry)), datetime(2026, 1, 1, tzinfo=timezone.utc))
     assert needed_fields(again, registry) == {}
     assert not plan_present(again, observed(registry, proxies=(), lacks=(*REST, *POSTGRES)), NOW).changes
@@ -534,7 +534,7 @@ MODES = (None, "disable", "allow", "prefer", "require", "verify-ca", "verify-ful
 
 
 def _stored_databases() -> Iterator[Object]:
-    """Yield each mixture of the fields about TLS that the API stores, in which the options see contradictions, too."""
+    """Yield each mixture of the TLS fields that the API stores, also those that the options call contradictory."""
     optional = {**CERTIFICATES, "sslRootCertificateSecret": {"name": "s", "key": "k"}}
     for number in range(2 ** len(optional)):
         fields = {name: ref for bit, (name, ref) in enumerate(optional.items()) if number >> bit & 1}
@@ -586,7 +586,7 @@ def test_what_the_options_refuse_is_left_out_and_named(registry: Object, option:
 
 
 def test_whatever_is_stored_a_description_given_again_changes_nothing() -> None:
-    """And is accepted, by Ansible's rules between options too; what is not in it is named by a finding."""
+    """And is accepted, by Ansible's rules between options too; a finding names what it lacks."""
     for registry in _stored_databases():
         _assert_no_change(registry)
 
@@ -616,12 +616,12 @@ def _dictionaries(spec: Object, options: Object) -> Iterator[tuple[Object, Objec
 
 
 def _options(description: Object) -> Object:
-    """A description as module options: None for what is left out."""
+    """Return a description as module options: None for those left out."""
     return _filled(registry_spec(), {key: value for key, value in description.items() if key in registry_spec()})
 
 
 def _filled(spec: Object, given: Object) -> Object:
-    """The options as Ansible hands them on, those of dictionaries that are given too."""
+    """Return the options as Ansible passes them on, with those of the given dictionaries."""
     found: Object = dict.fromkeys(spec)
     for name, value in given.items():
         inner = spec[name].get("options")
@@ -642,13 +642,13 @@ ASKED: list[tuple[Registry, Object, Object]] = [
         {"kubeRBACProxy": {"domain": None}},
     ),
     (Registry("demo", proxy=ProxySettings(image="", port=8443)), {}, {}),
-    # The settings go with the proxy, and its image, which is another program's, does not.
+    # The settings go with the proxy; its image, which is another program's, does not.
     (
         Registry("demo", auth_proxy="kube_rbac", proxy=ProxySettings(port=9443)),
         {"kubeRBACProxy": None, "oauthProxy": {"image": "a", "routePort": 444, "port": 8443}},
         {"oauthProxy": None, "kubeRBACProxy": {"routePort": 444, "port": 9443}},
     ),
-    # A reset in a proxy that is new takes nothing else away.
+    # A reset in a new proxy removes nothing else.
     (
         Registry("demo", auth_proxy="kube_rbac", proxy=ProxySettings(image="")),
         {"kubeRBACProxy": None},
@@ -803,7 +803,7 @@ LACKING: list[tuple[Registry, str, str]] = [
 @pytest.mark.parametrize("is_new", [True, False])
 @pytest.mark.parametrize(("asked", "option", "field"), LACKING)
 def test_a_field_that_is_not_served_is_named(asked: Registry, option: str, field: str, is_new: bool) -> None:
-    """The option, before anything is written; and an edit asks for the schema then, and not otherwise."""
+    """The option, before anything is written; an edit requests the schema then, and not otherwise."""
     spec: Object = {"rest": None, "kubeRBACProxy": {"image": "x"}}
     there = [] if is_new else [on({**spec, "kubeRBACProxy": None} if option == "auth_proxy" else spec)]
     served = observed(*there, version="v1alpha1", openshift=True, lacks=(field,))
@@ -856,7 +856,7 @@ def test_without_a_proxy_the_operator_leaves_nothing_in_the_cluster() -> None:
 
 
 def copied(item: Object, name: str) -> Object:
-    """As `kubectl get -o yaml`, an editor and `kubectl create` make it."""
+    """Return a copy as `kubectl get -o yaml`, an editor and `kubectl create` make it."""
     return {**item, "metadata": {**item["metadata"], "name": name, "uid": "copy"}}
 
 
@@ -895,7 +895,7 @@ def test_a_copy_in_use_is_left_as_it_is() -> None:
 
 
 def test_where_references_may_not_be_seen_nothing_is_deleted() -> None:
-    """The message says which rule is missing; force deletes all the same, and then it is a warning."""
+    """The message names the missing rule; force deletes all the same, and then it is a warning."""
     dependents = Dependents(unseen="The user needs this rule.", warnings=("It was not checked.",))
     with pytest.raises(Refused, match="InferenceServices.*may not list them. The user needs this rule. Or set force"):
         plan_absent("demo", observed(stored()), dependents, Confirmed())
@@ -923,7 +923,7 @@ def test_the_longest_name_of_a_new_registry(proxy: str, longest: int) -> None:
 
 @pytest.mark.parametrize("has", ["Fraud models", None])
 def test_a_derived_name_takes_no_other_registry(has: str | None) -> None:
-    """Three display names can give one name; the second registry's task would edit the first's database, or delete it."""
+    """Three display names can give one name; the second registry's task would edit or delete the first's database."""
     there = stored()
     there["metadata"]["annotations"] = {"openshift.io/display-name": has} if has else {}
     other = Registry("demo", "FRAUD-models", database=Database(host="mine"), is_derived=True)
@@ -951,7 +951,7 @@ def test_a_derived_name_takes_no_other_registry(has: str | None) -> None:
     ],
 )
 def test_devices_are_neither_overcommitted_nor_divided(wanted: Object, message: str | None) -> None:
-    """The API server takes the registry, and refuses its pods."""
+    """The API server accepts the registry, and refuses its pods."""
     if message is None:
         assert plan_present(Registry("demo", resources=wanted), observed(stored()), NOW).changes
     else:
@@ -969,7 +969,7 @@ def test_devices_are_neither_overcommitted_nor_divided(wanted: Object, message: 
     ],
 )
 def test_a_limit_below_the_request(stored_ones: Object, wanted: Object) -> None:
-    """The API server takes it, and no pod is made; what is stored counts as well as what is given."""
+    """The API server accepts it, and no pod is made; stored values count as well as given ones."""
     registry = stored()
     registry["spec"]["rest"]["resources"] = stored_ones
     with pytest.raises(InvalidInput, match=r"resources.limits.\w+: .* is less than"):
@@ -985,7 +985,7 @@ def test_a_shared_secret_stays() -> None:
 
 
 def test_the_dashboards_authority_is_marked_before_the_registry_goes() -> None:
-    """Cut afterwards, with no registry to name it, the next run still knows whose it is; nobody else's is touched."""
+    """If cut afterwards, with no registry to name it, the next run still knows the owner; others' are never touched."""
     registry, name = secured("demo-db-credential"), "demo-db-credential"
     plan = plan_absent("demo", observed(registry, authority(name)), Dependents(), Confirmed()).plan
     assert [(change.action, change.kind) for change in sorted(plan.changes, key=layer)] == [
@@ -1026,13 +1026,13 @@ ELSEWHERE = Registry("demo", database=Database(password_secret=KeyRef("vault", "
 
 
 def world(registry: Object, *secrets: Object, **others: Object) -> Observed:
-    """Some registries and Secrets."""
+    """Return some registries and Secrets."""
     objects = {("Secret", "ns", item["metadata"]["name"]): item for item in secrets}
     return Observed("ns", "v1beta1", {"demo": registry, **others}, objects)
 
 
 def marked(name: str | None) -> Object:
-    """A registry on a Secret of the user's, cut before its own one was deleted."""
+    """Return a registry on a Secret of the user's, whose run was cut before it deleted the registry's own one."""
     registry = stored(passwordSecret={"name": "vault", "key": "password"})
     registry["metadata"]["annotations"] = {UNUSED: name} if name else {}
     return registry

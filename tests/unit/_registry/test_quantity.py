@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Amounts of resources: what they are worth, as Kubernetes' own client sees it, and when two are the same."""
+"""Amounts of resources: their values, as Kubernetes' own client reads them, and when two are the same."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whole runs on a cluster in memory: what is asked and written, and what becomes of them where others come in between."""
+"""Whole runs on a cluster in memory: their requests and writes, and their results if others come in between."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ AFTER_ROTATION = [("patch", "Secret"), ("restart", "Deployment"), ("patch", "Sec
 
 
 class EngineCluster(FakeCluster):
-    """What the engine asks of _cluster.Cluster; a test can come in before or after any write."""
+    """What the engine calls on Cluster; a test can come in before or after any write."""
 
     def __init__(self, *objects: Object) -> None:
         super().__init__(*objects)
@@ -115,7 +115,7 @@ class EngineCluster(FakeCluster):
         return found
 
     def edit(self, kind: str, name: str, patch: Object) -> None:
-        """Somebody else writes."""
+        """Write as another client."""
         self.store(applied(self.objects[kind, name], patch))
 
 
@@ -155,13 +155,13 @@ def whole() -> EngineCluster:
 
 @pytest.fixture
 def verdicts() -> Verdicts:
-    """By name, what becomes of registries that do not become as they should."""
+    """Return by name the verdicts on registries that do not become as they should."""
     return {}
 
 
 @pytest.fixture(autouse=True)
 def pauses(monkeypatch: pytest.MonkeyPatch, verdicts: Verdicts) -> list[float]:
-    """Nothing is waited for; gives the pauses between rounds."""
+    """Replace all waiting; return the pauses between rounds."""
     found = list[float]()
     for wait, state in (("wait_until_ready", READY), ("wait_until_gone", GONE)):
 
@@ -196,7 +196,7 @@ def made(outcome: Outcome) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("lost", [("patch", "Secret", 1), ("restart", "Deployment", 1), ("patch", "Secret", 2)])
 def test_a_lost_answer_costs_a_look(lost: tuple[str, str, int], pauses: list[float]) -> None:
-    """The last write, which takes the mark off, is no exception."""
+    """The last write, which removes the mark, is no exception."""
     cluster = whole()
     cluster.lost.add(lost)
     assert made(present(cluster, ROTATED)) == AFTER_ROTATION
@@ -205,7 +205,7 @@ def test_a_lost_answer_costs_a_look(lost: tuple[str, str, int], pauses: list[flo
 
 
 def test_somebody_else_is_faster_than_the_last_write() -> None:
-    """What they have written stays, and the pods are not restarted again for it."""
+    """The other client's write stays, and the pods are not restarted again for it."""
     cluster = whole()
     label = {"metadata": {"labels": {"team": "fraud"}}}
     cluster.meanwhile["patch", "Secret", 2] = lambda: cluster.edit("Secret", "demo-db-password", label)
@@ -215,7 +215,7 @@ def test_somebody_else_is_faster_than_the_last_write() -> None:
 
 
 def test_a_password_of_somebody_else_before_the_last_write() -> None:
-    """It is changed back, and the pods are restarted once more before the mark is taken off."""
+    """It is changed back, and the pods are restarted once more before the mark is removed."""
     cluster = whole()
     other = {"data": {"database-password": Sealed.of("other")}}
     cluster.meanwhile["patch", "Secret", 2] = lambda: cluster.edit("Secret", "demo-db-password", other)
@@ -281,7 +281,7 @@ def test_nothing_to_do_takes_two_requests_before_waiting() -> None:
 
 
 def test_a_deletion_that_nobody_waits_for() -> None:
-    """The fake's registry is gone at once; here it is held by a finalizer."""
+    """The fake's registry is gone at once; here a finalizer holds it."""
     cluster = EngineCluster(registry(deletionTimestamp="2026-01-01T00:00:00Z"), secret())
     for check in (True, False):
         outcome = absent(cluster, None, check)
@@ -305,7 +305,7 @@ NO_WORDS = "the webhook says no"
 
 
 def creating(**refusing: RegistryError) -> tuple[EngineCluster, Outcome]:
-    """What becomes of a new registry with a Secret and a ConfigMap. refusing: action_kind, with _dry for a dry run."""
+    """Create a registry with a Secret and a ConfigMap. refusing: action_kind, with _dry for a dry run."""
     cluster = EngineCluster()
     for what, error in refusing.items():
         action, kind, *dry = what.split("_")
@@ -323,14 +323,14 @@ def test_a_creation_is_checked_before_anything_is_stored() -> None:
 
 @pytest.mark.parametrize("kind", [Rejected, Forbidden, Unreachable, OutcomeUnknown])
 def test_nothing_is_stored_for_what_is_refused(kind: type[RegistryError]) -> None:
-    """Whatever the reason: a webhook's, the schema's, a right that is missing."""
+    """Whatever the reason: a webhook's, the schema's, a missing right."""
     error = kind("ModelRegistry new", NO_WORDS, "Correct it.")
     cluster, outcome = creating(create_ModelRegistry_dry=error)
     assert outcome.error is error and not cluster.writes and not outcome.record.done
 
 
 def test_a_webhook_that_takes_no_dry_run_is_asked_in_earnest() -> None:
-    """What was created for a registry that is refused then is taken back, and both are said."""
+    """What was created for a registry that is refused then is removed again, and both are reported."""
     words = 'admission webhook "strict.example.com" does not support dry run'
     untestable = Rejected("ModelRegistry new", words, "Correct it.")
     assert creating(create_ModelRegistry_dry=untestable)[1].error is None
@@ -356,7 +356,7 @@ def test_a_quota_on_one_store_takes_the_other_back() -> None:
 
 
 def test_only_what_this_run_has_created_is_taken_back() -> None:
-    """Neither what it has changed, nor what the registry names, nor what may belong to a registry that was stored."""
+    """Neither what it changed, nor what the registry names, nor what may belong to a registry that was stored."""
     refused = Rejected("ModelRegistry demo", NO_WORDS, "Correct it.")
     cluster = whole()
     cluster.refusing["patch", "ModelRegistry", False] = refused
@@ -401,7 +401,7 @@ def test_a_refused_registry_changes_nothing_in_check_mode_either(check: bool) ->
 
 @pytest.mark.parametrize("check", [True, False])
 def test_a_secret_that_was_deleted_is_made_again(check: bool) -> None:
-    """Check mode says the same: the mark on a Secret that is not there yet cannot be taken off in a dry run."""
+    """Check mode reports the same: the mark on a Secret that does not exist yet cannot be removed in a dry run."""
     cluster, outcome = EngineCluster(registry(), DEPLOYMENT), Outcome()
     reconcile.ensure_present(Run(cast("Cluster", cluster), NAMESPACE, check, 5), [ROTATED], {"demo": outcome})
     assert outcome.error is None
@@ -411,7 +411,7 @@ def test_a_secret_that_was_deleted_is_made_again(check: bool) -> None:
 
 @pytest.mark.parametrize("served", [True, False])
 def test_a_deletion_whose_dependents_may_not_be_seen(served: bool) -> None:
-    """Where the kind is not there, nothing can refer to the registry, and what is forbidden is forbidden to everyone."""
+    """If the kind does not exist, nothing can refer to the registry, and what is forbidden is forbidden to everyone."""
     cluster = whole()
     cluster.refused["list", "InferenceService"] = Forbidden(
         "InferenceServices", "no", "The user needs this rule: list."
@@ -434,7 +434,7 @@ MANY = [f"fleet{number}" for number in range(20)]
 
 
 def fleet() -> EngineCluster:
-    """Twenty registries, each with a Secret of its own and pods."""
+    """Return a cluster of twenty registries, each with a Secret of its own and pods."""
     objects = []
     for name in MANY:
         own = secret(f"{name}-db-password")
@@ -445,7 +445,7 @@ def fleet() -> EngineCluster:
 
 
 def all_present(cluster: EngineCluster, *changed: Registry) -> dict[str, Outcome]:
-    """All of them as they are, but for some."""
+    """Ensure that all are present, unchanged but for some."""
     wanted = {name: Registry(name, database=Database(password="old")) for name in MANY}
     wanted |= {one.name: one for one in changed}
     outcomes = {name: Outcome() for name in wanted}
@@ -472,7 +472,7 @@ def test_many_with_nothing_to_do_take_as_many_requests_as_a_few() -> None:
 
 
 def test_of_many_only_those_that_differ_take_further_requests() -> None:
-    """One is edited, and one rotated: its Deployment is looked at, and it is written three times."""
+    """One is edited; the other is rotated: its Deployment is read, and three writes follow."""
     cluster = fleet()
     edited, rotated = Registry("fleet3", description="edited"), Registry("fleet5", database=Database(password="new"))
     outcomes = all_present(cluster, edited, rotated)
@@ -507,7 +507,7 @@ def test_of_many_only_those_that_differ_take_further_requests() -> None:
 
 
 def test_one_that_fails_does_not_hide_the_others(verdicts: Verdicts) -> None:
-    """Refused when planned, when written, and when waited for: each with its own error; a lost answer costs one look."""
+    """Refused in plan, write or wait: each with its own error; a lost answer costs one more observation."""
     cluster = fleet()
     verdicts["fleet2"] = Verdict("failed", "access_denied", "Error 1045", "Give the right password.")
     cluster.edit("ModelRegistry", "fleet1", {"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}})
@@ -529,7 +529,7 @@ def test_one_that_fails_does_not_hide_the_others(verdicts: Verdicts) -> None:
 
 
 def test_many_deletions() -> None:
-    """With one snapshot, and one question about who refers to them; what cannot be deleted keeps nobody else."""
+    """With one snapshot, and one request for what refers to them; one that cannot be deleted stops no other."""
     cluster = fleet()
     labels = {"modelregistry.opendatahub.io/name": "fleet7"}
     cluster.store({"kind": "InferenceService", "metadata": {"name": "m", "namespace": "p", "labels": labels}})
@@ -577,7 +577,7 @@ def namespace(name: str) -> Object:
 
 
 def hidden(*objects: Object) -> EngineCluster:
-    """A cluster whose platform's settings the user may not see."""
+    """Return a cluster whose platform settings the user may not see."""
     cluster = EngineCluster(*objects)
     cluster.refused.update({("list", "AIHub"): NO, ("list", "DataScienceCluster"): NO, ("get", "Namespace"): NO})
     return cluster
@@ -588,7 +588,7 @@ def hidden(*objects: Object) -> EngineCluster:
     [(RHOAI, (RHOAI,)), (RHOAI, (RHOAI, ODH)), (ODH, (ODH,)), (ODH, (RHOAI, ODH)), (None, (ODH,))],
 )
 def test_a_guessed_namespace_is_said(there: str | None, seen: tuple[str, ...]) -> None:
-    """It takes one list of each, one of which is that of the registries, too."""
+    """It takes one list of each kind, and one of them is that of the registries, too."""
     cluster = hidden(*([registry(namespace=there)] if there else []))
     cluster.refused.update({("ModelRegistry", name): NO for name in (RHOAI, ODH) if name not in seen})
     place = find_place(cast("Cluster", cluster), None)
@@ -612,7 +612,7 @@ def test_a_guessed_namespace_is_said(there: str | None, seen: tuple[str, ...]) -
     ],
 )
 def test_a_namespace_that_cannot_be_guessed(objects: tuple[Object, ...], forbidden: bool, words: str) -> None:
-    """A user who may list registries anywhere; and who may not see namespaces, which is no error of its own."""
+    """A user who may list registries anywhere; and one who may not see namespaces, which is no error of its own."""
     cluster = hidden(*objects)
     if not forbidden:
         del cluster.refused["get", "Namespace"]

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""After a run that has waited and succeeded, no pod serves with what was there before a change, whatever came before it.
+"""After a run that waited and succeeded, no pod serves with values from before a change, whatever came before it.
 
 The cluster is in memory, with an operator that writes a Deployment whole, as the real one does, and so drops restarts; with
 a controller that goes back to a pod of an old template; and with a clock of whole seconds, which seldom advances.
@@ -37,7 +37,7 @@ LABELS = {"app": "demo", "component": "model-registry"}
 
 
 class Killed(BaseException):
-    """The run has come to its end between two writes."""
+    """The run ended between two writes."""
 
 
 class OperatedCluster(EngineCluster):
@@ -72,24 +72,24 @@ class OperatedCluster(EngineCluster):
         return applied(self.objects["Deployment", change.name], {} if self.undoes_restarts else change.body)
 
     def act(self) -> None:
-        """What the operator and the controllers do until nothing is left to do."""
+        """Run the operator and the controllers until nothing is left to do."""
         for step in (self._control, self._operate) if self.operator_is_late else (self._operate, self._control):
             step()
         self._control()
 
     def drop(self) -> None:
-        """The operator writes the Deployment whole, for some reason of its own."""
+        """Have the operator write the Deployment whole, for some reason of its own."""
         self._applied = ""
         self.act()
 
     def restart(self) -> None:
-        """As `kubectl rollout restart` does."""
+        """Restart as `kubectl rollout restart` does."""
         body = {"metadata": {"annotations": {RESTARTED: f"{self.now} by hand"}}}
         self.edit("Deployment", "demo", {"spec": {"template": body}})
         self.act()
 
     def drain(self) -> None:
-        """All pods are made anew, from the templates that they have."""
+        """Recreate all pods, from the templates that they have."""
         for name, pod in self._pods().items():
             self._remove(name)
             self._add(pod["spec"]["template"])
@@ -137,7 +137,7 @@ class OperatedCluster(EngineCluster):
 
     @property
     def stale(self) -> list[str]:
-        """The serving pods that have another password than the one that is stored."""
+        """The serving pods that have another password than the stored one."""
         name = self.objects["ModelRegistry", "demo"]["spec"]["mysql"]["passwordSecret"]["name"]
         held = self.objects["Secret", name]["data"]["database-password"]
         return [one for one, pod in self._pods().items() if pod["read"] != held]
@@ -150,7 +150,7 @@ class OperatedCluster(EngineCluster):
 
 @pytest.fixture(autouse=True)
 def acting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is waited for happens, and takes no time."""
+    """Make whatever a run waits for happen, in no time."""
 
     def ready(cluster: Any, _namespace: str, names: list[str], *_: Any) -> dict[str, Verdict]:
         cluster.act()
@@ -166,11 +166,11 @@ class Task:
     """One run of the module."""
 
     password: str | None = None
-    """In clear; None leaves it where it is."""
+    """In clear; None leaves it unchanged."""
     vault: bool = False
-    """Whether the password is to be that of a Secret of the user's."""
+    """Whether the password comes from a Secret of the user's."""
     name: str | None = None
-    """Of the database; there is none of the name bad."""
+    """Of the database; the name bad stands for one that does not exist."""
     wait: bool = True
     left: int = -1
     """Writes after which the run is killed."""
@@ -182,7 +182,7 @@ class Task:
 
 
 def run(cluster: OperatedCluster, task: Task) -> bool:
-    """Run it to its end, or to where it is killed. Gives whether it has succeeded."""
+    """Run it to its end, or until it is killed. Returns whether it succeeded."""
     cluster.left, outcome = task.left, Outcome()
     try:
         job = Run(cast("Cluster", cluster), NAMESPACE, False, 5 if task.wait else None)
@@ -196,14 +196,14 @@ def run(cluster: OperatedCluster, task: Task) -> bool:
 
 
 def fill_vault(cluster: OperatedCluster) -> None:
-    """The user changes the own Secret while the registry does not use it; else it is for the user to restart the pods."""
+    """Change the user's own Secret while the registry does not use it; otherwise the user has to restart the pods."""
     spec = cluster.objects["ModelRegistry", "demo"]["spec"]
     if spec["mysql"]["passwordSecret"]["name"] != VAULT:
         cluster.edit("Secret", VAULT, {"data": {"database-password": Sealed.of(f"vault {len(cluster.requests)}")}})
 
 
 def by_the_dashboard(name: str) -> Callable[[OperatedCluster], None]:
-    """An edit of the database's name, with which the operator acts."""
+    """Return an edit of the database's name, on which the operator acts."""
 
     def edit(cluster: OperatedCluster) -> None:
         cluster.edit("ModelRegistry", "demo", {"spec": {"mysql": {"database": name}}})
@@ -253,7 +253,7 @@ EVENTS = st.sampled_from(
 @example([Task(vault=True), Task("b", name="bad"), fill_vault], Task(vault=True, name="demo"), False)
 @example([Task("b", wait=False), OperatedCluster.drop], Task("b", wait=False), False)
 def test_no_pod_serves_with_what_was_there_before(before: list[Any], last: Task, blind: bool) -> None:
-    """The last run succeeds, waits and is not killed: then all is as it says, and the run after it has nothing to do.
+    """If the last run succeeds, waits and is not killed, all is as it says, and the next run has nothing to do.
 
     blind: the user may not list pods.
     """

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Two registries on one database are found, whatever way each of them writes it."""
+"""Two registries on one database are found, however each of them writes it."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_a_deletion_says_who_else_uses_the_database(database: str, shared: bool)
 
 
 def test_a_fleet_is_compared_in_a_short_time() -> None:
-    """Each registry is compared with each: a close look at all of them would take minutes for a thousand."""
+    """Each registry is compared with each: comparing all of them closely would take minutes for a thousand."""
     secret = {"name": "shared", "key": "password"}
     fleet = {f"r{number}": registry(f"r{number}", database=f"d{number}") for number in range(2000)}
     fleet["same"] = registry("same", passwordSecret=secret, database="other")

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Verdicts on registries: objects and words are real ones, of a registry server 0.3.0 with the databases named."""
+"""Verdicts on registries: objects and log lines are real, of a registry server 0.3.0 with the databases named."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ LATER = timedelta(minutes=1)
 
 
 def evidence(name: str, after: timedelta = LATER) -> Evidence:
-    """What was seen of one of the sampled registries, that long after its creation."""
+    """Return the evidence of one of the sampled registries, that long after its creation."""
     sample = copy.deepcopy(SAMPLES[name])
     made = timestamp(sample["registry"]["metadata"]["creationTimestamp"])
     assert made
@@ -54,7 +54,7 @@ def evidence(name: str, after: timedelta = LATER) -> Evidence:
 
 
 def logged(log: Log, name: str = "wrong", **changes: Any) -> Evidence:
-    """A registry whose server runs, is not ready, and has written that."""
+    """Return a registry whose server runs, is not ready, and has logged that."""
     found = evidence(name, timedelta(seconds=10))
     return replace(found, logs={(found.pods[0]["metadata"]["name"], "rest-container"): log}, **changes)
 
@@ -70,13 +70,13 @@ CONNECTED = (
 
 
 def retrying(words: str, attempts: int = 1, database: str = "MySQL") -> Log:
-    """A server that tries again, as its connect.go says it."""
+    """Return the log of a server that retries, in the words of its connect.go."""
     begin = f"W1123 08:36:07.079033       1 connect.go:83] Retrying connection to {database} (attempt "
     return Log(BEGINNING + "".join(f"{begin}{attempt + 1}/25): {words}\n" for attempt in range(attempts)))
 
 
 def ended(words: str) -> str:
-    """A server that has given up, as its proxy.go and its command line library say it."""
+    """Return the log of a server that gave up, in the words of its proxy.go and its command line library."""
     usage = 'Usage:\n  model-registry proxy [flags]\n\nFlags:\n      --datastore-type string   Datastore type (default "embedmd")\n'
     error = f"{{{{ALERT}}}} error connecting to datastore: {words}"
     return f"{BEGINNING}{CONNECTED}Error: {error}\n{usage}\nF1123 08:37:30.050115       1 root.go:42] error: {error}\n"
@@ -226,7 +226,7 @@ NO_KEY = {
 
 @pytest.mark.parametrize("setting", NO_KEY)
 def test_a_table_without_a_primary_key(setting: str) -> None:
-    """The run that broke off says why; each later one only that the schema is dirty."""
+    """The run that broke off gives the reason; each later one only that the schema is dirty."""
     broken = ended(f"migration failed in line 0: CREATE TABLE `t` (\n `a` int\n);\n (details: {NO_KEY[setting]})")
     for log in (Log(broken), Log(ended(DIRTY), previous=broken)):
         verdict = judge(logged(log))
@@ -259,7 +259,7 @@ SEVERAL = [
 def test_of_several_attempts_the_one_that_tells_most_counts(
     case: str, attempts: list[str], reason: str, words: str
 ) -> None:
-    """PostgreSQL's driver writes a line for each: with and without TLS, and for each address of the host."""
+    """PostgreSQL's driver logs a line for each: with and without TLS, and for each address of the host."""
     told = "failed to connect to `user=u database=d`:" + "".join(f"\n\t{line}" for line in attempts)
     for log in (retrying(told, 4, "PostgreSQL"), Log(ended(told))):
         verdict = judge(logged(log))
@@ -278,7 +278,7 @@ QUESTION_MARK = (
 
 @pytest.mark.parametrize("held", [{}, {"reason": "CrashLoopBackOff", "message": "back-off 10s x"}])
 def test_a_question_mark_in_the_connection_string(held: dict[str, str]) -> None:
-    """Registry servers from 0.3.2 on end with words of their own; what they quote can be of the password."""
+    """Registry servers from 0.3.2 on end with words of their own, which can quote parts of the password."""
     found = logged(Log(QUESTION_MARK))
     found.pods[0]["status"]["containerStatuses"][0]["state"] = {"waiting": held} if held else {"running": {}}
     verdict = judge(found)
@@ -368,7 +368,7 @@ TELLTALES = [
 
 
 def _with_condition(found: Evidence, what: str, words: str, **fields: str) -> Evidence:
-    """The object that has the condition, with these words in it."""
+    """Put a condition with these words into the named object."""
     holders: dict[str, Any] = {"registry": found.registry, "deployment": found.deployment, "pod": found.pods[0]}
     holders[what]["status"]["conditions"] = [{"status": "False", "message": words, **fields}]
     return found
@@ -431,7 +431,7 @@ QUOTES: dict[str, Callable[[str], Evidence]] = {
 @pytest.mark.parametrize("words", TELLTALES)
 @pytest.mark.parametrize("quote", QUOTES)
 def test_no_words_show_a_password(quote: str, words: str) -> None:
-    """Wherever words come from, and however a password is in them."""
+    """Whatever the source of the words, and whatever form the password has in them."""
     verdict = judge(QUOTES[quote](words))
     assert "s3cr" not in str(verdict) and "hidden" in verdict.message, verdict
     assert scrubbed(verdict.message) == verdict.message
@@ -443,7 +443,7 @@ def test_what_shows_no_password_stays_as_it_is(words: str) -> None:
 
 
 def test_a_database_that_never_answers() -> None:
-    """Packets that are dropped leave no words: the server is killed by its startup probe, again and again."""
+    """Dropped packets leave no words: the server is killed by its startup probe, again and again."""
     silent = logged(Log(BEGINNING))
     assert judge(silent).state == "waiting"
     verdict = judge(replace(silent, now=silent.now + timedelta(seconds=15)))
@@ -455,7 +455,7 @@ def test_a_database_that_never_answers() -> None:
 
 
 def test_a_host_without_a_service_is_known_before_its_words_are_final() -> None:
-    """The cluster's DNS may need its time to say so; that there is no Service of that name is seen at once."""
+    """The cluster's DNS may need time to say so; that no Service of that name exists is known at once."""
     verdict = judge(logged(Log(BEGINNING), host_exists=False))
     assert (verdict.state, verdict.reason) == ("failed", "host_unknown")
     assert "There is no Service mysql-80 in namespace databases" in verdict.message
@@ -618,7 +618,7 @@ def test_without_the_right_to_logs_the_operator_has_the_words() -> None:
 
 
 def changed(path: str, value: Any) -> Evidence:
-    """The good registry with one value of its objects changed; the path's parts are parted by dots."""
+    """Return the good registry with one value of its objects changed; dots separate the parts of the path."""
     found = evidence("good")
     *parents, last = path.split(".")
     target: Any = found
@@ -664,7 +664,7 @@ def test_restart_pending_is_not_ready() -> None:
 
 
 def test_an_edit_has_time_to_reach_the_deployment() -> None:
-    """An edit of the database shows in the Deployment; of any other, nothing is believed for a few seconds."""
+    """An edit of the database shows in the Deployment; after any other, nothing counts for a few seconds."""
     found = changed("registry.spec.mysql.host", "elsewhere")
     assert found.registry
     edit = {"manager": "opendatahub.model_registry", "operation": "Update", "time": "2026-11-23T08:59:40Z"}
@@ -678,7 +678,7 @@ def test_an_edit_has_time_to_reach_the_deployment() -> None:
 
 
 def test_an_older_pods_failure_is_not_the_edits() -> None:
-    """The old pod still says why the old password was wrong while the new one starts."""
+    """The old pod still reports why the old password was wrong while the new one starts."""
     found = logged(retrying("Error 1045 (28000): Access denied"))
     assert found.deployment
     progressing = {"type": "Progressing", "status": "True", "message": 'Created new replica set "wrong-new"'}
@@ -712,7 +712,7 @@ REAL = {"app": "wrong", "component": "model-registry", "app.kubernetes.io/name":
 
 
 def generated(at: int, ready: int | None, log: Log, **changes: Any) -> Evidence:
-    """A registry with a database of the operator's, that many seconds after their creation.
+    """Return a registry with a database of the operator's, that many seconds after their creation.
 
     ready: when the database became ready, as seconds; None if it has not.
     """
@@ -846,7 +846,7 @@ def test_an_operator_that_is_busy_is_not_silent(what: str, ago: int | None, reas
 
 
 def _front(**times: int) -> Verdict:
-    """Whether a proxy fails that has been False from the beginning, with when each of these has last changed, in s ago."""
+    """Return the verdict on a proxy that is False from the beginning. times: each one's last change, in s ago."""
     found = evidence("good")
     assert found.registry and found.deployment
 
@@ -917,7 +917,7 @@ def test_what_the_operator_makes_after_the_deployment_is_waited_for(missing: str
 
 
 def test_a_node_whose_clock_is_behind_cuts_no_patience_short() -> None:
-    """Its times are those of an hour ago; the pod was made ten seconds ago, by the API server's clock."""
+    """Its times are an hour behind; the pod was made ten seconds ago, by the API server's clock."""
     found = logged(Log(BEGINNING))
     (server, *_) = found.pods[0]["status"]["containerStatuses"]
     server["state"] = {"running": {"startedAt": "2026-11-23T07:58:49Z"}}

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Waiting, on a cluster that does what a test tells it: watches that break, rights that are missing, logs that change."""
+"""Waiting, on a cluster that a test controls: watches that break, missing rights, logs that change."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ Objects = dict[str, dict[str, Any]]
 
 
 class FakeCluster:
-    """Holds objects by kind and name, tells watches what is put, and refuses what it is told to."""
+    """Holds objects by kind and name, sends events to watches, and refuses what it is configured to refuse."""
 
     def __init__(self, *names: str) -> None:
         self.objects: Objects = {kind: {} for kind in ("ModelRegistry", "Deployment", "Pod", "Endpoints", "Event")}
@@ -60,7 +60,7 @@ class FakeCluster:
         self.watches: dict[str, queue.Queue[Any]] = {}
 
     def put(self, name: str, sample: Any) -> None:
-        """All objects of a sampled registry."""
+        """Put all objects of a sampled registry there."""
         sample = copy.deepcopy(sample)
         found = {
             "ModelRegistry": sample["registry"],
@@ -74,7 +74,7 @@ class FakeCluster:
         found["ModelRegistry"]["metadata"].setdefault("uid", f"uid-{name}")
 
     def tell(self, kind: str, what: str, item: Any) -> None:
-        """An event for the watch of that kind, and the object with it."""
+        """Send an event with the object to the watch of that kind."""
         self.objects[kind][item["metadata"]["name"]] = item
         if what == "DELETED":
             del self.objects[kind][item["metadata"]["name"]]
@@ -118,7 +118,7 @@ class FakeCluster:
 
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pauses of the tests' own length."""
+    """Shorten pauses to the tests' own length."""
     for pause in ("PAUSE", "POLL", "LOOK", "RETRY"):
         monkeypatch.setattr(wait_module, pause, 0.02)
 
@@ -136,7 +136,7 @@ def gone(cluster: FakeCluster, *names: str, seconds: float = 5) -> dict[str, Ver
 
 
 def soon(action: Callable[[], object], seconds: float = 0.2) -> None:
-    """Do it while the test waits."""
+    """Run the action while the test waits."""
     timer = threading.Timer(seconds, action)
     timer.daemon = True
     timer.start()
@@ -186,7 +186,7 @@ ALERT = "Error: {{ALERT}} error connecting to datastore: "
 
 
 def test_a_container_that_was_started_again_since_its_status_was_written() -> None:
-    """Only the run before, of which the status does not know yet, has the reason."""
+    """Only the previous run, which the status does not know yet, has the reason."""
     cluster = FakeCluster("wrong")
     begun = "I1123 08:36:40.838114       1 connect.go:92] Successfully connected to MySQL database\n"
     cluster.previous_logs[pod_of("wrong")] = f"{begun}{ALERT}Error 1267 (HY000): Illegal mix of collations\n"
@@ -199,7 +199,7 @@ CONNECTED = WRONG_PASSWORD + "I1123 08:36:40.838114       1 connect.go:92] Succe
 
 
 def test_words_from_before_count_once_they_are_said_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What they are about may have been mended before anybody waited."""
+    """Their cause may have been fixed before the wait began."""
     monkeypatch.setattr(wait_module, "RETRY", 60)
     cluster = FakeCluster("wrong")
     cluster.logs[pod_of("wrong")] = WRONG_PASSWORD
@@ -225,7 +225,7 @@ def test_words_from_before_that_are_overcome_never_count(monkeypatch: pytest.Mon
 
 
 def renamed(sample: Any, name: str) -> Any:
-    """The objects of a sampled registry under another name."""
+    """Return the objects of a sampled registry under another name."""
     text = json.dumps(sample)
     return json.loads(text.replace("good", name))
 
@@ -246,7 +246,7 @@ def test_words_are_read_when_they_come() -> None:
 
 
 def test_a_broken_watch_is_mended_by_a_list() -> None:
-    """What happened while nobody watched is in the list: a 410 and a restart of the API server are no more than that."""
+    """The list has what happened without a watch: a 410 and a restart of the API server are no more than that."""
     cluster = FakeCluster("good")
     endpoints = cluster.objects["Endpoints"].pop("good")
 
@@ -288,7 +288,7 @@ def test_registries_that_cannot_be_seen_cannot_be_waited_for(error: RegistryErro
 
 @pytest.mark.parametrize("kind", ["ModelRegistry", "Pod"])
 def test_an_api_server_that_has_not_loaded_its_rules_yet(kind: str) -> None:
-    """Right after its start it refuses what it has allowed before."""
+    """Right after its start it refuses what it allowed before."""
     cluster = FakeCluster("good")
     endpoints = cluster.objects["Endpoints"].pop("good")
 
@@ -361,7 +361,7 @@ def test_gone() -> None:
 
 
 def test_an_answer_that_nobody_can_read_does_not_end_the_watching() -> None:
-    """What has gone meanwhile is in the next list."""
+    """What disappeared meanwhile is missing from the next list."""
     cluster = FakeCluster("hanging")
 
     def cut() -> None:
@@ -390,7 +390,7 @@ def test_a_finalizer_that_hangs_is_named_with_its_time() -> None:
 
 
 def test_a_registry_that_is_deleted_while_it_is_waited_for() -> None:
-    """By its finalizer or without one, and even if another comes under its name: that is said at once."""
+    """By its finalizer or without one, and even if another comes under its name: that is reported at once."""
     for kind in ("MODIFIED", "DELETED", "again"):
         cluster = FakeCluster("wrong")
         registry = copy.deepcopy(cluster.objects["ModelRegistry"]["wrong"])
@@ -427,7 +427,7 @@ HOUR = timedelta(hours=1)
 
 
 def fresh(name: str, made: datetime) -> Any:
-    """A sampled registry that was made at that time, and that the operator has not touched yet."""
+    """Return a sampled registry made at that time, which the operator has not touched yet."""
     sample = copy.deepcopy(SAMPLES[name])
     text = f"{made:%Y-%m-%dT%H:%M:%SZ}"
     entry = {"manager": "opendatahub.model_registry", "operation": "Update", "time": text}
@@ -462,7 +462,7 @@ LOOKS = [
 
 @pytest.mark.parametrize(("ahead", "here", "expected"), LOOKS)
 def test_the_time_of_a_single_look(ahead: timedelta | None, here: timedelta, expected: timedelta) -> None:
-    """The earlier of the clocks that can be right: ahead of here is the Date, and one before a timestamp is wrong."""
+    """The earlier of the possible clocks counts; one before a timestamp is wrong. ahead: of the Date, ahead of here."""
     true = datetime(2026, 11, 23, 9, 0, 0, tzinfo=timezone.utc)
     cluster = FakeCluster()
     cluster.ahead = ahead
@@ -483,7 +483,7 @@ def test_an_old_registry_of_an_operator_that_does_not_run_is_seen_at_a_single_lo
 
 
 def test_one_of_many_registries_waits_for_its_turn() -> None:
-    """The operator has acted on another one just now, so it runs."""
+    """The operator has just acted on another one, so it runs."""
     true = datetime(2026, 11, 23, 9, 0, 0, tzinfo=timezone.utc)
     cluster = FakeCluster()
     cluster.ahead = timedelta(0)
@@ -534,7 +534,7 @@ def test_what_changes_is_reported_as_it_changes() -> None:
 
 
 def test_the_clock_is_the_callers() -> None:
-    """Time that goes by only as the caller says it does."""
+    """Time that passes only as the caller says it does."""
     ticks = iter(range(0, 1000, 10))
     clock = Clock(monotonic=lambda: float(next(ticks)))
     found = wait_module.wait_until_ready(

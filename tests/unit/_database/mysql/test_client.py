@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Servers that misbehave, on loopback: whatever one says, a check ends in time, in little memory, and with a fact."""
+"""Servers that misbehave, on loopback: whatever one sends, a check ends in time, in little memory, and with a fact."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def greeting(version: bytes = b"8.0.99", plugin: bytes = b"mysql_native_password
 def server(
     behave: Behaviour, family: socket.AddressFamily = socket.AF_INET
 ) -> Iterator[Callable[[float], socket.socket]]:
-    """A server on loopback that treats each connection so; gives what opens one."""
+    """Serve on loopback, with this behaviour on each connection; yield a function that opens one."""
     listener = socket.create_server(("::1" if family == socket.AF_INET6 else "127.0.0.1", 0), family=family)
     over = threading.Event()
 
@@ -91,7 +91,7 @@ def drain(sock: socket.socket) -> None:
 
 
 def says(data: bytes) -> Behaviour:
-    """Sends this, and listens."""
+    """Send this, then read until the end."""
 
     def behave(sock: socket.socket) -> None:
         sock.sendall(data)
@@ -121,7 +121,7 @@ def error(code: int, words: bytes) -> bytes:
 
 
 def after_login(*answers: bytes) -> Behaviour:
-    """Greets, takes the login, and then says these packets."""
+    """Send a greeting, read the login, then send these packets."""
 
     def behave(sock: socket.socket) -> None:
         sock.sendall(greeting())
@@ -134,7 +134,7 @@ def after_login(*answers: bytes) -> Behaviour:
 
 
 def waits(sock: socket.socket) -> None:
-    """HTTP speaks second, and MySQL's clients do, too."""
+    """HTTP speaks second, and so do MySQL's clients."""
     sock.recv(65536)
     sock.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
@@ -181,7 +181,7 @@ def test_misbehaviour(name: str) -> None:
 
 
 def after(kind: bytes, *answers: bytes) -> Behaviour:
-    """Like after_login(), of a server whose accounts have this plugin; each packet waits for what the client says."""
+    """Behave like after_login(), for accounts with this plugin; each packet waits for the client."""
 
     def behave(sock: socket.socket) -> None:
         sock.sendall(greeting(plugin=kind))
@@ -209,7 +209,7 @@ def test_a_public_key_that_is_none(key: str) -> None:
 
 
 def test_damaged_greetings_and_answers() -> None:
-    """Whatever bytes of a good conversation are other ones, there is a fact for it."""
+    """Whatever bytes of a good conversation change, the result is a fact."""
     chance = random.Random(20)  # noqa: S311 - the same damage each time
     whole = greeting() + packet(error(1045, b"Access denied"), 2)
     for _ in range(200):
@@ -235,7 +235,7 @@ def test_the_password_is_never_sent_in_clear() -> None:
 
 
 def test_a_servers_words_are_escaped() -> None:
-    """Terminal escapes and statements in a version are shown as what they are, and are not too many."""
+    """Terminal escapes and statements in a version are shown escaped, and their length is limited."""
     facts = asked(says(greeting(version=b"8.0\x1b[2J\x07'; DROP TABLE x; --" + b"a" * 5000)))
     assert "\x1b" not in facts.server.version and "\\x1b[2J" in facts.server.version
     assert len(facts.server.version) < 400
@@ -247,7 +247,7 @@ TLS_OFFERED = CAPABILITIES | 0x00000800
 
 
 def after_request(answer: bytes) -> Behaviour:
-    """Greets with an offer of TLS, and says this to the request for it."""
+    """Send a greeting that offers TLS, then this as the answer to the request for it."""
 
     def behave(sock: socket.socket) -> None:
         sock.sendall(greeting(flags=TLS_OFFERED))
@@ -293,7 +293,7 @@ def text(value: bytes | None) -> bytes:
 
 
 def answering(*tables: list[list[bytes | None]]) -> Behaviour:
-    """Lets everybody in, and answers each question with the next of these tables, as texts."""
+    """Accept every login, and answer each question with the next of these tables, as texts."""
 
     def behave(sock: socket.socket) -> None:
         sock.sendall(greeting())
@@ -316,11 +316,11 @@ def answering(*tables: list[list[bytes | None]]) -> Behaviour:
 ODD: list[bytes | None] = [None, b"", "\u00b2".encode(), b"9" * 5000, b"\x1b[2J", b"-1"]
 
 WIDTHS = (2, 1, 1, 2, 2, 1, 2, 1, 2, 2)
-"""Columns of each question that is asked."""
+"""Columns of each question."""
 
 
 def test_hostile_answers() -> None:
-    """Whatever a server that has let one in answers, of whatever width: facts, none of it raw, and no exception."""
+    """Whatever a server answers after the login, of whatever width: facts, none of it raw, and no exception."""
     chance = random.Random(21)  # noqa: S311 - the same answers each time
     for _ in range(150):
         tables = [
@@ -335,7 +335,7 @@ def test_hostile_answers() -> None:
 
 
 def test_odd_values_in_good_rows() -> None:
-    """Each question gets a row as wide as it asked for, with what is no number, no name and no time."""
+    """Each question gets a row of the right width, with values that are no number, no name and no time."""
     for odd in ODD:
         facts = asked(answering(*([[odd] * width] for width in WIDTHS)))
         assert facts.failure is None and facts.schema.exists, (odd, facts.failure)
@@ -358,7 +358,7 @@ def test_other_columns_than_were_asked_for() -> None:
 def test_a_package_that_is_not_installed(
     monkeypatch: pytest.MonkeyPatch, plugin: bytes, answers: list[bytes], package: str
 ) -> None:
-    """What PyMySQL needs for a plugin is missing here: that says nothing about the server."""
+    """A missing package that PyMySQL needs for a plugin says nothing about the server."""
     monkeypatch.setattr("pymysql._auth._have_cryptography", False)
     monkeypatch.setitem(sys.modules, "nacl", None)
     facts = asked(after(plugin, *answers))
@@ -372,7 +372,7 @@ def test_words_of_a_server_are_no_missing_package() -> None:
 
 
 def test_nobody_logs_in_unless_it_is_wanted() -> None:
-    """A server is looked at without a word to it; one that is none is found out all the same."""
+    """The server is checked without sending it a word; one that is not MySQL is detected all the same."""
     heard = bytearray()
 
     def behave(sock: socket.socket) -> None:
@@ -409,7 +409,7 @@ def test_certificates_of_ours_that_are_none(key: str, pem: str) -> None:
 
 
 def test_no_tls_where_it_is_wanted() -> None:
-    """The password does not go over a connection that was to be encrypted and is not."""
+    """The password does not go over an unencrypted connection if TLS is required."""
     facts = asked(says(greeting()), encrypted=True)
     assert facts.failure is not None and facts.failure.stage == "tls" and facts.failure.reason == "no_tls"
     assert not facts.tls.offered
@@ -420,7 +420,7 @@ def test_no_tls_where_it_is_wanted() -> None:
 def test_a_library_that_drops_tls_is_stopped_at_the_socket(
     monkeypatch: pytest.MonkeyPatch, flags: int, logs_in: bool
 ) -> None:
-    """PyMySQL before 1.2 logs in without a word where no TLS is offered; another may do so where it is."""
+    """PyMySQL before 1.2 logs in silently if no TLS is offered; another library may do so even if it is."""
     heard = bytearray()
 
     def old(self: Any) -> None:
@@ -454,7 +454,7 @@ def test_a_library_that_believes_it_has_tls_is_stopped_before_the_login(monkeypa
     monkeypatch.setattr("pymysql.connections.Connection._request_authentication", lax)
     facts = asked(behave, encrypted=True)
     assert facts.failure is not None and facts.failure.reason == "no_tls"
-    # A second connection looks at the certificate.
+    # A second connection checks the certificate.
     assert len(heard) == 2 * 36 and PASSWORD not in heard
 
 
@@ -470,7 +470,7 @@ def test_a_library_that_believes_it_has_tls_is_stopped_before_the_login(monkeypa
     ],
 )
 def test_which_library_is_fit(version: tuple[Any, ...], lost: str, words: str) -> None:
-    """Its version, and what is overridden of it: under another name it would send what is kept back here."""
+    """Its version, and overridden methods: under another name it would send what is kept back here."""
     connection = type("Connection", (), dict.fromkeys(name for name in OVERRIDDEN if name != lost))
     found = unfit(version, connection)
     assert words in found and bool(found) == bool(words)

@@ -62,7 +62,7 @@ def failed(code: int = 0, stage: str = "login", words: str = "the server's words
 
 
 def found(facts: MysqlFacts, **subject: Any) -> dict[str, str]:
-    """Severities by code."""
+    """Return severities by code."""
     return {told.code: told.severity for told in judge(facts, replace(SUBJECT, **subject))}
 
 
@@ -91,7 +91,7 @@ def without(*names: str) -> MysqlFacts:
 
 
 def everywhere(privilege: str, *, kind: str = "MySQL", version: str = "8.0.36", **more: str) -> MysqlFacts:
-    """A server that takes no writes but those of some accounts, and an account with a privilege on all of it."""
+    """Return facts of a server that only some accounts can write to, and of an account with a global privilege."""
     told = grants(f"GRANT {privilege} ON *.* TO `u`@`%`", "GRANT ALL PRIVILEGES ON `models`.* TO `u`@`%`")
     facts = variables(read_only="ON", **more)
     return replace(facts, server=replace(facts.server, kind=kind, version=version), grants=told)
@@ -101,7 +101,7 @@ CERTIFICATE = Certificate("CN=db", NOW + timedelta(days=300), "CN=ca", ("db.exam
 
 
 def looked(names_host: bool, days: int) -> MysqlFacts:
-    """What is known of a server that nobody has logged in to."""
+    """Return the facts of a server without a login."""
     shown = replace(CERTIFICATE, expires=NOW + timedelta(days=days))
     return MysqlFacts(Server("8.0.36", "MySQL"), Tls(True, "TLSv1.3", "x", shown, names_host=names_host))
 
@@ -248,7 +248,7 @@ ROUTE = {"unresolved": "host_unresolved", "refused": "port_closed", "timeout": "
 
 @pytest.mark.parametrize("reason", ROUTE)
 def test_what_is_seen_from_elsewhere_is_no_blocker(reason: str) -> None:
-    """Private DNS, a firewall: the cluster may have another way. A port-forward ends at the database as its pods do."""
+    """Private DNS, a firewall: the cluster may have another path. A port-forward reaches the database as pods do."""
     facts, code = failed(reason=reason, stage="connect"), ROUTE[reason]
     for path, severity in (("direct", "warning"), ("port_forward", "blocker"), ("relay", "blocker")):
         (told,) = judge(facts, replace(SUBJECT, path=path))
@@ -258,7 +258,7 @@ def test_what_is_seen_from_elsewhere_is_no_blocker(reason: str) -> None:
 
 @pytest.mark.parametrize("path", ["direct", "port_forward"])
 def test_another_account_than_that_of_the_pods_is_no_blocker(path: str) -> None:
-    """What is wrong with u@localhost need not be wrong with u@%, and what is wrong with the server is for both."""
+    """A fault of u@localhost need not be one of u@%; a fault of the server is one for both."""
     here = account(matched="u@localhost", plugin="auth_socket")
     both = replace(here, schema=Schema(True, "latin1"), grants=grants("GRANT SELECT ON `models`.* TO `u`@`localhost`"))
     assert found(both, path=path) == {
@@ -290,7 +290,7 @@ def test_another_account_than_that_of_the_pods_is_no_blocker(path: str) -> None:
     ],
 )
 def test_the_account_of_the_pods(matched: str, hosts: tuple[str, ...] | None, expected: dict[str, str]) -> None:
-    """MySQL prefers an account for some addresses to one for all: only who sees all of them knows that there is none."""
+    """MySQL prefers an account for some addresses to one for all: only a user who sees them all can rule one out."""
     facts = account(matched=matched, hosts=hosts)
     assert found(facts, path="port_forward") == expected and found(facts) == {}
     assert found(facts, path="direct") == expected
@@ -303,7 +303,7 @@ def test_every_code_is_shown_here() -> None:
 
 
 def test_remedies_can_be_pasted() -> None:
-    """Names are quoted as MySQL has them, whatever is in them, and there is no password."""
+    """Names are quoted as MySQL does, whatever they contain, and there is no password."""
     (told,) = judge(account(matched="o'brien@10.%", plugin="auth_socket"), SUBJECT)
     assert told.remedy == "ALTER USER 'o''brien'@'10.%' IDENTIFIED WITH caching_sha2_password BY '<password>';"
     (missing,) = judge(failed(1049, "database"), replace(SUBJECT, database="my_models`"))
@@ -352,7 +352,7 @@ def on(database: str, *statements: str, kind: str = "MySQL", ignores_case: bool 
 
 
 def test_an_underscore_in_a_name() -> None:
-    """Written without its escape, it is a wildcard that matches the name, too."""
+    """Without its escape it is a wildcard, which matches the name, too."""
     assert on("my_models", "GRANT SELECT ON `my_models`.* TO `u`@`%`") == {"SELECT"}
     assert on("my_models", "GRANT SELECT ON `my\\_models`.* TO `u`@`%`") == {"SELECT"}
     assert on("myxmodels", "GRANT SELECT ON `my\\_models`.* TO `u`@`%`") == set()

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a real handshake on loopback shows, and what a certificate's oddities do to it."""
+"""What a real handshake on loopback shows, and how odd certificates affect it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ MANY = [f"host-{number}.example" for number in range(80)]
 
 @contextlib.contextmanager
 def shaken(context: ssl.SSLContext, leaf: trustme.LeafCert | bytes, name: str) -> Iterator[ssl.SSLSocket]:
-    """The client's end of a handshake with a server that has this certificate, over a socket with a limit."""
+    """Yield the client's end of a handshake with a server that has this certificate, over a socket with a limit."""
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     if isinstance(leaf, bytes):
         with trustme.Blob(leaf).tempfile() as path:
@@ -94,7 +94,7 @@ def test_a_socket_without_tls_is_neither() -> None:
 
 
 def odd(name: bytes) -> bytes:
-    """A certificate with this as the value in its subject, of four bytes after tag and length, and its key, as PEM."""
+    """Return a certificate and its key, as PEM, with this as the subject's value: four bytes after tag and length."""
     key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(timezone.utc)
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "ABCD")])
     made = (
@@ -116,7 +116,7 @@ def odd(name: bytes) -> bytes:
     ],
 )
 def test_a_subject_that_cannot_be_read_is_no_failure(name: bytes, subject: str | None) -> None:
-    """OpenSSL takes each, and cryptography raises over the whole certificate, or over its subject."""
+    """OpenSSL accepts each, and cryptography raises over the whole certificate, or over its subject."""
     context = Context.like_go(verify=False)
     with shaken(context, odd(name), "db.example"):
         tls = seen(context)

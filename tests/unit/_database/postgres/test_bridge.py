@@ -39,7 +39,7 @@ with socket.create_connection(("127.0.0.1", int(sys.argv[1])), 5) as sock:
 
 @pytest.fixture
 def opened() -> Iterator[tuple[_Bridge, list[socket.socket]]]:
-    """A bridge, and the far ends of the connections that it opens."""
+    """Yield a bridge, and the far ends of the connections that it opens."""
     far_ends: list[socket.socket] = []
 
     def open_socket(_timeout: float) -> socket.socket:
@@ -54,7 +54,7 @@ def opened() -> Iterator[tuple[_Bridge, list[socket.socket]]]:
 
 
 def echo(bridge: _Bridge, far_ends: list[socket.socket]) -> bytes:
-    """What comes back over a connection of this process."""
+    """Return the echo over a connection of this process."""
     before = len(far_ends)
     with socket.create_connection(("127.0.0.1", bridge.port), 5) as sock:
         sock.sendall(b"ping")
@@ -94,7 +94,7 @@ def test_the_ends_of_a_connection_are_told_apart() -> None:
 
 
 def test_libpq_takes_nothing_out_of_the_home_of_its_user(tmp_path: object) -> None:
-    """An authority, a certificate or a password there would make a check say what is not so for a registry."""
+    """An authority, certificate or password there would make the check differ from what a registry does."""
     from pathlib import Path
 
     folder = Path(str(tmp_path))
@@ -109,7 +109,7 @@ def test_libpq_takes_nothing_out_of_the_home_of_its_user(tmp_path: object) -> No
 def test_without_an_authority_this_machines_count(
     monkeypatch: pytest.MonkeyPatch, tmp_path: object, mode: str, pem: str | None
 ) -> None:
-    """libpq's word for them is none before 16, is refused with verify-ca, and leads to nothing in the wheel of psycopg."""
+    """The value of libpq for them does not exist before 16, is refused with verify-ca, and fails in psycopg's wheel."""
     psycopg = pytest.importorskip("psycopg")
     asked: dict[str, Any] = {}
 
@@ -128,7 +128,7 @@ def test_without_an_authority_this_machines_count(
 
 
 def test_a_login_that_libpq_does_not_end_by_itself_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server chooses how often the password is hashed (RFC 5802): libpq looks at nothing else until that is done."""
+    """A server chooses how often the password is hashed (RFC 5802): libpq reacts to nothing else until that is done."""
     folders: list[Path] = []
 
     def connect(**options: Any) -> None:

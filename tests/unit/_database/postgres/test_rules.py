@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a PostgreSQL server tells, and which findings it gives; and a check that ends, whatever the server does."""
+"""Facts about a PostgreSQL server and their findings; and a check that ends, whatever the server does."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_findings(facts: dict[str, object], expected: list[str]) -> None:
 @pytest.mark.parametrize("path", ["direct", "port_forward", "relay"])
 @pytest.mark.parametrize(("asked_password", "severity"), [(True, "info"), (False, "warning")])
 def test_a_login_is_proven_for_its_address_alone(path: str, asked_password: bool, severity: str) -> None:
-    """The official image lets everybody in from loopback, where a port-forward comes from."""
+    """The official image accepts every login from loopback, where a port-forward comes from."""
     found = judge(replace(GOOD, asked_password=asked_password), ASKED, path)
     assert [(one.code, one.severity) for one in found] == ([] if path == "relay" else [("account_host", severity)])
 
@@ -129,7 +129,7 @@ def test_mode_is_the_registrys(tls: Tls | None, expected: str) -> None:
 
 
 def test_silent_server_ends_in_time() -> None:
-    """A server that accepts and says nothing costs the time that was given, and leaves no thread."""
+    """A server that accepts and sends nothing costs the given time, and leaves no thread."""
     kept: list[socket.socket] = []
 
     def silent(_timeout: float) -> socket.socket:
@@ -158,7 +158,7 @@ def test_something_else_answers(greeting: bytes) -> None:
 
 
 def test_an_endless_server_ends_in_time_and_little_memory() -> None:
-    """It says notices for ever: what is read is bounded, and so is the time."""
+    """It sends notices for ever: the bytes read are bounded, and so is the time."""
 
     def endless(_timeout: float) -> socket.socket:
         near, far = socket.socketpair()
@@ -180,7 +180,7 @@ def test_an_endless_server_ends_in_time_and_little_memory() -> None:
 
 
 def answering(answer: bytes) -> Callable[[float], socket.socket]:
-    """A path to a server that is asked something, says this, and no more."""
+    """Return a function that opens a socket to a server that answers one request with this, and no more."""
 
     def opened(_timeout: float) -> socket.socket:
         near, far = socket.socketpair()
@@ -243,7 +243,7 @@ def test_what_depends_on_the_address_of_the_check(words: str, path: str, expecte
 
 
 class FakeConnection:
-    """Gives these rows, one after the other, whatever is asked."""
+    """Returns these rows in turn, whatever the query."""
 
     def __init__(self, *rows: tuple[object, ...] | None) -> None:
         self._rows = list(rows)
@@ -270,7 +270,7 @@ ROW = (160003, "o\x1b[2Jdd", "UTF8", "pub\x1blic", True, False, 50)
     ],
 )
 def test_odd_answers(rows: list[tuple[object, ...] | None], words: str) -> None:
-    """Whatever a server answers that has let one in: facts that can be shown, or why there are none."""
+    """Whatever a server answers after the login: facts that can be shown, or why there are none."""
     facts = read(FakeConnection(*rows))
     assert words in facts.refusal and bool(words) == bool(facts.refusal)
     assert "\x1b" not in repr(facts.account + facts.schema + facts.refusal)
