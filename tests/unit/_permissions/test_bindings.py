@@ -679,7 +679,7 @@ def test_what_another_run_has_undone_is_said() -> None:
 
 
 def test_a_member_that_another_run_has_removed() -> None:
-    """A subject reviewed as a user that is in the Group again."""
+    """A subject that is reviewed as a user, and is in the Group again."""
     body = group("ann")
     rival = Rival(lambda cluster: cluster.store(body), OWNER, role(), operators(), group("ann"), *elsewhere(ANN))
     outcome = proven_against(rival, Wish("demo", frozenset(), "absent"), members=("ann",))
@@ -885,7 +885,7 @@ def test_those_who_are_members_no_more_are_asked_about(state: str, named: tuple[
 
 
 def test_a_member_with_a_grant() -> None:
-    """Outside the Group, she still has access by a grant that was not to be removed; with exact she keeps it."""
+    """Outside the Group, she still has access by a grant that was not to be removed; exact keeps it if it names her."""
     start = (OWNER, role(), operators(), group("ann"), binding("a", ANN))
     with pytest.raises(NotEffective, match='User ann still may use it: RBAC: allowed by RoleBinding "a/ns"'):
         ensure(FakeCluster(*start), Wish("demo", frozenset(), "absent"), members=("ann",))
