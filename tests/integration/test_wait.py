@@ -234,8 +234,9 @@ def test_deletion_and_a_finalizer_that_hangs(bed: Testbed, registries: Registrie
 
 def test_it_outlives_the_api_server(bed: Testbed, registries: Registries) -> None:
     """Every watch breaks, requests fail for some seconds, and the registry is ready in the end."""
-    registries.make("patient")
     with waiter(bed, seconds=90) as waiting:
+        # Not before the waiting program has loaded: the registry is ready soon.
+        registries.make("patient")
         told = waiting.wait_for("patient")
         # One that was never answered would take the first refusals of a server that starts for its own.
         first = next(one for one in told if one["reason"] != "unknown")
