@@ -115,7 +115,7 @@ def two_at_once(wanted: list[Object], first: Wish, second: Wish) -> None:
     if any(isinstance(error, Refused) for error in errors):
         assert blocked(wanted, first) or blocked(wanted, second)
         return
-    assert errors == [None, None]
+    assert errors == [None, None], errors
     ends = [in_turn(wanted, first, second), in_turn(wanted, second, first)]
     assert granted() in [set(end) for end in ends]
     assert all(count <= max(1, *(end[grant] for end in ends)) for grant, count in times_proper(bindings()).items())

@@ -55,6 +55,7 @@ ROOT = Path(__file__).resolve().parents[2]
 COLLECTIONS = ROOT / ".venv" / "collections"
 RUNNER = Path(sys.executable).with_name("ansible-playbook")
 WRITES = ("create", "update", "patch", "delete", "deletecollection")
+CONFLICT = 409
 CLIENT = "OpenAPI-Generator/"
 """How the Kubernetes client for Python begins to name itself to the API server: nothing else of the tests uses it."""
 Result = dict[str, Any]
@@ -62,7 +63,7 @@ Answers = dict[str, Any]
 
 
 def task(module: str = MODULE, **options: Any) -> Result:
-    """A task; check_mode may be among the options."""
+    """Return a task; check_mode may be among the options."""
     keywords: Result = {name: options.pop(name) for name in ("check_mode", "diff") if name in options}
     return {"name": f"{module} {options.get('name', '')}", module: options, **keywords}
 
@@ -73,7 +74,7 @@ def mysql(name: str, **more: Any) -> Result:
 
 
 def full(name: str, **more: Any) -> Result:
-    """The same, with the password that the account has."""
+    """Return the same options with the password that the account has."""
     return mysql(name, **{"password": f"{name}-password", **more})
 
 
@@ -101,6 +102,8 @@ class Played:
             (request["verb"], request["objectRef"]["resource"], request["objectRef"].get("name", ""))
             for request in self.requests
             if request["verb"] in WRITES
+            # Refused because the object has changed meanwhile: it is sent again.
+            and request.get("responseStatus", {}).get("code") != CONFLICT
             and "dryRun=All" not in request["requestURI"]
             and not request["objectRef"]["resource"].endswith("reviews")
         ]
@@ -127,7 +130,7 @@ class Book(Played):
 
 
 def succeeded(played: Played) -> Played:
-    """The play, if none of its tasks has failed."""
+    """Return the play if none of its tasks has failed."""
     assert not any(result.get("failed") for result in played.results), played.output
     return played
 
@@ -189,7 +192,7 @@ def _run_modules(bed: Testbed, user: str, tasks: Sequence[Result]) -> Played:
 
 
 def _registered(result: Result) -> Result:
-    """A module's result as a play registers it: ansible-core 2.19 and newer send warnings with more than their text."""
+    """Return a module's result as a play registers it: since ansible-core 2.19, a warning is more than its text."""
     texts = [one if isinstance(one, str) else one["event"]["msg"] for one in result.get("warnings", [])]
     return {**result, "warnings": texts} if texts else result
 
@@ -228,14 +231,14 @@ def program(
 
 
 def store(registries: Registries, kind: str, name: str, data: Mapping[str, str]) -> None:
-    """A Secret or ConfigMap of the user's own, in the registries namespace."""
+    """Store a Secret or ConfigMap of the user's own in the registries namespace."""
     meta = {"name": name, "namespace": registries.namespace}
     field = "stringData" if kind == "Secret" else "data"
     registries.api.apply({"apiVersion": "v1", "kind": kind, "metadata": meta, field: dict(data)})
 
 
 def dashboards_secret(registries: Registries, name: str) -> str:
-    """A password's Secret as the dashboard makes it for a registry; gives the name that the API server has found for it."""
+    """Create a password's Secret as the dashboard does; return the name that the API server generates."""
     keys = (("database_name", "name"), ("username", "user"), ("password", "password"))
     expose = {f"template.openshift.io/expose-{word}": f"{{.data['database-{key}']}}" for word, key in keys}
     meta = {"generateName": f"{name}-db-", "namespace": registries.namespace, "annotations": expose}
@@ -246,7 +249,7 @@ def dashboards_secret(registries: Registries, name: str) -> str:
 
 
 def versions(registries: Registries, name: str) -> dict[str, str]:
-    """The resourceVersion of all that there is of a registry, by kind and name: it is another one after any write."""
+    """Return the resourceVersion of each object of a registry, by kind and name: any write changes it."""
     kinds = [
         (registries.version, "ModelRegistry"),
         ("v1", "Secret"),
@@ -280,7 +283,7 @@ def _run(
 
 
 def _asked(bed: Testbed, user: str, before: int) -> list[Result]:
-    """What the user has asked of the API server since the audit log had so many lines."""
+    """Return the user's requests since the audit log had that many lines."""
     asked = bed.audit()[before:]
     others = {one["user"]["username"] for one in asked if one.get("userAgent", "").startswith(CLIENT)} - {user}
     assert not others, f"the modules were to act as {user}, and were {others}"

@@ -39,7 +39,7 @@ RESTARTED = "kubectl.kubernetes.io/restartedAt"
 
 @pytest.fixture(scope="module", autouse=True)
 def server(servers: Servers) -> None:
-    """A MariaDB that offers TLS with a certificate of AUTHORITY."""
+    """Start a MariaDB that offers TLS with a certificate of AUTHORITY."""
     leaf = AUTHORITY.issue_cert(HOST)
     files = {"tls.crt": leaf.cert_chain_pems[0].bytes(), "tls.key": leaf.private_key_pem.bytes()}
     options = ["--ssl-cert=/etc/testbed/tls.crt", "--ssl-key=/etc/testbed/tls.key"]
@@ -87,7 +87,7 @@ def by_hand(registries: Registries, names: list[str]) -> None:
 
 
 def own_secret(registries: Registries, name: str) -> None:
-    """A Secret of the user's."""
+    """Store a Secret of the user's own."""
     registries.make_secret(name)
 
 
@@ -165,7 +165,7 @@ JOBS = {
 
 @pytest.fixture
 def prepare(registries: Registries) -> Iterator[Callable[[Job, list[str]], None]]:
-    """Makes registries from which a job starts, and removes them after the test."""
+    """Make registries from which a job starts, and remove them after the test."""
     made: list[str] = []
 
     def prepare_registries(job: Job, names: list[str]) -> None:
@@ -218,7 +218,7 @@ def test_cut(
 
 
 def good(ended: list[Ended]) -> list[Ended]:
-    """The runs, if all of them have come to a good end."""
+    """Return the runs if all of them succeed."""
     assert not any(one.status for one in ended), [one for one in ended if one.status]
     return ended
 
@@ -235,7 +235,7 @@ def pods(registries: Registries, name: str) -> set[str]:
 
 
 def settled(registries: Registries, name: str, before: set[str]) -> Options:
-    """The state once the pods and the objects that the cluster collects are gone."""
+    """Return the state once the pods and the objects that the cluster collects are gone."""
     bed = registries.bed
     bed.until(f"{name}: old pods are gone", lambda: len(registries.pods(name)) == bool(registries.get(name)))
     if registries.get(name) is None:
@@ -270,13 +270,13 @@ def state(registries: Registries, name: str, before: set[str]) -> Options:
 
 
 def listed(registries: Registries, version: str, kind: str, name: str) -> list[Options]:
-    """The registry's own objects of a kind, by their names."""
+    """Return the registry's own objects of a kind by name."""
     items = registries.api.list(version, kind, registries.namespace)
     return [one for one in items if f"{one['metadata']['name']}-".startswith(f"{name}-")]
 
 
 def stored(item: Options) -> Options:
-    """What a Secret or ConfigMap holds, in clear."""
+    """Return the data of a Secret or ConfigMap in clear."""
     data = item.get("data") or {}
     if "type" in item:
         data = {key: base64.b64decode(value).decode() for key, value in data.items()}
@@ -287,7 +287,7 @@ def stored(item: Options) -> Options:
 
 
 def without_restart(template: Options) -> Options:
-    """A pod template; that there are new pods counts, and not whether a rollout or a restart has brought them.
+    """Return a pod template; that there are new pods counts, and not whether a rollout or a restart has brought them.
 
     After a switch to another Secret, a run that has not seen the rollout begin restarts the pods to be sure.
     """

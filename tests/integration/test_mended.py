@@ -59,7 +59,7 @@ def test_a_database_that_was_mended_while_the_pod_rests(bed: Testbed, registries
     assert registries.pod("mended")["status"]["containerStatuses"][0]["restartCount"] >= 3
 
     # From now on, a back-off is long enough for three runs.
-    registries.bed.until("a rest", lambda: resting(registries, "mended", 4))
+    registries.bed.until("a rest", lambda: resting(registries, "mended", 5))
     seen = play(bed, task(INFO, name="mended")).result["registries"][0]["status"]
     assert seen["state"] == "failed" and re.search(TIMES, seen["source"]), seen
     # A task that does not wait for its end reports the failure when it comes.

@@ -36,7 +36,7 @@ from testbed.databases import NAMESPACE, ROOT_PASSWORD, connect_mysql
 from testbed_fixtures import Servers
 from waiter import Told, waiter
 
-BATCH = 12
+BATCH = 8
 """Registries of one batch."""
 AT_ONCE = 3
 """Batches that are under way: while one waits for its registries, another prepares its databases and is checked."""
@@ -155,7 +155,7 @@ TLS_ONLY = "ALTER USER '{name}'@'%' REQUIRE SSL"
 
 
 def role(privileges: str) -> tuple[str, ...]:
-    """The account has these by a role alone, which is not active yet."""
+    """Grant these by a role alone, which is not active yet."""
     return (
         NOTHING,
         "DROP ROLE IF EXISTS '{name}-role'",
@@ -179,7 +179,7 @@ def two(general: str, special: str) -> tuple[str, ...]:
 
 
 def own() -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """What one server alone has."""
+    """Return the cells that only one server has."""
     yield NEW, "native", {"after": (f"{BY} mysql_native_password {PASSWORD}",)}
     yield NEW, "sha256", {"after": (f"{BY} sha256_password {PASSWORD}",)}
     yield NEW, "role", {"after": (*role("ALL"), ACTIVE)}
@@ -320,7 +320,7 @@ def pems(leaf: trustme.LeafCert) -> tuple[bytes, bytes]:
 
 
 def self_signed(addresses: Sequence[str]) -> tuple[bytes, bytes]:
-    """A certificate for these addresses that nobody but itself has signed, and its key, as PEM."""
+    """Return a self-signed certificate for these addresses, and its key, as PEM."""
     key = ec.generate_private_key(ec.SECP256R1())
     name, now = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "self")]), datetime.now(timezone.utc)
     names = x509.SubjectAlternativeName([x509.IPAddress(ip_address(address)) for address in addresses])
@@ -406,7 +406,7 @@ def prepared(registries: Registries, cell: Cell) -> Object:
 
 
 def ended(bed: Testbed, names: set[str]) -> dict[str, Told]:
-    """What has become of the registries. An operator that is only slow, with so many at a time, is no verdict."""
+    """Return the status of the registries. An operator that is only slow, with so many at a time, is no verdict."""
     found: dict[str, Told] = {}
     deadline = time.monotonic() + SECONDS
     while names and time.monotonic() < deadline:

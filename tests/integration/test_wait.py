@@ -82,7 +82,7 @@ def on(bed: Testbed) -> Iterator[Callable[[str], On]]:
 
 
 def told_of(waiting: Waiter, began: Callable[[Told], float], *names: str) -> dict[str, Told]:
-    """The last that is told of each, with how many seconds a failure is told after it began.
+    """Return the last report of each, and how many seconds after its beginning a failure is reported.
 
     When that was is asked at the moment it is told: two restarts later, the first words are lost.
     """
