@@ -11,12 +11,12 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._common
     PAGE,
     UNSEEN,
     Finding,
-    shown,
+    finding_result,
 )
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.findings_table import (
     failing,
+    findings_table,
     ordered,
-    table,
 )
 
 __all__ = ["FilterModule", "preflight_report"]
@@ -70,7 +70,7 @@ def preflight_report(results: Iterable[Mapping[str, Any]], fail_on: str = "block
     bad = failing(findings, fail_on)
     names = ", ".join(dict.fromkeys(finding["code"] for finding in bad))
     message = f"The preflight found {names}. The table above says what to do about each; {PAGE} says more."
-    return {"findings": findings, "table": table(findings), "failing": bad, "message": message if bad else ""}
+    return {"findings": findings, "table": findings_table(findings), "failing": bad, "message": message if bad else ""}
 
 
 def _findings(result: Mapping[str, Any]) -> list[dict[str, str]]:
@@ -83,7 +83,7 @@ def _findings(result: Mapping[str, Any]) -> list[dict[str, str]]:
     # If a check ends before it has results, only its message tells what it was about.
     what = "database" if "via" in result else "cluster" if "table" in result else "check"
     lost = Finding("not_checked", "warning", what, why, remedy, UNSEEN)
-    return [*found, shown(lost, checked_as="", path="")]
+    return [*found, finding_result(lost, checked_as="", path="")]
 
 
 class FilterModule:

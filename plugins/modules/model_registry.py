@@ -214,10 +214,10 @@ from ..module_utils._argspec import REGISTRY_RULES, authentication, registry, wa
 from ..module_utils._kubernetes.changes import change_entry, diffs
 from ..module_utils._kubernetes.run import Run
 from ..module_utils._module import Connect, Result, run_module
-from ..module_utils._registry.deletion import Confirmed
-from ..module_utils._registry.namespace import find_place
+from ..module_utils._registry.deletion import DeletionOptions
+from ..module_utils._registry.namespace import find_registries_namespace
 from ..module_utils._registry.options import registry_from, resource_name
-from ..module_utils._registry.reconcile import Outcome, ensure_absent, ensure_present
+from ..module_utils._registry.reconcile import ReconcileResult, ensure_absent, ensure_present
 
 
 def main() -> None:
@@ -241,22 +241,22 @@ def work(module: AnsibleModule, connect: Connect, result: Result) -> None:
     wanted = registry_from(params, datetime.now(timezone.utc)) if params["state"] == "present" else None
     name = resource_name(params)
     cluster = connect()
-    outcome, notes = Outcome(), list[str]()
+    outcome, notes = ReconcileResult(), list[str]()
     try:
         timeout = params["wait_timeout"] if params["wait"] else None
-        place = find_place(cluster, params["namespace"])
+        place = find_registries_namespace(cluster, params["namespace"])
         notes += place.warnings
         run = Run(cluster, place.namespace, module.check_mode, timeout, place.listed)
         if wanted is not None:
             ensure_present(run, [wanted], {name: outcome})
         else:
             derived_from = params["display_name"] if params["name"] is None else None
-            confirmed = Confirmed(params["force"], params["delete_generated_data"], derived_from)
+            confirmed = DeletionOptions(params["force"], params["delete_generated_data"], derived_from)
             ensure_absent(run, confirmed, {name: outcome})
         if outcome.error is not None:
             raise outcome.error
         if params["state"] == "absent":
-            result.update(kept=list(outcome.kept), lost=list(outcome.lost))
+            result.update(kept=list(outcome.retained), lost=list(outcome.also_deleted))
     finally:
         made = outcome.record.done
         result.update(

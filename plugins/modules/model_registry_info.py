@@ -260,10 +260,10 @@ registries:
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._argspec import authentication
-from ..module_utils._info.gather import look
+from ..module_utils._info.gather import gather_registries
 from ..module_utils._kubernetes.client import Cluster
 from ..module_utils._module import Result, run_module
-from ..module_utils._registry.namespace import find_place
+from ..module_utils._registry.namespace import find_registries_namespace
 
 
 def main() -> None:
@@ -276,8 +276,8 @@ def main() -> None:
 
 def work(module: AnsibleModule, cluster: Cluster, result: Result) -> None:
     """Read the registries, and fill in the result."""
-    place = find_place(cluster, module.params["namespace"])
-    registries, warnings = look(cluster, place.namespace, module.params["name"], module.params["access"])
+    place = find_registries_namespace(cluster, module.params["namespace"])
+    registries, warnings = gather_registries(cluster, place.namespace, module.params["name"], module.params["access"])
     result.update(namespace=place.namespace, registries=registries, warnings=[*place.warnings, *warnings])
 
 

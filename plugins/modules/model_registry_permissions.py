@@ -274,10 +274,10 @@ from ..module_utils._common.names import check_object_name
 from ..module_utils._kubernetes.changes import change_entry, diffs
 from ..module_utils._kubernetes.run import Run
 from ..module_utils._module import Connect, Result, run_module
-from ..module_utils._permissions.bindings import Wish
-from ..module_utils._permissions.reconcile import Demand, Permissions, ensure_permissions
+from ..module_utils._permissions.bindings import DesiredGrants
+from ..module_utils._permissions.reconcile import DesiredPermissions, PermissionsResult, ensure_permissions
 from ..module_utils._permissions.subjects import check_names, grants_from
-from ..module_utils._registry.namespace import find_place
+from ..module_utils._registry.namespace import find_registries_namespace
 
 
 def main() -> None:
@@ -300,15 +300,15 @@ def main() -> None:
 def work(module: AnsibleModule, connect: Connect, result: Result) -> None:
     """Make the permissions as requested, and fill in the result."""
     params = module.params
-    demand = demanded(params)
+    desired = desired_permissions(params)
     cluster = connect()
-    outcome = Permissions()
+    outcome = PermissionsResult()
     try:
         timeout = params["wait_timeout"] if params["wait"] else None
-        place = find_place(cluster, params["namespace"])
+        place = find_registries_namespace(cluster, params["namespace"])
         outcome.warnings += place.warnings
         run = Run(cluster, place.namespace, module.check_mode, timeout)
-        ensure_permissions(run, demand, outcome)
+        ensure_permissions(run, desired, outcome)
     finally:
         made = outcome.record.done
         result.update(
@@ -326,20 +326,20 @@ def work(module: AnsibleModule, connect: Connect, result: Result) -> None:
             )
         if outcome.members is not None:
             result["members"] = outcome.members
-        if outcome.others is not None:
-            others = sorted(outcome.others)
+        if outcome.other_access is not None:
+            others = sorted(outcome.other_access)
             result["others"] = [
-                {**who, "why": outcome.others[grant].reason} for grant, who in zip(others, listed(others))
+                {**who, "why": outcome.other_access[grant].reason} for grant, who in zip(others, listed(others))
             ]
 
 
-def demanded(params: Result) -> Demand:
+def desired_permissions(params: Result) -> DesiredPermissions:
     """Return what the options request. Raises InvalidInput."""
     check_object_name(params["registry"], "registry")
     members = params["members"]
     check_names("members", members or ())
-    wish = Wish(params["registry"], grants_from(params), params["state"], params["adopt"])
-    return Demand(wish, None if members is None else tuple(members), params["verify"], params["must_exist"])
+    wish = DesiredGrants(params["registry"], grants_from(params), params["state"], params["adopt"])
+    return DesiredPermissions(wish, None if members is None else tuple(members), params["verify"], params["must_exist"])
 
 
 def listed(grants: Iterable[Grant]) -> list[Object]:

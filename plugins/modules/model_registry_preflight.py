@@ -169,7 +169,7 @@ facts:
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._argspec import authentication, registry
-from ..module_utils._common.errors import Unfit
+from ..module_utils._common.errors import BlockerFound
 from ..module_utils._common.findings_table import failing
 from ..module_utils._module import Connect, Result, run_module
 from ..module_utils._preflight.gather import preflight, wanted_from
@@ -198,7 +198,7 @@ def work(module: AnsibleModule, connect: Connect, result: Result) -> None:
     bad = failing(result["findings"], module.params["fail_on"])
     if bad:
         why = " ".join(f"[{found['code']}] {found['what']}: {found['why']}. {found['remedy']}" for found in bad)
-        raise Unfit(f"preflight of {wanted.job}", why, "Mend these, then run the task again.")
+        raise BlockerFound(f"preflight of {wanted.job}", why, "Mend these, then run the task again.")
 
 
 if __name__ == "__main__":

@@ -211,9 +211,9 @@ from datetime import datetime, timezone
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._argspec import CHECK_RULES, DATABASE_RULES, authentication, checking, database
-from ..module_utils._common.errors import Unfit
+from ..module_utils._common.errors import BlockerFound
 from ..module_utils._common.findings_table import failing, ordered
-from ..module_utils._database.check import Check, Outcome, Place, check
+from ..module_utils._database.check import Check, CheckResult, LazyCluster, check
 from ..module_utils._database.relay import Relay
 from ..module_utils._module import Connect, Result, run_module
 from ..module_utils._registry.options import database_from
@@ -234,7 +234,7 @@ def main() -> None:
 
 def work(module: AnsibleModule, connect: Connect, result: Result) -> None:
     """Check the database, fill in the result, and fail if the findings are severe enough."""
-    params, outcome = module.params, Outcome()
+    params, outcome = module.params, CheckResult()
     given = params["database"]
     wanted = Check(
         given=None if given is None else database_from(given, datetime.now(timezone.utc)),
@@ -245,7 +245,7 @@ def work(module: AnsibleModule, connect: Connect, result: Result) -> None:
         relay=None if module.check_mode else lambda host, port: _relay(module, host, port),
     )
     try:
-        check(wanted, Place(connect, params["namespace"]), outcome, module.no_log_values.add)
+        check(wanted, LazyCluster(connect, params["namespace"]), outcome, module.no_log_values.add)
     finally:
         result.update(
             findings=ordered(outcome.findings),
@@ -257,7 +257,7 @@ def work(module: AnsibleModule, connect: Connect, result: Result) -> None:
         )
     bad = failing(outcome.findings, params["fail_on"])
     if bad:
-        raise Unfit(*outcome.summary(bad))
+        raise BlockerFound(*outcome.summary(bad))
 
 
 def _relay(module: AnsibleModule, host: str, port: int) -> Relay:

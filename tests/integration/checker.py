@@ -40,8 +40,8 @@ def main() -> None:
     from ansible_collections.opendatahub.model_registry.plugins.module_utils._database import check as check_module
     from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.check import (
         Check,
-        Outcome,
-        Place,
+        CheckResult,
+        LazyCluster,
         check,
     )
     from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.connection import direct
@@ -54,7 +54,7 @@ def main() -> None:
     expect_user(cluster, user)
     planned: dict[str, Object] = {}
 
-    class Planned(Place):
+    class Planned(LazyCluster):
         """The cluster, with registries that do not exist yet."""
 
         def read(self, kind: str, name: str) -> Object | None:
@@ -66,7 +66,7 @@ def main() -> None:
     check_module.relay = lambda _cluster, _namespace, wanted, _warn: direct(wanted.host, wanted.port)  # type: ignore[assignment, attr-defined]
     for line in sys.stdin:
         registry = json.loads(line)
-        outcome, name = Outcome(), registry["metadata"]["name"]
+        outcome, name = CheckResult(), registry["metadata"]["name"]
         planned[name] = registry
         wanted = Check(None, name, "relay", "any", 10, lambda host, port: Relay("", (), host, port, 0))
         check(wanted, place, outcome, lambda _secret: None)

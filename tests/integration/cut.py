@@ -120,10 +120,10 @@ def main() -> None:
     from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.changes import Change
     from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.client import Cluster
     from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.run import Run
-    from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.deletion import Confirmed
+    from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.deletion import DeletionOptions
     from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.options import registry_from
     from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.reconcile import (
-        Outcome,
+        ReconcileResult,
         ensure_absent,
         ensure_present,
     )
@@ -152,9 +152,9 @@ def main() -> None:
     def run(one: Wanted, tell: Tell) -> None:
         options = _filled(one.options, registry())
         place = Run(CutCluster(one.kubeconfig, one.cut, tell), namespace, check_mode=False, timeout=SECONDS)
-        wanted, outcome = registry_from(options, datetime.now(timezone.utc)), Outcome()
+        wanted, outcome = registry_from(options, datetime.now(timezone.utc)), ReconcileResult()
         if one.options.get("state") == "absent":
-            ensure_absent(place, Confirmed(), {wanted.name: outcome})
+            ensure_absent(place, DeletionOptions(), {wanted.name: outcome})
         else:
             ensure_present(place, [wanted], {wanted.name: outcome})
         if outcome.error is not None:

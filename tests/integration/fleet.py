@@ -40,7 +40,7 @@ def main() -> None:
     from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.client import Cluster
     from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.run import Run
     from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.reconcile import (
-        Outcome,
+        ReconcileResult,
         ensure_present,
     )
     from identity import expect_user
@@ -56,7 +56,7 @@ def main() -> None:
         password_secret=KeyRef("fleet", "password"),
     )
     wanted = [Registry(f"fleet-{number:02}", database=database) for number in range(int(count))]
-    outcomes = {registry.name: Outcome() for registry in wanted}
+    outcomes = {registry.name: ReconcileResult() for registry in wanted}
     ensure_present(Run(cluster, namespace, False, float(seconds)), wanted, outcomes)
     for name, outcome in outcomes.items():
         print(json.dumps({"name": name, "error": str(outcome.error) if outcome.error else None}))

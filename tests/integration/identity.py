@@ -14,5 +14,5 @@ __all__ = ["expect_user"]
 
 def expect_user(cluster: Cluster, user: str) -> None:
     """Raise AssertionError if the API server takes this process for a user other than ``user``."""
-    found = cluster.about_self("SelfSubjectReview", {})["userInfo"].get("username")
+    found = cluster.self_review("SelfSubjectReview", {})["userInfo"].get("username")
     assert found == user, f"this process is to act as {user}, and is {found}"

@@ -17,7 +17,7 @@ from typing import Any
 
 from ansible_collections.kubernetes.core.plugins.module_utils.k8s.client import get_api_client
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.errors import (
-    AlreadyThere,
+    AlreadyExists,
     Conflict,
     Refused,
     RegistryError,
@@ -32,13 +32,13 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubern
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.run import Run
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._permissions.access_review import sources
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._permissions.bindings import (
-    Wish,
-    given,
+    DesiredGrants,
+    grants_in,
     read_bindings,
 )
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._permissions.reconcile import (
-    Demand,
-    Permissions,
+    DesiredPermissions,
+    PermissionsResult,
     ensure_permissions,
 )
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._permissions.reviews import settled_answers
@@ -63,7 +63,7 @@ def bindings() -> list[Object]:
 
 
 def granted() -> frozenset[Grant]:
-    return given(read_bindings(bindings(), "demo"))
+    return grants_in(read_bindings(bindings(), "demo"))
 
 
 def place(wanted: list[Object]) -> None:
@@ -75,20 +75,20 @@ def place(wanted: list[Object]) -> None:
         CLUSTER.write(creation_of({**one, "metadata": meta}, NAMESPACE, one["metadata"]["name"]), dry_run=False)
 
 
-def ensure(wish: Wish, cluster: Any = CLUSTER) -> Permissions:
-    outcome = Permissions()
-    ensure_permissions(Run(cluster, NAMESPACE, False, 30), Demand(wish, verify=False), outcome)
+def ensure(wish: DesiredGrants, cluster: Any = CLUSTER) -> PermissionsResult:
+    outcome = PermissionsResult()
+    ensure_permissions(Run(cluster, NAMESPACE, False, 30), DesiredPermissions(wish, verify=False), outcome)
     return outcome
 
 
-def after(wish: Wish, start: frozenset[Grant]) -> frozenset[Grant]:
+def after(wish: DesiredGrants, start: frozenset[Grant]) -> frozenset[Grant]:
     """Return the grants that the requested state means."""
     return {"present": start | wish.grants, "absent": start - wish.grants, "exact": wish.grants}[wish.state]
 
 
 @SETTINGS
 @for_all(any_bindings(), WISHES)
-def any_wish(wanted: list[Object], wish: Wish) -> None:
+def any_wish(wanted: list[Object], wish: DesiredGrants) -> None:
     """Check that one run reaches the request, the authorizer agrees, and a second run does nothing."""
     place(wanted)
     goal = after(wish, granted())
@@ -106,7 +106,7 @@ def any_wish(wanted: list[Object], wish: Wish) -> None:
 
 @SETTINGS
 @for_all(any_bindings(), WISHES, WISHES)
-def two_at_once(wanted: list[Object], first: Wish, second: Wish) -> None:
+def two_at_once(wanted: list[Object], first: DesiredGrants, second: DesiredGrants) -> None:
     """Check that both end as if run one after the other, and that no grant has more own RoleBindings than then."""
     place(wanted)
     with ThreadPoolExecutor(2) as pool:
@@ -121,19 +121,19 @@ def two_at_once(wanted: list[Object], first: Wish, second: Wish) -> None:
     assert all(count <= max(1, *(end[grant] for end in ends)) for grant, count in times_proper(bindings()).items())
 
 
-def in_turn(wanted: list[Object], *wishes: Wish) -> Counter[Grant]:
+def in_turn(wanted: list[Object], *wishes: DesiredGrants) -> Counter[Grant]:
     """Return all grants after one run and then the other, in memory, with the number of own RoleBindings of each."""
     cluster = FakeCluster(OWNER, role(), role("other"), *wanted)
     for wish in wishes:
         ensure(wish, cluster)
     found = times_proper(cluster.bindings())
-    found.update(dict.fromkeys(given(read_bindings(cluster.bindings(), "demo")) - found.keys(), 0))
+    found.update(dict.fromkeys(grants_in(read_bindings(cluster.bindings(), "demo")) - found.keys(), 0))
     return found
 
 
 def times_proper(items: list[Object]) -> Counter[Grant]:
     """Return the number of own RoleBindings of each grant."""
-    return Counter(one.grants[0] for one in read_bindings(items, "demo") if one.proper and one.grants)
+    return Counter(one.grants[0] for one in read_bindings(items, "demo") if one.is_dashboard_form and one.grants)
 
 
 class Overtaken(Cluster):
@@ -149,21 +149,21 @@ class Overtaken(Cluster):
         other()
         try:
             return super().write(change, dry_run)
-        except (AlreadyThere, Conflict) as error:
+        except (AlreadyExists, Conflict) as error:
             self.told.append(type(error))
             raise
 
 
 def overtaken() -> None:
     """Check that a run whose object already exists, or has changed since, gathers again and does what is left to do."""
-    wish = Wish("demo", frozenset({ANN}))
+    wish = DesiredGrants("demo", frozenset({ANN}))
     place([])
     cluster = Overtaken(lambda: ensure(wish))
-    assert not ensure(wish, cluster).record.done and cluster.told == [AlreadyThere]
+    assert not ensure(wish, cluster).record.done and cluster.told == [AlreadyExists]
     assert times_proper(bindings()) == {ANN: 1}
     place([binding("team", ANN, BOB, EVE)])
-    cluster = Overtaken(lambda: ensure(Wish("demo", frozenset({BOB}), "absent")))
-    ensure(Wish("demo", frozenset({ANN}), "absent"), cluster)
+    cluster = Overtaken(lambda: ensure(DesiredGrants("demo", frozenset({BOB}), "absent")))
+    ensure(DesiredGrants("demo", frozenset({ANN}), "absent"), cluster)
     assert cluster.told == [Conflict] and granted() == {EVE}
     place([])
 

@@ -336,21 +336,21 @@ LEAKS = """
 import os, sys, threading, json
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.check import (
     Check,
-    Outcome,
-    Place,
+    CheckResult,
+    LazyCluster,
     check,
 )
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.client import connected
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.model import Database
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.relay import Relay
-place = Place(lambda: connected({}), sys.argv[1])
+place = LazyCluster(lambda: connected({}), sys.argv[1])
 given = Database(type="mysql", host=sys.argv[2], name="leaks", username="leaks", password="leaks-password")
 via, times, image, *command = sys.argv[3:]
 relay = lambda host, port: Relay(image, command, host, port, 60)
 def counts():
     return [threading.active_count(), len(os.listdir("/proc/self/fd"))]
 def once():
-    outcome = Outcome()
+    outcome = CheckResult()
     check(Check(given, None, via, "any", 10, relay), place, outcome, lambda secret: None)
     assert outcome.facts, outcome.findings
 once()

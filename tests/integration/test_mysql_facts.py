@@ -20,12 +20,12 @@ import trustme
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.finding import Finding
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.connection import OpenSocket
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.mysql.client import Target, gather
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.mysql.confidence import Subject
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.mysql.confidence import CheckContext
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.mysql.facts import (
     MysqlFacts,
     privileges_on,
 )
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.mysql.rules import judge
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.mysql.rules import mysql_findings
 from cryptography.x509 import load_pem_x509_certificate
 from plays import Servers
 from registries import Registries
@@ -215,8 +215,10 @@ def checked(
     facts = gather(open_socket or (lambda left: bed.connect(address, 3306, left)), target, timeout)
     assert time.monotonic() - started < timeout + 1
     now = datetime.now(timezone.utc)
-    subject = Subject(target.username, cell.name, HOST, target.encrypted, target.verified, cell.required, "relay", now)
-    return facts, judge(facts, subject)
+    subject = CheckContext(
+        target.username, cell.name, HOST, target.encrypted, target.verified, cell.required, "relay", now
+    )
+    return facts, mysql_findings(facts, subject)
 
 
 def prepare(registries: Registries, cell: Cell) -> None:

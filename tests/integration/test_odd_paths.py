@@ -66,8 +66,8 @@ LONG = """
 import sys
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.check import (
     Check,
-    Outcome,
-    Place,
+    CheckResult,
+    LazyCluster,
     check,
 )
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.client import connected
@@ -76,7 +76,7 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._databa
 namespace, host, port, image, *command = sys.argv[1:]
 given = Database(type="mysql", host=host, port=int(port), name="d", username="u", password="p")
 relay = lambda host, port: Relay(image, command, host, port, 60)
-check(Check(given, None, "relay", "any", 300, relay), Place(lambda: connected({}), namespace), Outcome(), lambda _: None)
+check(Check(given, None, "relay", "any", 300, relay), LazyCluster(lambda: connected({}), namespace), CheckResult(), lambda _: None)
 """
 """A check that takes long enough to be killed."""
 

@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.errors import (
-    AlreadyThere,
+    AlreadyExists,
     Conflict,
-    Missing,
+    InvalidObject,
+    NotFound,
     RegistryError,
-    Rejected,
 )
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.changes import Change
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.merge_patch import applied
@@ -115,17 +115,17 @@ class FakeCluster:
 
     def _create(self, change: Change) -> Object:
         if (change.kind, change.name) in self.objects:
-            raise AlreadyThere(change.name, "it exists", "")
+            raise AlreadyExists(change.name, "it exists", "")
         role_is_there = self.as_admin or ("Role", change.body.get("roleRef", {}).get("name")) in self.objects
         if change.kind == "RoleBinding" and not role_is_there:
-            raise Missing(change.name, "role not found", "")
+            raise NotFound(change.name, "role not found", "")
         return {**change.body, "kind": change.kind}
 
     def _patch(self, change: Change) -> Object:
         current = self._current(change, change.body["metadata"])
         after = applied(current, change.body)
         if after.get("roleRef") != current.get("roleRef"):
-            raise Rejected(change.name, "roleRef is immutable", "")
+            raise InvalidObject(change.name, "roleRef is immutable", "")
         return after
 
     def _delete(self, change: Change) -> Object:
@@ -134,7 +134,7 @@ class FakeCluster:
     def _current(self, change: Change, expected: Object) -> Object:
         current = self.objects.get((change.kind, change.name))
         if current is None:
-            raise Missing(change.name, "it is not there", "")
+            raise NotFound(change.name, "it is not there", "")
         for name in ("uid", "resourceVersion"):
             if expected.get(name, current["metadata"][name]) != current["metadata"][name]:
                 raise Conflict(change.name, f"another {name}", "")

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.findings_table import table
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.findings_table import findings_table
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.names import derive_name
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.mysql.facts import (
     grants_of,
@@ -22,21 +22,24 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._databa
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.postgres.client import words_of
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.api_errors import (
     Operation,
-    refusal,
+    error_from_response,
 )
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.sealed import hidden
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._permissions.subjects import grant_of
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.failure_causes import (
-    Said,
+    LogFailure,
     container_cause,
     database_cause,
+    last_failure,
     last_lines,
-    last_said,
-    said,
+    relevant_failure,
     scrubbed,
 )
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.quantity import amount
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.rollout import newest_pods, restarts
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.rollout import (
+    newest_pods,
+    restart_backoff,
+)
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.status import host_service
 
 ALERT = "{{ALERT}} error connecting to datastore: "
@@ -63,13 +66,16 @@ LOGS = [
     " ",
 ]
 READERS: dict[str, tuple[Callable[[str], Any], list[str]]] = {
-    "said": (said, LOGS),
-    "last_said": (lambda text: last_said(text, text), LOGS),
+    "last_failure": (last_failure, LOGS),
+    "relevant_failure": (lambda text: relevant_failure(text, text), LOGS),
     "last_lines": (last_lines, LOGS),
     "scrubbed": (scrubbed, LOGS),
-    "said alert": (lambda text: said(f"{ALERT}{text}"), LOGS),
-    "said attempts": (lambda text: said(f"Retrying connection to MySQL (attempt 9/25): failed:\n\t{text}"), LOGS),
-    "database_cause": (lambda text: database_cause(Said(text, 9)), LOGS),
+    "last_failure alert": (lambda text: last_failure(f"{ALERT}{text}"), LOGS),
+    "last_failure attempts": (
+        lambda text: last_failure(f"Retrying connection to MySQL (attempt 9/25): failed:\n\t{text}"),
+        LOGS,
+    ),
+    "database_cause": (lambda text: database_cause(LogFailure(text, 9)), LOGS),
     "container_cause": (
         lambda text: container_cause("CreateContainerConfigError", text),
         ["CreateContainerConfigError", 'secret "', "a", '" ', "ErrImagePull"],
@@ -98,14 +104,14 @@ READERS: dict[str, tuple[Callable[[str], Any], list[str]]] = {
         ],
     ),
     "refusal": (
-        lambda text: refusal(
+        lambda text: error_from_response(
             Operation("create", "Role", "n", "x"), 403, json.dumps({"kind": "Status", "message": f"{ESCALATION}{text}"})
         ),
         ["{APIGroups:[", '{APIGroups:[""], Resources:[', "{", '"', '" '],
     ),
     "an error text with URLs": (lambda text: hidden(text, [b"secret"]), ["://", "@", "a://b@", "https://"]),
     "restarts": (
-        lambda text: restarts(
+        lambda text: restart_backoff(
             {
                 "state": {"waiting": {"message": text}},
                 "lastState": {"terminated": {"finishedAt": "2026-11-23T08:57:31Z"}},
@@ -118,7 +124,7 @@ READERS: dict[str, tuple[Callable[[str], Any], list[str]]] = {
         ['ReplicaSet "', "replica set", '"', "a"],
     ),
     "table": (
-        lambda text: table([{"severity": "info", "code": "c", "what": "w", "why": text, "remedy": text}]),
+        lambda text: findings_table([{"severity": "info", "code": "c", "what": "w", "why": text, "remedy": text}]),
         ["a", "a ", "a-", "—", "{'"],
     ),
 }

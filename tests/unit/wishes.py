@@ -9,7 +9,7 @@ from typing import Any
 
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.model import Grant
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._permissions.bindings import (
-    Wish,
+    DesiredGrants,
     binding_name,
     wanted_binding,
 )
@@ -54,7 +54,7 @@ def binding(name: str, *grants: Grant, registry: str = "demo", **labels: Any) ->
     return wanted
 
 
-def blocked(bindings: Iterable[Object], wish: Wish) -> bool:
+def blocked(bindings: Iterable[Object], wish: DesiredGrants) -> bool:
     """Check whether another owner's object has the name of a requested grant, so that the request is refused."""
     names = {binding_name("demo", grant) for grant in wish.grants}
     return any(
@@ -70,7 +70,7 @@ NAMES = st.sampled_from(
     [*(binding_name("demo", grant) for grant in SOME[:4]), "team-access", "dashboard-permissions-abcd"]
 )
 STATES = st.sampled_from(["present", "absent", "exact"])
-WISHES = st.builds(Wish, st.just("demo"), GRANTS, STATES, st.booleans())
+WISHES = st.builds(DesiredGrants, st.just("demo"), GRANTS, STATES, st.booleans())
 
 
 @st.composite

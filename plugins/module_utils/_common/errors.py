@@ -7,20 +7,20 @@ from __future__ import annotations
 from .text import sentence
 
 __all__ = [
-    "AlreadyThere",
+    "AlreadyExists",
+    "BlockerFound",
     "Conflict",
     "Forbidden",
     "InvalidInput",
-    "Missing",
+    "InvalidObject",
     "NoApiServer",
-    "NotEffective",
+    "NotFound",
     "NotReady",
     "OutcomeUnknown",
+    "PermissionsNotEffective",
     "Refused",
     "RegistryError",
-    "Rejected",
     "Unauthorized",
-    "Unfit",
     "Unreachable",
 ]
 
@@ -46,7 +46,7 @@ class InvalidInput(RegistryError):
     """A module option cannot be right."""
 
 
-class Rejected(RegistryError):
+class InvalidObject(RegistryError):
     """The API server or a webhook found an object invalid (400 or 422, or 403 with an admission webhook's words)."""
 
 
@@ -58,11 +58,11 @@ class Forbidden(RegistryError):
     """The user lacks a right (403)."""
 
 
-class Missing(RegistryError):
+class NotFound(RegistryError):
     """Something that is needed does not exist."""
 
 
-class AlreadyThere(RegistryError):
+class AlreadyExists(RegistryError):
     """An object to create already exists (409)."""
 
 
@@ -86,11 +86,11 @@ class Refused(RegistryError):
     """The operation needs explicit confirmation, or would overwrite others' work."""
 
 
-class NotEffective(RegistryError):
+class PermissionsNotEffective(RegistryError):
     """What is stored does not have the requested effect."""
 
 
-class Unfit(RegistryError):
+class BlockerFound(RegistryError):
     """A database cannot serve a registry as it is."""
 
 

@@ -22,8 +22,8 @@ __all__ = [
     "SEVERITIES",
     "UNSEEN",
     "Finding",
+    "finding_result",
     "severest_first",
-    "shown",
 ]
 
 PAGE = "docs/findings.md"
@@ -64,6 +64,6 @@ def severest_first(findings: Iterable[Finding]) -> list[Finding]:
     return sorted(findings, key=lambda found: SEVERITIES.index(found.severity))
 
 
-def shown(found: Finding, **more: str) -> Object:
+def finding_result(found: Finding, **more: str) -> Object:
     """Return the finding as results list it, with a link to its explanation and further fields."""
     return {**asdict(found), "page": f"{PAGE}#{found.code}", **more}

@@ -12,7 +12,7 @@ from .finding import SEVERITIES
 from .model import Object
 from .text import printable_message, sentence
 
-__all__ = ["failing", "ordered", "table"]
+__all__ = ["failing", "findings_table", "ordered"]
 
 WIDTH = 116
 """Characters of a line: what fits beside the indent and the quotes of Ansible's output."""
@@ -26,7 +26,7 @@ def ordered(findings: Iterable[Object]) -> list[Object]:
     return sorted(findings, key=lambda found: SEVERITIES.index(found["severity"]))
 
 
-def table(findings: Iterable[Object]) -> list[str]:
+def findings_table(findings: Iterable[Object]) -> list[str]:
     """Return the lines: each finding with what is wrong and what to do, then the counts."""
     found = ordered(findings)
     first = max((len(one["code"]) for one in found), default=0)

@@ -10,8 +10,8 @@ from .errors import InvalidInput
 from .text import HIDDEN, quoted
 
 __all__ = [
-    "LONGEST",
-    "LONGEST_WITH_PROXY",
+    "MAX_NAME_LENGTH",
+    "MAX_NAME_LENGTH_WITH_PROXY",
     "SHARED_CA",
     "YAML_WORDS",
     "auth_delegator",
@@ -26,10 +26,10 @@ __all__ = [
     "users_group",
 ]
 
-LONGEST = 49
+MAX_NAME_LENGTH = 49
 """Characters, without a proxy: the operator labels the Role ``registry-user-<name>`` with its name, and a label value has at
 most 63."""
-LONGEST_WITH_PROXY = 48
+MAX_NAME_LENGTH_WITH_PROXY = 48
 """Characters, with a proxy: the operator labels the ClusterRoleBinding ``<name>-auth-delegator`` with its name."""
 RESERVED = ("model-catalog", "model-catalog-postgres")
 """Names of objects that the platform itself has in the registries namespace."""
@@ -48,7 +48,7 @@ def derive_name(display_name: str) -> str:
     text = re.sub(r"-+", "-", text).lstrip("-")
     if text[:1].isdigit() or text in YAML_WORDS:
         text = SAFE_PREFIX + text
-    return text[:LONGEST_WITH_PROXY].rstrip("-")
+    return text[:MAX_NAME_LENGTH_WITH_PROXY].rstrip("-")
 
 
 def check_object_name(name: str, option: str = "name") -> None:
@@ -81,7 +81,7 @@ def check_name(name: str, option: str = "name") -> None:
 
 def check_length(name: str, has_proxy: bool, option: str = "name") -> None:
     """Raise InvalidInput if the name is too long for a registry with or without a proxy in front of it."""
-    longest = LONGEST_WITH_PROXY if has_proxy else LONGEST
+    longest = MAX_NAME_LENGTH_WITH_PROXY if has_proxy else MAX_NAME_LENGTH
     if len(name) <= longest:
         return
     label = (
@@ -91,7 +91,9 @@ def check_length(name: str, has_proxy: bool, option: str = "name") -> None:
         f"{quoted(name, 60)} has {len(name)} characters and {longest} is the most: the operator labels {label} with its own "
         "name, and a label value may have 63"
     )
-    raise InvalidInput(option, why, f"Use a shorter name, such as {quoted(name[:LONGEST_WITH_PROXY].rstrip('-.'))}.")
+    raise InvalidInput(
+        option, why, f"Use a shorter name, such as {quoted(name[:MAX_NAME_LENGTH_WITH_PROXY].rstrip('-.'))}."
+    )
 
 
 def check_namespace(namespace: str | None, option: str = "namespace") -> None:

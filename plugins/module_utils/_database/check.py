@@ -9,25 +9,25 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Callable
 
-from .._common.errors import Forbidden, InvalidInput, Missing, RegistryError
-from .._common.finding import PRODUCT, UNSEEN, Finding, shown
+from .._common.errors import Forbidden, InvalidInput, NotFound, RegistryError
+from .._common.finding import PRODUCT, UNSEEN, Finding, finding_result
 from .._common.model import Database, Object
 from .._kubernetes.client import Cluster
 from .._kubernetes.dns import SERVICE, Host, host_of, service_of
 from .._registry.export import database_of
-from .._registry.namespace import registries_namespace
+from .._registry.namespace import registries_namespace_name
 from .._registry.shape import misfit, not_understood, without_nulls
 from .connection import Path, direct, port_forward, relay
 from .credentials import Credentials, read_credentials, references
-from .effective import candidate
-from .examine import examine, missing, want
-from .host import DIRECT, PORT_FORWARD, RELAY, Found, Reach, choose_path, reach, wrong_form
+from .effective import effective_database
+from .examine import inspect_database, psycopg_missing, require_pymysql
+from .host import DIRECT, PORT_FORWARD, RELAY, Backend, ServiceState, choose_path, resolve_backend, wrong_form
 from .password_rules import breaking, withheld
 from .plugin_requirement import Requirement
 from .read_requirement import find_requirement, find_server_version
 from .relay import Relay
 
-__all__ = ["Check", "Outcome", "Place", "check"]
+__all__ = ["Check", "CheckResult", "LazyCluster", "check"]
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Check:
 
 
 @dataclass
-class Outcome:
+class CheckResult:
     """The results of a check, filled in as it proceeds."""
 
     findings: list[Object] = field(default_factory=list)
@@ -60,25 +60,25 @@ class Outcome:
 
     def add(self, *troubles: Finding) -> None:
         """Record findings that are known before the database itself is queried."""
-        self.findings += [shown(trouble, checked_as="", path=self.via.get("path", "")) for trouble in troubles]
+        self.findings += [finding_result(trouble, checked_as="", path=self.via.get("path", "")) for trouble in troubles]
 
     @property
     def unchecked(self) -> list[str]:
         """What the user must not take as checked."""
         return [
-            f"{found['what']}: {found['why']}. {found['remedy']}"
-            for found in self.findings
-            if found["code"] == "not_checked"
+            f"{finding['what']}: {finding['why']}. {finding['remedy']}"
+            for finding in self.findings
+            if finding["code"] == "not_checked"
         ]
 
     def summary(self, bad: list[Object]) -> tuple[str, str, str]:
         """Return the parts of an error that lists these findings."""
         what = "database {name} of {username} on {host}:{port}".format_map(self.database)
-        lines = [f"[{found['code']}] {found['what']}: {found['why']}. {found['remedy']}" for found in bad]
+        lines = [f"[{finding['code']}] {finding['what']}: {finding['why']}. {finding['remedy']}" for finding in bad]
         return what, " ".join(lines), "Mend these, then run the task again."
 
 
-class Place:
+class LazyCluster:
     """The cluster and the registries namespace. Neither is looked up before it is needed."""
 
     def __init__(self, connect: Callable[[], Cluster], namespace: str | None) -> None:
@@ -97,7 +97,7 @@ class Place:
     def namespace(self) -> str:
         """The registries namespace."""
         if self._given is None:
-            self._given = registries_namespace(self.cluster, None)
+            self._given = registries_namespace_name(self.cluster, None)
         return self._given
 
     def read(self, kind: str, name: str) -> Object | None:
@@ -105,21 +105,21 @@ class Place:
         return self.cluster.get(kind, self.namespace, name)
 
 
-def check(wanted: Check, place: Place, outcome: Outcome, conceal: Callable[[str], None]) -> None:
+def check(wanted: Check, place: LazyCluster, outcome: CheckResult, conceal: Callable[[str], None]) -> None:
     """Check the database, and fill in the outcome.
 
     conceal: called with each secret that is read. Raises an error if the check cannot be made at all. A database that
     cannot be reached from here is a finding.
     """
     registry = _registry(wanted.registry, place)
-    database = candidate(wanted.given, registry)
+    database = effective_database(wanted.given, registry)
     outcome.database = {name: getattr(database, name) for name in ("type", "host", "port", "name", "username")}
     if database.generate:
         outcome.add(_generated(database))
         return
     kept_back = _kept_back(database, registry, place)
     credentials = _credentials(database, place, kept_back, conceal)
-    outcome.add(*credentials.troubles, *_breaking(database, credentials, registry, place))
+    outcome.add(*credentials.findings, *_breaking(database, credentials, registry, place))
     requirement = _requirement(wanted.required_plugin, database, place)
     outcome.requirement = {"plugin": requirement.plugin, "why": requirement.why}
     wrong = wrong_form(str(database.host))
@@ -127,10 +127,12 @@ def check(wanted: Check, place: Place, outcome: Outcome, conceal: Callable[[str]
         # Whatever answers at another host is not this database.
         outcome.add(wrong)
         return
-    want(database)
+    require_pymysql(database)
     with _path(wanted, database, place, outcome) as path:
         if path is not None:
-            facts, findings = examine(database, credentials, path, requirement, (outcome.via["path"], wanted.timeout))
+            facts, findings = inspect_database(
+                database, credentials, path, requirement, (outcome.via["path"], wanted.timeout)
+            )
             outcome.facts = facts
             outcome.findings += findings
     if kept_back:
@@ -139,13 +141,13 @@ def check(wanted: Check, place: Place, outcome: Outcome, conceal: Callable[[str]
         outcome.add(_without_login(database, credentials))
 
 
-def _registry(name: str | None, place: Place) -> Object | None:
+def _registry(name: str | None, place: LazyCluster) -> Object | None:
     if name is None:
         return None
     found = place.read("ModelRegistry", name)
     if found is None:
         why = f"there is no registry of that name in namespace {place.namespace}"
-        raise Missing(f"ModelRegistry {name}", why, "Correct registry, or give database.")
+        raise NotFound(f"ModelRegistry {name}", why, "Correct registry, or give database.")
     plain: Object = without_nulls(found)
     field = misfit(plain)
     if field is not None:
@@ -154,7 +156,7 @@ def _registry(name: str | None, place: Place) -> Object | None:
     return plain
 
 
-def _kept_back(database: Database, registry: Object | None, place: Place) -> str:
+def _kept_back(database: Database, registry: Object | None, place: LazyCluster) -> str:
     """Return why the password of the database's Secret is not sent to it; empty if it may be."""
     if database.password_secret is None:
         return ""
@@ -164,7 +166,7 @@ def _kept_back(database: Database, registry: Object | None, place: Place) -> str
         registries = place.cluster.list("ModelRegistry", place.namespace)[0]
     except Forbidden:
         return "whose Secret it is is not known, since the user may not list ModelRegistries"
-    except Missing:
+    except NotFound:
         # The cluster does not serve ModelRegistry.
         return ""
     return withheld(database, registries)
@@ -175,19 +177,21 @@ def _is_of(database: Database, registry: Object) -> bool:
     return database_of(registry.get("spec") or {}).password_secret == database.password_secret
 
 
-def _credentials(database: Database, place: Place, kept_back: str, conceal: Callable[[str], None]) -> Credentials:
+def _credentials(database: Database, place: LazyCluster, kept_back: str, conceal: Callable[[str], None]) -> Credentials:
     """Read the credentials for the check. A password that must not be sent is not even read."""
     readable = replace(database, password_secret=None) if kept_back else database
-    found = Credentials()
+    credentials = Credentials()
     if references(readable) or readable.password:
         read = place.read if references(readable) else _nothing
-        found = read_credentials(read, readable, conceal)
+        credentials = read_credentials(read, readable, conceal)
     if kept_back and database.password_secret is not None:
-        found = replace(found, lacks=(*found.lacks, f"Secret {database.password_secret.name}"))
-    return found
+        credentials = replace(credentials, lacks=(*credentials.lacks, f"Secret {database.password_secret.name}"))
+    return credentials
 
 
-def _breaking(database: Database, credentials: Credentials, registry: Object | None, place: Place) -> Iterator[Finding]:
+def _breaking(
+    database: Database, credentials: Credentials, registry: Object | None, place: LazyCluster
+) -> Iterator[Finding]:
     """Yield findings about a password that the registry server cannot use."""
     ref = database.password_secret
     what = f"key {ref.key} of Secret {ref.name}" if ref else "database.password"
@@ -207,7 +211,7 @@ def _generated(database: Database) -> Finding:
     )
 
 
-def _requirement(asked: str, database: Database, place: Place) -> Requirement:
+def _requirement(asked: str, database: Database, place: LazyCluster) -> Requirement:
     if database.type != "mysql":
         return Requirement("any", "the plugin is a matter of MySQL")
     if asked != "auto":
@@ -216,7 +220,7 @@ def _requirement(asked: str, database: Database, place: Place) -> Requirement:
 
 
 @contextlib.contextmanager
-def _path(wanted: Check, database: Database, place: Place, outcome: Outcome) -> Iterator[Path | None]:
+def _path(wanted: Check, database: Database, place: LazyCluster, outcome: CheckResult) -> Iterator[Path | None]:
     """Open the path to the database, or yield None if there is none. The latter is a finding.
 
     Raises an error if the user has chosen the path by name and it cannot be used.
@@ -227,12 +231,12 @@ def _path(wanted: Check, database: Database, place: Place, outcome: Outcome) -> 
             if wanted.via in (PORT_FORWARD, RELAY):
                 # A relay is reached by a port-forward: make sure that one is possible before creating the relay's pod.
                 place.cluster.check_port_forward()
-            host, seen = _look(database, wanted.via, place)
-            outcome.add(*seen.troubles)
-            if not seen.troubles:
+            host, seen = _resolve_host(database, wanted.via, place)
+            outcome.add(*seen.findings)
+            if not seen.findings:
                 chosen, why = choose_path(wanted.via, host, seen)
                 outcome.via = {"path": chosen, "why": why}
-                lacks = missing(database)
+                lacks = psycopg_missing(database)
                 if lacks is not None:
                     outcome.add(lacks)
                 else:
@@ -252,54 +256,56 @@ def _path(wanted: Check, database: Database, place: Place, outcome: Outcome) -> 
         yield path
 
 
-def _look(database: Database, via: str, place: Place) -> tuple[Host, Reach]:
+def _resolve_host(database: Database, via: str, place: LazyCluster) -> tuple[Host, Backend]:
     """Return the host and its backend in the cluster. Missing rights are no error on a path that needs no pod."""
     given = str(database.host)
     bare = "." not in given and ":" not in given
     host = host_of(given, place.namespace if bare else "")
     short = service_of(given) if via not in (DIRECT, RELAY) else None
     if short is not None:
-        return _look_short(host, short, int(database.port or 0), place)
+        return _resolve_short_host(host, short, int(database.port or 0), place)
     if host.kind != SERVICE:
-        return host, Reach()
+        return host, Backend()
     try:
-        found = _found(place.cluster, host)
+        state = _service_state(place.cluster, host)
     except Forbidden:
         if via not in (DIRECT, RELAY):
             raise
-        return host, Reach()
-    return host, reach(host, int(database.port or 0), found)
+        return host, Backend()
+    return host, resolve_backend(host, int(database.port or 0), state)
 
 
-def _look_short(host: Host, short: Host, port: int, place: Place) -> tuple[Host, Reach]:
+def _resolve_short_host(host: Host, short: Host, port: int, place: LazyCluster) -> tuple[Host, Backend]:
     """Treat a name of two parts as a Service's if the user sees such a Service, and as a DNS name otherwise."""
     try:
         service = place.cluster.get("Service", short.namespace, short.service)
         if service is None:
-            return host, Reach()
+            return host, Backend()
         endpoints = place.cluster.get("Endpoints", short.namespace, short.service)
     except RegistryError:
-        return host, Reach()
-    return short, reach(short, port, Found(service, endpoints))
+        return host, Backend()
+    return short, resolve_backend(short, port, ServiceState(service, endpoints))
 
 
-def _found(cluster: Cluster, host: Host) -> Found:
+def _service_state(cluster: Cluster, host: Host) -> ServiceState:
     service = cluster.get("Service", host.namespace, host.service)
     if service is None:
-        return Found(None, elsewhere=_elsewhere(cluster, host))
-    return Found(service, cluster.get("Endpoints", host.namespace, host.service))
+        return ServiceState(None, elsewhere=_elsewhere(cluster, host))
+    return ServiceState(service, cluster.get("Endpoints", host.namespace, host.service))
 
 
 def _elsewhere(cluster: Cluster, host: Host) -> tuple[str, ...]:
     """Return the namespaces that have a Service of that name, as far as the user may see."""
     try:
-        found = cluster.list("Service", field_selector=f"metadata.name={host.service}")[0]
+        services = cluster.list("Service", field_selector=f"metadata.name={host.service}")[0]
     except Forbidden:
         return ()
-    return tuple(sorted(item["metadata"]["namespace"] for item in found))
+    return tuple(sorted(item["metadata"]["namespace"] for item in services))
 
 
-def _open(chosen: str, wanted: Check, target: tuple[Host, Reach, int], place: Place, outcome: Outcome) -> Any:
+def _open(
+    chosen: str, wanted: Check, target: tuple[Host, Backend, int], place: LazyCluster, outcome: CheckResult
+) -> Any:
     """Return the chosen path, not yet entered."""
     host, seen, port = target
     if chosen == PORT_FORWARD and seen.pod is not None:
@@ -316,7 +322,7 @@ def _open(chosen: str, wanted: Check, target: tuple[Host, Reach, int], place: Pl
     return direct(*address)
 
 
-def _rights(database: Database, error: Forbidden, place: Place) -> Forbidden:
+def _rights(database: Database, error: Forbidden, place: LazyCluster) -> Forbidden:
     """Name all rights that a port-forward needs, not only the one refused first."""
     host = host_of(str(database.host), place.namespace)
     if host.kind != SERVICE or "Job" in error.what:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Callable
 
-from .._common.errors import Forbidden, Missing, NotReady, OutcomeUnknown, RegistryError
+from .._common.errors import Forbidden, NotFound, NotReady, OutcomeUnknown, RegistryError
 from .._common.model import Object
 from .._kubernetes.changes import Change
 from .._kubernetes.client import Cluster
@@ -187,7 +187,7 @@ def _remove(cluster: Cluster, namespace: str, name: str, warn: Callable[[str], N
                 warn(f"The pod of Job {name} in namespace {namespace} is still there, {GONE:.0f} s after its deletion.")
                 return
             time.sleep(PAUSE)
-    except Missing:
+    except NotFound:
         # It was never created.
         return
     except RegistryError as error:

@@ -28,7 +28,7 @@ class Credentials:
     ca_pem: str | None = field(default=None, repr=False)
     client_certificate: str | None = field(default=None, repr=False)
     client_key: str | None = field(default=None, repr=False)
-    troubles: tuple[Finding, ...] = ()
+    findings: tuple[Finding, ...] = ()
     """What is wrong with them."""
     lacks: tuple[str, ...] = ()
     """The objects without which no login as the registry is possible: they do not exist, or may not be read."""
@@ -74,7 +74,7 @@ def read_credentials(read: Read, database: Database, conceal: Callable[[str], No
     if tls is not None and tls.ca_pem is not None:
         texts["ca_pem"] = tls.ca_pem
     troubles += _line_break(values.get("password", b""), database)
-    return Credentials(values.get("password", b""), **texts, troubles=tuple(troubles), lacks=tuple(lacks))
+    return Credentials(values.get("password", b""), **texts, findings=tuple(troubles), lacks=tuple(lacks))
 
 
 def _value(item: Object | None, key: str) -> bytes | str:

@@ -12,12 +12,12 @@ from .._common.model import Database, Object, Tls
 from .._registry.export import PORTS, database_of
 from .._registry.options import check_encryption, check_for_type
 
-__all__ = ["candidate", "verifies"]
+__all__ = ["effective_database", "verifies"]
 
 T = TypeVar("T", Database, Tls)
 
 
-def candidate(given: Database | None, registry: Object | None) -> Database:
+def effective_database(given: Database | None, registry: Object | None) -> Database:
     """Return the database to check: the given values, and the registry's for the rest.
 
     Raises InvalidInput if a value is missing that a registry needs, or given that its kind of database cannot take.
@@ -26,28 +26,28 @@ def candidate(given: Database | None, registry: Object | None) -> Database:
     if given is not None and given.type and given.type != known.type:
         # Keep nothing from a database of the other kind: an edit replaces it by the new one.
         known = Database()
-    found = _over(known, given or Database())
-    found = replace(found, type=found.type or "mysql", tls=_tls(known.tls, (given or Database()).tls))
+    database = _merge(known, given or Database())
+    database = replace(database, type=database.type or "mysql", tls=_tls(known.tls, (given or Database()).tls))
     if given is not None:
-        check_for_type(replace(given, type=found.type))
-        check_encryption(given.tls, found)
+        check_for_type(replace(given, type=database.type))
+        check_encryption(given.tls, database)
     if given is not None and given.password is not None:
-        found = replace(found, password_secret=None)
+        database = replace(database, password_secret=None)
     if given is not None and (given.host or given.host_address):
         # An address counts as the host, wherever the check connects to.
-        found = replace(found, generate=None, host=given.host or given.host_address)
-    if found.generate:
-        check_for_type(replace(given or Database(), type=found.type, generate=True))
-        return found
+        database = replace(database, generate=None, host=given.host or given.host_address)
+    if database.generate:
+        check_for_type(replace(given or Database(), type=database.type, generate=True))
+        return database
     for option in ("host", "name", "username"):
-        if not getattr(found, option):
+        if not getattr(database, option):
             raise InvalidInput(f"database.{option}", "it is needed and not given", f"Give database.{option}.")
-    has_certificate = found.tls is not None and found.tls.client_certificate is not None
-    if found.password is None and found.password_secret is None and not has_certificate:
+    has_certificate = database.tls is not None and database.tls.client_certificate is not None
+    if database.password is None and database.password_secret is None and not has_certificate:
         why = "the account's password is needed and not given"
         step = "Give database.password or database.password_secret, or a client certificate if the account has one."
         raise InvalidInput("database.password", why, step)
-    return replace(found, port=found.port or PORTS[found.type or "mysql"])
+    return replace(database, port=database.port or PORTS[database.type or "mysql"])
 
 
 def verifies(tls: Tls) -> bool:
@@ -55,7 +55,7 @@ def verifies(tls: Tls) -> bool:
     return tls.verify if tls.verify is not None else bool(tls.ca or tls.ca_pem)
 
 
-def _over(known: T, given: T) -> T:
+def _merge(known: T, given: T) -> T:
     """Return the values of ``given``, and those of ``known`` if it has none."""
     values = {field.name: getattr(given, field.name) for field in fields(given)}
     return replace(known, **{name: value for name, value in values.items() if value is not None})
@@ -72,4 +72,4 @@ def _tls(known: Tls | None, given: Tls | None) -> Tls:
         base = replace(base, mode=None)
     if new.enabled and base.mode == "disable":
         base = replace(base, mode=None)
-    return _over(base, new)
+    return _merge(base, new)

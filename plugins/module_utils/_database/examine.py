@@ -11,31 +11,31 @@ from datetime import datetime, timezone
 from typing import Any
 
 from .._common.errors import RegistryError
-from .._common.finding import UNSEEN, Finding, shown
+from .._common.finding import UNSEEN, Finding, finding_result
 from .._common.model import Database, Object, Tls
 from .._common.text import printable
 from .connection import Path
 from .credentials import Credentials
 from .effective import verifies
 from .mysql.client import UNFIT, Target, gather
-from .mysql.confidence import Subject
+from .mysql.confidence import CheckContext
 from .mysql.facts import MOST_NAMES, MysqlFacts
-from .mysql.rules import judge
+from .mysql.rules import mysql_findings
 from .plugin_requirement import Requirement
 from .postgres import client as postgres
 from .postgres import rules as postgres_rules
 
-__all__ = ["examine", "missing", "want"]
+__all__ = ["inspect_database", "psycopg_missing", "require_pymysql"]
 
 
-def want(database: Database) -> None:
+def require_pymysql(database: Database) -> None:
     """Raise RegistryError if the MySQL client is not installed here, or is a release that must not be used."""
     if database.type == "mysql" and UNFIT:
         why = f"{UNFIT} for {sys.executable}, the Python that runs this module, and 1.2 or newer, below 2, is needed"
         raise RegistryError("PyMySQL", why, f"Run: {sys.executable} -m pip install 'PyMySQL[rsa]>=1.2,<2'")
 
 
-def missing(database: Database) -> Finding | None:
+def psycopg_missing(database: Database) -> Finding | None:
     """Return a finding if a PostgreSQL server cannot be queried because its client is not installed here."""
     if database.type == "mysql" or postgres.MISSING is None:
         return None
@@ -45,15 +45,15 @@ def missing(database: Database) -> Finding | None:
     return Finding("not_checked", "warning", what, why, step, UNSEEN)
 
 
-def examine(
+def inspect_database(
     database: Database, credentials: Credentials, path: Path, requirement: Requirement, how: tuple[str, int]
 ) -> tuple[Object, list[Object]]:
     """Return facts and findings in the form of results. how: the path's name, and the seconds allowed."""
     if database.type != "mysql":
-        return _examine_postgres(database, credentials, path, how)
+        return _inspect_postgres(database, credentials, path, how)
     target = _target(database, credentials)
     facts = gather(path.open_socket, target, how[1])
-    subject = Subject(
+    subject = CheckContext(
         target.username,
         target.database,
         target.server_name,
@@ -63,7 +63,9 @@ def examine(
         how[0],
         datetime.now(timezone.utc),
     )
-    found = [shown(one, checked_as=facts.account.matched, path=how[0]) for one in judge(facts, subject)]
+    found = [
+        finding_result(one, checked_as=facts.account.matched, path=how[0]) for one in mysql_findings(facts, subject)
+    ]
     words = printable(path.words()) if facts.failure else ""
     if words and found:
         found[0]["why"] += f"; the relay says: {words}"
@@ -96,16 +98,19 @@ def _target(database: Database, credentials: Credentials) -> Target:
     )
 
 
-def _examine_postgres(
+def _inspect_postgres(
     database: Database, credentials: Credentials, path: Path, how: tuple[str, int]
 ) -> tuple[Object, list[Object]]:
     opened, asked = path.open_socket, postgres.asked_of(database)
     facts = (
-        postgres.look(opened, asked, how[1])
+        postgres.probe_server(opened, asked, how[1])
         if credentials.lacks
         else postgres.gather(opened, database, credentials, how[1])
     )
-    found = [shown(one, checked_as=facts.account, path=how[0]) for one in postgres_rules.judge(facts, asked, how[0])]
+    found = [
+        finding_result(one, checked_as=facts.account, path=how[0])
+        for one in postgres_rules.postgres_findings(facts, asked, how[0])
+    ]
     return _plain(facts), found
 
 

@@ -16,18 +16,18 @@ __all__ = [
     "DIRECT",
     "PORT_FORWARD",
     "RELAY",
-    "Found",
+    "Backend",
     "PodPort",
-    "Reach",
+    "ServiceState",
     "choose_path",
-    "reach",
+    "resolve_backend",
     "wrong_form",
 ]
 DIRECT, PORT_FORWARD, RELAY = "direct", "port_forward", "relay"
 
 
 @dataclass(frozen=True)
-class Found:
+class ServiceState:
     """What the cluster has under a Service's name."""
 
     service: Object | None
@@ -46,12 +46,12 @@ class PodPort:
 
 
 @dataclass(frozen=True)
-class Reach:
+class Backend:
     """The backend of a host, a pod or else an address, and what is wrong with it."""
 
     pod: PodPort | None = None
     address: tuple[str, int] | None = None
-    troubles: tuple[Finding, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
 
 def wrong_form(given: str) -> Finding | None:
@@ -61,14 +61,14 @@ def wrong_form(given: str) -> Finding | None:
         why = "it names the machine that it is used on: to the registry's pod, that is the pod itself"
         step = f"Give the server's own name or address, such as mysql.databases.svc.{DOMAIN}."
         return Finding("host_is_loopback", "blocker", what, why, step, DNS)
-    right = _meant(labels)
+    right = _completed_service_name(labels)
     if right is None:
         return None
     why = f"no pod can resolve it: a Service's name is <service>.<namespace>.svc.{DOMAIN}"
     return Finding("host_form", "blocker", what, why, f"Set database.host to {right}.", DNS)
 
 
-def _meant(labels: list[str]) -> str | None:
+def _completed_service_name(labels: list[str]) -> str | None:
     """Return the right form of a Service's name that lacks a part. None if it is complete, or not a Service's."""
     full = [*labels, "local"] if labels[-2:] == ["svc", "cluster"] else labels
     inner = full[:-2] if full[-2:] == DOMAIN.split(".") else full
@@ -81,39 +81,39 @@ def _meant(labels: list[str]) -> str | None:
     return f"{names[0] if names else '<service>'}.{namespace}.svc.{DOMAIN}"
 
 
-def reach(host: Host, port: int, found: Found) -> Reach:
+def resolve_backend(host: Host, port: int, state: ServiceState) -> Backend:
     """Return the backend of a Service's port."""
     what = f"Service {host.service} in namespace {host.namespace}"
-    if found.service is None:
-        return Reach(troubles=(_no_service(host, found.elsewhere, what),))
-    spec = found.service.get("spec") or {}
+    if state.service is None:
+        return Backend(findings=(_no_service(host, state.elsewhere, what),))
+    spec = state.service.get("spec") or {}
     if spec.get("type") == "ExternalName":
-        return Reach(address=(spec.get("externalName", ""), port))
+        return Backend(address=(spec.get("externalName", ""), port))
     headless = spec.get("clusterIP") == "None"
     entry = _entry(spec.get("ports") or (), port)
     if entry is None and not headless:
-        return Reach(troubles=(_no_port(spec.get("ports") or (), port, what),))
-    subsets = list(_ready(host, found.endpoints))
+        return Backend(findings=(_no_port(spec.get("ports") or (), port, what),))
+    subsets = list(_ready(host, state.endpoints))
     if not subsets:
-        return Reach(troubles=(_nobody(found.endpoints, what),))
+        return Backend(findings=(_no_endpoints(state.endpoints, what),))
     address, ports = subsets[0]
     number = port if headless else _number(ports, (entry or {}).get("name", ""), port)
     target = address.get("targetRef") or {}
-    troubles = (_mapped(port, ports, what),) if headless and entry and port not in _numbers(ports) else ()
+    troubles = (_headless_port(port, ports, what),) if headless and entry and port not in _numbers(ports) else ()
     if target.get("kind") == "Pod":
-        return Reach(PodPort(host.namespace, target["name"], number), troubles=troubles)
-    return Reach(address=(address["ip"], number), troubles=troubles)
+        return Backend(PodPort(host.namespace, target["name"], number), findings=troubles)
+    return Backend(address=(address["ip"], number), findings=troubles)
 
 
-def choose_path(via: str, host: Host, found: Reach) -> tuple[str, str]:
+def choose_path(via: str, host: Host, backend: Backend) -> tuple[str, str]:
     """Return the path, and the reason for it. Raises InvalidInput if the requested path cannot lead to the host."""
-    if via == PORT_FORWARD and found.pod is None:
+    if via == PORT_FORWARD and backend.pod is None:
         why = f"no pod of the cluster is known to stand behind {host.given}: a port-forward leads to pods alone"
         raise InvalidInput("via", why, "Use direct, or relay where only the cluster reaches the database.")
     if via != "auto":
         return via, "it was asked for"
-    if found.pod is not None:
-        place = f"{found.pod.pod} in namespace {found.pod.namespace}"
+    if backend.pod is not None:
+        place = f"{backend.pod.pod} in namespace {backend.pod.namespace}"
         return PORT_FORWARD, f"the host names a Service, and pod {place} behind it is reached so from everywhere"
     if host.kind == SERVICE:
         return DIRECT, "the host names a Service that stands for a server outside the cluster"
@@ -143,13 +143,13 @@ def _no_port(ports: Iterable[Object], port: int, what: str) -> Finding:
     )
 
 
-def _mapped(port: int, ports: Iterable[Object], what: str) -> Finding:
+def _headless_port(port: int, ports: Iterable[Object], what: str) -> Finding:
     there = ", ".join(str(number) for number in _numbers(ports))
     why = f"it is headless, so its name stands for the pods themselves, which listen on {there} and not on {port}"
     return Finding("host_port", "blocker", what, why, f"Set database.port to {there}.", DNS)
 
 
-def _nobody(endpoints: Object | None, what: str) -> Finding:
+def _no_endpoints(endpoints: Object | None, what: str) -> Finding:
     waiting = sum(len(subset.get("notReadyAddresses") or ()) for subset in (endpoints or {}).get("subsets") or ())
     why = "no pod that is ready stands behind it"
     step = "Correct its selector, or start the database."

@@ -39,9 +39,9 @@ def breaking(password: str, database: Database, what: str, version: Callable[[],
         if breaks_url(password):
             why = f"{URL_WHY}, and the password in it has a character that is not allowed there"
             is_taken = not breaks_url(re.sub(TAKEN_IN_URL, "", password))
-            told = "; registry server 0.3.0 reads it all the same, and another release need not" if is_taken else ""
+            note = "; registry server 0.3.0 reads it all the same, and another release need not" if is_taken else ""
             severity = "warning" if is_taken else "blocker"
-            yield Finding("password_breaks_dsn", severity, what, why + told, URL_STEP, PRODUCT)
+            yield Finding("password_breaks_dsn", severity, what, why + note, URL_STEP, PRODUCT)
         return
     for text, name in ((password, what), (str(database.username), f"account {database.username}")):
         if "?" in text:
@@ -53,11 +53,11 @@ def _question_mark(what: str, version: Version) -> Iterator[Finding]:
     if version is not None and version < first:
         return
     why = f"it has a question mark in it, with which registry servers from {QUESTION_MARK} on do not start"
-    told = "; which version the cluster runs is not known" if version is None else ""
+    note = "; which version the cluster runs is not known" if version is None else ""
     if version is not None:
-        told = f"; the cluster runs {'.'.join(map(str, version))}"
+        note = f"; the cluster runs {'.'.join(map(str, version))}"
     severity = "warning" if version is None else "blocker"
-    yield Finding("password_breaks_dsn", severity, what, why + told, "Choose one without a question mark.", PRODUCT)
+    yield Finding("password_breaks_dsn", severity, what, why + note, "Choose one without a question mark.", PRODUCT)
 
 
 def server_version(deployments: Iterable[Object]) -> Version:

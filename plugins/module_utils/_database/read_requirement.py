@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from .._common.errors import Forbidden, Missing, RegistryError
+from .._common.errors import Forbidden, NotFound, RegistryError
 from .._kubernetes.client import Cluster
 from .password_rules import Version, server_version
 from .plugin_requirement import Requirement, required
@@ -19,7 +19,7 @@ def find_requirement(cluster: Cluster, namespace: str) -> Requirement:
     """Return the plugin that accounts need, according to the cluster's API and its registries."""
     try:
         served = cluster.served_versions()
-    except Missing:
+    except NotFound:
         return required(None, frozenset(), None)
     fields = cluster.spec_fields() if "v1beta1" in served else frozenset()
     found = required(served, fields, None)
@@ -27,7 +27,7 @@ def find_requirement(cluster: Cluster, namespace: str) -> Requirement:
         return found
     try:
         deployments = cluster.list("Deployment", namespace, label_selector=LABELS)[0]
-    except (Forbidden, Missing):
+    except (Forbidden, NotFound):
         return found
     return required(served, fields, deployments)
 

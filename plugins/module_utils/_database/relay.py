@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from .._common.model import Object
 
-__all__ = ["LISTEN", "SOCAT", "Relay", "Trouble", "relay_job", "relay_state"]
+__all__ = ["LISTEN", "SOCAT", "Relay", "RelayProblem", "relay_job", "relay_state"]
 
 LISTEN = 13306
 """The relay's port. It is above 1023, where ordinary users may listen."""
@@ -35,7 +35,7 @@ class Relay:
 
 
 @dataclass(frozen=True)
-class Trouble:
+class RelayProblem:
     """Why a relay does not run."""
 
     words: str
@@ -80,7 +80,7 @@ def relay_job(name: str, relay: Relay) -> Object:
     }
 
 
-def relay_state(pod: Object | None) -> tuple[bool, Trouble | None]:
+def relay_state(pod: Object | None) -> tuple[bool, RelayProblem | None]:
     """Return whether the relay's pod runs, and what prevents it."""
     status = (pod or {}).get("status") or {}
     containers = status.get("containerStatuses") or [{}]
@@ -90,14 +90,14 @@ def relay_state(pod: Object | None) -> tuple[bool, Trouble | None]:
     ended = state.get("terminated")
     if ended or status.get("phase") == "Failed":
         code = (ended or {}).get("exitCode", "unknown")
-        return False, Trouble(f"its program has ended with exit code {code}", True)
+        return False, RelayProblem(f"its program has ended with exit code {code}", True)
     waiting = state.get("waiting") or {}
     reason = waiting.get("reason", "")
     if reason and reason not in ("ContainerCreating", "PodInitializing"):
-        return False, Trouble(f"{reason}: {waiting.get('message') or 'no more is said'}", reason in FINAL)
+        return False, RelayProblem(f"{reason}: {waiting.get('message') or 'no more is said'}", reason in FINAL)
     for condition in status.get("conditions") or ():
         if condition.get("reason") == "Unschedulable":
-            return False, Trouble(f"Unschedulable: {condition.get('message', '')}", False)
+            return False, RelayProblem(f"Unschedulable: {condition.get('message', '')}", False)
     return False, None
 
 

@@ -26,7 +26,7 @@ from .._registry.rollout import condition, timestamp
 from .._registry.sharing import sharing_findings
 from .._registry.status import DELETING, READY, Verdict
 
-__all__ = ["Inventory", "find", "restarts_pending", "tls_facts"]
+__all__ = ["Inventory", "registry_findings", "restarts_pending", "tls_facts"]
 
 ROLLOUTS = "Kubernetes documentation, Deployments"
 OUR_MANAGER = "opendatahub.model_registry"
@@ -53,7 +53,7 @@ class Inventory:
     """Whether the cluster is OpenShift; only asked for if a registry has no proxy."""
 
 
-def find(name: str, inventory: Inventory) -> list[Finding]:
+def registry_findings(name: str, inventory: Inventory) -> list[Finding]:
     """Return the findings about one registry, blockers first."""
     registry = inventory.registries[name]
     found = [finding for check in _CHECKS for finding in check(name, registry, inventory)]
@@ -285,8 +285,8 @@ def _bindings(name: str, _registry: Object, inventory: Inventory) -> Iterator[Fi
     items = (item for key, item in inventory.objects.items() if key[0] == "RoleBinding")
     bindings = read_bindings(items, name)
     for binding in bindings:
-        if binding.amiss:
-            why = f"it grants access to the registry, and the dashboard does not list it: {binding.amiss}"
+        if binding.deviations:
+            why = f"it grants access to the registry, and the dashboard does not list it: {binding.deviations}"
             remedy = "Name its subjects in model_registry_permissions with adopt, or keep it in mind."
             yield Finding("hidden_grant", "info", f"RoleBinding {binding.name}", why, remedy, PRODUCT)
     for entry in entries(bindings):

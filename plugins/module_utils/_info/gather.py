@@ -9,31 +9,31 @@ from contextlib import suppress
 from typing import Optional
 
 from .._common.certificates import Bundle, read_bundle
-from .._common.errors import Forbidden, Missing
-from .._common.finding import shown
+from .._common.errors import Forbidden, NotFound
+from .._common.finding import finding_result
 from .._common.model import Grant, Object
 from .._kubernetes.changes import Key
 from .._kubernetes.client import Cluster
 from .._kubernetes.reviews import Answer
 from .._kubernetes.sealed import Sealed
-from .._permissions.effective_access import Surroundings, admitted, audience, permissions
-from .._permissions.read_access import answered, surroundings
+from .._permissions.effective_access import RbacSnapshot, access_entry, effective_access, permissions
+from .._permissions.read_access import read_rbac, review_entries
 from .._registry.description import described
 from .._registry.export import ca_object, ca_source, password_ref, proxy_of
 from .._registry.rollout import newest_pods
 from .._registry.shape import misfit, not_understood, without_nulls
 from .._registry.status import Verdict
-from .._registry.status_reader import KINDS, Clock, Investigation, Snapshot
-from .checks import Inventory, find, restarts_pending, tls_facts
+from .._registry.status_reader import KINDS, Clock, Snapshot, StatusReader
+from .checks import Inventory, registry_findings, restarts_pending, tls_facts
 
-__all__ = ["look"]
+__all__ = ["gather_registries"]
 
 RELATED = ("Secret", "ConfigMap", "Role", "RoleBinding")
 Related = dict[str, Optional[list[Object]]]
 """The objects of each such kind; None if they may not be read."""
 
 
-def look(
+def gather_registries(
     cluster: Cluster, namespace: str, name: str | None = None, access: str = "listed"
 ) -> tuple[list[Object], list[str]]:
     """Return the registries for results, all or the one of that name, and a warning for each thing that cannot be read.
@@ -50,16 +50,16 @@ def look(
     related = {kind: _related(cluster, namespace, kind, registries.values(), warnings) for kind in RELATED}
     inventory = _inventory(cluster, namespace, snapshot, names, related)
     warnings += [note for verdict in inventory.verdicts.values() for note in verdict.notes]
-    found = [_entry(one, inventory) for one in names]
-    found += [entry for one, entry in odd.items() if name in (None, one)]
-    found.sort(key=lambda entry: str(entry["name"]))
+    entries = [_entry(one, inventory) for one in names]
+    entries += [entry for one, entry in odd.items() if name in (None, one)]
+    entries.sort(key=lambda entry: str(entry["name"]))
     bindings = related["RoleBinding"]
     if access != "none" and bindings is not None:
-        around, problems = surroundings(cluster, [entry["name"] for entry in found], bindings, related["Role"] or ())
+        rbac, problems = read_rbac(cluster, [entry["name"] for entry in entries], bindings, related["Role"] or ())
         warnings += problems
-        for entry in found:
-            _add_access(cluster, entry, around, access == "verified", warnings)
-    return found, list(dict.fromkeys(warnings))
+        for entry in entries:
+            _add_access(cluster, entry, rbac, access == "verified", warnings)
+    return entries, list(dict.fromkeys(warnings))
 
 
 def _set_apart(snapshot: Snapshot) -> tuple[Snapshot, dict[str, Object]]:
@@ -83,7 +83,7 @@ def _odd_entry(registry: Object, field: str) -> Object:
         "auth_proxy": None,
         "status": status,
         "tls": {"encrypted": None, "verified": None},
-        "findings": [shown(finding)],
+        "findings": [finding_result(finding)],
     }
 
 
@@ -93,7 +93,7 @@ def _inventory(cluster: Cluster, namespace: str, snapshot: Snapshot, names: list
     objects: dict[Key, Object] = {}
     for kind, items in related.items():
         objects.update({(kind, namespace, item["metadata"]["name"]): item for item in items or ()})
-    deployments = {one: found for one in names if (found := snapshot.of("Deployment", one))}
+    deployments = {one: deployment for one in names if (deployment := snapshot.of("Deployment", one))}
     pending = {
         one for one in names if restarts_pending(registries[one], objects, deployments.get(one), snapshot.pods(one))
     }
@@ -103,7 +103,7 @@ def _inventory(cluster: Cluster, namespace: str, snapshot: Snapshot, names: list
         read=frozenset(kind for kind, items in related.items() if items is not None),
         pods={one: newest_pods(deployments.get(one) or {"metadata": {}}, snapshot.pods(one)) for one in names},
         deployments=deployments,
-        verdicts=Investigation(cluster, namespace, clock, pending).judge(snapshot, names),
+        verdicts=StatusReader(cluster, namespace, clock, pending).statuses(snapshot, names),
         bundles={one: bundle for one in names if (bundle := _bundle(registries[one], objects))},
         now=clock.wall(),
         openshift=_openshift(cluster, [registries[one] for one in names]),
@@ -125,19 +125,19 @@ def _entry(name: str, inventory: Inventory) -> Object:
         **described(registry),
         "status": _shown(inventory.verdicts[name]),
         "tls": tls_facts(registry, inventory.bundles.get(name)),
-        "findings": [shown(one) for one in find(name, inventory)],
+        "findings": [finding_result(one) for one in registry_findings(name, inventory)],
     }
 
 
-def _add_access(cluster: Cluster, entry: Object, around: Surroundings, verify: bool, warnings: list[str]) -> None:
+def _add_access(cluster: Cluster, entry: Object, rbac: RbacSnapshot, verify: bool, warnings: list[str]) -> None:
     """Add to a registry's entry who can use it."""
     name: str = entry["name"]
-    people, answers = audience(name, around), dict[Grant, Answer]()
+    people, answers = effective_access(name, rbac), dict[Grant, Answer]()
     if verify:
-        answers, problems = answered(cluster, entry["namespace"], name, people)
+        answers, problems = review_entries(cluster, entry["namespace"], name, people)
         warnings += problems
-    entry["access"] = [admitted(one, answers) for one in people]
-    entry["permissions"] = permissions(name, around)
+    entry["access"] = [access_entry(one, answers) for one in people]
+    entry["permissions"] = permissions(name, rbac)
 
 
 def _shown(verdict: Verdict) -> Object:
@@ -166,16 +166,16 @@ def _related(
     """Return the objects of a kind for findings. If they may not be listed, return those that registries name."""
     try:
         return cluster.list(kind, namespace)[0]
-    except Missing:
+    except NotFound:
         return None
     except Forbidden as error:
         refused = error
     try:
-        found = [cluster.get(kind, namespace, name) for name in sorted(_named(kind, registries))]
+        items = [cluster.get(kind, namespace, name) for name in sorted(_named(kind, registries))]
     except Forbidden as error:
-        refused, found = error, []
-    if found:
-        return [item for item in found if item]
+        refused, items = error, []
+    if items:
+        return [item for item in items if item]
     warnings.append(f"Nothing is said about {kind}s. {refused.next_step}")
     return None
 

@@ -11,20 +11,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._common.errors import (
-    AlreadyThere,
+    AlreadyExists,
     Conflict,
     Forbidden,
-    Missing,
+    InvalidObject,
+    NotFound,
     OutcomeUnknown,
     RegistryError,
-    Rejected,
     Unauthorized,
     Unreachable,
 )
 from .api_shape import NotAnApi, preview
 from .resources import KINDS
 
-__all__ = ["Operation", "refusal"]
+__all__ = ["Operation", "error_from_response"]
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Operation:
         return f"{self.kind}{name}{place}"
 
 
-def refusal(
+def error_from_response(
     operation: Operation, status: int, body: str, hide: Callable[[str], str] = lambda text: text
 ) -> RegistryError:
     """Return the error that an answer with this status and text stands for.
@@ -73,25 +73,25 @@ def refusal(
         step = "Check host and proxy, and look at the API server's health, then run the task again."
         why = f"what stands before the API server answered {status} with {preview(hide(body))}"
         return (OutcomeUnknown if operation.writes else Unreachable)(str(operation), why, step)
-    words = answer.get("message") or preview(hide(body)) or f"the API server answered {status} without a reason"
-    if status == 403 and "admission webhook" not in words and "is forbidden: User" in words:
-        return forbidden(operation, words)
-    if status == 403 and _ESCALATION in words:
-        return _escalation(operation, words)
+    message = answer.get("message") or preview(hide(body)) or f"the API server answered {status} without a reason"
+    if status == 403 and "admission webhook" not in message and "is forbidden: User" in message:
+        return forbidden(operation, message)
+    if status == 403 and _ESCALATION in message:
+        return _escalation(operation, message)
     if status == 409 and answer.get("reason") == "AlreadyExists":
-        return AlreadyThere(str(operation), words, "Look at the object, then run the task again.")
-    if "failed calling webhook" in words:
+        return AlreadyExists(str(operation), message, "Look at the object, then run the task again.")
+    if "failed calling webhook" in message:
         step = "Check that the pods of the model registry operator are ready, then run the task again."
-        return Unreachable(str(operation), words, step)
+        return Unreachable(str(operation), message, step)
     if status >= 500 and operation.writes:
-        return OutcomeUnknown(str(operation), words, "Run the task again: it looks first at what has been stored.")
+        return OutcomeUnknown(str(operation), message, "Run the task again: it looks first at what has been stored.")
     kind, step = _BY_STATUS.get(status, (Unreachable, "Look at the API server's health, then run the task again."))
-    if kind is Rejected and _NO_GATEWAY_CERTIFICATE.search(words):
+    if kind is InvalidObject and _NO_GATEWAY_CERTIFICATE.search(message):
         step = (
             "The operator has no certificate for the gateway of Istio, which auth_proxy asks for by default on this release: "
             "set auth_proxy to oauth, or give the operator one by its variable DEFAULT_CERT."
         )
-    return kind(str(operation), words, step)
+    return kind(str(operation), message, step)
 
 
 _NO_GATEWAY_CERTIFICATE = re.compile(r"credentialName: Required value|DEFAULT_CERT")
@@ -99,37 +99,37 @@ _NO_GATEWAY_CERTIFICATE = re.compile(r"credentialName: Required value|DEFAULT_CE
 
 
 _BY_STATUS: dict[int, tuple[type[RegistryError], str]] = {
-    400: (Rejected, "Correct the value that the message names."),
+    400: (InvalidObject, "Correct the value that the message names."),
     401: (
         Unauthorized,
         "Give credentials that are valid for this cluster: kubeconfig and context, or host and api_key.",
     ),
-    403: (Rejected, "Correct what the message names, or ask the cluster's administrator about the policy."),
-    404: (Missing, "Check the name and the namespace, and that the product's operator is installed on this cluster."),
+    403: (InvalidObject, "Correct what the message names, or ask the cluster's administrator about the policy."),
+    404: (NotFound, "Check the name and the namespace, and that the product's operator is installed on this cluster."),
     409: (Conflict, "Somebody else has changed the object at the same time: run the task again."),
     410: (Conflict, "What was read is too old by now: run the task again."),
-    422: (Rejected, "Correct the value that the message names."),
+    422: (InvalidObject, "Correct the value that the message names."),
 }
 
 
-def forbidden(operation: Operation, words: str) -> Forbidden:
+def forbidden(operation: Operation, message: str) -> Forbidden:
     """Return the error about a missing permission, with the rule that grants it."""
     group = KINDS[operation.kind].group
     role = f"a Role in namespace {operation.namespace}" if operation.namespace else "a ClusterRole"
     rule = f'{{apiGroups: ["{group}"], resources: [{operation.resource}], verbs: [{operation.verb}]}}'
-    return Forbidden(str(operation), words, f"The user needs this rule in {role}: {rule}.")
+    return Forbidden(str(operation), message, f"The user needs this rule in {role}: {rule}.")
 
 
 _ESCALATION = "attempting to grant RBAC permissions not currently held"
 
 
-def _escalation(operation: Operation, words: str) -> Forbidden:
+def _escalation(operation: Operation, message: str) -> Forbidden:
     """Return the error about granting rules that the user lacks: they must be the user's own, too."""
     rules = []
     for groups, resources, names, verbs in re.findall(
         r"{APIGroups:\[(%s)\], Resources:\[(%s)\](?:, ResourceNames:\[(%s)\])?, Verbs:\[(%s)\]}"
         % (("[^]{]*",) * 4),  # Never beyond the next rule, so that each character is read once.
-        words,
+        message,
     ):
         named = f", resourceNames: [{_listed(names)}]" if names else ""
         rules.append(f"{{apiGroups: [{groups}], resources: [{_listed(resources)}]{named}, verbs: [{_listed(verbs)}]}}")
@@ -138,12 +138,12 @@ def _escalation(operation: Operation, words: str) -> Forbidden:
         f"The user must hold what is to be granted. These rules in {where} are missing, best without resourceNames, so that "
         f"they hold for all registries: {' and '.join(rules)}."
     )
-    return Forbidden(str(operation), " ".join(words.split()), step)
+    return Forbidden(str(operation), " ".join(message.split()), step)
 
 
-def _listed(words: str) -> str:
+def _listed(message: str) -> str:
     """Convert a list in the API server's words to YAML."""
-    return re.sub(r'"\s+"', ", ", words).replace('"', "")
+    return re.sub(r'"\s+"', ", ", message).replace('"', "")
 
 
 def _status_object(body: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from .._common.model import Object
 from .merge_patch import applied, field_paths, merge_patch, present_fields, restricted
-from .sealed import shown
+from .sealed import redacted
 
 __all__ = ["Change", "Key", "change_entry", "creation_of", "deletion_of", "diffs", "layer", "patch_of"]
 
@@ -107,8 +107,8 @@ def diffs(changes: Iterable[Change]) -> list[Object]:
         {
             "before_header": f"{change.kind} {change.name}",
             "after_header": f"{change.kind} {change.name}",
-            "before": shown(change.before or {}, "(hidden)"),
-            "after": shown(change.after or {}, "(hidden, as wanted)"),
+            "before": redacted(change.before or {}, "(hidden)"),
+            "after": redacted(change.after or {}, "(hidden, as wanted)"),
         }
         for change in changes
     ]

@@ -25,16 +25,16 @@ from ansible.module_utils.compat.version import LooseVersion
 from .._common.errors import (
     Forbidden,
     InvalidInput,
-    Missing,
+    InvalidObject,
     NoApiServer,
+    NotFound,
     OutcomeUnknown,
     Refused,
     RegistryError,
-    Rejected,
     Unreachable,
 )
 from .._common.model import Object
-from .api_errors import Operation, refusal
+from .api_errors import Operation, error_from_response
 from .api_shape import NotAnApi, check_list, check_object, names_in, parsed
 from .changes import Change
 from .port_forward import Forward, open_websocket, within
@@ -127,7 +127,7 @@ class Cluster:
         self._served: tuple[str, ...] | None = None
         self._versions: dict[str, str] = {}
         """By kind, the version to use if the one in KINDS is no longer served."""
-        self.ahead: timedelta | None = None
+        self.clock_skew: timedelta | None = None
         """How far the API server's clock is ahead of this machine's, by the Date of its answers; None before the first one."""
         bind(self._client.client.rest_client.pool_manager, CONNECTIONS)
 
@@ -140,7 +140,7 @@ class Cluster:
             request = _Request(Operation("get", "ModelRegistry"), "GET", f"/apis/{GROUP}")
             try:
                 self._served = self._ask(request, lambda group: names_in(group, "versions", "version"))
-            except Missing:
+            except NotFound:
                 # Any web server answers this, so it is worth one more request.
                 self._check_version()
                 raise
@@ -152,7 +152,7 @@ class Cluster:
         unknown = NotAnApi("it knows no version of Kubernetes")
         try:
             answer = self._ask(_Request(operation, "GET", "/version"), lambda answer: answer)
-        except Missing:
+        except NotFound:
             raise self._no_api(operation, unknown) from None
         except Forbidden:
             return
@@ -165,7 +165,7 @@ class Cluster:
         if version is None:
             served = ", ".join(self.served_versions())
             why = f"the cluster serves {served} of {GROUP}, and this collection knows {', '.join(VERSIONS)}"
-            raise Missing("ModelRegistry", why, "Use a release of the collection that fits the cluster's.")
+            raise NotFound("ModelRegistry", why, "Use a release of the collection that fits the cluster's.")
         return version
 
     def spec_fields(self) -> frozenset[str]:
@@ -182,13 +182,13 @@ class Cluster:
         request = _Request(Operation("get", kind), "GET", f"/apis/{known.group}/{known.version}")
         try:
             return known.plural in self._ask(request, lambda answer: names_in(answer, "resources", "name"))
-        except Missing:
+        except NotFound:
             return False
 
     def get(self, kind: str, namespace: str | None, name: str) -> Object | None:
         """Return the object, or None if there is none of that name, or no such kind. Values of a Secret are sealed.
 
-        Raises Missing for a ModelRegistry if the cluster serves no version that the collection knows.
+        Raises NotFound for a ModelRegistry if the cluster serves no version that the collection knows.
         """
         operation = Operation("get", kind, namespace, name)
         if not can_be_name(name) or not can_be_namespace(namespace):
@@ -197,7 +197,7 @@ class Cluster:
         request = _Request(operation, "GET", self._path(kind, namespace, name))
         try:
             return self._ask(request, lambda answer: _readable(check_object(answer, kind), kind))
-        except Missing:
+        except NotFound:
             return None
 
     def list(
@@ -205,12 +205,12 @@ class Cluster:
     ) -> Listed:
         """Return the objects of a kind in a namespace, or in all if it is None, and the list's resourceVersion.
 
-        Raises Missing if the cluster has no such kind.
+        Raises NotFound if the cluster has no such kind.
         """
         query = _query(labelSelector=label_selector, fieldSelector=field_selector)
         try:
             items, version = self._ask(self._listing(kind, namespace, query), lambda answer: check_list(answer, kind))
-        except Missing:
+        except NotFound:
             if kind not in SUCCEEDED or kind in self._versions:
                 raise
             self._versions[kind] = self._preferred_version(kind)
@@ -221,7 +221,10 @@ class Cluster:
         return _Request(Operation("list", kind, namespace), "GET", self._path(kind, namespace), query)
 
     def _preferred_version(self, kind: str) -> str:
-        """Return the version of the kind's group that the API server prefers. Raises Missing if there is no such group."""
+        """Return the version of the kind's group that the API server prefers.
+
+        Raises NotFound if there is no such group.
+        """
         request = _Request(Operation("list", kind), "GET", f"/apis/{KINDS[kind].group}")
         return self._ask(request, lambda group: (*names_in(group, "versions", "version"), KINDS[kind].version)[0])
 
@@ -289,7 +292,7 @@ class Cluster:
         path = f"{self._path('Pod', namespace, pod)}/log"
         try:
             text: bytes = self._send(_Request(operation, "GET", path, query)).data
-        except (Rejected, Missing, NoApiServer):
+        except (InvalidObject, NotFound, NoApiServer):
             # The container has not started, or had no earlier run. Or its last lines are longer than any answer may be.
             return ""
         # A secret that is cut would no longer be found, so it is hidden before the text gets its final length.
@@ -311,7 +314,7 @@ class Cluster:
             step = "Leave impersonate_user, impersonate_groups and K8S_AUTH_IMPERSONATE_* out."
             raise Refused("port-forward", why, step)
 
-    def about_self(self, kind: str, spec: Object) -> Object:
+    def self_review(self, kind: str, spec: Object) -> Object:
         """Return what the API server says about the user: the status of a SelfSubjectReview or SelfSubjectRulesReview."""
         body = {"apiVersion": KINDS[kind].api_version, "kind": kind, "spec": spec}
         return self._ask(_Request(Operation("create", kind), "POST", self._path(kind, None), body=body), _status)
@@ -419,7 +422,7 @@ class Cluster:
         text = body.decode(errors="replace") if isinstance(body, bytes) else str(body)
         try:
             # Its meaning is read before anything is hidden: a secret can be any word, or part of one.
-            refused = refusal(operation, error.status, text, self._hidden)
+            refused = error_from_response(operation, error.status, text, self._hidden)
         except NotAnApi as impostor:
             return self._no_api(operation, impostor)
         return type(refused)(refused.what, self._hidden(refused.why), self._hidden(refused.next_step))
@@ -429,7 +432,7 @@ class Cluster:
         if any(map(_is_no_http, error.args)):
             return self._no_api(operation, NotAnApi("it does not speak HTTP"))
         if operation.writes and not _not_sent(error):
-            return _lost(operation, error)
+            return _outcome_unknown(operation, error)
         return self._unreachable(operation, error)
 
     def _no_api(self, operation: Operation, error: NotAnApi) -> NoApiServer:
@@ -463,7 +466,7 @@ class Cluster:
         # For some odd dates the standard library raises undocumented errors.
         with suppress(TypeError, ValueError, OverflowError, IndexError):
             ahead = parsedate_to_datetime(date or "") - datetime.now(timezone.utc)
-            self.ahead = ahead if self.ahead is None else max(self.ahead, ahead)
+            self.clock_skew = ahead if self.clock_skew is None else max(self.clock_skew, ahead)
 
 
 def client_version() -> str | None:
@@ -603,7 +606,7 @@ def _not_sent(error: Exception) -> bool:
     return isinstance(error, (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError))
 
 
-def _lost(operation: Operation, error: Exception) -> OutcomeUnknown:
+def _outcome_unknown(operation: Operation, error: Exception) -> OutcomeUnknown:
     # The error's own text can quote the request.
     why = f"the connection broke before the API server had answered ({type(error).__name__})"
     return OutcomeUnknown(str(operation), why, "Run the task again: it looks first at what has been stored.")

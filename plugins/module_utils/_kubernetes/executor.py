@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
-from .._common.errors import Missing, OutcomeUnknown, RegistryError
+from .._common.errors import NotFound, OutcomeUnknown, RegistryError
 from .._common.model import Object
 from .changes import Change, layer
 from .client import Cluster
 
-__all__ = ["Done", "Record", "execute", "execute_all"]
+__all__ = ["ChangeLog", "Done", "execute", "execute_all"]
 
 Result = TypeVar("Result")
 AT_ONCE = 8
@@ -34,21 +34,21 @@ class Done:
 
 
 @dataclass
-class Record:
+class ChangeLog:
     """What a run has done so far, whether or not the rest succeeds."""
 
     done: list[Done] = field(default_factory=list)
-    unsure: list[Change] = field(default_factory=list)
+    outcome_unknown: list[Change] = field(default_factory=list)
     """Changes whose answer was lost."""
 
-    def settle(self, changes: Iterable[Change]) -> None:
+    def confirm_unknown(self, changes: Iterable[Change]) -> None:
         """Count a lost change as made if the changes of a later plan no longer include it."""
         open_still = {change.key for change in changes}
-        self.done.extend(Done(change) for change in self.unsure if change.key not in open_still)
-        self.unsure.clear()
+        self.done.extend(Done(change) for change in self.outcome_unknown if change.key not in open_still)
+        self.outcome_unknown.clear()
 
 
-def execute(cluster: Cluster, changes: Iterable[Change], record: Record, dry_run: bool) -> None:
+def execute(cluster: Cluster, changes: Iterable[Change], record: ChangeLog, dry_run: bool) -> None:
     """Make the changes and record them, even if one fails. Raises the first error.
 
     The layer with the error is finished first, and the next one is not started.
@@ -59,7 +59,7 @@ def execute(cluster: Cluster, changes: Iterable[Change], record: Record, dry_run
 
 
 def execute_all(
-    cluster: Cluster, jobs: Sequence[tuple[Sequence[Change], Record]], dry_run: bool
+    cluster: Cluster, jobs: Sequence[tuple[Sequence[Change], ChangeLog]], dry_run: bool
 ) -> list[RegistryError | None]:
     """Do the same for several jobs at once, each with its own record. Returns each job's first error, or None.
 
@@ -91,7 +91,7 @@ def _at_once(work: Sequence[Callable[[], Result]]) -> list[Result]:
         return list(pool.map(lambda one: one(), work))
 
 
-def _make(cluster: Cluster, change: Change, record: Record, dry_run: bool) -> RegistryError | None:
+def _make(cluster: Cluster, change: Change, record: ChangeLog, dry_run: bool) -> RegistryError | None:
     """Make one change and record it. Returns the error, if any. Deleting a missing object is not one."""
     pending = ("create", "delete") if dry_run else ()
     unmade = {done.change.key for done in record.done if done.change.action in pending}
@@ -100,10 +100,10 @@ def _make(cluster: Cluster, change: Change, record: Record, dry_run: bool) -> Re
             record.done.append(Done(change, validated=False))
         else:
             record.done.append(Done(change, cluster.write(change, dry_run)))
-    except Missing as error:
+    except NotFound as error:
         return None if change.action == "delete" else error
     except OutcomeUnknown as error:
-        record.unsure.append(change)
+        record.outcome_unknown.append(change)
         return error
     except RegistryError as error:
         return error

@@ -15,7 +15,7 @@ from urllib.parse import quote, quote_plus
 
 from .._common.model import Object
 
-__all__ = ["Sealed", "forms", "hidden", "seal", "sealed_in", "shown", "unsealed", "url_without_user", "without_user"]
+__all__ = ["Sealed", "forms", "hidden", "redacted", "seal", "sealed_in", "unsealed", "url_without_user", "without_user"]
 
 
 class Sealed:
@@ -90,14 +90,14 @@ def unsealed(value: Any) -> Any:
     return value
 
 
-def shown(value: Any, label: str = "(hidden)") -> Any:
+def redacted(value: Any, label: str = "(hidden)") -> Any:
     """Replace all that is sealed in the value with ``label``, for results and diffs."""
     if isinstance(value, Sealed):
         return label
     if isinstance(value, dict):
-        return {key: shown(item, label) for key, item in value.items()}
+        return {key: redacted(item, label) for key, item in value.items()}
     if isinstance(value, list):
-        return [shown(item, label) for item in value]
+        return [redacted(item, label) for item in value]
     return value
 
 

@@ -12,7 +12,7 @@ from .._common.rbac import rule_has
 from .._kubernetes.reviews import Answer
 from .subjects import PROJECT_GROUP, SERVICE_ACCOUNT_USER, grant_of
 
-__all__ = ["attributes", "lets_use", "review_of", "sources", "why_not", "why_still"]
+__all__ = ["allowed_reason", "attributes", "denied_reason", "lets_use", "review_of", "sources"]
 
 EVERYBODY = "system:authenticated"
 NOT_LOGGED_IN = ("system:unauthenticated", "system:anonymous")
@@ -66,7 +66,7 @@ def lets_use(rules: Iterable[Object], registry: str) -> bool:
     )
 
 
-def why_not(grant: Grant, registry: str, answer: Answer, role: Object | None) -> str:
+def denied_reason(grant: Grant, registry: str, answer: Answer, role: Object | None) -> str:
     """Explain why a subject may not use a registry despite a grant. role: the registry's; None if there is none."""
     name = user_role(registry)
     if role is None:
@@ -79,7 +79,7 @@ def why_not(grant: Grant, registry: str, answer: Answer, role: Object | None) ->
     return f"{grant} may not use it: {why}"
 
 
-def why_still(grant: Grant, answer: Answer) -> str:
+def allowed_reason(grant: Grant, answer: Answer) -> str:
     """Explain why a subject may still use a registry: RBAC names the binding."""
     through = answer.reason or "the API server does not say through what"
     return f"{grant} still may use it: {through}"

@@ -19,18 +19,18 @@ from .subjects import RBAC, grant_of, subject_of
 
 __all__ = [
     "Binding",
-    "Wish",
+    "DesiredGrants",
     "binding_name",
+    "binding_warnings",
     "entries",
-    "given",
+    "grants_in",
     "misdirected",
+    "missing_role_warnings",
     "plan_grants",
     "plan_without_role",
     "predicted",
     "read_bindings",
-    "remark_without_role",
-    "remarks",
-    "target",
+    "target_grants",
     "wanted_binding",
 ]
 
@@ -52,11 +52,11 @@ class Binding:
     name: str
     grants: tuple[Grant, ...]
     """The grants of its subjects, in their order, without the operator's own subject."""
-    proper: bool
+    is_dashboard_form: bool
     """Whether it has the form of the dashboard's: with its labels, and for one subject."""
     listed: bool
     """Whether the dashboard shows it: it has that form, and is not for a single service account."""
-    amiss: str
+    deviations: str
     """How it differs from that form; empty if it does not, and for the operator's own."""
     by_operator: bool
     """Whether it is the operator's own, for OpenShift's Group <registry>-users."""
@@ -64,7 +64,7 @@ class Binding:
 
 
 @dataclass(frozen=True)
-class Wish:
+class DesiredGrants:
     """The changes required in a registry's grants."""
 
     registry: str
@@ -93,8 +93,8 @@ def misdirected(bindings: Iterable[Object], registry: str) -> list[Object]:
         for one in bindings
         if (one["metadata"].get("labels") or {}).get("app") == registry or one["roleRef"]["name"] in names
     )
-    found = (one for one in labelled if not grants_access(one, registry))
-    return [one for one in found if one["roleRef"]["name"] in names or not _labels_amiss(one, registry)]
+    candidates = (one for one in labelled if not grants_access(one, registry))
+    return [one for one in candidates if one["roleRef"]["name"] in names or not _label_deviations(one, registry)]
 
 
 def binding_name(registry: str, grant: Grant) -> str:
@@ -117,17 +117,17 @@ def wanted_binding(registry: str, owner: Object | None, grant: Grant) -> Object:
     }
 
 
-def given(bindings: Iterable[Binding]) -> frozenset[Grant]:
+def grants_in(bindings: Iterable[Binding]) -> frozenset[Grant]:
     """Return all that is granted."""
     return frozenset(grant for binding in bindings for grant in binding.grants)
 
 
-def target(wish: Wish, bindings: Iterable[Binding]) -> frozenset[Grant]:
+def target_grants(desired: DesiredGrants, bindings: Iterable[Binding]) -> frozenset[Grant]:
     """Return all that is to be granted."""
-    if wish.state == "exact":
-        return wish.grants
-    now = given(bindings)
-    return now - wish.grants if wish.state == "absent" else now | wish.grants
+    if desired.state == "exact":
+        return desired.grants
+    now = grants_in(bindings)
+    return now - desired.grants if desired.state == "absent" else now | desired.grants
 
 
 def entries(bindings: Iterable[Binding]) -> list[Object]:
@@ -141,36 +141,38 @@ def entries(bindings: Iterable[Binding]) -> list[Object]:
             "kind": grant.kind,
             "name": grant.name,
             **({"namespace": grant.namespace} if grant.namespace else {}),
-            "bindings": [binding.name for binding in found],
-            **_shown(found),
+            "bindings": [binding.name for binding in granting],
+            **_shown(granting),
         }
-        for grant, found in sorted(through.items())
+        for grant, granting in sorted(through.items())
     ]
 
 
 def _shown(bindings: list[Binding]) -> Object:
     if any(binding.listed for binding in bindings):
         return {"dashboard": True}
-    return {"dashboard": False, "hidden": "; ".join(binding.amiss or NO_SECTION for binding in bindings)}
+    return {"dashboard": False, "hidden": "; ".join(binding.deviations or NO_SECTION for binding in bindings)}
 
 
-def remarks(registry: str, bindings: Iterable[Binding]) -> list[str]:
+def binding_warnings(registry: str, bindings: Iterable[Binding]) -> list[str]:
     """Return warnings about bindings that differ from the dashboard's form, and about duplicate grants."""
     bindings = list(bindings)
-    texts = [f"RoleBinding {one.name} ({one.amiss})" for one in bindings if one.amiss and one.grants]
-    found = []
+    texts = [f"RoleBinding {one.name} ({one.deviations})" for one in bindings if one.deviations and one.grants]
+    warnings = []
     if texts:
-        found.append(f"Access to {registry} is granted where the dashboard does not show it: {_some(texts)}. {_REMEDY}")
+        warnings.append(
+            f"Access to {registry} is granted where the dashboard does not show it: {_some(texts)}. {_REMEDY}"
+        )
     twice = [entry for entry in entries(bindings) if len(entry["bindings"]) > 1]
     texts = [
         f"{entry['kind']} {printable_name(entry['name'])} through {', '.join(entry['bindings'])}" for entry in twice
     ]
     if texts:
-        found.append(f"Access to {registry} is granted more than once: {_some(texts)}. {_REMEDY}")
-    return found
+        warnings.append(f"Access to {registry} is granted more than once: {_some(texts)}. {_REMEDY}")
+    return warnings
 
 
-def remark_without_role(registry: str, bindings: Iterable[Object]) -> list[str]:
+def missing_role_warnings(registry: str, bindings: Iterable[Object]) -> list[str]:
     """Return warnings about misdirected RoleBindings to roles that do not exist."""
     texts = [
         f"RoleBinding {one['metadata']['name']} ({one['roleRef']['kind']} {printable_name(one['roleRef']['name'])}: "
@@ -186,7 +188,7 @@ _REMEDY = "Name them in model_registry_permissions with adopt, and each gets one
 
 
 def plan_grants(
-    wish: Wish, namespace: str, owner: Object | None, bindings: Iterable[Object]
+    desired: DesiredGrants, namespace: str, owner: Object | None, bindings: Iterable[Object]
 ) -> tuple[list[Change], list[Change]]:
     """Return the changes that bring about the required grants: first those that give, then those that take away.
 
@@ -195,67 +197,69 @@ def plan_grants(
     dashboard's form; a suitable one made by others is kept for it. Raises Refused.
     """
     bindings = list(bindings)
-    lasting = target(wish, read_bindings(bindings, wish.registry))
-    giving = _giving(wish, namespace, owner, bindings, lasting)
-    return giving, _taking(wish, namespace, predicted(bindings, giving), lasting)
+    lasting = target_grants(desired, read_bindings(bindings, desired.registry))
+    additions = _plan_additions(desired, namespace, owner, bindings, lasting)
+    return additions, _plan_removals(desired, namespace, predicted(bindings, additions), lasting)
 
 
-def _giving(
-    wish: Wish, namespace: str, owner: Object | None, bindings: list[Object], lasting: frozenset[Grant]
+def _plan_additions(
+    desired: DesiredGrants, namespace: str, owner: Object | None, bindings: list[Object], lasting: frozenset[Grant]
 ) -> list[Change]:
     """Add missing RoleBindings in the dashboard's form, and the owner to those that would go with a former registry."""
     everything = {binding["metadata"]["name"]: binding for binding in bindings}
-    own = {binding.name: binding for binding in read_bindings(bindings, wish.registry)}
-    visible = wish.grants & lasting
-    new = _new(wish.registry, visible, own)
+    own = {binding.name: binding for binding in read_bindings(bindings, desired.registry)}
+    visible = desired.grants & lasting
+    new = _new(desired.registry, visible, own)
     changes = []
     for grant, name in sorted(new.items()):
-        wanted = wanted_binding(wish.registry, owner, grant)
+        wanted = wanted_binding(desired.registry, owner, grant)
         if name in own:
             changes += _repair(own[name], wanted, owner, namespace, lasting)
         else:
             changes += _create(wanted, namespace, name, everything.get(name))
-    homes = _homes(wish.registry, own, new.values())
-    for body in (own[name].body for name in sorted({homes[grant] for grant in visible - new.keys()})):
+    primary = _primary_bindings(desired.registry, own, new.values())
+    for body in (own[name].body for name in sorted({primary[grant] for grant in visible - new.keys()})):
         if owner and any(_is_former(one, owner) for one in body["metadata"].get("ownerReferences") or ()):
             change = patch_of(body, {"metadata": {"ownerReferences": _owners(body, owner)}}, namespace)
             changes += [change] if change else []
     return changes
 
 
-def _taking(wish: Wish, namespace: str, bindings: list[Object], lasting: frozenset[Grant]) -> list[Change]:
+def _plan_removals(
+    desired: DesiredGrants, namespace: str, bindings: list[Object], lasting: frozenset[Grant]
+) -> list[Change]:
     """Return the removals that follow once all required grants are given.
 
     A grant's RoleBinding may name other subjects that keep access. They stay, although the dashboard then does not list
     it: moving them to one of their own could restore what another run is taking away just now.
     """
-    own = {binding.name: binding for binding in read_bindings(bindings, wish.registry)}
-    visible = wish.grants & lasting
-    single = visible if wish.adopt or wish.state == "exact" else frozenset()
-    new = _new(wish.registry, visible, own)
+    own = {binding.name: binding for binding in read_bindings(bindings, desired.registry)}
+    visible = desired.grants & lasting
+    single = visible if desired.adopt or desired.state == "exact" else frozenset()
+    new = _new(desired.registry, visible, own)
     cleaned = {name: grant for grant, name in new.items()}
-    homes = {**_homes(wish.registry, own, cleaned), **new}
+    primary = {**_primary_bindings(desired.registry, own, cleaned), **new}
 
     def stays(grant: Grant, name: str) -> bool:
         if name in cleaned:
             return grant == cleaned[name] or grant in lasting - visible
-        return grant in lasting and (grant not in single or homes[grant] == name)
+        return grant in lasting and (grant not in single or primary[grant] == name)
 
     return [change for name in sorted(own) for change in _reduce(own[name], namespace, stays, name in cleaned)]
 
 
-def plan_without_role(wish: Wish, namespace: str, bindings: Iterable[Object]) -> list[Change]:
+def plan_without_role(desired: DesiredGrants, namespace: str, bindings: Iterable[Object]) -> list[Change]:
     """Return the changes that remove the given grants from misdirected RoleBindings to roles that do not exist.
 
     A roleRef is immutable, so the grants get RoleBindings of their own. Adding grants without adopt leaves such a
     RoleBinding alone. exact deletes it: a user who creates its role would give access to all its subjects.
     """
-    if wish.state == "present" and not wish.adopt:
+    if desired.state == "present" and not desired.adopt:
         return []
     changes = []
     for body in bindings:
         subjects = body.get("subjects") or []
-        kept = [one for one in subjects if wish.state != "exact" and grant_of(one) not in wish.grants]
+        kept = [one for one in subjects if desired.state != "exact" and grant_of(one) not in desired.grants]
         if not kept:
             changes.append(deletion_of(body, namespace))
         elif len(kept) != len(subjects):
@@ -266,30 +270,30 @@ def plan_without_role(wish: Wish, namespace: str, bindings: Iterable[Object]) ->
 
 def predicted(bindings: Iterable[Object], changes: Iterable[Change]) -> list[Object]:
     """Return the RoleBindings after the changes."""
-    found = {binding["metadata"]["name"]: binding for binding in bindings}
+    by_name = {binding["metadata"]["name"]: binding for binding in bindings}
     for change in (change for change in changes if change.kind == "RoleBinding"):
         if change.action == "create":
-            found[change.name] = change.body
+            by_name[change.name] = change.body
         elif change.action == "patch":
-            found[change.name] = applied(found[change.name], change.body)
+            by_name[change.name] = applied(by_name[change.name], change.body)
         else:
-            found.pop(change.name, None)
-    return list(found.values())
+            by_name.pop(change.name, None)
+    return list(by_name.values())
 
 
-def _homes(registry: str, own: Mapping[str, Binding], taken: Iterable[str]) -> dict[Grant, str]:
+def _primary_bindings(registry: str, own: Mapping[str, Binding], taken: Iterable[str]) -> dict[Grant, str]:
     """Return the RoleBinding in the dashboard's form of each grant, except those taken for something else.
 
     If there are several, it is the one with the grant's own name, or else the first by name: any two runs choose alike.
     """
     taken = set(taken)
-    homes: dict[Grant, str] = {}
+    primary: dict[Grant, str] = {}
     for name in sorted(own.keys() - taken):
-        if own[name].proper:
+        if own[name].is_dashboard_form:
             for grant in own[name].grants:
-                if grant not in homes or name == binding_name(registry, grant):
-                    homes[grant] = name
-    return homes
+                if grant not in primary or name == binding_name(registry, grant):
+                    primary[grant] = name
+    return primary
 
 
 def _new(registry: str, visible: Iterable[Grant], own: Mapping[str, Binding]) -> dict[Grant, str]:
@@ -299,8 +303,8 @@ def _new(registry: str, visible: Iterable[Grant], own: Mapping[str, Binding]) ->
     """
     new: dict[Grant, str] = {}
     while True:
-        homes = _homes(registry, own, new.values())
-        more = {grant: binding_name(registry, grant) for grant in visible if grant not in {*homes, *new}}
+        primary = _primary_bindings(registry, own, new.values())
+        more = {grant: binding_name(registry, grant) for grant in visible if grant not in {*primary, *new}}
         if not more:
             return new
         new.update(more)
@@ -311,7 +315,7 @@ def _create(wanted: Object, namespace: str, name: str, current: Object | None) -
     creation = creation_of(wanted, namespace, name)
     if current is None:
         return [creation]
-    if _labels_amiss(current, wanted["metadata"]["labels"]["app"]):
+    if _label_deviations(current, wanted["metadata"]["labels"]["app"]):
         role = (current.get("roleRef") or {}).get("name")
         why = f"it exists, gives the role {role} and is not labelled as the registry's, so it is not replaced"
         raise Refused(f"RoleBinding {name}", why, "Delete it, or give it another name.")
@@ -373,11 +377,11 @@ def _read(binding: Object, registry: str) -> Binding:
     grants = tuple(grant for grant in subjects if not (by_operator and grant == group))
     reasons = [
         *([f"{len(subjects)} subjects instead of one"] if len(subjects) != 1 else ()),
-        *(f"no label {label}" for label in _labels_amiss(binding, registry)),
+        *(f"no label {label}" for label in _label_deviations(binding, registry)),
     ]
-    amiss = f"it has {' and '.join(reasons)}" if reasons and (grants or not by_operator) else ""
+    deviations = f"it has {' and '.join(reasons)}" if reasons and (grants or not by_operator) else ""
     listed = not reasons and binding["subjects"][0]["kind"] in SECTIONS
-    return Binding(name, grants, not reasons, listed, amiss, by_operator, binding)
+    return Binding(name, grants, not reasons, listed, deviations, by_operator, binding)
 
 
 def _labels(registry: str) -> dict[str, str]:
@@ -392,7 +396,7 @@ def _labels(registry: str) -> dict[str, str]:
     }
 
 
-def _labels_amiss(binding: Object, registry: str) -> list[str]:
+def _label_deviations(binding: Object, registry: str) -> list[str]:
     labels = binding["metadata"].get("labels") or {}
     return [f"{key}={value}" for key, value in _labels(registry).items() if labels.get(key) != value]
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .._common.errors import Missing
+from .._common.errors import NotFound
 from .._common.model import Object
 from .._kubernetes.changes import Change, patch_of
 
@@ -38,11 +38,11 @@ def plan_members(group: Object, names: Iterable[str], state: str) -> Change | No
     return None if set(wanted) == set(now) else patch_of(group, {"users": wanted}, "")
 
 
-def no_groups(group: str) -> Missing:
+def no_groups(group: str) -> NotFound:
     """Return the error for a cluster without Groups."""
     why = (
         "this cluster has no Groups of OpenShift: it is Kubernetes without OpenShift, or people log in with an external "
         f"identity provider (OIDC), so there is no {group}"
     )
     step = "Name people with users, or a group that your identity provider puts them in with groups."
-    return Missing("members", why, step)
+    return NotFound("members", why, step)

@@ -6,24 +6,24 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from .._common.errors import Forbidden, Missing
+from .._common.errors import Forbidden, NotFound
 from .._common.model import Grant, Object
 from .._common.names import users_group
 from .._kubernetes.client import Cluster
 from .._kubernetes.reviews import Answer
-from .effective_access import Entry, Surroundings, bound_cluster_roles, concerns_group
+from .effective_access import Entry, RbacSnapshot, bound_cluster_roles, concerns_group
 from .reviews import answers
 from .subject_lookup import CLUSTER_ROLE
 
-__all__ = ["answered", "surroundings"]
+__all__ = ["read_rbac", "review_entries"]
 
-FEW = 3
+LIST_ABOVE = 3
 """Up to so many objects of a kind are read one by one."""
 
 
-def surroundings(
+def read_rbac(
     cluster: Cluster, registries: Iterable[str], bindings: Collection[Object], roles: Iterable[Object]
-) -> tuple[Surroundings, list[str]]:
+) -> tuple[RbacSnapshot, list[str]]:
     """Return what decides on access to the registries, and a warning for each thing that may not be read.
 
     bindings, roles: all RoleBindings and Roles of the namespace.
@@ -40,15 +40,15 @@ def surroundings(
     if problem:
         warnings.append(f"Who is in the Groups {', '.join(sorted(asked))} is not known. {problem}")
     found = {name: groups.get(group) for group, name in asked.items() if problem or group in groups}
-    return Surroundings(tuple(bindings), known, found), warnings
+    return RbacSnapshot(tuple(bindings), known, found), warnings
 
 
-def answered(
+def review_entries(
     cluster: Cluster, namespace: str, registry: str, entries: Iterable[Entry]
 ) -> tuple[dict[Grant, Answer], list[str]]:
     """Return access reviews of those who can use the registry; if the user may not ask, none, and a warning."""
     try:
-        return answers(cluster, namespace, registry, {entry.tested for entry in entries}), []
+        return answers(cluster, namespace, registry, {entry.review_subject for entry in entries}), []
     except Forbidden as error:
         return {}, [f"Nobody's access was verified, since {error.why}. See playbooks/files/registry-admin.yaml."]
 
@@ -56,11 +56,11 @@ def answered(
 def _read(cluster: Cluster, kind: str, names: Collection[str]) -> tuple[dict[str, Object], str]:
     """Return the existing objects of the cluster by name, or else the missing right."""
     try:
-        if len(names) > FEW:
+        if len(names) > LIST_ABOVE:
             items = [item for item in cluster.list(kind)[0] if item["metadata"]["name"] in names]
         else:
             items = [item for name in sorted(names) if (item := cluster.get(kind, None, name))]
-    except Missing:
+    except NotFound:
         return {}, ""
     except Forbidden as error:
         return {}, f"{error.next_step} {CLUSTER_ROLE}"

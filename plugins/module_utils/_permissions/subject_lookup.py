@@ -6,14 +6,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .._common.errors import Forbidden, Missing, RegistryError
+from .._common.errors import Forbidden, NotFound, RegistryError
 from .._common.model import Grant
 from .._common.text import printable_name
 from .._kubernetes.client import Cluster
 
 __all__ = ["CLUSTER_ROLE", "check_existence"]
 
-FEW = 3
+LIST_ABOVE = 3
 """Up to so many objects of a kind are read one by one."""
 CLUSTER_ROLE = "The optional ClusterRole in playbooks/files/registry-admin-cluster.yaml has it."
 """The end of refusals about objects of the cluster."""
@@ -27,7 +27,7 @@ WORDS = {"User": "users", "Group": "groups", "Namespace": "projects"}
 def check_existence(cluster: Cluster, grants: Iterable[Grant], members: Iterable[str], must_exist: bool) -> list[str]:
     """Return a warning for each kind of name that the cluster does not know, or that cannot be looked up.
 
-    Raises Missing or Forbidden instead if they must exist.
+    Raises NotFound or Forbidden instead if they must exist.
     """
     found = []
     for kind, names in _names(grants, members).items():
@@ -61,13 +61,13 @@ def _problem(cluster: Cluster, kind: str, names: list[str]) -> RegistryError | N
         return None
     given = _some(unknown)
     if kind == "Namespace":
-        return Missing(what, f"the cluster has none named {given}", "Check the names.")
+        return NotFound(what, f"the cluster has none named {given}", "Check the names.")
     if not cluster.serves(kind):
         # They exist only at the identity provider.
         why = f"this cluster keeps no list of {what}, so nobody can tell whether {given} exist"
-        return Missing(what, why, "Leave must_exist out, and check the names where people log in.")
+        return NotFound(what, why, "Leave must_exist out, and check the names where people log in.")
     step = "Check the names. They may come from an identity provider and appear at the first login."
-    return Missing(what, f"the cluster does not know {given}", step)
+    return NotFound(what, f"the cluster does not know {given}", step)
 
 
 def _some(names: list[str]) -> str:
@@ -79,10 +79,10 @@ def _some(names: list[str]) -> str:
 def _unknown(cluster: Cluster, kind: str, names: list[str]) -> list[str]:
     """Return the names that no object has. Objects' names have no slashes or percent signs, and are no paths."""
     possible = [name for name in names if not {"/", "%"} & set(name) and name not in (".", "..")]
-    if len(possible) > FEW:
+    if len(possible) > LIST_ABOVE:
         try:
             known = {item["metadata"]["name"] for item in cluster.list(kind)[0]}
-        except Missing:
+        except NotFound:
             known = set()
     else:
         known = {name for name in possible if cluster.get(kind, None, name) is not None}

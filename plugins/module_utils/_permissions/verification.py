@@ -6,23 +6,23 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 
-from .._common.errors import NotEffective
+from .._common.errors import PermissionsNotEffective
 from .._common.model import Grant, Object
 from .._common.names import user_role, users_group
 from .._common.rbac import grants_access
 from .._kubernetes.reviews import Answer
-from .access_review import sources, why_not, why_still
-from .bindings import Wish
+from .access_review import allowed_reason, denied_reason, sources
+from .bindings import DesiredGrants
 from .subjects import grant_of
 
-__all__ = ["bystanders", "expected_access", "not_effective", "undone"]
+__all__ = ["concurrent_changes", "expected_access", "not_effective", "other_subjects"]
 
 SHOWN = 5
 """How many refuted grants an error names, at most."""
 
 
 def expected_access(
-    wish: Wish, members: Collection[str] | None, lost: Iterable[Grant], left: Iterable[str]
+    desired: DesiredGrants, members: Collection[str] | None, lost: Iterable[Grant], left: Iterable[str]
 ) -> dict[Grant, bool]:
     """Return the subjects to ask about, and whether each is to have access.
 
@@ -32,20 +32,20 @@ def expected_access(
     and no longer do.
     """
     people = {Grant("User", "", name) for name in members or ()}
-    if wish.state == "absent":
-        return dict.fromkeys(wish.grants | people, False)
-    wanted = set(wish.grants)
+    if desired.state == "absent":
+        return dict.fromkeys(desired.grants | people, False)
+    wanted = set(desired.grants)
     if members:
-        wanted.add(Grant("Group", "", users_group(wish.registry)))
+        wanted.add(Grant("Group", "", users_group(desired.registry)))
     gone: set[Grant] = set()
-    if wish.state == "exact":
+    if desired.state == "exact":
         removed = {*lost, *(Grant("User", "", name) for name in left)}
         # A subject that loses a grant, but has access by another requested one, is meant to have it.
         gone = {grant for grant in removed if not sources(grant) & (wanted | people)}
     return {**dict.fromkeys(gone, False), **dict.fromkeys(wanted, True)}
 
 
-def bystanders(registry: str, bindings: Iterable[Object], expected: Mapping[Grant, bool]) -> set[Grant]:
+def other_subjects(registry: str, bindings: Iterable[Object], expected: Mapping[Grant, bool]) -> set[Grant]:
     """Return the subjects that may have access by roles other than the registry's, and are not asked about anyway.
 
     bindings: all RoleBindings of the namespace. Those to other registries' roles give access to these alone.
@@ -56,7 +56,7 @@ def bystanders(registry: str, bindings: Iterable[Object], expected: Mapping[Gran
     return {grant for grant in found - expected.keys() if not sources(grant) & wished}
 
 
-def undone(refuted: Iterable[Grant], then: Collection[Grant], now: Collection[Grant]) -> list[str]:
+def concurrent_changes(refuted: Iterable[Grant], then: Collection[Grant], now: Collection[Grant]) -> list[str]:
     """Return which refuted grants others have changed. then, now: all that was granted then, and is now."""
     return [
         f"{grant} has been granted again" if grant in now else f"the grant of {grant} has been taken away"
@@ -67,18 +67,18 @@ def undone(refuted: Iterable[Grant], then: Collection[Grant], now: Collection[Gr
 
 def not_effective(
     registry: str, refuted: Mapping[Grant, bool], found: Mapping[Grant, Answer], role: Object | None
-) -> NotEffective:
+) -> PermissionsNotEffective:
     """Return the error for unexpected answers. role: the registry's; None if it does not matter or does not exist."""
     ordered = sorted(refuted)
     texts = [
-        why_not(grant, registry, found[grant], role) if refuted[grant] else why_still(grant, found[grant])
+        denied_reason(grant, registry, found[grant], role) if refuted[grant] else allowed_reason(grant, found[grant])
         for grant in ordered[:SHOWN]
     ]
     texts += [f"And {len(ordered) - SHOWN} more"] if len(ordered) > SHOWN else []
     step = "Take that away, too, or set verify to false where it is meant."
     if any(refuted.values()):
         step = "Have the cluster's administrator look at the Role and at what else decides on access."
-    return NotEffective(f"permissions of {registry}", ". ".join(texts), step)
+    return PermissionsNotEffective(f"permissions of {registry}", ". ".join(texts), step)
 
 
 def _of_a_registry(binding: Object) -> bool:

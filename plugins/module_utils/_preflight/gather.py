@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, Callable, TypeVar
 
-from .._common.errors import Forbidden, InvalidInput, Missing, RegistryError
-from .._common.finding import Finding, shown
-from .._common.findings_table import table
+from .._common.errors import Forbidden, InvalidInput, NotFound, RegistryError
+from .._common.finding import Finding, finding_result
+from .._common.findings_table import findings_table
 from .._common.model import Database, KeyRef, Object, ProxySettings, Registry
 from .._common.names import check_name, check_object_name, derive_name
 from .._database.credentials import references
-from .._database.effective import candidate, verifies
+from .._database.effective import effective_database, verifies
 from .._database.password_rules import breaking
 from .._database.read_requirement import find_server_version
 from .._kubernetes.changes import Change, creation_of
@@ -30,12 +30,12 @@ from .._registry.auth_proxy import lacks_certificate, name_too_long, proxy_secre
 from .._registry.export import proxy_of
 from .._registry.fields import check_front, needed_fields
 from .._registry.manifests import wanted_registry
-from .._registry.namespace import platform_namespace, registries_namespace
+from .._registry.namespace import platform_namespace, registries_namespace_name
 from .._registry.options import database_from, proxy_from
 from .._registry.platform import component
 from .._registry.shape import misfit, without_nulls
-from .required_rights import Right, path_rights, rights_for, ruled
-from .rules import OPERATOR, Observed, Probe, Source, judge, overruled
+from .required_rights import AccessRule, allowed_by, path_rights, rights_for
+from .rules import OPERATOR, ClusterState, DryRun, Source, ignored_credentials, preflight_findings
 
 __all__ = ["Wanted", "keys_read", "preflight", "unserved_options", "wanted_from"]
 
@@ -111,12 +111,12 @@ def wanted_from(params: Mapping[str, Any]) -> Wanted:
 
 def preflight(cluster: Cluster, wanted: Wanted) -> Object:
     """Return findings, facts and table for the module's result."""
-    seen, database = look(cluster, wanted)
-    findings = [shown(finding) for finding in judge(seen)]
-    return {"findings": findings, "table": table(findings), "facts": _facts(seen, database)}
+    seen, database = gather_cluster_state(cluster, wanted)
+    findings = [finding_result(finding) for finding in preflight_findings(seen)]
+    return {"findings": findings, "table": findings_table(findings), "facts": _facts(seen, database)}
 
 
-def _facts(seen: Observed, database: Database | None) -> Object:
+def _facts(seen: ClusterState, database: Database | None) -> Object:
     ca, registry = seen.connection.ca, seen.registry
     components = None
     if isinstance(seen.components, list):
@@ -142,21 +142,21 @@ def _facts(seen: Observed, database: Database | None) -> Object:
 
 def _credentials(params: Mapping[str, Any]) -> dict[str, object]:
     """Return which authentication options are given, in the task or the environment; their values do not matter."""
-    found: dict[str, object] = {}
+    given: dict[str, object] = {}
     for option in CREDENTIALS:
         names = VARIABLES.get(option, (option.upper(),))
-        found[option] = bool(params.get(option)) or any(os.environ.get(f"K8S_AUTH_{name}") for name in names)
-    return found
+        given[option] = bool(params.get(option)) or any(os.environ.get(f"K8S_AUTH_{name}") for name in names)
+    return given
 
 
-def look(cluster: Cluster, wanted: Wanted) -> tuple[Observed, Database | None]:
+def gather_cluster_state(cluster: Cluster, wanted: Wanted) -> tuple[ClusterState, Database | None]:
     """Return the state of the cluster, and the database that the registry will use, as far as they are known.
 
     Raises RegistryError if the API server does not answer, or does not know the user.
     """
     connection = cluster.connection()
     user = _user(cluster)
-    namespace = _seen(lambda: registries_namespace(cluster, wanted.namespace))
+    namespace = _read_result(lambda: registries_namespace_name(cluster, wanted.namespace))
     registry, odd_field = _understood(_registry(cluster, namespace, wanted.known_name))
     database, invalid = _database(wanted, registry if isinstance(registry, dict) else None)
     openshift = _openshift(cluster, wanted, registry)
@@ -165,17 +165,17 @@ def look(cluster: Cluster, wanted: Wanted) -> tuple[Observed, Database | None]:
         too_long = name_too_long(wanted.known_name, wanted.auth_proxy, bool(openshift))
         invalid += (too_long,) if too_long else ()
     place = namespace if isinstance(namespace, str) else None
-    seen = Observed(
+    seen = ClusterState(
         job=wanted.job,
         name=wanted.name,
         namespace=namespace,
         now=datetime.now(timezone.utc),
         connection=connection,
         user=user,
-        overruled=overruled(wanted.credentials or {}),
+        ignored_credentials=ignored_credentials(wanted.credentials or {}),
         invalid=invalid,
-        said_namespace=_said(cluster) if wanted.namespace else place,
-        namespace_object=_seen(lambda: cluster.get("Namespace", None, place)) if place else None,
+        declared_namespace=_declared_namespace(cluster) if wanted.namespace else place,
+        namespace_object=_read_result(lambda: cluster.get("Namespace", None, place)) if place else None,
         components=_listed(cluster, "DataScienceCluster"),
         served=_served(cluster),
         operators=_listed(cluster, "Deployment", f"metadata.name={OPERATOR}") or [],
@@ -183,7 +183,7 @@ def look(cluster: Cluster, wanted: Wanted) -> tuple[Observed, Database | None]:
         odd_field=odd_field,
         elsewhere=_elsewhere(cluster, wanted.known_name, place),
         missing=_missing(cluster, _rights(wanted, database, place), place) if place else (),
-        probe=_probe(cluster, wanted, place, registry),
+        dry_run=_dry_run(cluster, wanted, place, registry),
         database=database,
         registries=_registries(cluster, place) if database else {},
         password=tuple(_password(cluster, place, database)) if place and database else (),
@@ -195,20 +195,20 @@ def look(cluster: Cluster, wanted: Wanted) -> tuple[Observed, Database | None]:
     return seen, database
 
 
-def _seen(get: Callable[[], T]) -> T | RegistryError:
+def _read_result(get: Callable[[], T]) -> T | RegistryError:
     """Return what exists, or why it cannot be read. Raises the error if the API server does not answer."""
     try:
         return get()
     except RegistryError as error:
-        if type(error) in (Forbidden, Missing, RegistryError):
+        if type(error) in (Forbidden, NotFound, RegistryError):
             return error
         raise
 
 
-def _said(cluster: Cluster) -> str | None:
+def _declared_namespace(cluster: Cluster) -> str | None:
     """Return the registries namespace that the platform names; None if it names none, or several."""
-    said = _seen(lambda: platform_namespace(cluster))
-    return said if isinstance(said, str) else None
+    namespace = _read_result(lambda: platform_namespace(cluster))
+    return namespace if isinstance(namespace, str) else None
 
 
 def _openshift(cluster: Cluster, wanted: Wanted, registry: Object | RegistryError | None) -> bool | None:
@@ -216,7 +216,7 @@ def _openshift(cluster: Cluster, wanted: Wanted, registry: Object | RegistryErro
     has_proxy = isinstance(registry, dict) and proxy_of(registry.get("spec") or {}) is not None
     if has_proxy or (registry is None and wanted.job != "create"):
         return None
-    answer = _seen(lambda: cluster.serves("Route"))
+    answer = _read_result(lambda: cluster.serves("Route"))
     return answer if isinstance(answer, bool) else None
 
 
@@ -234,7 +234,7 @@ def unserved_options(
         check_front(asked, existing, version, served, bool(openshift))
     except InvalidInput as error:
         return (error,)
-    except Missing:
+    except NotFound:
         # If no version of ModelRegistry is served, that is a finding of its own.
         return ()
     return ()
@@ -244,7 +244,7 @@ def _listed(cluster: Cluster, kind: str, selector: str = "") -> list[Object] | R
     """Return the objects in all namespaces; None if the cluster has no such kind."""
     try:
         return cluster.list(kind, field_selector=selector)[0]
-    except Missing:
+    except NotFound:
         return None
     except Forbidden as error:
         return error
@@ -253,24 +253,24 @@ def _listed(cluster: Cluster, kind: str, selector: str = "") -> list[Object] | R
 def _user(cluster: Cluster) -> str:
     """Return the user's name, as the API server knows it. Kubernetes before 1.28 does not tell."""
     try:
-        return str(cluster.about_self("SelfSubjectReview", {})["userInfo"].get("username", ""))
-    except (Missing, Forbidden):
+        return str(cluster.self_review("SelfSubjectReview", {})["userInfo"].get("username", ""))
+    except (NotFound, Forbidden):
         return ""
 
 
 def _served(cluster: Cluster) -> tuple[str, ...] | None:
     try:
         return cluster.served_versions()
-    except Missing:
+    except NotFound:
         return None
 
 
 def _registry(cluster: Cluster, namespace: str | RegistryError, name: str | None) -> Object | RegistryError | None:
     if not name or not isinstance(namespace, str):
         return None
-    seen = _seen(lambda: cluster.get("ModelRegistry", namespace, name))
+    seen = _read_result(lambda: cluster.get("ModelRegistry", namespace, name))
     # If the cluster serves no version of it, that is a finding of its own.
-    return None if isinstance(seen, Missing) else seen
+    return None if isinstance(seen, NotFound) else seen
 
 
 def _understood(
@@ -288,18 +288,20 @@ def _understood(
 
 def _registries(cluster: Cluster, namespace: str | None) -> dict[str, Object]:
     """Return the registries of the namespace by name; none if they may not be listed."""
-    found = _seen(lambda: cluster.list("ModelRegistry", namespace)[0]) if namespace else []
-    return {} if isinstance(found, RegistryError) else {item["metadata"]["name"]: item for item in found}
+    items = _read_result(lambda: cluster.list("ModelRegistry", namespace)[0]) if namespace else []
+    return {} if isinstance(items, RegistryError) else {item["metadata"]["name"]: item for item in items}
 
 
 def _elsewhere(cluster: Cluster, name: str | None, namespace: str | None) -> tuple[str, ...] | RegistryError:
     """Return the other namespaces that have a registry of that name."""
     if not name:
         return ()
-    found = _listed(cluster, "ModelRegistry", f"metadata.name={name}")
-    if isinstance(found, RegistryError):
-        return found
-    return tuple(item["metadata"]["namespace"] for item in found or () if item["metadata"]["namespace"] != namespace)
+    registries = _listed(cluster, "ModelRegistry", f"metadata.name={name}")
+    if isinstance(registries, RegistryError):
+        return registries
+    return tuple(
+        item["metadata"]["namespace"] for item in registries or () if item["metadata"]["namespace"] != namespace
+    )
 
 
 def _database(wanted: Wanted, registry: Object | None) -> tuple[Database | None, tuple[InvalidInput, ...]]:
@@ -308,19 +310,19 @@ def _database(wanted: Wanted, registry: Object | None) -> tuple[Database | None,
     if wanted.job not in ("create", "update") or wanted.is_database_invalid or is_unsaid:
         return None, wanted.invalid
     try:
-        return candidate(wanted.database, registry), wanted.invalid
+        return effective_database(wanted.database, registry), wanted.invalid
     except InvalidInput as error:
         return None, (*wanted.invalid, error)
 
 
-def _rights(wanted: Wanted, database: Database | None, namespace: str) -> list[Right]:
+def _rights(wanted: Wanted, database: Database | None, namespace: str) -> list[AccessRule]:
     """Return the rights for the job, and for the check of its database before it."""
     host = str(database.host) if database is not None and not database.generate else ""
     path = path_rights(wanted.via, host, namespace) if host else []
     return [*rights_for(wanted.job, wanted.known_name, wanted.database), *path]
 
 
-def _missing(cluster: Cluster, rights: list[Right], namespace: str) -> tuple[Right, ...]:
+def _missing(cluster: Cluster, rights: list[AccessRule], namespace: str) -> tuple[AccessRule, ...]:
     """Return the rights that the user lacks.
 
     One request lists the user's rules in a namespace. The list may be incomplete, so other rights are reviewed one by
@@ -328,11 +330,11 @@ def _missing(cluster: Cluster, rights: list[Right], namespace: str) -> tuple[Rig
     """
     rules = {}
     for place in {right.namespace or namespace for right in rights}:
-        found = cluster.about_self("SelfSubjectRulesReview", {"namespace": place})
-        rules[place] = found.get("resourceRules") or ()
-    doubtful = [right for right in rights if not ruled(right, rules[right.namespace or namespace])]
+        review = cluster.self_review("SelfSubjectRulesReview", {"namespace": place})
+        rules[place] = review.get("resourceRules") or ()
+    doubtful = [right for right in rights if not allowed_by(right, rules[right.namespace or namespace])]
 
-    def allowed(right: Right) -> bool:
+    def allowed(right: AccessRule) -> bool:
         spec = {"resourceAttributes": {**right.attributes, "namespace": right.namespace or namespace}}
         return cluster.review("SelfSubjectAccessReview", None, spec).allowed
 
@@ -341,21 +343,23 @@ def _missing(cluster: Cluster, rights: list[Right], namespace: str) -> tuple[Rig
     return tuple(right for right, answer in zip(doubtful, answers) if not answer)
 
 
-def _probe(cluster: Cluster, wanted: Wanted, namespace: str | None, registry: Object | RegistryError | None) -> Probe:
+def _dry_run(
+    cluster: Cluster, wanted: Wanted, namespace: str | None, registry: Object | RegistryError | None
+) -> DryRun:
     """Send a dry run of what the job will write: it calls the operator's webhooks, and stores nothing."""
     if namespace is None or wanted.job not in ("create", "update") or wanted.invalid:
-        return Probe()
+        return DryRun()
     try:
         if isinstance(registry, dict):
             change = Change("ModelRegistry", namespace, registry["metadata"]["name"], "patch", {})
         elif wanted.job == "create" and registry is None:
             change = _creation(cluster, wanted, namespace)
         else:
-            return Probe()
+            return DryRun()
         cluster.write(change, dry_run=True)
     except RegistryError as error:
-        return Probe(True, error)
-    return Probe(True)
+        return DryRun(True, error)
+    return DryRun(True)
 
 
 def _creation(cluster: Cluster, wanted: Wanted, namespace: str) -> Change:
@@ -402,7 +406,7 @@ def _password(cluster: Cluster, namespace: str, database: Database) -> Iterator[
     ref, password, what = database.password_secret, database.password or "", "database.password"
     if ref is not None:
         what = f"key {ref.key} of Secret {ref.name}"
-        item = _seen(lambda: cluster.get("Secret", namespace, ref.name))
+        item = _read_result(lambda: cluster.get("Secret", namespace, ref.name))
         value = (item.get("data") or {}).get(ref.key) if isinstance(item, dict) else None
         password = base64.b64decode(value.reveal()).decode(errors="replace") if isinstance(value, Sealed) else ""
     yield from breaking(password, database, what, lambda: find_server_version(cluster, namespace))
@@ -416,10 +420,10 @@ def _text(cluster: Cluster, namespace: str, kind: str, ref: KeyRef, is_ca: bool)
     except Forbidden as error:
         return error
     if item is None:
-        return Missing(what, "it does not exist", "Create it.")
+        return NotFound(what, "it does not exist", "Create it.")
     value, binary = ((item.get(field) or {}).get(ref.key) for field in ("data", "binaryData"))
     if value is None and binary is None:
-        return Missing(what, f"it has no key {ref.key}", "Add the key.")
+        return NotFound(what, f"it has no key {ref.key}", "Add the key.")
     if not is_ca:
         return ""
     encoded = value.reveal() if isinstance(value, Sealed) else binary

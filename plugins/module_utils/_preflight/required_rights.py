@@ -14,14 +14,14 @@ from .._database.host import DIRECT, PORT_FORWARD, RELAY
 from .._kubernetes.dns import SERVICE, host_of, service_of
 from .._kubernetes.resources import GROUP
 
-__all__ = ["Right", "path_rights", "rights_for", "ruled", "yaml_rules"]
+__all__ = ["AccessRule", "allowed_by", "path_rights", "rights_for", "yaml_rules"]
 
 RBAC_GROUP = "rbac.authorization.k8s.io"
 STORE = ("get", "create", "patch")
 
 
 @dataclass(frozen=True)
-class Right:
+class AccessRule:
     """A verb on a resource of a namespace."""
 
     group: str
@@ -41,62 +41,64 @@ class Right:
     def attributes(self) -> Object:
         """The resourceAttributes of an access review, without the namespace."""
         resource, _slash, subresource = self.resource.partition("/")
-        found = {"group": self.group, "resource": resource, "verb": self.verb}
+        resource_attributes = {"group": self.group, "resource": resource, "verb": self.verb}
         return {
-            **found,
+            **resource_attributes,
             **({"subresource": subresource} if subresource else {}),
             **({"name": self.name} if self.name else {}),
         }
 
 
-def rights_for(job: str, name: str | None, database: Database | None) -> list[Right]:
+def rights_for(job: str, name: str | None, database: Database | None) -> list[AccessRule]:
     """Return the rights for a job: create, update, teardown or grant. The collection's Role registry-admin has them all."""
     registry = name or ""
-    found = [Right(GROUP, "modelregistries", "list", "see which registries there are")]
+    rules = [AccessRule(GROUP, "modelregistries", "list", "see which registries there are")]
     if job == "grant":
-        found.append(Right(GROUP, "modelregistries", "get", "see whether the registry is there", name=registry))
-        return [*found, *_granting(registry)]
-    found.append(Right(GROUP, "modelregistries", "watch", "wait until the registry is ready, or gone"))
+        rules.append(AccessRule(GROUP, "modelregistries", "get", "see whether the registry is there", name=registry))
+        return [*rules, *_granting(registry)]
+    rules.append(AccessRule(GROUP, "modelregistries", "watch", "wait until the registry is ready, or gone"))
     if job == "teardown":
-        found.append(Right(GROUP, "modelregistries", "delete", "delete the registry", name=registry))
+        rules.append(AccessRule(GROUP, "modelregistries", "delete", "delete the registry", name=registry))
         for resource, verbs in (("secrets", ("list", "delete")), ("configmaps", ("get", "delete"))):
-            found += [Right("", resource, verb, "take away what was made for the registry alone") for verb in verbs]
+            rules += [
+                AccessRule("", resource, verb, "take away what was made for the registry alone") for verb in verbs
+            ]
         binding = "take away permissions on the registry"
-        return [*found, *(Right(RBAC_GROUP, "rolebindings", verb, binding) for verb in ("list", "delete"))]
-    found.append(Right(GROUP, "modelregistries", "get", "say what has become of the registry", name=registry))
+        return [*rules, *(AccessRule(RBAC_GROUP, "rolebindings", verb, binding) for verb in ("list", "delete"))]
+    rules.append(AccessRule(GROUP, "modelregistries", "get", "say what has become of the registry", name=registry))
     if job == "create":
-        found.append(Right(GROUP, "modelregistries", "create", "create the registry"))
-    found.append(Right(GROUP, "modelregistries", "patch", "edit the registry", job == "update", registry))
-    return [*found, *_storing(job, registry, database), *_looking()]
+        rules.append(AccessRule(GROUP, "modelregistries", "create", "create the registry"))
+    rules.append(AccessRule(GROUP, "modelregistries", "patch", "edit the registry", job == "update", registry))
+    return [*rules, *_storing(job, registry, database), *_diagnosing()]
 
 
-def _storing(job: str, registry: str, database: Database | None) -> list[Right]:
+def _storing(job: str, registry: str, database: Database | None) -> list[AccessRule]:
     """Return the rights to store the password and the certificate authority."""
-    found: list[Right] = []
+    rules: list[AccessRule] = []
     if database is not None and database.password is not None:
         # RBAC cannot restrict the right to create to a name.
         secret = password_secret(registry) if registry else ""
         names = {"get": secret, "patch": secret, "create": ""}
-        found += [Right("", "secrets", verb, "store the database's password", name=names[verb]) for verb in STORE]
+        rules += [AccessRule("", "secrets", verb, "store the database's password", name=names[verb]) for verb in STORE]
     if database is not None and database.tls is not None and database.tls.ca_pem is not None:
-        found += [Right("", "configmaps", verb, "store the certificate authority") for verb in STORE]
+        rules += [AccessRule("", "configmaps", verb, "store the certificate authority") for verb in STORE]
     if job == "update" and database is not None:
         # A reference to another Secret also requires pods that are newer than that change.
         why = "restart the registry after a new password, and see that it is in use"
-        found += [Right("apps", "deployments", verb, why, name=registry) for verb in ("get", "patch")]
-    return found
+        rules += [AccessRule("apps", "deployments", verb, why, name=registry) for verb in ("get", "patch")]
+    return rules
 
 
-def _looking() -> list[Right]:
+def _diagnosing() -> list[AccessRule]:
     """Return the rights that help to explain why a registry is not ready, and to check its database."""
     why = "say why the registry does not become ready"
-    found = [Right("apps", "deployments", verb, why, False) for verb in ("list", "watch")]
-    found += [Right("", "pods", verb, why, False) for verb in ("list", "watch")]
-    found += [Right("", "pods/log", "get", why, False), Right("", "events", "list", why, False)]
-    return [*found, Right("", "endpoints", "list", why, False)]
+    rules = [AccessRule("apps", "deployments", verb, why, False) for verb in ("list", "watch")]
+    rules += [AccessRule("", "pods", verb, why, False) for verb in ("list", "watch")]
+    rules += [AccessRule("", "pods/log", "get", why, False), AccessRule("", "events", "list", why, False)]
+    return [*rules, AccessRule("", "endpoints", "list", why, False)]
 
 
-def path_rights(via: str, host: str, namespace: str) -> list[Right]:
+def path_rights(via: str, host: str, namespace: str) -> list[AccessRule]:
     """Return the rights for a check of the database on its path, from a registries namespace of that name.
 
     The job continues without them, and the check is then reported as not made. The cluster creates and deletes the pod
@@ -105,7 +107,7 @@ def path_rights(via: str, host: str, namespace: str) -> list[Right]:
     forward = [("", "pods/portforward", "get"), ("", "pods/portforward", "create")]
     if via == RELAY:
         relay = [("batch", "jobs", "create"), ("batch", "jobs", "delete"), ("", "pods", "list"), *forward]
-        return [Right(*one, "check the database through a relay", False) for one in relay]
+        return [AccessRule(*one, "check the database through a relay", False) for one in relay]
     # A name of two parts may also be a DNS name.
     found = (service_of(host) if via == PORT_FORWARD else None) or host_of(host, namespace)
     if via == DIRECT or found.kind != SERVICE:
@@ -113,19 +115,22 @@ def path_rights(via: str, host: str, namespace: str) -> list[Right]:
     place = "" if found.namespace == namespace else found.namespace
     wanted = [("", "services", "get"), ("", "endpoints", "get"), *forward]
     why = "check the database through the Kubernetes API"
-    return [Right(*one, why, False, namespace=place) for one in wanted]
+    return [AccessRule(*one, why, False, namespace=place) for one in wanted]
 
 
-def _granting(registry: str) -> list[Right]:
+def _granting(registry: str) -> list[AccessRule]:
     binding, own = "change who may use the registry", "pass on what users of the registry get"
-    found = [Right(RBAC_GROUP, "rolebindings", verb, binding) for verb in ("list", "create", "patch", "delete")]
-    found.append(Right(RBAC_GROUP, "roles", "get", "see whether the operator has made the registry's Role"))
-    found += [Right("", resource, "get", own, name=registry) for resource in ("services", "endpoints")]
+    rules = [AccessRule(RBAC_GROUP, "rolebindings", verb, binding) for verb in ("list", "create", "patch", "delete")]
+    rules.append(AccessRule(RBAC_GROUP, "roles", "get", "see whether the operator has made the registry's Role"))
+    rules += [AccessRule("", resource, "get", own, name=registry) for resource in ("services", "endpoints")]
     review = "localsubjectaccessreviews"
-    return [*found, Right("authorization.k8s.io", review, "create", "verify that a permission is effective", False)]
+    return [
+        *rules,
+        AccessRule("authorization.k8s.io", review, "create", "verify that a permission is effective", False),
+    ]
 
 
-def ruled(right: Right, rules: Iterable[Object]) -> bool:
+def allowed_by(right: AccessRule, rules: Iterable[Object]) -> bool:
     """Return whether one of the rules, as a SelfSubjectRulesReview lists them, gives the right."""
     return any(
         rule_has(rule, "apiGroups", right.group)
@@ -136,13 +141,13 @@ def ruled(right: Right, rules: Iterable[Object]) -> bool:
     )
 
 
-def yaml_rules(rights: Iterable[Right]) -> str:
+def yaml_rules(rights: Iterable[AccessRule]) -> str:
     """Return the rules of a Role that give these rights, one per line, as YAML."""
     verbs: dict[tuple[str, str], list[str]] = {}
     for right in rights:
         known = verbs.setdefault((right.group, right.resource), [])
         known += [] if right.verb in known else [right.verb]
     return "\n".join(
-        f'- {{apiGroups: ["{group}"], resources: [{resource}], verbs: [{", ".join(found)}]}}'
-        for (group, resource), found in verbs.items()
+        f'- {{apiGroups: ["{group}"], resources: [{resource}], verbs: [{", ".join(rule_verbs)}]}}'
+        for (group, resource), rule_verbs in verbs.items()
     )

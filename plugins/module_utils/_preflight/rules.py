@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Union
 
 from .._common.certificates import read_bundle
-from .._common.errors import Forbidden, InvalidInput, Missing, RegistryError
+from .._common.errors import Forbidden, InvalidInput, NotFound, RegistryError
 from .._common.finding import CONFIG_OBJECTS, NAMES, OPTIONS, RBAC, Finding, severest_first
 from .._common.model import Database, Object
 from .._database.ca_rules import authority_findings
@@ -21,16 +21,16 @@ from .._registry.auth_proxy import no_auth_proxy
 from .._registry.platform import component, enabling_patch
 from .._registry.shape import not_understood
 from .._registry.sharing import sharing_findings
-from .required_rights import Right, yaml_rules
+from .required_rights import AccessRule, yaml_rules
 
 __all__ = [
     "JOBS",
     "OPERATOR",
-    "Observed",
-    "Probe",
+    "ClusterState",
+    "DryRun",
     "Source",
-    "judge",
-    "overruled",
+    "ignored_credentials",
+    "preflight_findings",
 ]
 
 JOBS = ("create", "update", "teardown", "grant")
@@ -43,12 +43,12 @@ CLUSTER_FILE = "playbooks/files/registry-admin-cluster.yaml"
 PRODUCT = "product documentation, enabling the model registry component"
 TRUST = "kubernetes.core documentation, authentication options"
 
-Seen = Union[Object, None, RegistryError]
+ReadResult = Union[Object, None, RegistryError]
 """An object, None if it does not exist, or the error if the user may not read it."""
 
 
 @dataclass(frozen=True)
-class Probe:
+class DryRun:
     """A write that is sent as a dry run: the API server calls the operator's webhooks, and stores nothing."""
 
     sent: bool = False
@@ -72,7 +72,7 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Observed:
+class ClusterState:
     """The state of the cluster before a job."""
 
     job: str
@@ -83,27 +83,27 @@ class Observed:
     connection: ApiConnection
     user: str = ""
     """The user's name at the API server; empty if it does not tell."""
-    overruled: tuple[str, str] | None = None
+    ignored_credentials: tuple[str, str] | None = None
     """The given credentials that are ignored, and those that are used."""
     invalid: tuple[InvalidInput, ...] = ()
     """Errors in the options themselves."""
-    said_namespace: str | None = None
+    declared_namespace: str | None = None
     """The registries namespace that the platform names."""
-    namespace_object: Seen = None
+    namespace_object: ReadResult = None
     components: list[Object] | RegistryError | None = None
     """The DataScienceClusters; None if the cluster has no such kind."""
     served: tuple[str, ...] | None = None
     """Versions of ModelRegistry; None if it is not served."""
     operators: list[Object] | RegistryError = field(default_factory=list)
     """Deployments with the operator's name, in all namespaces."""
-    probe: Probe = Probe()
-    registry: Seen = None
+    dry_run: DryRun = DryRun()
+    registry: ReadResult = None
     """The registry of the name, in the registries namespace."""
     odd_field: str | None = None
     """A field of that registry whose type differs from all known schemas; the other fields are then left out."""
     elsewhere: tuple[str, ...] | RegistryError = ()
     """Other namespaces with a registry of the name."""
-    missing: tuple[Right, ...] = ()
+    missing: tuple[AccessRule, ...] = ()
     """Rights that the job needs and the user lacks."""
     password: tuple[Finding, ...] = ()
     """Findings about a password that the registry server cannot use."""
@@ -116,7 +116,7 @@ class Observed:
     """Whether the cluster serves Routes; only asked for if something depends on it."""
 
 
-def overruled(given: Mapping[str, object]) -> tuple[str, str] | None:
+def ignored_credentials(given: Mapping[str, object]) -> tuple[str, str] | None:
     """Return which of a kubeconfig and other credentials is ignored, and which is used; None if only one is given.
 
     given: the authentication options, including the environment's. kubernetes.core loads no kubeconfig if a host and
@@ -129,45 +129,45 @@ def overruled(given: Mapping[str, object]) -> tuple[str, str] | None:
     return ("kubeconfig", logins[0]) if given.get("host") else (logins[0], "kubeconfig")
 
 
-def judge(seen: Observed) -> list[Finding]:
+def preflight_findings(observed: ClusterState) -> list[Finding]:
     """Return all findings, blockers first."""
-    found = [finding for check in _CHECKS for finding in check(seen)]
+    found = [finding for check in _CHECKS for finding in check(observed)]
     return severest_first(found)
 
 
-def _api(seen: Observed) -> Iterator[Finding]:
-    what = f"API server {seen.connection.host}"
-    if not seen.connection.verified:
+def _api(observed: ClusterState) -> Iterator[Finding]:
+    what = f"API server {observed.connection.host}"
+    if not observed.connection.verified:
         why = "its certificate is not looked at: whoever answers there gets your token, and the database's password"
         step = "Set validate_certs to true, and give ca_cert (K8S_AUTH_SSL_CA_CERT) where its authority is your own."
         yield Finding("api_unverified", "warning", what, why, step, TRUST)
-    elif seen.connection.ca is None and seen.connection.host.startswith("https:"):
-        why = f"no authority was given for its certificate, so the client's own bundle counts: {seen.connection.default_ca}"
+    elif observed.connection.ca is None and observed.connection.host.startswith("https:"):
+        why = f"no authority was given for its certificate, so the client's own bundle counts: {observed.connection.default_ca}"
         step = (
             "Give ca_cert (in AWX the field Certificate Authority Data): releases of the client differ in their bundle."
         )
         yield Finding("api_default_ca", "info", what, why, step, TRUST)
-    if seen.overruled:
-        lost, won = seen.overruled
-        why = f"both {lost} and {won} were given, and {won} counts{f': you act as {seen.user}' if seen.user else ''}"
+    if observed.ignored_credentials:
+        lost, won = observed.ignored_credentials
+        why = f"both {lost} and {won} were given, and {won} counts{f': you act as {observed.user}' if observed.user else ''}"
         step = "Give one of the two. AWX sets the variables K8S_AUTH_* from a credential: leave kubeconfig out there."
         yield Finding("api_credentials_twice", "warning", what, why, step, TRUST)
 
 
-def _options(seen: Observed) -> Iterator[Finding]:
-    for error in seen.invalid:
+def _options(observed: ClusterState) -> Iterator[Finding]:
+    for error in observed.invalid:
         code = "name_invalid" if error.what in ("name", "display_name") else "option_invalid"
         yield Finding(
             code, "blocker", error.what, error.why, error.next_step, NAMES if code == "name_invalid" else OPTIONS
         )
 
 
-def _component(seen: Observed) -> Iterator[Finding]:
-    if isinstance(seen.components, RegistryError):
+def _component(observed: ClusterState) -> Iterator[Finding]:
+    if isinstance(observed.components, RegistryError):
         why = "it was not checked whether it is enabled: the user may not read DataScienceClusters"
-        step = f"{seen.components.next_step} {CLUSTER_FILE} has it."
+        step = f"{observed.components.next_step} {CLUSTER_FILE} has it."
         yield Finding("component_unchecked", "info", "model registry component", why, step, PRODUCT)
-    for item in seen.components or [] if not isinstance(seen.components, RegistryError) else []:
+    for item in observed.components or [] if not isinstance(observed.components, RegistryError) else []:
         name = item["metadata"]["name"]
         what = f"DataScienceCluster {name}"
         state = component(item).get("managementState", "Removed")
@@ -182,20 +182,20 @@ def _component(seen: Observed) -> Iterator[Finding]:
 
 def _component_ready(item: Object, what: str) -> Iterator[Finding]:
     conditions = {one.get("type"): one for one in (item.get("status") or {}).get("conditions") or ()}
-    said = next((conditions[kind] for kind in READY_CONDITIONS if kind in conditions), None)
-    if said is not None and said.get("status") == "False":
-        why = f"it says that the model registry component is not ready: {said.get('message') or said.get('reason', '')}"
+    condition = next((conditions[kind] for kind in READY_CONDITIONS if kind in conditions), None)
+    if condition is not None and condition.get("status") == "False":
+        why = f"it says that the model registry component is not ready: {condition.get('message') or condition.get('reason', '')}"
         step = "Look at the operators of the platform; the registry may not become ready before this is mended."
         yield Finding("component_not_ready", "warning", what, why, step, PRODUCT)
 
 
-def _api_group(seen: Observed) -> Iterator[Finding]:
-    if seen.served is None:
+def _api_group(observed: ClusterState) -> Iterator[Finding]:
+    if observed.served is None:
         why = "the cluster does not know ModelRegistry: the component is not enabled, or its operator has not been started"
         step = "Enable the model registry component, then wait until its operator is ready."
         yield Finding("crd_not_served", "blocker", f"API group {GROUP}", why, step, PRODUCT)
-    elif newest(seen.served) is None:
-        why = f"the cluster serves {', '.join(seen.served)}, and this collection knows {', '.join(VERSIONS)}"
+    elif newest(observed.served) is None:
+        why = f"the cluster serves {', '.join(observed.served)}, and this collection knows {', '.join(VERSIONS)}"
         step = "Use a release of the collection that fits the cluster's."
         yield Finding("crd_version_unknown", "blocker", f"API group {GROUP}", why, step, PRODUCT)
 
@@ -204,54 +204,60 @@ MOST_WORDS = 4096
 """How many characters of a refusal are read: a webhook can answer with any number."""
 
 
-def _refusal(seen: Observed) -> str:
+def _refusal(observed: ClusterState) -> str:
     """Return the finding's code for the API server's refusal of the dry run; empty if there is none."""
-    refused, name = seen.probe.refused, re.escape(seen.name or "")
+    refused, name = observed.dry_run.refused, re.escape(observed.name or "")
     if refused is None or isinstance(refused, Forbidden):
         return ""
     about = {
         "operator_down": "failed calling webhook",
-        "namespace_missing": f'namespaces "{re.escape(str(seen.namespace))}" not found',
-        "namespace_terminating": f"namespace {re.escape(str(seen.namespace))} is being terminated|it is being terminated",
-        "name_taken": rf"\b{name}\b.* already (exists|taken|in use)" if name and seen.job == "create" else "$^",
+        "namespace_missing": f'namespaces "{re.escape(str(observed.namespace))}" not found',
+        "namespace_terminating": f"namespace {re.escape(str(observed.namespace))} is being terminated|it is being terminated",
+        "name_taken": rf"\b{name}\b.* already (exists|taken|in use)" if name and observed.job == "create" else "$^",
     }
     words = str(refused.why)[:MOST_WORDS]
-    return next((code for code, said in about.items() if re.search(said, words, re.IGNORECASE)), "dry_run_refused")
+    return next(
+        (code for code, pattern in about.items() if re.search(pattern, words, re.IGNORECASE)), "dry_run_refused"
+    )
 
 
-def _operator(seen: Observed) -> Iterator[Finding]:
+def _operator(observed: ClusterState) -> Iterator[Finding]:
     what = f"Deployment {OPERATOR}"
-    if seen.probe.refused and _refusal(seen) == "operator_down":
+    if observed.dry_run.refused and _refusal(observed) == "operator_down":
         step = "Look at the operator's pods and their log; an administrator of the platform restarts it."
-        yield Finding("operator_down", "blocker", "model registry operator", seen.probe.refused.why, step, PRODUCT)
-    elif isinstance(seen.operators, RegistryError) or not seen.operators:
-        limit = isinstance(seen.operators, RegistryError)
+        yield Finding(
+            "operator_down", "blocker", "model registry operator", observed.dry_run.refused.why, step, PRODUCT
+        )
+    elif isinstance(observed.operators, RegistryError) or not observed.operators:
+        limit = isinstance(observed.operators, RegistryError)
         why = "the user may not see Deployments of all namespaces" if limit else "no Deployment of that name is there"
-        done = "; a dry run of a registry was accepted" if seen.probe.sent and not seen.probe.refused else ""
+        done = (
+            "; a dry run of a registry was accepted" if observed.dry_run.sent and not observed.dry_run.refused else ""
+        )
         step = "If a registry stays without a Deployment of its own, ask an administrator whether the operator runs."
         yield Finding(
             "operator_unchecked", "info", what, f"it was not checked whether it runs: {why}{done}", step, PRODUCT
         )
-    elif not any((item.get("status") or {}).get("availableReplicas") for item in seen.operators):
-        place = seen.operators[0]["metadata"]["namespace"]
+    elif not any((item.get("status") or {}).get("availableReplicas") for item in observed.operators):
+        place = observed.operators[0]["metadata"]["namespace"]
         step = f"Look at its pods: kubectl get pods --namespace {place}. Nothing is made of a registry until it runs."
         yield Finding(
             "operator_down", "blocker", f"{what} in namespace {place}", "none of its pods is available", step, PRODUCT
         )
 
 
-def _namespace(seen: Observed) -> Iterator[Finding]:
-    if isinstance(seen.namespace, RegistryError):
+def _namespace(observed: ClusterState) -> Iterator[Finding]:
+    if isinstance(observed.namespace, RegistryError):
         yield Finding(
             "namespace_unknown",
             "blocker",
             "registries namespace",
-            seen.namespace.why,
-            seen.namespace.next_step,
+            observed.namespace.why,
+            observed.namespace.next_step,
             PRODUCT,
         )
         return
-    what, item, refusal = f"Namespace {seen.namespace}", seen.namespace_object, _refusal(seen)
+    what, item, refusal = f"Namespace {observed.namespace}", observed.namespace_object, _refusal(observed)
     if refusal == "namespace_missing" or item is None:
         step = "Correct namespace, or enable the model registry component, which makes it."
         yield Finding("namespace_missing", "blocker", what, "it does not exist", step, PRODUCT)
@@ -260,100 +266,104 @@ def _namespace(seen: Observed) -> Iterator[Finding]:
         yield Finding(
             "namespace_terminating", "blocker", what, "it is being deleted, and takes no new objects", step, PRODUCT
         )
-    if seen.said_namespace and seen.said_namespace != seen.namespace:
-        why = (
-            f"the platform keeps its registries in {seen.said_namespace}: the dashboard does not show what is elsewhere"
-        )
+    if observed.declared_namespace and observed.declared_namespace != observed.namespace:
+        why = f"the platform keeps its registries in {observed.declared_namespace}: the dashboard does not show what is elsewhere"
         yield Finding(
             "namespace_other",
             "warning",
             what,
             why,
-            f"Set namespace to {seen.said_namespace}, or leave it out.",
+            f"Set namespace to {observed.declared_namespace}, or leave it out.",
             PRODUCT,
         )
 
 
-def _rights(seen: Observed) -> Iterator[Finding]:
-    where = seen.namespace if isinstance(seen.namespace, str) else "of the registries"
-    for place in dict.fromkeys(("", *(right.namespace for right in seen.missing))):
+def _rights(observed: ClusterState) -> Iterator[Finding]:
+    where = observed.namespace if isinstance(observed.namespace, str) else "of the registries"
+    for place in dict.fromkeys(("", *(right.namespace for right in observed.missing))):
         for needed, code, severity in ((True, "rights_missing", "blocker"), (False, "rights_limited", "info")):
-            rights = [right for right in seen.missing if (right.needed, right.namespace) == (needed, place)]
+            rights = [right for right in observed.missing if (right.needed, right.namespace) == (needed, place)]
             if not rights:
                 continue
             lost = list(dict.fromkeys(right.purpose for right in rights))
             verb = "takes" if needed else "goes better with"
-            why = f"the job {seen.job} {verb} rights that are missing: {'; '.join(lost)}"
+            why = f"the job {observed.job} {verb} rights that are missing: {'; '.join(lost)}"
             has_all = "" if place else f" ({ROLE_FILES} has all of them, those for a relay as a comment)"
             step = f"Add these rules to a Role there that the user is bound to{has_all}:\n{yaml_rules(rights)}"
             yield Finding(code, severity, f"the user's rights in namespace {place or where}", why, step, RBAC)
 
 
-def _name(seen: Observed) -> Iterator[Finding]:
-    what = f"ModelRegistry {seen.name}"
-    if not seen.name or seen.served is None:
+def _name(observed: ClusterState) -> Iterator[Finding]:
+    what = f"ModelRegistry {observed.name}"
+    if not observed.name or observed.served is None:
         return
-    if seen.job == "create":
-        yield from _name_free(seen, what)
-    elif seen.registry is None and isinstance(seen.namespace, str):
-        why = f"it does not exist in namespace {seen.namespace}"
+    if observed.job == "create":
+        yield from _name_free(observed, what)
+    elif observed.registry is None and isinstance(observed.namespace, str):
+        why = f"it does not exist in namespace {observed.namespace}"
         step = "Check the name, or create the registry with the playbook opendatahub.model_registry.create."
         yield Finding("registry_missing", "blocker", what, why, step, NAMES)
-    if seen.odd_field is not None:
-        yield not_understood(str(seen.name), seen.odd_field)
-    if isinstance(seen.registry, dict) and seen.registry["metadata"].get("deletionTimestamp"):
-        since = seen.registry["metadata"]["deletionTimestamp"]
+    if observed.odd_field is not None:
+        yield not_understood(str(observed.name), observed.odd_field)
+    if isinstance(observed.registry, dict) and observed.registry["metadata"].get("deletionTimestamp"):
+        since = observed.registry["metadata"]["deletionTimestamp"]
         yield Finding(
             "registry_deleting", "blocker", what, f"it is being deleted since {since}", "Wait until it is gone.", NAMES
         )
 
 
-def _auth_proxy(seen: Observed) -> Iterator[Finding]:
-    if isinstance(seen.registry, dict) and seen.job != "teardown" and seen.odd_field is None:
-        found = no_auth_proxy(str(seen.name), seen.registry.get("spec") or {}, seen.openshift)
+def _auth_proxy(observed: ClusterState) -> Iterator[Finding]:
+    if isinstance(observed.registry, dict) and observed.job != "teardown" and observed.odd_field is None:
+        found = no_auth_proxy(str(observed.name), observed.registry.get("spec") or {}, observed.openshift)
         if found is not None:
             yield found
 
 
-def _name_free(seen: Observed, what: str) -> Iterator[Finding]:
+def _name_free(observed: ClusterState, what: str) -> Iterator[Finding]:
     rule = "model registry operator: a name is unique in the whole cluster"
-    taken = seen.elsewhere if isinstance(seen.elsewhere, tuple) else ()
-    words = str(seen.probe.refused.why) if seen.probe.refused and _refusal(seen) == "name_taken" else ""
+    taken = observed.elsewhere if isinstance(observed.elsewhere, tuple) else ()
+    words = str(observed.dry_run.refused.why) if observed.dry_run.refused and _refusal(observed) == "name_taken" else ""
     if taken or words:
         why = f"namespace {', '.join(taken)} has a registry of that name" if taken else words
         yield Finding(
             "name_taken", "blocker", what, f"{why}; a name is unique in the whole cluster", "Choose another name.", rule
         )
-    elif isinstance(seen.registry, dict):
+    elif isinstance(observed.registry, dict):
         why = "it exists already: it gets what is different, and nothing else"
         yield Finding("name_exists", "info", what, why, "Choose another name where it is to be a new one.", rule)
-    elif isinstance(seen.elsewhere, RegistryError):
-        done = ", and the API server took a dry run of it" if seen.probe.sent and not seen.probe.refused else ""
+    elif isinstance(observed.elsewhere, RegistryError):
+        done = (
+            ", and the API server took a dry run of it"
+            if observed.dry_run.sent and not observed.dry_run.refused
+            else ""
+        )
         why = f"it was not checked whether another namespace has a registry of that name: the user may not look{done}"
-        step = f"{seen.elsewhere.next_step} {CLUSTER_FILE} has it."
+        step = f"{observed.elsewhere.next_step} {CLUSTER_FILE} has it."
         yield Finding("name_unchecked", "info", what, why, step, rule)
 
 
-def _rejected(seen: Observed) -> Iterator[Finding]:
+def _rejected(observed: ClusterState) -> Iterator[Finding]:
     """Yield the API server's refusal of the dry run if no other finding covers it."""
-    refused = seen.probe.refused
-    if refused is not None and _refusal(seen) == "dry_run_refused":
+    refused = observed.dry_run.refused
+    if refused is not None and _refusal(observed) == "dry_run_refused":
         yield Finding("dry_run_refused", "blocker", refused.what, refused.why, refused.next_step, "API server, dry run")
 
 
-def _sharing(seen: Observed) -> Iterator[Finding]:
-    if seen.database is not None:
-        yield from sharing_findings(seen.name or "", seen.database, seen.registries, str(seen.namespace))
+def _sharing(observed: ClusterState) -> Iterator[Finding]:
+    if observed.database is not None:
+        yield from sharing_findings(
+            observed.name or "", observed.database, observed.registries, str(observed.namespace)
+        )
 
 
-def _password(seen: Observed) -> Iterator[Finding]:
-    yield from seen.password
+def _password(observed: ClusterState) -> Iterator[Finding]:
+    yield from observed.password
 
 
-def _sources(seen: Observed) -> Iterator[Finding]:
-    for source in seen.sources:
+def _sources(observed: ClusterState) -> Iterator[Finding]:
+    for source in observed.sources:
         what = f"{source.kind} {source.name}"
-        if isinstance(source.text, Missing):
+        if isinstance(source.text, NotFound):
             code = "ca_missing" if source.is_ca else "secret_missing"
             step = f"Create it in the registries namespace, or correct {source.option}."
             yield Finding(code, "blocker", what, source.text.why, step, CONFIG_OBJECTS)
@@ -363,7 +373,7 @@ def _sources(seen: Observed) -> Iterator[Finding]:
             yield Finding(code, "info", what, why, source.text.next_step, CONFIG_OBJECTS)
         elif source.is_ca:
             key = f"key {source.key} of {what}"
-            yield from authority_findings(read_bundle(source.text), key, source.verified, seen.now)
+            yield from authority_findings(read_bundle(source.text), key, source.verified, observed.now)
 
 
 _CHECKS = (

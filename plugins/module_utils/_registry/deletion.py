@@ -15,11 +15,11 @@ from .._common.text import printable_name
 from .._kubernetes.changes import Change, deletion_of, patch_of
 from .._kubernetes.resources import GROUP
 from .export import ca_object, database_of, database_type, is_own_ca, is_own_secret, password_ref, proxy_of, uses
-from .manifests import MARK
-from .plan import Observed, Plan, check_derived
+from .manifests import OWNER_LABEL
+from .plan import NamespaceState, Plan, check_derived
 from .sharing import sharers
 
-__all__ = ["REGISTRY_LABEL", "Confirmed", "Dependents", "Removal", "plan_absent"]
+__all__ = ["REGISTRY_LABEL", "DeletionOptions", "Dependents", "Removal", "plan_absent"]
 
 REGISTRY_LABEL = f"{GROUP}/name"
 """Label of an InferenceService: the registry that its model comes from."""
@@ -40,7 +40,7 @@ class Dependents:
 
 
 @dataclass(frozen=True)
-class Confirmed:
+class DeletionOptions:
     """What the user confirms."""
 
     force: bool = False
@@ -56,27 +56,27 @@ class Removal:
     """A deletion: first the registry, and the rest once it is gone."""
 
     plan: Plan
-    kept: tuple[Object, ...] = ()
+    retained: tuple[Object, ...] = ()
     """What stays: kind, name, reason."""
-    lost: tuple[Object, ...] = ()
+    also_deleted: tuple[Object, ...] = ()
     """What is deleted with the registry unasked: kind, name, reason."""
 
 
-def plan_absent(name: str, observed: Observed, dependents: Dependents, confirmed: Confirmed) -> Removal:
+def plan_absent(name: str, observed: NamespaceState, dependents: Dependents, options: DeletionOptions) -> Removal:
     """Plan the deletion of a registry and of what was created for it alone. Raises Refused."""
     registry = observed.registries.get(name)
     spec: Object = (registry or {}).get("spec") or {}
     if registry is not None:
-        if confirmed.display_name is not None:
-            check_derived(registry, confirmed.display_name)
-        _check(name, spec, dependents, confirmed)
+        if options.display_name is not None:
+            check_derived(registry, options.display_name)
+        _check(name, spec, dependents, options)
     others = {other: found for other, found in observed.registries.items() if other != name}
     claimed, gone, kept = [], [], []
     for key, item in sorted(observed.objects.items()):
-        verdict = _verdict(name, spec, item, others)
+        verdict = _keep_reason(name, spec, item, others)
         if verdict == "":
             gone.append(deletion_of(item, observed.namespace))
-            claimed.append(_claim(name, item, observed.namespace))
+            claimed.append(_label_ca(name, item, observed.namespace))
         elif verdict is not None:
             kept.append({"kind": key[0], "name": key[2], "reason": verdict})
     sharing = sharers(name, database_of(spec), others, observed.namespace)
@@ -84,27 +84,27 @@ def plan_absent(name: str, observed: Observed, dependents: Dependents, confirmed
     deleting = registry is None or registry["metadata"].get("deletionTimestamp")
     last = None if deleting or registry is None else deletion_of(registry, observed.namespace)
     changes = tuple(change for change in (*claimed, last) if change is not None)
-    return Removal(Plan(changes, tuple(gone)), tuple(kept), _lost(name, spec, dependents))
+    return Removal(Plan(changes, tuple(gone)), tuple(kept), _also_deleted(name, spec, dependents))
 
 
-def _check(name: str, spec: Object, dependents: Dependents, confirmed: Confirmed) -> None:
-    if dependents.inference_services and not confirmed.force:
+def _check(name: str, spec: Object, dependents: Dependents, options: DeletionOptions) -> None:
+    if dependents.inference_services and not options.force:
         listed = ", ".join(dependents.inference_services)
         why = f"InferenceServices refer to it and can hang on their own deletion once it is gone: {listed}"
         raise Refused(f"ModelRegistry {name}", why, "Delete them first, or set force.")
-    if dependents.unseen and not confirmed.force:
+    if dependents.unseen and not options.force:
         why = "InferenceServices can refer to it, and would hang on their own deletion; this user may not list them"
         raise Refused(f"ModelRegistry {name}", why, f"{dependents.unseen} Or set force to delete it unseen.")
-    if (spec.get("postgres") or {}).get("generateDeployment") and not confirmed.generated_data:
+    if (spec.get("postgres") or {}).get("generateDeployment") and not options.generated_data:
         why = "the operator runs its database, and deletes the data with the registry"
         raise Refused(f"ModelRegistry {name}", why, "Save what you need, then set delete_generated_data.")
 
 
-def _verdict(name: str, spec: Object, item: Object, others: dict[str, Object]) -> str | None:
+def _keep_reason(name: str, spec: Object, item: Object, others: dict[str, Object]) -> str | None:
     """Return empty if the object is deleted, the reason if it stays, None if it does not concern the registry."""
     kind, object_name = item["kind"], item["metadata"]["name"]
     if kind == "RoleBinding":
-        return _grant_verdict(name, item)
+        return _binding_keep_reason(name, item)
     used = {("Secret", ref.name)} if (ref := password_ref(spec)) else set()
     ca = ca_object(spec)
     own = is_own_secret(item, name) if kind == "Secret" else is_own_ca(item, name, ca)
@@ -117,17 +117,17 @@ def _verdict(name: str, spec: Object, item: Object, others: dict[str, Object]) -
     return f"used by {', '.join(users)}, too" if users else ""
 
 
-def _claim(name: str, item: Object, namespace: str) -> Change | None:
+def _label_ca(name: str, item: Object, namespace: str) -> Change | None:
     """Return the patch that marks an authority uploaded by the dashboard with the registry's name.
 
     Without it, its owner is unknown once the registry is gone. The dashboard's Secrets tell by themselves.
     """
     if item["kind"] != "ConfigMap":
         return None
-    return patch_of(item, {"kind": "ConfigMap", "metadata": {"labels": {MARK: name}}}, namespace)
+    return patch_of(item, {"kind": "ConfigMap", "metadata": {"labels": {OWNER_LABEL: name}}}, namespace)
 
 
-def _grant_verdict(name: str, binding: Object) -> str | None:
+def _binding_keep_reason(name: str, binding: Object) -> str | None:
     """Return the verdict on a RoleBinding. The cluster deletes those that the registry owns."""
     return "" if grants_access(binding, name) and not is_owned(binding, name) else None
 
@@ -154,7 +154,7 @@ def _delegator(name: str, spec: Object) -> Iterator[Object]:
         yield {"kind": "ClusterRoleBinding", "name": binding, "reason": reason}
 
 
-def _lost(name: str, spec: Object, dependents: Dependents) -> tuple[Object, ...]:
+def _also_deleted(name: str, spec: Object, dependents: Dependents) -> tuple[Object, ...]:
     lost = []
     if dependents.members:
         reason = f"OpenShift's Group goes with the registry; its members were {', '.join(map(printable_name, dependents.members))}"

@@ -8,7 +8,7 @@ import re
 
 from .._common.model import CaSource, Database, KeyRef, Object, Tls
 from .._common.names import ca_config_map, password_secret
-from .manifests import CA_KEY, DATABASES, MARK, PROXIES
+from .manifests import CA_KEY, DATABASES, OWNER_LABEL, PROXIES
 
 __all__ = [
     "PORTS",
@@ -74,7 +74,7 @@ def is_own_secret(secret: Object, registry: str) -> bool:
     annotations alone prove nothing: a copy under another name has them, too.
     """
     meta = secret["metadata"]
-    if (meta.get("labels") or {}).get(MARK) == registry:
+    if (meta.get("labels") or {}).get(OWNER_LABEL) == registry:
         return bool(meta["name"] == password_secret(registry))
     exposed = "template.openshift.io/expose-password" in (meta.get("annotations") or {})
     generated = re.fullmatch(f"{re.escape(registry)}-db-[a-z0-9]{{5}}", meta["name"])
@@ -90,7 +90,7 @@ def is_own_ca(config_map: Object, registry: str, used: tuple[str, str] | None) -
     meta = config_map["metadata"]
     if meta["name"] != ca_config_map(registry):
         return False
-    marked = (meta.get("labels") or {}).get(MARK) == registry
+    marked = (meta.get("labels") or {}).get(OWNER_LABEL) == registry
     return marked or (set(config_map.get("data") or ()) == {CA_KEY} and used == ("ConfigMap", meta["name"]))
 
 

@@ -14,33 +14,33 @@ from dataclasses import dataclass
 
 __all__ = [
     "CONNECTING",
-    "LAST",
+    "GAVE_UP",
     "Cause",
-    "Said",
-    "broke_off",
-    "calls_dirty",
+    "LogFailure",
     "container_cause",
     "database_cause",
+    "is_still_connecting",
+    "last_failure",
     "last_lines",
-    "last_said",
+    "migration_failed",
     "next_step",
-    "said",
+    "relevant_failure",
+    "reports_dirty_schema",
     "scrubbed",
-    "silent",
 ]
 
 CONNECTING = "Connecting to EmbedMD service"
 """The registry server logs this before its first attempt to reach the database."""
-AT_ONCE = 1
+FIRST_ATTEMPT = 1
 MAY_BE_STARTING = 4
 """The first attempt at which an unreachable database counts as a failure.
 
 The registry server pauses for 1, 2, 3 … s between its attempts, so the fourth comes 6 s after the first. A database that
 is starting, or a Service that was just created, gets that long.
 """
-LAST = 1000
+GAVE_UP = 1000
 """Stands for "no further attempt": the server gives up and exits."""
-LONGEST = 4096
+MAX_TEXT = 4096
 """Characters of a statement that are read: far more than a server or kubelet writes, and few enough for any pattern."""
 MOST_ATTEMPTS = 20
 """Of one statement, the last ones are compared: two for each address of a host."""
@@ -54,15 +54,15 @@ class Cause:
     pattern: str
     next_step: str
     """With {name}, {host}, {port}, {database}, {username} and {secret} of the registry, {plaintext} and {encryption}."""
-    attempt: int = AT_ONCE
+    attempt: int = FIRST_ATTEMPT
     """The first attempt at which it counts; before that, it may pass by itself."""
 
 
 @dataclass(frozen=True)
-class Said:
+class LogFailure:
     """The last statement of a registry server about its database."""
 
-    words: str
+    message: str
     attempt: int
 
 
@@ -268,20 +268,20 @@ _OTHER = Cause(
 )
 
 
-def said(log: str) -> Said | None:
+def last_failure(log: str) -> LogFailure | None:
     """Return the last failure in a log of the registry server or of ML Metadata; None if there is none, or it is over."""
     last = None
-    for found in _STATEMENTS.finditer(log):
-        if found["retried"]:
-            last = Said(_meant(found["retried"]), int(found["attempt"]))
-        elif found["alert"]:
-            last = Said(_meant(_core_of(found["alert"])), LAST)
-        elif found["config"]:
-            last = Said(_meant(found["config"]), LAST)
-        elif found["client"]:
-            last = Said(_meant(found["client"]), LAST)
-        elif found["status"]:
-            last = Said(_meant(f"{found['text']}: {found['status']}"), LAST)
+    for statement in _STATEMENTS.finditer(log):
+        if statement["retried"]:
+            last = LogFailure(_meant(statement["retried"]), int(statement["attempt"]))
+        elif statement["alert"]:
+            last = LogFailure(_meant(_core_of(statement["alert"])), GAVE_UP)
+        elif statement["config"]:
+            last = LogFailure(_meant(statement["config"]), GAVE_UP)
+        elif statement["client"]:
+            last = LogFailure(_meant(statement["client"]), GAVE_UP)
+        elif statement["status"]:
+            last = LogFailure(_meant(f"{statement['text']}: {statement['status']}"), GAVE_UP)
         else:
             last = None
     return last
@@ -318,7 +318,7 @@ def _meant(text: str) -> str:
     when the database refuses the account. If an attempt is refused for its lack of TLS, another may follow that only says
     that there is no TLS.
     """
-    head, *attempts = scrubbed(_without_quote(text))[:LONGEST].split("\n\t")
+    head, *attempts = scrubbed(_without_quote(text))[:MAX_TEXT].split("\n\t")
     if not attempts:
         return head
     attempts = attempts[-MOST_ATTEMPTS:]
@@ -333,28 +333,28 @@ def _without_quote(text: str) -> str:
     return plain + about
 
 
-def last_said(current: str, previous: str) -> Said | None:
+def relevant_failure(current: str, previous: str) -> LogFailure | None:
     """Return the failure that counts, of a server's current and previous run: the newer one.
 
     But if a migration broke off, every later start only calls the schema dirty. Then the earlier words, with the reason,
     count.
     """
-    now, before = said(current), said(previous)
+    now, before = last_failure(current), last_failure(previous)
     if now is None:
         return None if connected(current) else before
-    return before if calls_dirty(current) and broke_off(previous) else now
+    return before if reports_dirty_schema(current) and migration_failed(previous) else now
 
 
-def broke_off(log: str) -> bool:
+def migration_failed(log: str) -> bool:
     """Return whether a migration broke off in that run of the server, with the reason in its log."""
-    last = said(log)
-    return last is not None and connected(log) and _DIRTY not in last.words
+    last = last_failure(log)
+    return last is not None and connected(log) and _DIRTY not in last.message
 
 
-def calls_dirty(log: str) -> bool:
+def reports_dirty_schema(log: str) -> bool:
     """Return whether that run of the server only reports a migration that broke off in an earlier run."""
-    last = said(log)
-    return last is not None and _DIRTY in last.words
+    last = last_failure(log)
+    return last is not None and _DIRTY in last.message
 
 
 _DIRTY = "Dirty database version"
@@ -365,15 +365,15 @@ def connected(log: str) -> bool:
     return "Successfully connected to" in log
 
 
-def silent(log: str) -> bool:
+def is_still_connecting(log: str) -> bool:
     """Return whether the log of that run ends at its first attempt to connect."""
     return CONNECTING in log.rstrip().rpartition("\n")[2]
 
 
-def database_cause(what: Said) -> Cause | None:
+def database_cause(what: LogFailure) -> Cause | None:
     """Return why the registry server cannot use its database; None if that may still pass by itself."""
     # ML Metadata logs the client library's error numbers.
-    words = re.sub(r"errno: (\d{4}), error: ", r"Error \1 (HY000): ", what.words[:LONGEST])
+    words = re.sub(r"errno: (\d{4}), error: ", r"Error \1 (HY000): ", what.message[:MAX_TEXT])
     cause = next((cause for cause in DATABASE_CAUSES if re.search(cause.pattern, words)), _OTHER)
     return cause if what.attempt >= cause.attempt else None
 
@@ -384,7 +384,7 @@ def _cause_of(line: str) -> str | None:
 
 def container_cause(reason: str, message: str) -> Cause | None:
     """Return why a container does not run; None if the reason is no failure, or a temporary one."""
-    text = f"{reason}: {message[:LONGEST]}"
+    text = f"{reason}: {message[:MAX_TEXT]}"
     return next((cause for cause in CONTAINER_CAUSES if re.search(cause.pattern, text, re.DOTALL)), None)
 
 

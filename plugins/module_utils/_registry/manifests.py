@@ -19,7 +19,7 @@ __all__ = [
     "DESCRIPTION",
     "DISPLAY_NAME",
     "ISTIO",
-    "MARK",
+    "OWNER_LABEL",
     "PASSWORD_KEY",
     "PORT",
     "PROXIES",
@@ -35,7 +35,7 @@ __all__ = [
 
 DISPLAY_NAME = "openshift.io/display-name"
 DESCRIPTION = "openshift.io/description"
-MARK = "ansible.opendatahub.io/registry"
+OWNER_LABEL = "ansible.opendatahub.io/registry"
 """Label with the registry's name, on objects that the collection creates for that registry alone."""
 PASSWORD_KEY = "database-password"  # noqa: S105
 CA_KEY = "ca.crt"
@@ -156,7 +156,7 @@ def wanted_secret(registry: Registry) -> Object:
         "apiVersion": "v1",
         "kind": "Secret",
         "type": "Opaque",
-        "metadata": {"labels": {MARK: registry.name}, "annotations": expose},
+        "metadata": {"labels": {OWNER_LABEL: registry.name}, "annotations": expose},
         "data": {key: Sealed.of(value) for key, value in values.items() if value is not None},
     }
 
@@ -166,7 +166,7 @@ def wanted_ca(name: str, pem: str) -> Object:
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": {"labels": {MARK: name}},
+        "metadata": {"labels": {OWNER_LABEL: name}},
         "data": {CA_KEY: pem},
     }
 

@@ -8,19 +8,25 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from .._common.errors import Forbidden, Missing, RegistryError
+from .._common.errors import Forbidden, NotFound, RegistryError
 from .._common.model import Object
 from .._kubernetes.client import Cluster, Listed
-from .platform import said_namespace
+from .platform import declared_namespace
 
-__all__ = ["WELL_KNOWN", "Place", "find_place", "platform_namespace", "registries_namespace"]
+__all__ = [
+    "WELL_KNOWN",
+    "RegistriesNamespace",
+    "find_registries_namespace",
+    "platform_namespace",
+    "registries_namespace_name",
+]
 
 WELL_KNOWN = ("rhoai-model-registries", "odh-model-registries")
 """The registries namespaces of OpenShift AI and of Open Data Hub, by default."""
 
 
 @dataclass(frozen=True)
-class Place:
+class RegistriesNamespace:
     """The registries namespace, and what was read to find it."""
 
     namespace: str
@@ -29,15 +35,15 @@ class Place:
     warnings: tuple[str, ...] = ()
 
 
-def find_place(cluster: Cluster, given: str | None) -> Place:
+def find_registries_namespace(cluster: Cluster, given: str | None) -> RegistriesNamespace:
     """Find the registries namespace: the given one, else the platform's, else a well-known one that exists."""
     namespace = given if given is not None else platform_namespace(cluster)
     if namespace is not None:
-        return Place(namespace)
-    return _guessed(cluster)
+        return RegistriesNamespace(namespace)
+    return _well_known_namespace(cluster)
 
 
-def _guessed(cluster: Cluster) -> Place:
+def _well_known_namespace(cluster: Cluster) -> RegistriesNamespace:
     """Return the well-known namespace that has registries, or else exists. Raises RegistryError unless it is only one."""
     visible: dict[str, Listed] = {}
     for name in WELL_KNOWN:
@@ -48,7 +54,7 @@ def _guessed(cluster: Cluster) -> Place:
     if len(possible) == 1:
         ((namespace, listed),) = possible.items()
         why = f"Registries are taken to live in {namespace}: this user may not see what the platform says (AIHub, DataScienceCluster)."
-        return Place(namespace, listed, (f"{why} Give namespace to be sure.",))
+        return RegistriesNamespace(namespace, listed, (f"{why} Give namespace to be sure.",))
     which = " and ".join(possible or WELL_KNOWN)
     why = f"neither the platform's settings nor {which} can be seen by this user"
     if possible:
@@ -65,9 +71,9 @@ def _existing(cluster: Cluster, visible: dict[str, Listed]) -> dict[str, Listed]
     return visible
 
 
-def registries_namespace(cluster: Cluster, given: str | None) -> str:
+def registries_namespace_name(cluster: Cluster, given: str | None) -> str:
     """Return only the name of the registries namespace."""
-    return find_place(cluster, given).namespace
+    return find_registries_namespace(cluster, given).namespace
 
 
 def platform_namespace(cluster: Cluster) -> str | None:
@@ -75,12 +81,12 @@ def platform_namespace(cluster: Cluster) -> str | None:
 
     Raises RegistryError if its objects name several.
     """
-    return said_namespace(_seen(cluster, "AIHub"), _seen(cluster, "DataScienceCluster"))
+    return declared_namespace(_visible_objects(cluster, "AIHub"), _visible_objects(cluster, "DataScienceCluster"))
 
 
-def _seen(cluster: Cluster, kind: str) -> Sequence[Object]:
+def _visible_objects(cluster: Cluster, kind: str) -> Sequence[Object]:
     """Return the objects of a cluster-wide kind; none if the user may not list it. Their names differ by release."""
     try:
         return cluster.list(kind)[0]
-    except (Forbidden, Missing):
+    except (Forbidden, NotFound):
         return ()

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-from .._common.errors import Forbidden, Missing
+from .._common.errors import Forbidden, NotFound
 from .._common.model import Object, Registry
 from .._common.names import SHARED_CA, ca_config_map, password_secret, users_group
 from .._common.text import printable_name
@@ -19,7 +19,7 @@ from .auth_proxy import lacks_certificate, proxy_secret
 from .deletion import REGISTRY_LABEL, Dependents
 from .export import ca_object, password_ref
 from .fields import needed_fields
-from .plan import UNUSED_SECRET, Observed, unnoticed
+from .plan import UNUSED_SECRET, NamespaceState, unnoticed
 from .restart import Mark, restart_due
 
 __all__ = [
@@ -30,7 +30,7 @@ __all__ = [
     "observe_pods",
 ]
 
-FEW = 3
+LIST_ABOVE = 3
 """Up to this many objects of a kind are read one by one."""
 
 
@@ -39,12 +39,12 @@ LABEL_VALUE = r"[a-z0-9A-Z]([a-z0-9A-Z._-]{0,61}[a-z0-9A-Z])?"
 
 def observe_for_present(
     cluster: Cluster, namespace: str, registries: Sequence[Registry], listed: Listed | None = None
-) -> Observed:
+) -> NamespaceState:
     """Read what is needed to create or edit registries. listed: the registries, if they were just listed."""
     items, revision = listed or cluster.list("ModelRegistry", namespace)
-    found = _by_name(items)
-    wanted = {store for registry in registries for store in _stores(registry, found.get(registry.name))}
-    marked = {store for registry in registries for store in _marked(registry.name, found.get(registry.name))}
+    existing = _by_name(items)
+    wanted = {store for registry in registries for store in _credential_objects(registry, existing.get(registry.name))}
+    marked = {store for registry in registries for store in _restart_marked(registry.name, existing.get(registry.name))}
     objects = observe_objects(cluster, namespace, wanted)
     # A list returns more than was needed.
     unseen = marked - wanted - {(kind, name) for kind, _namespace, name in objects}
@@ -52,14 +52,16 @@ def observe_for_present(
         # A user who may not read them can still edit the rest. Others' marks are left to them; model_registry_info shows them.
         with suppress(Forbidden):
             objects.update(observe_objects(cluster, namespace, {store for store in unseen if store[0] == kind}))
-    fields = cluster.spec_fields() if _asks_for_fields(registries, found) else frozenset()
-    openshift, no_certificate = _front(cluster, namespace, registries, found)
-    observed = Observed(namespace, cluster.version(), found, objects, fields, revision, openshift, no_certificate)
+    fields = cluster.spec_fields() if _asks_for_fields(registries, existing) else frozenset()
+    openshift, no_certificate = _front(cluster, namespace, registries, existing)
+    observed = NamespaceState(
+        namespace, cluster.version(), existing, objects, fields, revision, openshift, no_certificate
+    )
     marks = {registry.name: mark for registry in registries if (mark := unnoticed(registry, observed))}
     return _with_pods(cluster, observed, marks) if marks else observed
 
 
-def _with_pods(cluster: Cluster, observed: Observed, marks: Mapping[str, tuple[Mark, ...]]) -> Observed:
+def _with_pods(cluster: Cluster, observed: NamespaceState, marks: Mapping[str, tuple[Mark, ...]]) -> NamespaceState:
     """Return the snapshot with the Deployments of registries with marks, and with pods if these can settle a mark.
 
     marks: by registry.
@@ -81,17 +83,17 @@ def observe_pods(cluster: Cluster, namespace: str) -> tuple[Object, ...] | None:
         return None
 
 
-def _asks_for_fields(registries: Sequence[Registry], found: Mapping[str, Object]) -> bool:
+def _asks_for_fields(registries: Sequence[Registry], existing: Mapping[str, Object]) -> bool:
     """Return whether to read the schema: it is the only source that tells releases apart."""
-    there = [(registry, found.get(registry.name)) for registry in registries]
+    there = [(registry, existing.get(registry.name)) for registry in registries]
     return any(existing is None or needed_fields(registry, existing) for registry, existing in there)
 
 
 def _front(
-    cluster: Cluster, namespace: str, registries: Sequence[Registry], found: Mapping[str, Object]
+    cluster: Cluster, namespace: str, registries: Sequence[Registry], existing: Mapping[str, Object]
 ) -> tuple[bool | None, frozenset[str]]:
     """Return whether the cluster is OpenShift (None if no proxy depends on it), and registries without a proxy certificate."""
-    specs = {one.name: found[one.name].get("spec") or {} if one.name in found else None for one in registries}
+    specs = {one.name: existing[one.name].get("spec") or {} if one.name in existing else None for one in registries}
     by_default = any(specs[one.name] is None and one.auth_proxy in (None, "auto") for one in registries)
     asked = [one.name for one in registries if lacks_certificate(one, specs[one.name])]
     if not by_default and not asked:
@@ -109,16 +111,16 @@ def _front(
 
 def observe_for_absent(
     cluster: Cluster, namespace: str, names: Sequence[str], listed: Listed | None = None
-) -> Observed:
+) -> NamespaceState:
     """Read what is needed to delete registries.
 
     All Secrets are listed: the dashboard's cannot be found by its name once the registry is gone.
     """
     items, revision = listed or cluster.list("ModelRegistry", namespace)
-    found = _by_name(items)
-    wanted = {store for name in names for store in _owned(name, found.get(name, {}).get("spec") or {})}
+    existing = _by_name(items)
+    wanted = {store for name in names for store in _owned(name, existing.get(name, {}).get("spec") or {})}
     objects = observe_objects(cluster, namespace, wanted, listed=("Secret", "RoleBinding"))
-    return Observed(namespace, cluster.version(), found, objects, revision=revision)
+    return NamespaceState(namespace, cluster.version(), existing, objects, revision=revision)
 
 
 def _owned(name: str, spec: Object) -> Iterable[tuple[str, str]]:
@@ -136,31 +138,33 @@ def observe_dependents(cluster: Cluster, names: Sequence[str]) -> dict[str, Depe
     """Return what refers to each registry from elsewhere, with a warning about each kind that the user may not read."""
     services, refused = _inference_services(cluster, names) if names else ({}, None)
     unseen = refused.next_step if refused else ""
-    found = {}
+    dependents = {}
     for name in names:
-        members, said = _members(cluster, name)
+        members, member_warnings = _members(cluster, name)
         warnings = [f"It was not checked whether InferenceServices refer to {name}. {unseen}"] if unseen else []
-        found[name] = Dependents(tuple(sorted(services.get(name, ()))), unseen, members, (*warnings, *said))
-    return found
+        dependents[name] = Dependents(
+            tuple(sorted(services.get(name, ()))), unseen, members, (*warnings, *member_warnings)
+        )
+    return dependents
 
 
 def _inference_services(cluster: Cluster, names: Sequence[str]) -> tuple[dict[str, list[str]], Forbidden | None]:
     """Return those that refer to registries, as namespace/name by registry, and why they may not be listed."""
-    found: dict[str, list[str]] = {}
+    by_registry: dict[str, list[str]] = {}
     # No label can name any other registry.
     labels = [name for name in names if re.fullmatch(LABEL_VALUE, name)]
     if not labels:
-        return found, None
+        return by_registry, None
     try:
         for item in cluster.list("InferenceService", label_selector=f"{REGISTRY_LABEL} in ({','.join(labels)})")[0]:
             meta = item["metadata"]
-            found.setdefault(meta["labels"][REGISTRY_LABEL], []).append(f"{meta['namespace']}/{meta['name']}")
-    except Missing:
+            by_registry.setdefault(meta["labels"][REGISTRY_LABEL], []).append(f"{meta['namespace']}/{meta['name']}")
+    except NotFound:
         pass
     except Forbidden as error:
         # A kind that the cluster lacks is forbidden, too.
         return {}, error if cluster.serves("InferenceService") else None
-    return found, None
+    return by_registry, None
 
 
 def _members(cluster: Cluster, name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -181,7 +185,7 @@ def _by_name(items: Iterable[Object]) -> dict[str, Object]:
     return {item["metadata"]["name"]: item for item in items}
 
 
-def _stores(registry: Registry, existing: Object | None) -> Iterable[tuple[str, str]]:
+def _credential_objects(registry: Registry, existing: Object | None) -> Iterable[tuple[str, str]]:
     """Yield the objects, by kind and name, that store the user's plain values, or depend on them."""
     used = password_ref((existing or {}).get("spec") or {})
     own = password_secret(registry.name)
@@ -203,7 +207,7 @@ def _stores(registry: Registry, existing: Object | None) -> Iterable[tuple[str, 
             yield "ConfigMap", SHARED_CA
 
 
-def _marked(name: str, existing: Object | None) -> Iterable[tuple[str, str]]:
+def _restart_marked(name: str, existing: Object | None) -> Iterable[tuple[str, str]]:
     """Yield the objects, by kind and name, on which an interrupted run may have left a mark to restart pods.
 
     These are only the collection's own and the dashboard's: the user's Secrets are not read for that.
@@ -224,16 +228,16 @@ def observe_objects(
     names: dict[str, set[str]] = {kind: set() for kind in listed}
     for kind, name in wanted:
         names.setdefault(kind, set()).add(name)
-    found: dict[Key, Object] = {}
+    objects: dict[Key, Object] = {}
     for kind, members in sorted(names.items()):
         for item in _read(cluster, namespace, kind, members, kind in listed):
-            found[(kind, namespace, item["metadata"]["name"])] = item
-    return found
+            objects[(kind, namespace, item["metadata"]["name"])] = item
+    return objects
 
 
 def _read(cluster: Cluster, namespace: str, kind: str, names: set[str], wants_list: bool) -> list[Object]:
     """Return the objects of those names; by a list if they are many or all are wanted, and the user may list."""
-    if wants_list or len(names) > FEW:
+    if wants_list or len(names) > LIST_ABOVE:
         try:
             return cluster.list(kind, namespace)[0]
         except Forbidden:

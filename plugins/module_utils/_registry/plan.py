@@ -21,7 +21,7 @@ from .manifests import (
     CA_FIELDS,
     CA_KEY,
     DISPLAY_NAME,
-    MARK,
+    OWNER_LABEL,
     PASSWORD_KEY,
     PROXIES,
     check_spec,
@@ -30,13 +30,13 @@ from .manifests import (
     wanted_secret,
 )
 from .options import check_encryption, check_for_type
-from .quantity import in_stored_words
+from .quantity import with_stored_spelling
 from .restart import RESTART_PENDING, RESTARTED, Mark, mark_of, restart_due, restart_value
 from .rollout import registry_of
 
 __all__ = [
     "UNUSED_SECRET",
-    "Observed",
+    "NamespaceState",
     "Plan",
     "check_derived",
     "plan_present",
@@ -54,14 +54,14 @@ class Plan:
     """Changes in the order in which they are written."""
 
     changes: tuple[Change, ...] = ()
-    settling: tuple[Change, ...] = ()
+    after_ready: tuple[Change, ...] = ()
     """Changes for after the registry is ready, or gone."""
     marks: tuple[Mark, ...] = ()
     """All pods must be seen to be younger than these before that is done."""
 
 
 @dataclass(frozen=True)
-class Observed:
+class NamespaceState:
     """The state of one namespace at one moment."""
 
     namespace: str
@@ -91,7 +91,7 @@ class Observed:
         return None if self.pods is None else [pod for pod in self.pods if registry_of(pod) == registry]
 
 
-def plan_present(registry: Registry, observed: Observed, now: str) -> Plan:
+def plan_present(registry: Registry, observed: NamespaceState, now: str) -> Plan:
     """Plan the changes that create the registry or edit it as wanted.
 
     now: the time, as Kubernetes writes it, never the same twice. Raises InvalidInput and Refused.
@@ -119,9 +119,9 @@ def plan_present(registry: Registry, observed: Observed, now: str) -> Plan:
     switch = mark_of(change.body) if change else None
     own = mark_of(existing) if switch is None else None
     restart = _restart(registry.name, observed, (*read.values(), *((own,) if own else ())), now)
-    settling = (*(_settled(observed, key) for key in pending), *unused, *_unmarking(after, observed.namespace))
+    after_ready = (*(_settled(observed, key) for key in pending), *unused, *_unmarking(after, observed.namespace))
     marks = (*pending.values(), *(mark for mark in (own, switch) if mark))
-    return Plan((*changes, *((restart,) if restart else ())), settling, marks)
+    return Plan((*changes, *((restart,) if restart else ())), after_ready, marks)
 
 
 def check_derived(existing: Object, display_name: str | None) -> None:
@@ -135,7 +135,7 @@ def check_derived(existing: Object, display_name: str | None) -> None:
     raise Refused(f"ModelRegistry {name}", why, f"Give name: {name} if it is the one, else another name.")
 
 
-def unnoticed(registry: Registry, observed: Observed) -> tuple[Mark, ...]:
+def unnoticed(registry: Registry, observed: NamespaceState) -> tuple[Mark, ...]:
     """Return the marks of changes, stored or planned, that running pods do not notice: then their Deployment is needed."""
     existing = observed.registries.get(registry.name)
     if existing is None:
@@ -152,7 +152,7 @@ def restart_of(name: str, namespace: str, deployment: Object, value: str) -> Cha
     return Change("Deployment", namespace, name, "restart", body, restricted(deployment, body), body)
 
 
-def _with_stores(registry: Registry, observed: Observed, now: str) -> tuple[Registry, tuple[Change, ...]]:
+def _with_stores(registry: Registry, observed: NamespaceState, now: str) -> tuple[Registry, tuple[Change, ...]]:
     """Return the registry with references in place of plain values, and the changes of the objects that store these."""
     secret, ref = _secret_change(registry, observed, now)
     authority, source = _ca_change(registry, observed, now)
@@ -165,7 +165,7 @@ def _with_stores(registry: Registry, observed: Observed, now: str) -> tuple[Regi
     return replace(registry, database=database), stores
 
 
-def _secret_change(registry: Registry, observed: Observed, now: str) -> tuple[Change | None, KeyRef | None]:
+def _secret_change(registry: Registry, observed: NamespaceState, now: str) -> tuple[Change | None, KeyRef | None]:
     """Return the change of the password's Secret, and the new reference; None, None if no password is given.
 
     The user's Secret is left unchanged: the registry gets one of its own.
@@ -186,7 +186,7 @@ def _secret_change(registry: Registry, observed: Observed, now: str) -> tuple[Ch
     return _store_change(registry.name, observed, wanted, name, now), KeyRef(name, PASSWORD_KEY)
 
 
-def _ca_change(registry: Registry, observed: Observed, now: str) -> tuple[Change | None, CaSource | None]:
+def _ca_change(registry: Registry, observed: NamespaceState, now: str) -> tuple[Change | None, CaSource | None]:
     """Return the change for an uploaded certificate authority, and its new source; None, None if none is given."""
     tls = registry.database.tls if registry.database else None
     if tls is None or tls.ca_pem is None:
@@ -209,14 +209,14 @@ def _wanted_ca(name: str, pem: str, current: Object | None) -> Object:
     return wanted_ca(name, stored_form(((current or {}).get("data") or {}).get(CA_KEY), pem))
 
 
-def _is_alone(name: str, observed: Observed, source: CaSource) -> bool:
+def _is_alone(name: str, observed: NamespaceState, source: CaSource) -> bool:
     """Return whether the object exists and no other registry uses it."""
     others = [other.get("spec") or {} for one, other in observed.registries.items() if one != name]
     there = observed.find(source.kind, source.ref.name) is not None
     return there and not any(uses(spec, source.kind, source.ref.name) for spec in others)
 
 
-def _store_change(registry: str, observed: Observed, wanted: Object, name: str, now: str) -> Change | None:
+def _store_change(registry: str, observed: NamespaceState, wanted: Object, name: str, now: str) -> Change | None:
     """Return the change of a Secret or ConfigMap.
 
     If it changes what running pods read, it also marks the restart as pending: the run may be interrupted after it.
@@ -240,7 +240,7 @@ def _keys_read(registry: Object, kind: str, name: str) -> set[str]:
     return {one.key for of, one in sources if one and (of, one.name) == (kind, name)}
 
 
-def _registry_change(registry: Registry, observed: Observed, now: str) -> Change | None:
+def _registry_change(registry: Registry, observed: NamespaceState, now: str) -> Change | None:
     existing = observed.registries.get(registry.name)
     if existing is None:
         wanted = _new_registry(registry, observed)
@@ -251,7 +251,7 @@ def _registry_change(registry: Registry, observed: Observed, now: str) -> Change
     spec = existing.get("spec") or {}
     if registry.resources is not None:
         stored = (spec.get("rest") or {}).get("resources") or {}
-        registry = replace(registry, resources=in_stored_words(registry.resources, stored))
+        registry = replace(registry, resources=with_stored_spelling(registry.resources, stored))
     wanted = wanted_registry(registry, observed.version, _wanted_proxies(registry, existing, observed))
     wanted = _without_effect(registry, spec, wanted)
     wanted = _with_switch(existing, _with_unused_secret(existing, wanted, observed), now)
@@ -285,7 +285,7 @@ def _check_generated(database: Database | None, existing: Object | None) -> None
     check_for_type(replace(database, generate=True))
 
 
-def _new_registry(registry: Registry, observed: Observed) -> Object:
+def _new_registry(registry: Registry, observed: NamespaceState) -> Object:
     """Return the wanted state of a new registry, without fields to reset."""
     wanted = wanted_registry(registry, observed.version, _wanted_proxies(registry, None, observed))
     if PROXIES["kube_rbac"] not in observed.fields:
@@ -296,7 +296,7 @@ def _new_registry(registry: Registry, observed: Observed) -> Object:
     return {**wanted, "spec": spec}
 
 
-def _wanted_proxies(registry: Registry, existing: Object | None, observed: Observed) -> Object:
+def _wanted_proxies(registry: Registry, existing: Object | None, observed: NamespaceState) -> Object:
     """Return what is wanted of the proxies in the spec.
 
     Raises InvalidInput for an option whose field is not served, and Refused if a proxy's certificate is missing.
@@ -307,7 +307,7 @@ def _wanted_proxies(registry: Registry, existing: Object | None, observed: Obser
     return proxies
 
 
-def _with_unused_secret(existing: Object, wanted: Object, observed: Observed) -> Object:
+def _with_unused_secret(existing: Object, wanted: Object, observed: NamespaceState) -> Object:
     """Return what is wanted of the registry, marking its own Secret if this change leaves it unused.
 
     The mark is in the same patch as the change, so that the next run can finish an interrupted one.
@@ -328,14 +328,14 @@ def _with_unused_secret(existing: Object, wanted: Object, observed: Observed) ->
     return {**wanted, "metadata": {**wanted.get("metadata", {}), "annotations": annotations}}
 
 
-def _is_left_over(registry: Object, observed: Observed) -> bool:
+def _is_left_over(registry: Object, observed: NamespaceState) -> bool:
     """Return whether the registry's own Secret exists, is this collection's, and is not used by another registry."""
     own = registry["metadata"]["name"]
     secret = observed.find("Secret", password_secret(own))
     others = [other.get("spec") or {} for name, other in observed.registries.items() if name != own]
     return (
         secret is not None
-        and (secret["metadata"].get("labels") or {}).get(MARK) == own
+        and (secret["metadata"].get("labels") or {}).get(OWNER_LABEL) == own
         and not any(uses(spec, "Secret", password_secret(own)) for spec in others)
     )
 
@@ -358,7 +358,7 @@ def _references(registry: Object) -> Object:
     return {name: ref for name, ref in fields.items() if isinstance(ref, dict)}
 
 
-def _unused(registry: Object, observed: Observed) -> tuple[Change, ...]:
+def _unused(registry: Object, observed: NamespaceState) -> tuple[Change, ...]:
     """Return the deletion of the registry's own Secret if it is marked as unused."""
     secret = observed.find("Secret", password_secret(registry["metadata"]["name"]))
     marked = (registry["metadata"].get("annotations") or {}).get(UNUSED_SECRET)
@@ -407,7 +407,7 @@ def _without_defaults(existing: Object) -> Object:
     return applied(existing, {"spec": {"mysql": {"verifyServerCert": None}}})
 
 
-def _with_type(registry: Registry, observed: Observed) -> Registry:
+def _with_type(registry: Registry, observed: NamespaceState) -> Registry:
     """Fill in the type of the existing database if the user does not give it, and check the options for it."""
     if registry.database is None or registry.database.type is not None:
         return registry
@@ -421,7 +421,7 @@ def _with_type(registry: Registry, observed: Observed) -> Registry:
     return replace(registry, database=database)
 
 
-def _pending(registries: Iterable[Object], observed: Observed, stores: Iterable[Change]) -> dict[Key, Mark]:
+def _pending(registries: Iterable[Object], observed: NamespaceState, stores: Iterable[Change]) -> dict[Key, Mark]:
     """Return the marks of the Secrets and ConfigMaps that a registry's pods read in any of its states.
 
     stores: the changes about to be written.
@@ -434,7 +434,7 @@ def _pending(registries: Iterable[Object], observed: Observed, stores: Iterable[
     }
 
 
-def _restart(name: str, observed: Observed, marks: tuple[Mark, ...], now: str) -> Change | None:
+def _restart(name: str, observed: NamespaceState, marks: tuple[Mark, ...], now: str) -> Change | None:
     """Return a rollout restart, unless one began after the changes or all pods are younger."""
     deployment = observed.find("Deployment", name)
     if deployment is None or not restart_due(marks, deployment, observed.pods_of(name)):
@@ -442,7 +442,7 @@ def _restart(name: str, observed: Observed, marks: tuple[Mark, ...], now: str) -
     return restart_of(name, observed.namespace, deployment, restart_value((mark.value for mark in marks), now))
 
 
-def _settled(observed: Observed, key: Key) -> Change:
+def _settled(observed: NamespaceState, key: Key) -> Change:
     """Remove the restart annotation, guarded by resourceVersion: another change may be pending.
 
     An object that this very plan creates cannot be patched in a dry run.
@@ -456,5 +456,5 @@ def _settled(observed: Observed, key: Key) -> Change:
 
 
 def _not_ours(kind: str, name: str, step: str) -> Refused:
-    why = f"it exists and is not marked as this registry's (label {MARK}), so it is not overwritten"
+    why = f"it exists and is not marked as this registry's (label {OWNER_LABEL}), so it is not overwritten"
     return Refused(f"{kind} {name}", why, f"{step}, or delete it.")

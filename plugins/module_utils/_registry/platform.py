@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from .._common.errors import RegistryError
 from .._common.model import Object
 
-__all__ = ["component", "enabling_patch", "said_namespace"]
+__all__ = ["component", "declared_namespace", "enabling_patch"]
 
 OLD, NEW = "modelregistry", "aiHub"
 """The component's key in a DataScienceCluster: in v1 and v2, and since v3."""
@@ -35,17 +35,19 @@ def enabling_patch(cluster: Object) -> str:
     return json.dumps({"spec": {"components": {component_key(cluster): {"managementState": "Managed"}}}})
 
 
-def said_namespace(hubs: Iterable[Object], clusters: Iterable[Object]) -> str | None:
+def declared_namespace(hubs: Iterable[Object], clusters: Iterable[Object]) -> str | None:
     """Return the registries namespace that AIHubs and DataScienceClusters name; None if none does.
 
     A component that is not enabled counts only if nothing else names one. Raises RegistryError if they name several.
     """
-    said = {f"AIHub {hub['metadata']['name']}": _of_hub(hub) for hub in hubs}
+    namespaces = {f"AIHub {hub['metadata']['name']}": _of_hub(hub) for hub in hubs}
     resting: dict[str, str | None] = {}
     for cluster in clusters:
         is_removed = component(cluster).get("managementState") == "Removed"
-        (resting if is_removed else said)[f"DataScienceCluster {cluster['metadata']['name']}"] = _of_cluster(cluster)
-    named = {who: namespace for who, namespace in said.items() if namespace}
+        (resting if is_removed else namespaces)[f"DataScienceCluster {cluster['metadata']['name']}"] = _of_cluster(
+            cluster
+        )
+    named = {who: namespace for who, namespace in namespaces.items() if namespace}
     named = named or {who: namespace for who, namespace in resting.items() if namespace}
     if len(set(named.values())) > 1:
         why = "; ".join(f"{who} says {namespace}" for who, namespace in sorted(named.items()))

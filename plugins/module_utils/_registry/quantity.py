@@ -11,7 +11,7 @@ from typing import Any
 
 from .._common.model import Object
 
-__all__ = ["amount", "in_stored_words"]
+__all__ = ["amount", "with_stored_spelling"]
 
 _FACTORS = {
     **{
@@ -22,23 +22,23 @@ _FACTORS = {
 }
 
 
-LONGEST = 64
+MAX_LENGTH = 64
 """Characters of an amount: far more than any has. Python refuses to parse numbers of thousands of digits."""
 _AMOUNT = re.compile(
-    rf"(?=.{{1,{LONGEST}}}\Z)([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:([KMGTPE]i|[numkMGTPE])|[eE]([+-]?[0-9]{{1,2}}))?"
+    rf"(?=.{{1,{MAX_LENGTH}}}\Z)([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:([KMGTPE]i|[numkMGTPE])|[eE]([+-]?[0-9]{{1,2}}))?"
 )
 
 
 def amount(text: Any) -> Fraction | None:
     """Parse an amount that is not negative (Kubernetes' API reference: Quantity); None if it is invalid."""
-    found = _AMOUNT.fullmatch(str(text)[: LONGEST + 1])
+    found = _AMOUNT.fullmatch(str(text)[: MAX_LENGTH + 1])
     if found is None:
         return None
     number, unit, exponent = found.groups()
     return Fraction(number) * _FACTORS[unit or ""] * Fraction(10) ** int(exponent or 0)
 
 
-def in_stored_words(wanted: Mapping[str, Any], stored: Mapping[str, Any]) -> Object:
+def with_stored_spelling(wanted: Mapping[str, Any], stored: Mapping[str, Any]) -> Object:
     """Return the wanted requests and limits, in the stored spelling if the value is the same.
 
     The operator's webhook writes amounts in their canonical form: 1024Mi becomes 1Gi, 0.5 becomes 500m.

@@ -10,26 +10,26 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import Protocol
 
-from .._common.errors import AlreadyThere, Conflict, InvalidInput, NotReady, OutcomeUnknown, RegistryError
+from .._common.errors import AlreadyExists, Conflict, InvalidInput, NotReady, OutcomeUnknown, RegistryError
 from .._common.model import Object, Registry
-from .._common.names import LONGEST_WITH_PROXY, check_length
+from .._common.names import MAX_NAME_LENGTH_WITH_PROXY, check_length
 from .._kubernetes.changes import Change, Key, deletion_of, layer
 from .._kubernetes.client import Listed
-from .._kubernetes.executor import Done, Record, execute_all
+from .._kubernetes.executor import ChangeLog, Done, execute_all
 from .._kubernetes.merge_patch import applied
 from .._kubernetes.run import Run
 from .auth_proxy import overridden
-from .deletion import Confirmed, Dependents, plan_absent
+from .deletion import DeletionOptions, Dependents, plan_absent
 from .description import described
 from .export import proxy_of, uses
 from .observe import observe_dependents, observe_for_absent, observe_for_present, observe_objects, observe_pods
-from .plan import Observed, Plan, plan_present, restart_of
+from .plan import NamespaceState, Plan, plan_present, restart_of
 from .restart import RESTARTED, Seen, is_behind
 from .rollout import registry_of
 from .status import DELETING, GONE, READY, WAITING, Verdict
 from .wait import Hooks, wait_until_gone, wait_until_ready
 
-__all__ = ["Outcome", "Outcomes", "ensure_absent", "ensure_present"]
+__all__ = ["ReconcileResult", "ReconcileResults", "ensure_absent", "ensure_present"]
 
 ROUNDS = 4
 """How often to observe and plan, at most."""
@@ -40,41 +40,41 @@ PAUSE = 0.2
 
 
 @dataclass
-class Outcome:
+class ReconcileResult:
     """The result of a run for one registry, so far."""
 
-    record: Record = field(default_factory=Record)
+    record: ChangeLog = field(default_factory=ChangeLog)
     registry: Object | None = None
     """As options of model_registry; None if there is none."""
-    kept: tuple[Object, ...] = ()
-    lost: tuple[Object, ...] = ()
+    retained: tuple[Object, ...] = ()
+    also_deleted: tuple[Object, ...] = ()
     warnings: list[str] = field(default_factory=list)
     error: RegistryError | None = None
     """Why the run failed for this registry; None if it did not."""
 
 
-Outcomes = Mapping[str, Outcome]
+ReconcileResults = Mapping[str, ReconcileResult]
 """By the registry's name."""
 
 
-def ensure_present(run: Run, registries: Sequence[Registry], outcomes: Outcomes) -> None:
+def ensure_present(run: Run, registries: Sequence[Registry], outcomes: ReconcileResults) -> None:
     """Create registries or edit them, and wait until they are ready. One that fails does not stop the others.
 
     Nothing is stored for a registry before the API server accepts it in a dry run. If it still refuses the real request,
     the objects that this run created are deleted again.
     outcomes: filled during the run, errors included. Only unexpected errors are raised.
     """
-    presence = _Presence(run, registries, outcomes)
+    presence = _EnsurePresent(run, registries, outcomes)
     _converge(run, presence, outcomes)
     presence.take_back()
 
 
-def ensure_absent(run: Run, confirmed: Confirmed, outcomes: Outcomes) -> None:
-    """Delete the registries of the outcomes, wait until they are gone, and delete what was created for each alone.
+def ensure_absent(run: Run, options: DeletionOptions, outcomes: ReconcileResults) -> None:
+    """Delete the registries, wait until they are gone, and delete what was created for each alone.
 
     Without waiting, the rest stays: the registry's finalizers may need it while the registry exists. Errors: as above.
     """
-    _converge(run, _Absence(run, confirmed, outcomes), outcomes)
+    _converge(run, _EnsureAbsent(run, options, outcomes), outcomes)
 
 
 class _Job(Protocol):
@@ -93,13 +93,13 @@ class _Job(Protocol):
         """Wait for the effect of the changes, and record in the outcomes if it does not come."""
 
 
-class _Presence:
+class _EnsurePresent:
     """Ensures that registries exist as wanted."""
 
-    def __init__(self, run: Run, registries: Sequence[Registry], outcomes: Outcomes) -> None:
+    def __init__(self, run: Run, registries: Sequence[Registry], outcomes: ReconcileResults) -> None:
         self._run, self._outcomes, self._deadline = run, outcomes, run.deadline()
         self._wanted = {registry.name: registry for registry in registries}
-        self._observed = Observed(run.namespace, "", {}, {})
+        self._observed = NamespaceState(run.namespace, "", {}, {})
         self._plans: dict[str, Plan] = {}
         self._seen: dict[str, Seen] = {}
 
@@ -162,7 +162,9 @@ class _Presence:
     def _is_written(self, name: str) -> bool:
         """Return whether this run wrote the registry itself, or may have."""
         record = self._outcomes[name].record
-        return any(one.kind == "ModelRegistry" for one in (*(done.change for done in record.done), *record.unsure))
+        return any(
+            one.kind == "ModelRegistry" for one in (*(done.change for done in record.done), *record.outcome_unknown)
+        )
 
     def _ready(self, names: Sequence[str], hooks: Hooks | None = None) -> None:
         run = self._run
@@ -206,12 +208,12 @@ class _Presence:
         return behind(observe_pods(run.cluster, run.namespace)) if behind(None) else {}
 
 
-class _Absence:
+class _EnsureAbsent:
     """Ensures that registries are gone, with what was created for each alone."""
 
-    def __init__(self, run: Run, confirmed: Confirmed, outcomes: Outcomes) -> None:
-        self._run, self._confirmed, self._outcomes, self._deadline = run, confirmed, outcomes, run.deadline()
-        self._observed = Observed(run.namespace, "", {}, {})
+    def __init__(self, run: Run, options: DeletionOptions, outcomes: ReconcileResults) -> None:
+        self._run, self._options, self._outcomes, self._deadline = run, options, outcomes, run.deadline()
+        self._observed = NamespaceState(run.namespace, "", {}, {})
         self._dependents: Mapping[str, Dependents] = {}
 
     def observe(self, names: Sequence[str], listed: Listed | None) -> None:
@@ -225,13 +227,13 @@ class _Absence:
         dependents = self._dependents.get(name, Dependents())
         if registry is not None:
             outcome.registry, outcome.warnings = described(registry), list(dependents.warnings)
-        removal = plan_absent(name, self._observed, dependents, self._confirmed)
+        removal = plan_absent(name, self._observed, dependents, self._options)
         if registry is None:
             return removal.plan
-        outcome.kept, outcome.lost = removal.kept, removal.lost
+        outcome.retained, outcome.also_deleted = removal.retained, removal.also_deleted
         if self._run.timeout is not None:
             return removal.plan
-        outcome.warnings += _left(removal.plan.settling)
+        outcome.warnings += _pending_deletion_warnings(removal.plan.after_ready)
         return Plan(removal.plan.changes)
 
     def stored(self, names: Sequence[str]) -> None:
@@ -263,7 +265,7 @@ def _not_renewed(name: str) -> NotReady:
     return NotReady(f"Deployment {name}", why, step)
 
 
-def _left(changes: Sequence[Change]) -> list[str]:
+def _pending_deletion_warnings(changes: Sequence[Change]) -> list[str]:
     """Return the warnings about deletions that the run does not wait for."""
     if not changes:
         return []
@@ -271,15 +273,15 @@ def _left(changes: Sequence[Change]) -> list[str]:
     return [f"Left until the registry is gone: {names}. Run the task again then, and they are deleted, too."]
 
 
-def _converge(run: Run, job: _Job, outcomes: Outcomes) -> None:
+def _converge(run: Run, job: _Job, outcomes: ReconcileResults) -> None:
     """Plan, execute, wait and settle, until no other client interferes.
 
     A lost answer and another client's change are treated alike: observing again tells what is left to do.
     """
-    names, listed, settling = list(outcomes), run.listed, set[str]()
+    names, listed, ready_before = list(outcomes), run.listed, set[str]()
     for turn in range(ROUNDS):
-        settling = _round(run, job, {name: outcomes[name] for name in names}, listed, settling)
-        names = [name for name in names if isinstance(outcomes[name].error, (AlreadyThere, Conflict, OutcomeUnknown))]
+        ready_before = _reconcile_once(run, job, {name: outcomes[name] for name in names}, listed, ready_before)
+        names = [name for name in names if isinstance(outcomes[name].error, (AlreadyExists, Conflict, OutcomeUnknown))]
         listed = None
         if not names or turn == ROUNDS - 1:
             return
@@ -287,36 +289,43 @@ def _converge(run: Run, job: _Job, outcomes: Outcomes) -> None:
         time.sleep(PAUSE * 2**turn)
 
 
-def _round(run: Run, job: _Job, outcomes: Outcomes, listed: Listed | None, settling: set[str]) -> set[str]:
-    """Run one round for all of them. settling: those that settled in the previous round; returns those of this one."""
+def _reconcile_once(
+    run: Run, job: _Job, outcomes: ReconcileResults, listed: Listed | None, ready_before: set[str]
+) -> set[str]:
+    """Run one round for all of them.
+
+    ready_before: those that settled in the previous round; returns those of this one.
+    """
     try:
         job.observe(list(outcomes), listed)
         plans = _plans(job, outcomes)
         for name, plan in plans.items():
             record = outcomes[name].record
-            record.settle(plan.settling if name in settling else plan.changes)
+            record.confirm_unknown(plan.after_ready if name in ready_before else plan.changes)
             if run.check_mode:
                 record.done.clear()
         _accept(run, plans, outcomes)
-        plans = {name: plans[name] for name in _sound(outcomes)}
+        plans = {name: plans[name] for name in _succeeded(outcomes)}
         begun = {name: len(outcome.record.done) for name, outcome in outcomes.items()}
         _execute(run, {name: [one for one in plan.changes if not layer(one)] for name, plan in plans.items()}, outcomes)
-        job.stored(_sound(outcomes))
-        rest = {name: [one for one in plans[name].changes if layer(one)] for name in _sound(outcomes)}
+        job.stored(_succeeded(outcomes))
+        rest = {name: [one for one in plans[name].changes if layer(one)] for name in _succeeded(outcomes)}
         _execute(run, rest, outcomes)
-        job.wait(_sound(outcomes))
+        job.wait(_succeeded(outcomes))
     except RegistryError as error:
         # The error concerns all registries.
-        for name in _sound(outcomes) or outcomes:
+        for name in _succeeded(outcomes) or outcomes:
             outcomes[name].error = error
         return set()
-    sound = _sound(outcomes)
-    made = {name: outcomes[name].record.done[begun[name] :] for name in sound}
-    _execute(run, {name: [_still_as(one, made[name]) for one in plans[name].settling] for name in sound}, outcomes)
-    return set(sound)
+    succeeded = _succeeded(outcomes)
+    made = {name: outcomes[name].record.done[begun[name] :] for name in succeeded}
+    _execute(
+        run, {name: [_still_as(one, made[name]) for one in plans[name].after_ready] for name in succeeded}, outcomes
+    )
+    return set(succeeded)
 
 
-def _plans(job: _Job, outcomes: Outcomes) -> dict[str, Plan]:
+def _plans(job: _Job, outcomes: ReconcileResults) -> dict[str, Plan]:
     """Return the plan for each, recording an error instead if one cannot be planned."""
     plans = {}
     for name, outcome in outcomes.items():
@@ -328,14 +337,14 @@ def _plans(job: _Job, outcomes: Outcomes) -> dict[str, Plan]:
     return plans
 
 
-def _accept(run: Run, plans: Mapping[str, Plan], outcomes: Outcomes) -> None:
+def _accept(run: Run, plans: Mapping[str, Plan], outcomes: ReconcileResults) -> None:
     """Let the API server validate registries before anything is stored for them, and record its refusals as errors.
 
     This costs a request for a registry with a Secret or a ConfigMap, or with a name too long for a proxy, which the
     operator's admission webhook may add. Check mode does it, too, so that it refuses what a run would refuse.
     """
     asked = {name: registry for name, plan in plans.items() if (registry := _to_accept(plan))}
-    jobs = [((change,), Record()) for change in asked.values()]
+    jobs = [((change,), ChangeLog()) for change in asked.values()]
     for name, error, (_changes, record) in zip(asked, execute_all(run.cluster, jobs, dry_run=True), jobs):
         if error is None or NO_DRY_RUN not in error.why:
             outcomes[name].error = error or _too_long(name, record)
@@ -350,12 +359,12 @@ def _to_accept(plan: Plan) -> Change | None:
     stores = any(not layer(change) and change.action != "delete" for change in plan.changes)
     for change in plan.changes:
         if change.kind == "ModelRegistry" and change.action in ("create", "patch"):
-            long = change.action == "create" and len(change.name) > LONGEST_WITH_PROXY
+            long = change.action == "create" and len(change.name) > MAX_NAME_LENGTH_WITH_PROXY
             return change if stores or long else None
     return None
 
 
-def _too_long(name: str, record: Record) -> RegistryError | None:
+def _too_long(name: str, record: ChangeLog) -> RegistryError | None:
     """Return the error about a name that is too long for the registry as completed by the API server, or None."""
     for done in record.done:
         if done.change.action == "create" and done.answer is not None:
@@ -373,30 +382,30 @@ def _with_stored(
 
     gone: the objects to delete again. problem: why some of them could not be deleted.
     """
-    said = []
+    sentences = []
     for change in stored:
         what = f"{change.kind} {change.name}, which this run had {'created' if change.action == 'create' else 'changed'} before,"
         if change.key not in gone:
-            said.append(f"{what} stays.")
+            sentences.append(f"{what} stays.")
         elif problem is None:
-            said.append(f"{what} has been deleted again.")
+            sentences.append(f"{what} has been deleted again.")
         else:
-            said.append(f"{what} could not be deleted again ({problem.why}): delete it.")
-    return type(error)(error.what, error.why, " ".join([error.next_step, *said]))
+            sentences.append(f"{what} could not be deleted again ({problem.why}): delete it.")
+    return type(error)(error.what, error.why, " ".join([error.next_step, *sentences]))
 
 
-def _execute(run: Run, changes: Mapping[str, Sequence[Change]], outcomes: Outcomes) -> None:
+def _execute(run: Run, changes: Mapping[str, Sequence[Change]], outcomes: ReconcileResults) -> None:
     jobs = [(planned, outcomes[name].record) for name, planned in changes.items()]
     for name, error in zip(changes, execute_all(run.cluster, jobs, run.check_mode)):
         outcomes[name].error = error
 
 
-def _sound(outcomes: Outcomes) -> list[str]:
+def _succeeded(outcomes: ReconcileResults) -> list[str]:
     """Return the names without an error."""
     return [name for name, outcome in outcomes.items() if outcome.error is None]
 
 
-def _expect(state: str, verdicts: Mapping[str, Verdict], run: Run, outcomes: Outcomes) -> None:
+def _expect(state: str, verdicts: Mapping[str, Verdict], run: Run, outcomes: ReconcileResults) -> None:
     """Record the reason as the error of each registry that is not in the state."""
     for name, verdict in verdicts.items():
         outcome = outcomes[name]
@@ -408,7 +417,7 @@ def _expect(state: str, verdicts: Mapping[str, Verdict], run: Run, outcomes: Out
             outcome.error = NotReady(f"ModelRegistry {name}", f"{late}{verdict.message}{source}", verdict.next_step)
 
 
-def _as_stored(run: Run, name: str, observed: Observed, record: Record) -> Object | None:
+def _as_stored(run: Run, name: str, observed: NamespaceState, record: ChangeLog) -> Object | None:
     """Return the registry after the changes, as far as the server's answers tell."""
     for done in reversed(record.done):
         if done.change.kind == "ModelRegistry" and done.answer is not None:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from .._common.model import Object
-from .rollout import edited_at, pending, timestamp
+from .rollout import edited_at, rollout_message, timestamp
 
 __all__ = [
     "RESTARTED",
@@ -80,7 +80,7 @@ def is_behind(deployment: Object | None, pods: Iterable[Object] | None, marks: I
         return False
     marks = list(marks)
     stamp = _stamp(_template(deployment))
-    if not pending(deployment) and (stamp in seen.stamps or all(stamp == mark.value for mark in marks)):
+    if not rollout_message(deployment) and (stamp in seen.stamps or all(stamp == mark.value for mark in marks)):
         return False
     return pods is None or not _all_younger(pods, marks, seen)
 

@@ -14,17 +14,17 @@ from .export import database_type
 
 __all__ = [
     "acted_at",
-    "carries_out",
     "condition",
     "database_name",
     "database_of",
     "edited_at",
     "latest",
+    "matches_spec",
     "newest_pods",
-    "pending",
     "registry_of",
-    "restarts",
-    "serves",
+    "restart_backoff",
+    "rollout_message",
+    "routes_only_to",
     "timestamp",
 ]
 
@@ -112,7 +112,7 @@ def _owners(pod: Object) -> list[str]:
     return [owner["name"] for owner in pod["metadata"].get("ownerReferences") or ()]
 
 
-def restarts(status: Object) -> tuple[datetime, datetime] | None:
+def restart_backoff(status: Object) -> tuple[datetime, datetime] | None:
     """Return when a container ended and about when it restarts; None if it runs or never ran.
 
     status: the container's, from the pod's status. The kubelet waits for 10 s, doubled after each further end up to
@@ -124,12 +124,12 @@ def restarts(status: Object) -> tuple[datetime, datetime] | None:
     ended = timestamp(last.get("finishedAt"))
     if ended is None or "running" in state or held.get("reason", "CrashLoopBackOff") != "CrashLoopBackOff":
         return None
-    told = re.match(r"back-off (?:(\d+)m)?(\d+)s ", held.get("message", ""))
+    backoff = re.match(r"back-off (?:(\d+)m)?(\d+)s ", held.get("message", ""))
     guess = min(10 * 2 ** min(status.get("restartCount", 0), 5), 300)
-    return ended, ended + timedelta(seconds=60 * int(told[1] or 0) + int(told[2]) if told else guess)
+    return ended, ended + timedelta(seconds=60 * int(backoff[1] or 0) + int(backoff[2]) if backoff else guess)
 
 
-def pending(deployment: Object) -> str:
+def rollout_message(deployment: Object) -> str:
     """Describe what the Deployment's rollout still lacks; empty if it is done (by `kubectl rollout status`)."""
     status, wanted = deployment.get("status") or {}, (deployment.get("spec") or {}).get("replicas", 1)
     if (status.get("observedGeneration") or 0) < deployment["metadata"].get("generation", 0):
@@ -145,14 +145,14 @@ def pending(deployment: Object) -> str:
     return ""
 
 
-def serves(endpoints: Object | None, pods: Iterable[Object]) -> bool:
+def routes_only_to(endpoints: Object | None, pods: Iterable[Object]) -> bool:
     """Return whether the Service routes requests to exactly these pods."""
     subsets = (endpoints or {}).get("subsets") or ()
     ready = {address["ip"] for subset in subsets for address in subset.get("addresses") or ()}
     return bool(ready) and ready == {(pod.get("status") or {}).get("podIP") for pod in pods}
 
 
-def carries_out(deployment: Object, registry: Object) -> bool | None:
+def matches_spec(deployment: Object, registry: Object) -> bool | None:
     """Return whether the Deployment runs the registry server on the database in the registry's current spec.
 
     The status of a registry does not tell which edit it is about, so this compares the result of the operator's template.

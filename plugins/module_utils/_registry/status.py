@@ -15,31 +15,31 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from .._common.model import Object
-from .._common.names import LONGEST_WITH_PROXY
+from .._common.names import MAX_NAME_LENGTH_WITH_PROXY
 from .export import database_type
 from .failure_causes import (
     CONNECTING,
-    LAST,
+    GAVE_UP,
     Cause,
     container_cause,
     database_cause,
+    is_still_connecting,
+    last_failure,
     last_lines,
-    last_said,
     next_step,
-    said,
+    relevant_failure,
     scrubbed,
-    silent,
 )
 from .rollout import (
     acted_at,
-    carries_out,
     condition,
     database_name,
     edited_at,
+    matches_spec,
     newest_pods,
-    pending,
-    restarts,
-    serves,
+    restart_backoff,
+    rollout_message,
+    routes_only_to,
     timestamp,
 )
 
@@ -49,12 +49,12 @@ __all__ = [
     "GONE",
     "READY",
     "WAITING",
-    "Evidence",
     "Log",
+    "StatusInputs",
     "Verdict",
     "claims_of",
     "host_service",
-    "judge",
+    "registry_status",
 ]
 
 READY, WAITING, FAILED, DELETING, GONE = "ready", "waiting", "failed", "deleting", "gone"
@@ -134,7 +134,7 @@ class Log:
 
 
 @dataclass(frozen=True)
-class Evidence:
+class StatusInputs:
     """All that is known about one registry. What does not exist is empty; what may not be read is in ``unreadable``."""
 
     registry: Object | None
@@ -191,7 +191,7 @@ class Evidence:
         return bool((((self.registry or {}).get("spec") or {}).get("postgres") or {}).get("generateDeployment"))
 
 
-def judge(evidence: Evidence) -> Verdict:
+def registry_status(evidence: StatusInputs) -> Verdict:
     """Return the registry's status, by the first check that yields a verdict."""
     evidence = _without_overcome(evidence)
     verdict = next(verdict for check in _CHECKS for verdict in check(evidence))
@@ -208,18 +208,18 @@ def host_service(registry: Object) -> tuple[str, str] | None:
     spec = registry.get("spec") or {}
     host = (spec.get(database_type(spec) or "") or {}).get("host") or ""
     own = registry["metadata"].get("namespace", "")
-    found = re.fullmatch(r"([a-z0-9-]+)(?:\.([a-z0-9-]+)\.svc(?:\.cluster\.local)?\.?)?", host)
-    if found is None or found[1].isdigit():
+    match = re.fullmatch(r"([a-z0-9-]+)(?:\.([a-z0-9-]+)\.svc(?:\.cluster\.local)?\.?)?", host)
+    if match is None or match[1].isdigit():
         return None
-    return found[2] or own, found[1]
+    return match[2] or own, match[1]
 
 
-def _absent(evidence: Evidence) -> Iterator[Verdict]:
+def _absent(evidence: StatusInputs) -> Iterator[Verdict]:
     if evidence.registry is None:
         yield Verdict(GONE, "gone", "The registry does not exist.")
 
 
-def _deleting(evidence: Evidence) -> Iterator[Verdict]:
+def _deleting(evidence: StatusInputs) -> Iterator[Verdict]:
     meta = evidence.registry["metadata"] if evidence.registry else {}
     if not meta.get("deletionTimestamp"):
         return
@@ -235,7 +235,7 @@ def _deleting(evidence: Evidence) -> Iterator[Verdict]:
     yield Verdict(DELETING, "finalizing", message, step, f"metadata of ModelRegistry {meta['name']}")
 
 
-def _operator(evidence: Evidence) -> Iterator[Verdict]:
+def _operator(evidence: StatusInputs) -> Iterator[Verdict]:
     """Yield that the operator has not processed the registry as it is now, or its error."""
     registry = evidence.registry or {"metadata": {}}
     since_edit = evidence.age(edited_at(registry))
@@ -246,7 +246,7 @@ def _operator(evidence: Evidence) -> Iterator[Verdict]:
         yield Verdict(WAITING, "operator", "The operator has not had the time to act on the last edit.")
     if words.startswith("unexpected reconcile error") and not _TRANSIENT.search(words):
         yield _refused(words, source)
-    behind = evidence.deployment is not None and carries_out(evidence.deployment, registry) is False
+    behind = evidence.deployment is not None and matches_spec(evidence.deployment, registry) is False
     if available and not behind:
         return
     what = "the last edit" if behind else "the registry"
@@ -269,14 +269,14 @@ def _refused(words: str, source: str) -> Verdict:
     """Return the verdict on an object of the operator that the API server refuses."""
     name_is_bad = re.search(r"is invalid: metadata\.(name|labels)|must be no more than 63|DNS-1035", words)
     step = (
-        f"Create the registry under another name: at most {LONGEST_WITH_PROXY} characters, a-z, 0-9 and -, beginning with a letter."
+        f"Create the registry under another name: at most {MAX_NAME_LENGTH_WITH_PROXY} characters, a-z, 0-9 and -, beginning with a letter."
         if name_is_bad
         else "Fix what the message names; the operator tries again by itself."
     )
     return Verdict(FAILED, "invalid_name" if name_is_bad else "operator_error", words, step, source)
 
 
-def _unrolled(evidence: Evidence) -> Iterator[Verdict]:
+def _unrolled(evidence: StatusInputs) -> Iterator[Verdict]:
     """Yield why a Deployment is missing, cannot create its pods, or has not begun to."""
     deployment = evidence.deployment
     if deployment is None:
@@ -284,11 +284,11 @@ def _unrolled(evidence: Evidence) -> Iterator[Verdict]:
             yield Verdict(WAITING, "deployment", "The operator has not created the Deployment yet.")
         return
     yield from _podless(evidence, deployment)
-    if "has not been looked at" in pending(deployment):
-        yield Verdict(WAITING, "rollout", f"Rollout of Deployment {evidence.name}: {pending(deployment)}.")
+    if "has not been looked at" in rollout_message(deployment):
+        yield Verdict(WAITING, "rollout", f"Rollout of Deployment {evidence.name}: {rollout_message(deployment)}.")
 
 
-def _podless(evidence: Evidence, deployment: Object) -> Iterator[Verdict]:
+def _podless(evidence: StatusInputs, deployment: Object) -> Iterator[Verdict]:
     """Yield the verdict on a Deployment whose pods the API server refuses."""
     refused = condition(deployment, "ReplicaFailure")
     long = evidence.age(timestamp(refused.get("lastTransitionTime")), deployment) > SCHEDULING
@@ -298,7 +298,7 @@ def _podless(evidence: Evidence, deployment: Object) -> Iterator[Verdict]:
         yield Verdict(FAILED, "pods_refused", refused.get("message", ""), step, source)
 
 
-def _generated(evidence: Evidence) -> Iterator[Verdict]:
+def _generated(evidence: StatusInputs) -> Iterator[Verdict]:
     """Yield what a database that the operator runs lacks. Until it is ready, the registry server's log proves nothing.
 
     Its readiness is only probed 15 s after its creation, when the registry server has tried to connect five times.
@@ -316,7 +316,7 @@ def _generated(evidence: Evidence) -> Iterator[Verdict]:
         yield Verdict(WAITING, "database_starting", message, "", f"pods of Deployment {name}")
     for pod in evidence.newest:
         for status in _unready(pod):
-            times = restarts(status)
+            times = restart_backoff(status)
             if since and times and times[0] <= since + SLACK:
                 message = (
                     f"Its database has been ready since {_written(since)}, and container {status['name']}, which ended "
@@ -332,17 +332,17 @@ _GENERATED = dict.fromkeys(
 """Next steps for a database that the operator runs itself, by reason: those for the user's own would be wrong."""
 
 
-def _database_since(evidence: Evidence) -> datetime | None:
+def _database_since(evidence: StatusInputs) -> datetime | None:
     """Return when a database that the operator runs itself became ready; None if it is not, or there is none."""
     if not evidence.generates:
         return None
     ready = [condition(pod, "Ready") for pod in evidence.newest_of_database]
-    if not ready or any(found.get("status") != "True" for found in ready):
+    if not ready or any(ready_condition.get("status") != "True" for ready_condition in ready):
         return None
-    return max(timestamp(found.get("lastTransitionTime")) or evidence.now for found in ready)
+    return max(timestamp(ready_condition.get("lastTransitionTime")) or evidence.now for ready_condition in ready)
 
 
-def _without_overcome(evidence: Evidence) -> Evidence:
+def _without_overcome(evidence: StatusInputs) -> StatusInputs:
     """Return the evidence without what a registry server logged before its generated database was ready."""
     since = _database_since(evidence)
     if since is None:
@@ -352,26 +352,26 @@ def _without_overcome(evidence: Evidence) -> Evidence:
         for status in _unready(pod):
             key = (pod["metadata"]["name"], status["name"])
             if key in logs:
-                logs[key] = _said_since(evidence, logs[key], status, since)
+                logs[key] = _log_since(evidence, logs[key], status, since)
     return replace(evidence, logs=logs)
 
 
-def _said_since(evidence: Evidence, log: Log, status: Object, since: datetime) -> Log:
+def _log_since(evidence: StatusInputs, log: Log, status: Object, since: datetime) -> Log:
     """Return the part of a server's log that may be newer. Its attempts have no times, but their pauses are known."""
-    last = said(log.current)
-    pause = timedelta(seconds=last.attempt) if last and last.attempt < LAST else timedelta(0)
+    last = last_failure(log.current)
+    pause = timedelta(seconds=last.attempt) if last and last.attempt < GAVE_UP else timedelta(0)
     ended = timestamp(((status.get("lastState") or {}).get("terminated") or {}).get("finishedAt"))
     current = "" if last and evidence.age(since) <= pause + SLACK else log.current
     return Log(current, "" if ended and ended <= since + SLACK else log.previous)
 
 
-def _pods(evidence: Evidence) -> Iterator[Verdict]:
+def _pods(evidence: StatusInputs) -> Iterator[Verdict]:
     """Yield what stops the pods of the newest rollout only: an older pod's failure says nothing about an edit."""
     for pod in evidence.newest:
         yield from _stopped(evidence, pod)
 
 
-def _stopped(evidence: Evidence, pod: Object) -> Iterator[Verdict]:
+def _stopped(evidence: StatusInputs, pod: Object) -> Iterator[Verdict]:
     """Yield what stops one pod."""
     yield from _unscheduled(evidence, pod)
     yield from _unmounted(evidence, pod)
@@ -385,7 +385,7 @@ def _unready(pod: Object) -> list[Object]:
     return [one for one in (pod.get("status") or {}).get("containerStatuses") or () if not one.get("ready")]
 
 
-def _unscheduled(evidence: Evidence, pod: Object) -> Iterator[Verdict]:
+def _unscheduled(evidence: StatusInputs, pod: Object) -> Iterator[Verdict]:
     scheduled = condition(pod, "PodScheduled")
     waited = evidence.age(timestamp(scheduled.get("lastTransitionTime")), pod)
     if scheduled.get("reason") != "Unschedulable" or waited <= SCHEDULING:
@@ -396,11 +396,11 @@ def _unscheduled(evidence: Evidence, pod: Object) -> Iterator[Verdict]:
         yield Verdict(FAILED, "unschedulable", words, step, source)
         return
     claims = claims_of(pod)
-    told = [str(event.get("message")) for claim in claims if (event := _newest_event(evidence, claim))]
-    if waited > PROVISIONING or any("no storage class is set" in one for one in told):
+    messages = [str(event.get("message")) for claim in claims if (event := _newest_event(evidence, claim))]
+    if waited > PROVISIONING or any("no storage class is set" in one for one in messages):
         step = f"Have a volume made or bound for PersistentVolumeClaim {', '.join(claims)}: by a default StorageClass, for one."
-        said_of = f"events of PersistentVolumeClaim {', '.join(claims)}" if told else source
-        yield Verdict(FAILED, "storage_unbound", told[0] if told else words, step, said_of)
+        said_of = f"events of PersistentVolumeClaim {', '.join(claims)}" if messages else source
+        yield Verdict(FAILED, "storage_unbound", messages[0] if messages else words, step, said_of)
 
 
 def claims_of(pod: Object) -> list[str]:
@@ -409,13 +409,13 @@ def claims_of(pod: Object) -> list[str]:
     return [volume["persistentVolumeClaim"]["claimName"] for volume in volumes if volume.get("persistentVolumeClaim")]
 
 
-def _newest_event(evidence: Evidence, name: str) -> Object:
+def _newest_event(evidence: StatusInputs, name: str) -> Object:
     """Return the newest of an object's events; empty if there is none."""
     own = [event for event in evidence.events if event["involvedObject"].get("name") == name]
     return max(own, key=lambda event: str(event.get("lastTimestamp") or event.get("eventTime") or ""), default={})
 
 
-def _unmounted(evidence: Evidence, pod: Object) -> Iterator[Verdict]:
+def _unmounted(evidence: StatusInputs, pod: Object) -> Iterator[Verdict]:
     """Yield why a pod's volumes cannot be mounted: its status says "ContainerCreating", its events say why."""
     name = pod["metadata"]["name"]
     newest, age = _newest_event(evidence, name), evidence.age(timestamp(pod["metadata"]["creationTimestamp"]))
@@ -429,7 +429,7 @@ def _unmounted(evidence: Evidence, pod: Object) -> Iterator[Verdict]:
     yield replace(verdict, attempt=f"{name} {newest.get('count')}", retry=pause.total_seconds())
 
 
-def _mount_step(evidence: Evidence, words: str) -> tuple[str, str]:
+def _mount_step(evidence: StatusInputs, words: str) -> tuple[str, str]:
     """Return the reason and the next step for a volume that cannot be mounted."""
     missing = re.search(r'secret "([^"]{1,253})" not found', words)
     if missing and missing[1] in _proxy_secrets(evidence):
@@ -441,14 +441,14 @@ def _mount_step(evidence: Evidence, words: str) -> tuple[str, str]:
     return "volume", "Create what the message names in the registries namespace, or name another with database.tls."
 
 
-def _comes_later(evidence: Evidence, words: str) -> bool:
+def _comes_later(evidence: StatusInputs, words: str) -> bool:
     """Return whether a volume lacks an object that the platform or the operator creates after the pod."""
     missing = re.search(r'(?:secret|configmap) "([^"]{1,253})" not found', words)
     made = ("kube-rbac-proxy", "oauth-proxy", "kube-rbac-proxy-config", "oauth-cookie-secret")
     return missing is not None and missing[1] in {f"{evidence.name}-{suffix}" for suffix in made}
 
 
-def _proxy_secrets(evidence: Evidence) -> set[str]:
+def _proxy_secrets(evidence: StatusInputs) -> set[str]:
     """Return the names of the Secrets that can hold the certificate of the registry's proxy."""
     spec = (evidence.registry or {}).get("spec") or {}
     proxies = [spec.get(name) or {} for name in ("kubeRBACProxy", "oauthProxy")]
@@ -458,7 +458,7 @@ def _proxy_secrets(evidence: Evidence) -> set[str]:
     return {f"{evidence.name}-kube-rbac-proxy", f"{evidence.name}-oauth-proxy", *filter(None, given)}
 
 
-def _container(evidence: Evidence, pod: Object, status: Object) -> Iterator[Verdict]:
+def _container(evidence: StatusInputs, pod: Object, status: Object) -> Iterator[Verdict]:
     """Yield why a container is not ready, by the kubelet's words and its own log."""
     state, name = status.get("state") or {}, pod["metadata"]["name"]
     held = state.get("waiting") or state.get("terminated") or {}
@@ -473,27 +473,27 @@ def _container(evidence: Evidence, pod: Object, status: Object) -> Iterator[Verd
         yield from _silent(evidence, log, pod, status)
     if held.get("reason") == "CrashLoopBackOff":
         yield from _crashing(evidence, log, status, name)
-    if log and (last := last_said(log.current, log.previous)):
+    if log and (last := relevant_failure(log.current, log.previous)):
         yield Verdict(
-            WAITING, "database", f"The registry server does not reach its database yet: {last.words}.", "", source
+            WAITING, "database", f"The registry server does not reach its database yet: {last.message}.", "", source
         )
 
 
-def _tried(evidence: Evidence, verdict: Verdict, pod: Object, status: Object) -> Verdict:
+def _tried(evidence: StatusInputs, verdict: Verdict, pod: Object, status: Object) -> Verdict:
     """Add to the verdict on a failed container the attempt that it is about and the time of the next one."""
     name = pod["metadata"]["name"]
     log = evidence.logs.get((name, status["name"])) or Log()
-    present, times = said(log.current), restarts(status)
+    present, times = last_failure(log.current), restart_backoff(status)
     # Until the current run logs something, the words are those of the previous one.
-    known, run = present or said(log.previous), status.get("restartCount", 0) - (present is None)
+    known, run = present or last_failure(log.previous), status.get("restartCount", 0) - (present is None)
     retry, source = 0.0, verdict.source
     if times:
         ended, again = times
         retry = max(0.0, (again - evidence.now).total_seconds())
         source += f", about the attempt that ended at {_written(ended)}; the next one comes at about {_written(again)}"
-    elif known and known.attempt < LAST:
+    elif known and known.attempt < GAVE_UP:
         retry = known.attempt
-    elif silent(log.current):
+    elif is_still_connecting(log.current):
         retry = STARTUP
     attempt = f"{name} {status['name']} {run} {known.attempt if known else 0}"
     return replace(verdict, source=source, attempt=attempt, retry=retry)
@@ -503,28 +503,28 @@ def _written(moment: datetime) -> str:
     return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
 
 
-def _server(evidence: Evidence, log: Log, source: str) -> Iterator[Verdict]:
+def _server(evidence: StatusInputs, log: Log, source: str) -> Iterator[Verdict]:
     """Yield the failure that the registry server logged about its database."""
-    found = last_said(log.current, log.previous)
-    if found is None:
+    failure = relevant_failure(log.current, log.previous)
+    if failure is None:
         return
-    cause = database_cause(found)
+    cause = database_cause(failure)
     if cause is None and evidence.host_exists is False:
-        yield _no_service(evidence, found.words, source)
+        yield _no_service(evidence, failure.message, source)
     if cause:
-        yield _failed(evidence, cause, found.words, source)
+        yield _failed(evidence, cause, failure.message, source)
 
 
-def _silent(evidence: Evidence, log: Log, pod: Object, status: Object) -> Iterator[Verdict]:
+def _silent(evidence: StatusInputs, log: Log, pod: Object, status: Object) -> Iterator[Verdict]:
     """Yield the failure of a registry server that tries to connect and gets no answer."""
-    if not silent(log.current):
+    if not is_still_connecting(log.current):
         return
     running = (status.get("state") or {}).get("running") or {}
     quiet = evidence.age(timestamp(running.get("startedAt")), pod)
     if since := _database_since(evidence):
         quiet = min(quiet, evidence.age(since))
     source = f"log of container {status['name']} in pod {pod['metadata']['name']}"
-    again = status.get("restartCount", 0) > 0 and silent(log.previous)
+    again = status.get("restartCount", 0) > 0 and is_still_connecting(log.previous)
     words = f"{CONNECTING}..."
     if evidence.host_exists is False and (again or quiet > MISSING_SERVICE):
         yield _no_service(evidence, words, source)
@@ -535,14 +535,14 @@ def _silent(evidence: Evidence, log: Log, pod: Object, status: Object) -> Iterat
         yield Verdict(FAILED, "database_silent", message, step, source)
 
 
-def _no_service(evidence: Evidence, words: str, source: str) -> Verdict:
+def _no_service(evidence: StatusInputs, words: str, source: str) -> Verdict:
     namespace, name = host_service(evidence.registry or {"metadata": {}}) or ("", "")
     message = f"There is no Service {name} in namespace {namespace}, which the database's host names: {words}."
     step = "Correct database.host, or create the Service."
     return Verdict(FAILED, "host_unknown", message, step, source)
 
 
-def _crashing(evidence: Evidence, log: Log | None, status: Object, pod: str) -> Iterator[Verdict]:
+def _crashing(evidence: StatusInputs, log: Log | None, status: Object, pod: str) -> Iterator[Verdict]:
     """Yield the failure of a container that keeps ending with unknown words, or with words that may not be read."""
     source = f"log of container {status['name']} in pod {pod}"
     words = last_lines(log.current or log.previous) if log else ""
@@ -550,19 +550,19 @@ def _crashing(evidence: Evidence, log: Log | None, status: Object, pod: str) -> 
         # The operator reads the log, too, and quotes a line that it knows.
         words = condition(evidence.registry, "Available").get("message", "")
         source = f"condition Available of ModelRegistry {evidence.name}"
-    known = said(words)
+    known = last_failure(words)
     cause = database_cause(known) if known else None
     if known and cause:
-        yield _failed(evidence, cause, known.words, source)
+        yield _failed(evidence, cause, known.message, source)
     message = f"Container {status['name']} ends again and again: {words}"
     yield Verdict(FAILED, "container_ends", message, f"Fix what the log of pod {pod} names.", source)
 
 
-def _failed(evidence: Evidence, cause: Cause, words: str, source: str) -> Verdict:
+def _failed(evidence: StatusInputs, cause: Cause, words: str, source: str) -> Verdict:
     return Verdict(FAILED, cause.code, words, next_step(cause, _facts(evidence)), source)
 
 
-def _stuck(evidence: Evidence) -> Iterator[Verdict]:
+def _stuck(evidence: StatusInputs) -> Iterator[Verdict]:
     """Yield the failure of a rollout that the Deployment's controller gave up, by default after ten minutes."""
     progressing = condition(evidence.deployment, "Progressing")
     if progressing.get("reason") == "ProgressDeadlineExceeded":
@@ -571,7 +571,7 @@ def _stuck(evidence: Evidence) -> Iterator[Verdict]:
         yield Verdict(FAILED, "rollout_stuck", progressing.get("message", ""), step, source)
 
 
-def _facts(evidence: Evidence) -> dict[str, str]:
+def _facts(evidence: StatusInputs) -> dict[str, str]:
     """Return the names that a next step can use."""
     spec = (evidence.registry or {}).get("spec") or {}
     kind = database_type(spec) or ""
@@ -601,7 +601,7 @@ def _generated_database(name: str) -> Object:
     return {**address, "username": "modelregistry", "passwordSecret": secret}
 
 
-def _conditions(evidence: Evidence) -> Iterator[Verdict]:
+def _conditions(evidence: StatusInputs) -> Iterator[Verdict]:
     """Yield what only the operator's conditions tell: proxies and routes, and everything if pods may not be read."""
     available = condition(evidence.registry, "Available")
     words, source = available.get("message", ""), f"condition Available of ModelRegistry {evidence.name}"
@@ -610,13 +610,13 @@ def _conditions(evidence: Evidence) -> Iterator[Verdict]:
         yield Verdict(FAILED, "front_unavailable", words, step, source)
     if available.get("status") == "True" or not {"Pod", "log"} & set(evidence.unreadable):
         return
-    known = said(words)
+    known = last_failure(words)
     cause = database_cause(known) if known else container_cause("", words)
     if cause:
-        yield _failed(evidence, cause, known.words if known else words, source)
+        yield _failed(evidence, cause, known.message if known else words, source)
 
 
-def _front_ages(evidence: Evidence) -> list[timedelta]:
+def _front_ages(evidence: StatusInputs) -> list[timedelta]:
     """Return how long the proxy or route in front of the server can have been missing, by each condition.
 
     Their condition is False while the Deployment is unavailable, and keeps its time if it stays False for another reason.
@@ -634,11 +634,11 @@ def _front_ages(evidence: Evidence) -> list[timedelta]:
 _FRONTS = ("KubeRBACProxyAvailable", "OAuthProxyAvailable", "GatewayAvailable", "IstioAvailable")
 
 
-def _waiting(evidence: Evidence) -> Iterator[Verdict]:
+def _waiting(evidence: StatusInputs) -> Iterator[Verdict]:
     """Yield what a registry without a failure still lacks."""
     deployment, newest = evidence.deployment, evidence.newest
-    if deployment and pending(deployment):
-        message = f"Rollout of Deployment {evidence.name}: {pending(deployment)}."
+    if deployment and rollout_message(deployment):
+        message = f"Rollout of Deployment {evidence.name}: {rollout_message(deployment)}."
         yield Verdict(WAITING, "rollout", message, "", f"status of Deployment {evidence.name}")
     available = condition(evidence.registry, "Available")
     if available.get("status") != "True":
@@ -647,7 +647,7 @@ def _waiting(evidence: Evidence) -> Iterator[Verdict]:
     if "Pod" not in evidence.unreadable and deployment:
         if not newest or any(condition(pod, "Ready").get("status") != "True" for pod in newest):
             yield Verdict(WAITING, "pods", f"The newest pod of Deployment {evidence.name} is not ready.")
-        if "Endpoints" not in evidence.unreadable and not serves(evidence.endpoints, newest):
+        if "Endpoints" not in evidence.unreadable and not routes_only_to(evidence.endpoints, newest):
             yield Verdict(
                 WAITING, "endpoints", f"Service {evidence.name} does not pass requests on to the newest pod alone yet."
             )
@@ -657,7 +657,7 @@ def _waiting(evidence: Evidence) -> Iterator[Verdict]:
         yield Verdict(WAITING, "restart_pending", why, step)
 
 
-def _ready(evidence: Evidence) -> Iterator[Verdict]:
+def _ready(evidence: StatusInputs) -> Iterator[Verdict]:
     source = f"Deployment, pods and endpoints of ModelRegistry {evidence.name}"
     yield Verdict(READY, "ready", "The registry server answers, and its Service passes requests on to it.", "", source)
 

@@ -15,11 +15,11 @@ from typing import Callable
 from .._common.errors import Forbidden, RegistryError
 from .._common.model import Object
 from .._kubernetes.client import Cluster
-from .failure_causes import broke_off, calls_dirty
+from .failure_causes import migration_failed, reports_dirty_schema
 from .rollout import acted_at, condition, database_name, database_of, latest, newest_pods, registry_of, timestamp
-from .status import SERVERS, Evidence, Log, Verdict, claims_of, host_service, judge
+from .status import SERVERS, Log, StatusInputs, Verdict, claims_of, host_service, registry_status
 
-__all__ = ["KINDS", "Clock", "Investigation", "Snapshot"]
+__all__ = ["KINDS", "Clock", "Snapshot", "StatusReader"]
 
 KINDS = ("ModelRegistry", "Deployment", "Pod", "Endpoints")
 """The kinds that a registry's status is read from.
@@ -85,14 +85,14 @@ class Snapshot:
 
 def _grouped(pods: Mapping[str, Object], owner: Callable[[Object], str | None]) -> dict[str, list[Object]]:
     """Return the pods by owner, sorted by name."""
-    found: dict[str, list[Object]] = {}
+    grouped: dict[str, list[Object]] = {}
     for name in sorted(pods):
         if key := owner(pods[name]):
-            found.setdefault(key, []).append(pods[name])
-    return found
+            grouped.setdefault(key, []).append(pods[name])
+    return grouped
 
 
-class Investigation:
+class StatusReader:
     """Returns the status of registries repeatedly, and rereads only what may have changed."""
 
     def __init__(
@@ -104,7 +104,7 @@ class Investigation:
         *,
         lasts: bool = False,
     ) -> None:
-        """Start an investigation.
+        """Start with nothing read.
 
         lasts: whether it goes on for a while. Then the time that elapses on this machine is enough, and no other clock
         is used.
@@ -119,14 +119,14 @@ class Investigation:
         self._refused: dict[str, str] = {}
         self._reasons: dict[str, str] = {}
 
-    def judge(self, snapshot: Snapshot, names: Iterable[str]) -> dict[str, Verdict]:
+    def statuses(self, snapshot: Snapshot, names: Iterable[str]) -> dict[str, Verdict]:
         """Return the status of each registry."""
         self._learn_time(snapshot)
         names = list(names)
         stuck = {name: _unready(snapshot, name) for name in names}
         with ThreadPoolExecutor(AT_ONCE) as pool:
             logs = dict(pool.map(self._log, [due for pods in stuck.values() for pod in pods for due in _logged(pod)]))
-        return {name: judge(self._evidence(snapshot, name, stuck[name], logs)) for name in names}
+        return {name: registry_status(self._inputs(snapshot, name, stuck[name], logs)) for name in names}
 
     def now(self) -> datetime:
         """Return the time of the API server's clock: its newest timestamp, plus the time elapsed here since.
@@ -139,7 +139,7 @@ class Investigation:
         learnt = datetime.fromtimestamp(max(0, self._offset + self._clock.monotonic()), timezone.utc)
         if self._lasts and learnt > begin:
             return learnt
-        here, ahead = self._clock.wall(), self._cluster.ahead
+        here, ahead = self._clock.wall(), self._cluster.clock_skew
         clocks = [here - LARGEST_SKEW] if ahead is None else [here, here + ahead]
         return max(learnt, min((one for one in clocks if one >= learnt - LARGEST_SKEW), default=learnt))
 
@@ -149,9 +149,9 @@ class Investigation:
         if newest:
             self._offset = max(self._offset, newest.timestamp() - self._clock.monotonic())
 
-    def _evidence(self, snapshot: Snapshot, name: str, stuck: list[Object], logs: Mapping[Pairs, Log]) -> Evidence:
+    def _inputs(self, snapshot: Snapshot, name: str, stuck: list[Object], logs: Mapping[Pairs, Log]) -> StatusInputs:
         registry = snapshot.of("ModelRegistry", name)
-        return Evidence(
+        return StatusInputs(
             registry=registry,
             now=self.now(),
             deployment=snapshot.of("Deployment", name),
@@ -174,17 +174,17 @@ class Investigation:
         def read() -> Log:
             now = self._cluster.log(self._namespace, name, container)
             # The container may have restarted since its status was written.
-            again = status.get("restartCount", 0) > 0 or calls_dirty(now)
+            again = status.get("restartCount", 0) > 0 or reports_dirty_schema(now)
             before = self._cluster.log(self._namespace, name, container, previous=True) if again else ""
             return self._with_reason(name, Log(now, before))
 
-        found = self._once(("log", name, container), str(status), read)
-        return (name, container), found if isinstance(found, Log) else Log()
+        cached = self._read_cached(("log", name, container), str(status), read)
+        return (name, container), cached if isinstance(cached, Log) else Log()
 
     def _with_reason(self, pod: str, log: Log) -> Log:
         """Return the log, with the run that tells why a migration broke off: the cluster loses it two restarts later."""
         for run in (log.previous, log.current):
-            if broke_off(run):
+            if migration_failed(run):
                 self._reasons[pod] = run
         return Log(log.current, self._reasons.get(pod, log.previous))
 
@@ -192,8 +192,8 @@ class Investigation:
         def read() -> list[Object]:
             return self._cluster.list("Event", self._namespace, field_selector=f"involvedObject.name={name}")[0]
 
-        found = self._once(("Event", name), "", read)
-        return found if isinstance(found, list) else []
+        cached = self._read_cached(("Event", name), "", read)
+        return cached if isinstance(cached, list) else []
 
     def _host_exists(self, registry: Object) -> bool | None:
         place = host_service(registry)
@@ -203,10 +203,10 @@ class Investigation:
         def read() -> bool:
             return self._cluster.get("Service", *place) is not None
 
-        found = self._once(("Service", *place), "", read)
-        return found if isinstance(found, bool) else None
+        cached = self._read_cached(("Service", *place), "", read)
+        return cached if isinstance(cached, bool) else None
 
-    def _once(self, key: tuple[str, ...], state: str, read: Callable[[], object]) -> object:
+    def _read_cached(self, key: tuple[str, ...], state: str, read: Callable[[], object]) -> object:
         """Return the result of ``read``, refreshed after READ_AGAIN or when the state changes.
 
         None if it is forbidden, and the previous result if there is no answer.
@@ -234,10 +234,10 @@ def _statuses(pod: Object) -> list[Object]:
 
 def _unready(snapshot: Snapshot, name: str) -> list[Object]:
     """Return the pods of the newest rollouts of a registry and of its generated database that are not ready."""
-    found = []
+    newest = []
     for deployment, pods in ((name, snapshot.pods(name)), (database_name(name), snapshot.database_pods(name))):
-        found += newest_pods(snapshot.of("Deployment", deployment) or {"metadata": {}}, pods)
-    return [pod for pod in found if not all(status.get("ready") for status in _statuses(pod)) or not _statuses(pod)]
+        newest += newest_pods(snapshot.of("Deployment", deployment) or {"metadata": {}}, pods)
+    return [pod for pod in newest if not all(status.get("ready") for status in _statuses(pod)) or not _statuses(pod)]
 
 
 def _logged(pod: Object) -> list[tuple[Object, Object]]:

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field, replace
 from http.client import HTTPException
 from types import TracebackType
 
-from .._common.errors import Forbidden, Missing, RegistryError, Unauthorized, Unreachable
+from .._common.errors import Forbidden, NotFound, RegistryError, Unauthorized, Unreachable
 from .._common.model import Object
 from .._kubernetes.client import Cluster, Listed
-from .status import FAILED, GONE, WAITING, Evidence, Verdict, judge
-from .status_reader import KINDS, Clock, Investigation, Snapshot
+from .status import FAILED, GONE, WAITING, StatusInputs, Verdict, registry_status
+from .status_reader import KINDS, Clock, Snapshot, StatusReader
 
 __all__ = ["Hooks", "wait_until_gone", "wait_until_ready"]
 
@@ -50,20 +50,20 @@ def wait_until_ready(
 
     A failure that existed before counts once its attempt is repeated: its cause may be fixed by now.
     deadline: on the clock's monotonic scale. The verdict "waiting" means that the time is up. A registry that is deleted
-    meanwhile has failed. Raises Forbidden, Unauthorized or Missing if registries cannot be read at all.
+    meanwhile has failed. Raises Forbidden, Unauthorized or NotFound if registries cannot be read at all.
     """
     hooks = hooks or Hooks()
     deletions = _Deletions()
-    investigation, doubt = Investigation(cluster, namespace, hooks.clock, lasts=True), _Doubt(hooks.clock)
+    reader, stale_failures = StatusReader(cluster, namespace, hooks.clock, lasts=True), _StaleFailureFilter(hooks.clock)
 
-    def judge_all(snapshot: Snapshot, open_ones: Iterable[str]) -> dict[str, Verdict]:
+    def read_statuses(snapshot: Snapshot, open_ones: Iterable[str]) -> dict[str, Verdict]:
         deletions.see(snapshot, open_ones)
-        found = investigation.judge(snapshot, open_ones)
-        return {name: deletions.of(name) or doubt.of(name, verdict) for name, verdict in found.items()}
+        found = reader.statuses(snapshot, open_ones)
+        return {name: deletions.of(name) or stale_failures.of(name, verdict) for name, verdict in found.items()}
 
     known = {"ModelRegistry": hooks.registries} if hooks.registries else {}
-    with _Mirror(cluster, namespace, KINDS, known) as mirror:
-        return _wait(mirror, _Vigil(names, deadline, hooks), judge_all, lambda verdict: verdict.settled)
+    with _WatchCache(cluster, namespace, KINDS, known) as cache:
+        return _wait(cache, _WaitRequest(names, deadline, hooks), read_statuses, lambda verdict: verdict.settled)
 
 
 def wait_until_gone(
@@ -76,15 +76,15 @@ def wait_until_gone(
     hooks = hooks or Hooks()
     identities: dict[str, str] = {}
 
-    def judge_presence(snapshot: Snapshot, open_ones: Iterable[str]) -> dict[str, Verdict]:
+    def read_presence(snapshot: Snapshot, open_ones: Iterable[str]) -> dict[str, Verdict]:
         return {name: _presence(snapshot, name, identities, hooks.clock) for name in open_ones}
 
-    with _Mirror(cluster, namespace, ("ModelRegistry",)) as mirror:
-        return _wait(mirror, _Vigil(names, deadline, hooks), judge_presence, lambda verdict: verdict.state == GONE)
+    with _WatchCache(cluster, namespace, ("ModelRegistry",)) as cache:
+        return _wait(cache, _WaitRequest(names, deadline, hooks), read_presence, lambda verdict: verdict.state == GONE)
 
 
 @dataclass(frozen=True)
-class _Vigil:
+class _WaitRequest:
     """The registries to wait for, and until when."""
 
     names: Iterable[str]
@@ -93,21 +93,21 @@ class _Vigil:
 
 
 def _wait(
-    mirror: _Mirror,
-    vigil: _Vigil,
-    judge_all: Callable[[Snapshot, Iterable[str]], dict[str, Verdict]],
+    cache: _WatchCache,
+    request: _WaitRequest,
+    read_statuses: Callable[[Snapshot, Iterable[str]], dict[str, Verdict]],
     done: Callable[[Verdict], bool],
 ) -> dict[str, Verdict]:
     """Re-evaluate pending registries on every change, and at least every LOOK seconds."""
     verdicts: dict[str, Verdict] = {}
-    open_ones = list(dict.fromkeys(vigil.names))
-    clock = vigil.hooks.clock
-    deadline = max(vigil.deadline, clock.monotonic() + FIRST)
+    open_ones = list(dict.fromkeys(request.names))
+    clock = request.hooks.clock
+    deadline = max(request.deadline, clock.monotonic() + FIRST)
     while open_ones:
-        snapshot = mirror.snapshot(min(LOOK, deadline - clock.monotonic()))
+        snapshot = cache.snapshot(min(LOOK, deadline - clock.monotonic()))
         if snapshot:
-            deadline = vigil.deadline
-        found = judge_all(snapshot, open_ones) if snapshot else mirror.unknown(open_ones)
+            deadline = request.deadline
+        found = read_statuses(snapshot, open_ones) if snapshot else cache.unknown(open_ones)
         for name, verdict in found.items():
             before = verdicts.get(name)
             verdicts[name] = verdict
@@ -116,10 +116,10 @@ def _wait(
                 verdict.reason,
                 verdict.notes,
             ):
-                vigil.hooks.report(name, verdict)
+                request.hooks.report(name, verdict)
         open_ones = [name for name in open_ones if not done(verdicts[name])]
         if open_ones and snapshot:
-            mirror.watch()
+            cache.watch()
         if clock.monotonic() >= deadline:
             break
     return verdicts
@@ -129,7 +129,7 @@ def _presence(snapshot: Snapshot, name: str, identities: dict[str, str], clock: 
     registry = snapshot.of("ModelRegistry", name)
     if registry and identities.setdefault(name, registry["metadata"]["uid"]) != registry["metadata"]["uid"]:
         registry = None
-    return judge(Evidence(registry, clock.wall()))
+    return registry_status(StatusInputs(registry, clock.wall()))
 
 
 class _Deletions:
@@ -155,7 +155,7 @@ class _Deletions:
         return self._gone.get(name)
 
 
-class _Doubt:
+class _StaleFailureFilter:
     """Tracks the failures at the first look, and how long to wait for each to happen again."""
 
     def __init__(self, clock: Clock) -> None:
@@ -174,7 +174,7 @@ class _Doubt:
         return replace(verdict, state=WAITING, message=f"It has failed and is tried again: {verdict.message}")
 
 
-class _Mirror:
+class _WatchCache:
     """The current objects of some kinds in a namespace, kept up to date by a thread with a watch for each kind."""
 
     def __init__(
@@ -195,7 +195,7 @@ class _Mirror:
         # Daemons: a thread that waits for the server must not delay the end of the module.
         self._threads = [threading.Thread(target=self._follow, args=(kind,), daemon=True) for kind in self._kinds]
 
-    def __enter__(self) -> _Mirror:
+    def __enter__(self) -> _WatchCache:
         for thread in self._threads:
             thread.start()
         return self
@@ -220,7 +220,7 @@ class _Mirror:
         with self._lock:
             trouble = self._troubles.get("ModelRegistry")
             # A request that was allowed before and is refused now met a starting API server, which loads its rules later.
-            if isinstance(trouble, (Forbidden, Missing, Unauthorized)) and "ModelRegistry" not in self._objects:
+            if isinstance(trouble, (Forbidden, NotFound, Unauthorized)) and "ModelRegistry" not in self._objects:
                 raise trouble
             if self._troubles or not set(self._kinds) <= {*self._objects, *self._unreadable}:
                 return None

@@ -25,8 +25,8 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._databa
 )
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.check import (
     Check,
-    Outcome,
-    Place,
+    CheckResult,
+    LazyCluster,
     check,
 )
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.connection import Path
@@ -66,11 +66,11 @@ class FakeCluster:
         pytest.fail("something was made in the cluster")
 
 
-def checked(fake: FakeCluster, via: str, **database: Any) -> Outcome:
+def checked(fake: FakeCluster, via: str, **database: Any) -> CheckResult:
     given = Database(**{"type": "mysql", "host": HOST, "name": "d", "username": "u", "password": "p", **database})
     wanted = Check(given, None, via, "any", 1, lambda host, port: Relay("image", SOCAT, host, port, 1))
-    outcome = Outcome()
-    check(wanted, Place(lambda: cast("Cluster", fake), "registries"), outcome, lambda _secret: None)
+    outcome = CheckResult()
+    check(wanted, LazyCluster(lambda: cast("Cluster", fake), "registries"), outcome, lambda _secret: None)
     return outcome
 
 
@@ -144,7 +144,7 @@ def test_words_of_a_relay_are_escaped() -> None:
 
     path = Path(refused, lambda: "\x1b[2Jgone" + "x" * 5000)
     database = Database(type="mysql", host=HOST, port=3306, name="d", username="u")
-    _, (found,) = examine_module.examine(database, Credentials(), path, Requirement("any", ""), ("relay", 1))
+    _, (found,) = examine_module.inspect_database(database, Credentials(), path, Requirement("any", ""), ("relay", 1))
     assert "the relay says: \\x1b[2Jgone" in found["why"] and len(found["why"]) < 600
 
 
@@ -184,13 +184,13 @@ def test_a_stored_password_stays_with_its_database(
         sent.append(b"" if credentials.lacks else credentials.password)
         return {}, []
 
-    monkeypatch.setattr(check_module, "examine", examined)
+    monkeypatch.setattr(check_module, "inspect_database", examined)
     fake = FakeCluster(**{"Secret": stored(b"canary"), "ModelRegistry": REGISTRY, "all of ModelRegistry": listed})
     named = {"password": None, "host": "own.invalid", "password_secret": KeyRef("s", "key"), **given}
     by_secret = checked(fake, via, **named)
-    by_registry = Outcome()
+    by_registry = CheckResult()
     wanted = Check(Database(**given), "fraud", via, "any", 1, None)
-    check(wanted, Place(lambda: cast("Cluster", fake), "registries"), by_registry, lambda _secret: None)
+    check(wanted, LazyCluster(lambda: cast("Cluster", fake), "registries"), by_registry, lambda _secret: None)
     for outcome in (by_secret, by_registry):
         told = [found for found in outcome.findings if found["code"] == "not_checked"]
         assert bool(told) is bool(words) and all(words in found["why"] for found in told)
@@ -203,7 +203,7 @@ def test_a_registry_of_another_shape_is_called_so(mysql: Any) -> None:
     fake = FakeCluster(ModelRegistry={**REGISTRY, "spec": {"mysql": mysql}})
     wanted = Check(None, "fraud", "direct", "any", 1, None)
     with pytest.raises(RegistryError, match=r"^ModelRegistry fraud: its field spec\.mysql.* another type"):
-        check(wanted, Place(lambda: cast("Cluster", fake), "registries"), Outcome(), lambda _secret: None)
+        check(wanted, LazyCluster(lambda: cast("Cluster", fake), "registries"), CheckResult(), lambda _secret: None)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,10 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._common
     Tls,
 )
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.credentials import read_credentials
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.effective import candidate, verifies
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.effective import (
+    effective_database,
+    verifies,
+)
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.plugin_requirement import required
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.sealed import Sealed
 
@@ -36,32 +39,32 @@ GIVEN = Database(host="db.example.com", name="fraud", username="fraud", password
 
 
 def test_given() -> None:
-    found = candidate(GIVEN, None)
+    found = effective_database(GIVEN, None)
     assert (found.type, found.port, found.host, found.password) == ("mysql", 3306, "db.example.com", "canary")
     assert found.tls and not verifies(found.tls)
 
 
 def test_a_registry() -> None:
-    found = candidate(None, REGISTRY)
+    found = effective_database(None, REGISTRY)
     assert (found.host, found.port, found.name, found.username) == (MYSQL["host"], 3307, "fraud", "fraud")
     assert found.password_secret == KeyRef("fraud-db", "database-password")
     assert found.tls and found.tls.ca == CaSource("ConfigMap", KeyRef(**CA)) and verifies(found.tls)
 
 
 def test_a_registry_after_an_edit() -> None:
-    found = candidate(Database(name="other", password="canary"), REGISTRY)
+    found = effective_database(Database(name="other", password="canary"), REGISTRY)
     assert (found.host, found.name, found.password, found.password_secret) == (MYSQL["host"], "other", "canary", None)
-    plain = candidate(Database(tls=Tls(enabled=False)), REGISTRY).tls
+    plain = effective_database(Database(tls=Tls(enabled=False)), REGISTRY).tls
     assert plain and plain.ca is None and not verifies(plain)
     secret = CaSource("Secret", KeyRef("ca", "ca.crt"))
     unverified = {"spec": {"mysql": {**MYSQL, "verifyServerCert": False}}}
-    tls = candidate(Database(tls=Tls(ca=secret)), unverified).tls
+    tls = effective_database(Database(tls=Tls(ca=secret)), unverified).tls
     assert tls and tls.ca == secret and verifies(tls), "a new authority is there to verify with"
 
 
 def test_a_postgres_registry() -> None:
     values = {**MYSQL, "sslMode": "verify-full", "hostAddress": "192.0.2.1", "host": ""}
-    found = candidate(None, {"spec": {"postgres": values}})
+    found = effective_database(None, {"spec": {"postgres": values}})
     assert (found.type, found.host) == ("postgres", "192.0.2.1") and found.tls and found.tls.mode == "verify-full"
 
 
@@ -69,11 +72,11 @@ def test_an_edit_is_checked_for_the_kind_of_database_that_is_there() -> None:
     """What MySQL accepts and PostgreSQL does not, and the other way round."""
     spec = {"host": "pg", "database": "d", "username": "u", "passwordSecret": {"name": "s", "key": "k"}}
     password, mode = Database(password="canary@"), Database(tls=Tls(mode="require"))
-    assert candidate(password, REGISTRY).password == "canary@"
-    assert candidate(mode, {"spec": {"postgres": spec}}).type == "postgres"
+    assert effective_database(password, REGISTRY).password == "canary@"
+    assert effective_database(mode, {"spec": {"postgres": spec}}).type == "postgres"
     for given, registry in ((password, {"spec": {"postgres": spec}}), (mode, REGISTRY)):
         with pytest.raises(InvalidInput, match=r"^database\.(password|tls\.mode): "):
-            candidate(given, registry)
+            effective_database(given, registry)
 
 
 AUTHORITY = CaSource("ConfigMap", KeyRef("ca", "ca.crt"))
@@ -108,32 +111,32 @@ def test_tls_that_would_be_none_is_refused(
     merged = {"mysql": REGISTRY, "postgres": ON_POSTGRES}[kind] if has_authority else None
     given = replace(GIVEN, type=kind, tls=tls)
     if has_authority or (encrypts if kind == "mysql" else on_postgres):
-        assert candidate(given, merged).host == GIVEN.host
+        assert effective_database(given, merged).host == GIVEN.host
         return
     with pytest.raises(InvalidInput, match=r"^database\.tls: .* in plain text.*certificate authority"):
-        candidate(given, merged)
+        effective_database(given, merged)
 
 
 @pytest.mark.parametrize(("kind", "registry", "port"), [("postgres", "mysql", 5432), ("mysql", "postgres", 3306)])
 def test_nothing_is_taken_over_from_a_database_of_the_other_kind(kind: str, registry: str, port: int) -> None:
     """An edit leaves neither port, authority nor Secret of the former one."""
     former = {"mysql": REGISTRY, "postgres": ON_POSTGRES}[registry]
-    found = candidate(replace(GIVEN, type=kind, port=None), former)
+    found = effective_database(replace(GIVEN, type=kind, port=None), former)
     assert (found.type, found.port, found.tls) == (kind, port, Tls())
     with pytest.raises(InvalidInput, match=r"^database\.password: "):
-        candidate(Database(type=kind, host="h", name="d", username="u"), former)
+        effective_database(Database(type=kind, host="h", name="d", username="u"), former)
 
 
 def test_disable_and_an_authority_contradict_each_other() -> None:
     """With an authority the registry server encrypts, whatever the mode."""
     with pytest.raises(InvalidInput, match=r"^database\.tls\.mode: .*authority.* Give enabled: false"):
-        candidate(Database(tls=Tls(mode="disable")), ON_POSTGRES)
-    assert candidate(Database(tls=Tls(enabled=False)), ON_POSTGRES).tls == Tls(enabled=False, mode="disable")
+        effective_database(Database(tls=Tls(mode="disable")), ON_POSTGRES)
+    assert effective_database(Database(tls=Tls(enabled=False)), ON_POSTGRES).tls == Tls(enabled=False, mode="disable")
 
 
 def test_a_generated_database_needs_nothing() -> None:
-    assert candidate(None, {"spec": {"postgres": {"generateDeployment": True, "database": "x"}}}).generate
-    away = candidate(GIVEN, {"spec": {"postgres": {"generateDeployment": True}}})
+    assert effective_database(None, {"spec": {"postgres": {"generateDeployment": True, "database": "x"}}}).generate
+    away = effective_database(GIVEN, {"spec": {"postgres": {"generateDeployment": True}}})
     assert not away.generate and away.host == "db.example.com"
 
 
@@ -148,7 +151,7 @@ def test_a_generated_database_needs_nothing() -> None:
 )
 def test_what_is_needed(left: Database, option: str) -> None:
     with pytest.raises(InvalidInput, match=f"database.{option}: .* needed"):
-        candidate(left, None)
+        effective_database(left, None)
 
 
 def secret(**values: bytes) -> dict[str, Any]:
@@ -171,7 +174,7 @@ def test_credentials_are_read_and_hidden() -> None:
     found = read_credentials(lambda kind, name: objects.get((kind, name)), database, hidden.append)
     assert found.password == "päss wörd".encode()
     assert (found.ca_pem, found.client_certificate, found.client_key) == ("PEM", "CERT", "KEY")
-    assert set(hidden) == {"päss wörd", "CERT", "KEY"} and not found.troubles
+    assert set(hidden) == {"päss wörd", "CERT", "KEY"} and not found.findings
     assert "päss" not in repr(found) and "KEY" not in repr(found)
 
 
@@ -185,7 +188,7 @@ def test_credentials_are_read_and_hidden() -> None:
 )
 def test_what_is_wrong_with_a_secret(item: dict[str, Any] | None, code: str, why: str) -> None:
     database = Database(password_secret=KeyRef("db", "password"))
-    (trouble,) = read_credentials(lambda _kind, _name: item, database, lambda _secret: None).troubles
+    (trouble,) = read_credentials(lambda _kind, _name: item, database, lambda _secret: None).findings
     assert trouble.code == code and why in trouble.why and "canary" not in repr(trouble)
 
 

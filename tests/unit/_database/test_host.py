@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.errors import InvalidInput
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.host import (
-    Found,
+    Backend,
     PodPort,
-    Reach,
+    ServiceState,
     choose_path,
-    reach,
+    resolve_backend,
     wrong_form,
 )
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.dns import Host, host_of
@@ -97,19 +97,23 @@ BARE, FULL = host_of("mysql", NAMESPACE), host_of("mysql.databases.svc.cluster.l
 
 
 def test_a_named_target_port_is_mapped() -> None:
-    found = reach(FULL, 3306, Found(service(), endpoints(POD)))
-    assert found == Reach(PodPort("databases", "mysql-0", 33060))
+    found = resolve_backend(FULL, 3306, ServiceState(service(), endpoints(POD)))
+    assert found == Backend(PodPort("databases", "mysql-0", 33060))
 
 
 def test_a_port_without_a_name() -> None:
-    found = Found(service(ports=[{"port": 3306}]), {"subsets": [{"addresses": [POD], "ports": [{"port": 13306}]}]})
-    assert reach(FULL, 3306, found).pod == PodPort("databases", "mysql-0", 13306)
+    found = ServiceState(
+        service(ports=[{"port": 3306}]), {"subsets": [{"addresses": [POD], "ports": [{"port": 13306}]}]}
+    )
+    assert resolve_backend(FULL, 3306, found).pod == PodPort("databases", "mysql-0", 13306)
 
 
 def test_a_headless_service_maps_nothing() -> None:
     headless = service(clusterIP="None")
-    assert reach(FULL, 33060, Found(headless, endpoints(POD))).pod == PodPort("databases", "mysql-0", 33060)
-    (trouble,) = reach(FULL, 3306, Found(headless, endpoints(POD))).troubles
+    assert resolve_backend(FULL, 33060, ServiceState(headless, endpoints(POD))).pod == PodPort(
+        "databases", "mysql-0", 33060
+    )
+    (trouble,) = resolve_backend(FULL, 3306, ServiceState(headless, endpoints(POD))).findings
     assert (trouble.code, trouble.severity) == ("host_port", "blocker")
     assert "listen on 33060 and not on 3306" in trouble.why
 
@@ -119,33 +123,38 @@ def test_one_pod_of_a_headless_service() -> None:
         {**POD, "hostname": f"mysql-{i}", "targetRef": {"kind": "Pod", "name": f"mysql-{i}"}} for i in (0, 1)
     )
     host = host_of("mysql-1.mysql.databases.svc", NAMESPACE)
-    found = reach(host, 33060, Found(service(clusterIP="None"), endpoints(first, second)))
+    found = resolve_backend(host, 33060, ServiceState(service(clusterIP="None"), endpoints(first, second)))
     assert found.pod == PodPort("databases", "mysql-1", 33060)
 
 
 def test_servers_outside_behind_a_service() -> None:
-    outside = Found(service(type="ExternalName", externalName="db.example.com", ports=[]))
-    assert reach(FULL, 3306, outside).address == ("db.example.com", 3306)
-    by_hand = Found(service(), endpoints({"ip": "192.0.2.7"}))
-    assert reach(FULL, 3306, by_hand).address == ("192.0.2.7", 33060)
+    outside = ServiceState(service(type="ExternalName", externalName="db.example.com", ports=[]))
+    assert resolve_backend(FULL, 3306, outside).address == ("db.example.com", 3306)
+    by_hand = ServiceState(service(), endpoints({"ip": "192.0.2.7"}))
+    assert resolve_backend(FULL, 3306, by_hand).address == ("192.0.2.7", 33060)
 
 
 @pytest.mark.parametrize(
     ("host", "found", "code", "words"),
     [
-        (BARE, Found(None, elsewhere=("databases",)), "host_no_service", "to mysql.databases.svc.cluster.local"),
-        (BARE, Found(None), "host_no_service", "mysql.<its namespace>.svc.cluster.local"),
-        (FULL, Found(None), "host_no_service", "Correct database.host"),
-        (FULL, Found(service(ports=[{"port": 3307}]), endpoints(POD)), "host_port", "database.port"),
-        (FULL, Found(service(ports=[{"port": 3306, "protocol": "UDP"}]), endpoints(POD)), "host_port", "database.port"),
-        (FULL, Found(service(), None), "host_no_endpoints", "selector"),
-        (FULL, Found(service(), endpoints()), "host_no_endpoints", "selector"),
-        (FULL, Found(service(), endpoints(waiting=2)), "host_no_endpoints", "not ready"),
+        (BARE, ServiceState(None, elsewhere=("databases",)), "host_no_service", "to mysql.databases.svc.cluster.local"),
+        (BARE, ServiceState(None), "host_no_service", "mysql.<its namespace>.svc.cluster.local"),
+        (FULL, ServiceState(None), "host_no_service", "Correct database.host"),
+        (FULL, ServiceState(service(ports=[{"port": 3307}]), endpoints(POD)), "host_port", "database.port"),
+        (
+            FULL,
+            ServiceState(service(ports=[{"port": 3306, "protocol": "UDP"}]), endpoints(POD)),
+            "host_port",
+            "database.port",
+        ),
+        (FULL, ServiceState(service(), None), "host_no_endpoints", "selector"),
+        (FULL, ServiceState(service(), endpoints()), "host_no_endpoints", "selector"),
+        (FULL, ServiceState(service(), endpoints(waiting=2)), "host_no_endpoints", "not ready"),
     ],
 )
-def test_what_is_wrong_with_a_service(host: Host, found: Found, code: str, words: str) -> None:
-    seen = reach(host, 3306, found)
-    (trouble,) = seen.troubles
+def test_what_is_wrong_with_a_service(host: Host, found: ServiceState, code: str, words: str) -> None:
+    seen = resolve_backend(host, 3306, found)
+    (trouble,) = seen.findings
     assert (trouble.code, trouble.severity, seen.pod, seen.address) == (code, "blocker", None, None)
     assert words in trouble.remedy
 
@@ -153,20 +162,20 @@ def test_what_is_wrong_with_a_service(host: Host, found: Found, code: str, words
 @pytest.mark.parametrize(
     ("via", "host", "seen", "path"),
     [
-        ("auto", FULL, Reach(PodPort("databases", "mysql-0", 3306)), "port_forward"),
-        ("auto", FULL, Reach(address=("db.example.com", 3306)), "direct"),
-        ("auto", host_of("db.example.com", NAMESPACE), Reach(), "direct"),
-        ("direct", FULL, Reach(PodPort("databases", "mysql-0", 3306)), "direct"),
-        ("relay", host_of("db.example.com", NAMESPACE), Reach(), "relay"),
+        ("auto", FULL, Backend(PodPort("databases", "mysql-0", 3306)), "port_forward"),
+        ("auto", FULL, Backend(address=("db.example.com", 3306)), "direct"),
+        ("auto", host_of("db.example.com", NAMESPACE), Backend(), "direct"),
+        ("direct", FULL, Backend(PodPort("databases", "mysql-0", 3306)), "direct"),
+        ("relay", host_of("db.example.com", NAMESPACE), Backend(), "relay"),
     ],
 )
-def test_path(via: str, host: Host, seen: Reach, path: str) -> None:
+def test_path(via: str, host: Host, seen: Backend, path: str) -> None:
     assert choose_path(via, host, seen)[0] == path
 
 
 def test_a_port_forward_leads_to_pods_alone() -> None:
     with pytest.raises(InvalidInput, match="no pod .* behind db.example.com.* Use direct, or relay"):
-        choose_path("port_forward", host_of("db.example.com", NAMESPACE), Reach())
+        choose_path("port_forward", host_of("db.example.com", NAMESPACE), Backend())
 
 
 def test_what_is_dialled_from_elsewhere() -> None:

@@ -15,7 +15,11 @@ from typing import Any
 
 import pytest
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.certificates import Authority, Bundle
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._info.checks import Inventory, find, tls_facts
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._info.checks import (
+    Inventory,
+    registry_findings,
+    tls_facts,
+)
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.sealed import Sealed
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.status import Verdict
 
@@ -79,7 +83,7 @@ class Scene:
         )
 
     def codes(self) -> list[tuple[str, str]]:
-        found = find(self.registry["metadata"]["name"], self.inventory())
+        found = registry_findings(self.registry["metadata"]["name"], self.inventory())
         for finding in found:
             assert finding.what and finding.why and finding.remedy
         return [(finding.code, finding.severity) for finding in found]
@@ -286,7 +290,7 @@ def test_no_finding_quotes_a_password() -> None:
         password(value)(scene)
         if kind == "postgres":
             scene.registry.update(spec=postgres(scene))
-        found = find("good", scene.inventory())
+        found = registry_findings("good", scene.inventory())
         assert [one.code for one in found] == ["password_breaks_dsn"]
         assert "canary" not in repr(found)
 
@@ -311,7 +315,7 @@ def test_nothing_is_changed_by_looking() -> None:
     scene = Scene()
     inventory = scene.inventory()
     before = copy.deepcopy(inventory)
-    find("good", inventory)
+    registry_findings("good", inventory)
     assert replace(inventory) == before
 
 

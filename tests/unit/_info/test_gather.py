@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._info.gather import look
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._info.gather import gather_registries
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.client import Cluster
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.reviews import Answer
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.sealed import seal
@@ -35,7 +35,7 @@ def registry(name: str, sample: str = "good", **database: Any) -> Object:
 class FakeCluster:
     """What gathering calls on Cluster."""
 
-    ahead = None
+    clock_skew = None
 
     def __init__(self, *registries: Object, ca: object = A + B) -> None:
         good = SAMPLES["good"]
@@ -68,7 +68,7 @@ class FakeCluster:
 
 
 def entries(*registries: Object, **options: Any) -> dict[str, Object]:
-    found, _ = look(cast("Cluster", FakeCluster(*registries, **options)), NAMESPACE)
+    found, _ = gather_registries(cast("Cluster", FakeCluster(*registries, **options)), NAMESPACE)
     json.dumps(found)
     return {entry["name"]: entry for entry in found}
 
@@ -160,8 +160,10 @@ def test_what_is_odd_is_named(path: tuple[Any, ...], value: Any, field: str) -> 
     (finding,) = entry["findings"]
     assert (finding["code"], entry["status"]["reason"]) == ("registry_unreadable", "registry_unreadable")
     assert f"field {field} " in finding["why"]
-    assert [one["name"] for one in look(cast("Cluster", FakeCluster(GOOD, odd)), NAMESPACE, "odd")[0]] == ["odd"]
-    assert [one["name"] for one in look(cast("Cluster", FakeCluster(odd)), NAMESPACE, "else")[0]] == []
+    assert [one["name"] for one in gather_registries(cast("Cluster", FakeCluster(GOOD, odd)), NAMESPACE, "odd")[0]] == [
+        "odd"
+    ]
+    assert [one["name"] for one in gather_registries(cast("Cluster", FakeCluster(odd)), NAMESPACE, "else")[0]] == []
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import json
 
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.errors import Rejected
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.errors import InvalidObject
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.api_errors import (
     Operation,
-    refusal,
+    error_from_response,
 )
 
 
@@ -20,5 +20,5 @@ def test_a_gateway_without_a_certificate() -> None:
         '"demo" is invalid: spec.istio.gateway.rest.tls.credentialName: Required value: must be set when DEFAULT_CERT is not'
     )
     body = json.dumps({"kind": "Status", "message": words, "reason": "Invalid", "code": 422})
-    error = refusal(Operation("create", "ModelRegistry", "ns", "demo"), 422, body)
-    assert isinstance(error, Rejected) and words in str(error) and "set auth_proxy to oauth" in error.next_step
+    error = error_from_response(Operation("create", "ModelRegistry", "ns", "demo"), 422, body)
+    assert isinstance(error, InvalidObject) and words in str(error) and "set auth_proxy to oauth" in error.next_step

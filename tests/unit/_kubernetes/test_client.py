@@ -17,15 +17,15 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.errors import (
-    AlreadyThere,
+    AlreadyExists,
     Conflict,
     Forbidden,
     InvalidInput,
-    Missing,
+    InvalidObject,
     NoApiServer,
+    NotFound,
     OutcomeUnknown,
     RegistryError,
-    Rejected,
     Unauthorized,
     Unreachable,
 )
@@ -128,7 +128,7 @@ def test_a_version_that_is_not_served_any_more() -> None:
     plural = "datascienceclusters"
     assert [path for _, path, _ in fake.asked] == [f"{group}/v1/{plural}", group, *[f"{group}/v3/{plural}"] * 2]
     door, fake, _ = cluster(refused(404), refused(404))
-    with pytest.raises(Missing):
+    with pytest.raises(NotFound):
         door.list("DataScienceCluster")
 
 
@@ -145,7 +145,7 @@ def test_fields_of_the_schema() -> None:
 
 def test_unknown_versions_are_said() -> None:
     door, _, _ = cluster({"versions": [{"version": "v7"}]})
-    with pytest.raises(Missing, match="serves v7 .* knows v1beta1, v1alpha1"):
+    with pytest.raises(NotFound, match="serves v7 .* knows v1beta1, v1alpha1"):
         door.version()
 
 
@@ -241,12 +241,16 @@ WEBHOOK = 'Internal error occurred: failed calling webhook "m.kb.io": connection
             Forbidden,
             'rule in a Role in namespace ns: {apiGroups: [""], resources: [configmaps], verbs: [patch]}.',
         ),
-        (refused(403, 'admission webhook "m.kb.io" denied the request: name'), Rejected, "denied the request: name"),
-        (refused(404, "not found"), Missing, "operator is installed"),
-        (refused(409, "exists", "AlreadyExists"), AlreadyThere, "exists"),
+        (
+            refused(403, 'admission webhook "m.kb.io" denied the request: name'),
+            InvalidObject,
+            "denied the request: name",
+        ),
+        (refused(404, "not found"), NotFound, "operator is installed"),
+        (refused(409, "exists", "AlreadyExists"), AlreadyExists, "exists"),
         (refused(409, "the object has been modified", "Conflict"), Conflict, "Somebody else has changed the object"),
-        (refused(422, "spec.x: Invalid value"), Rejected, "spec.x: Invalid value"),
-        (refused(400, 'unknown field "spec.x"'), Rejected, 'unknown field "spec.x"'),
+        (refused(422, "spec.x: Invalid value"), InvalidObject, "spec.x: Invalid value"),
+        (refused(400, 'unknown field "spec.x"'), InvalidObject, 'unknown field "spec.x"'),
         (refused(500, WEBHOOK), Unreachable, "Check that the pods of the model registry operator are ready"),
         (refused(418), Unreachable, "API server's health"),
         (ApiException(status=0, reason="SSLError\nself-signed certificate"), Unreachable, "ca_cert"),
@@ -291,11 +295,11 @@ def test_the_servers_clock_is_learnt_from_its_answers() -> None:
     dates = [format_datetime(now + timedelta(seconds=seconds), usegmt=True) for seconds in (90, 100, 95)]
     door, _, _ = cluster(*(FakeResponse(json.dumps(POD).encode(), date) for date in ("soon", *dates)))
     door.get("Pod", "ns", "p")
-    assert door.ahead is None
+    assert door.clock_skew is None
     for _ in dates:
         door.get("Pod", "ns", "p")
-    assert door.ahead is not None
-    assert timedelta(seconds=95) < door.ahead <= timedelta(seconds=100)
+    assert door.clock_skew is not None
+    assert timedelta(seconds=95) < door.clock_skew <= timedelta(seconds=100)
 
 
 @pytest.mark.parametrize(
@@ -361,7 +365,7 @@ def test_what_was_sent_sealed_does_not_come_back(echo: str) -> None:
     secret = {"kind": "Secret", "metadata": {"name": "s"}}
     door, _, _ = cluster(secret, refused(400, f"denied: {echo} is too weak"))
     door.write(Change("Secret", "ns", "s", "create", {"data": {"password": Sealed.of(PASSWORD)}}), dry_run=True)
-    with pytest.raises(Rejected) as caught:
+    with pytest.raises(InvalidObject) as caught:
         door.write(change(), dry_run=False)
     told = str(caught.value)
     assert told.startswith("ConfigMap c in namespace ns: denied: ") and "(hidden)" in told
@@ -373,9 +377,9 @@ def test_what_was_sent_sealed_does_not_come_back(echo: str) -> None:
 @pytest.mark.parametrize(
     ("error", "kind"),
     [
-        (refused(409, "exists", "AlreadyExists"), AlreadyThere),
+        (refused(409, "exists", "AlreadyExists"), AlreadyExists),
         (refused(403, 'configmaps "c" is forbidden: User "u" cannot patch resource "configmaps"'), Forbidden),
-        (refused(404, "no such thing"), Missing),
+        (refused(404, "no such thing"), NotFound),
     ],
 )
 def test_a_secret_that_is_an_ordinary_word_changes_no_meaning(
@@ -464,7 +468,7 @@ def test_a_refused_port_forward_whose_words_are_lost(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(f"{Cluster.__module__}.open_websocket", lambda *_args: (_ for _ in ()).throw(error))
     door, fake, _ = cluster()
     fake.client.default_headers = {}
-    with pytest.raises(Rejected, match="the API server answered 403 without a reason"):
+    with pytest.raises(InvalidObject, match="the API server answered 403 without a reason"):
         door.port_forward("ns", "p", 3306)
 
 
@@ -497,7 +501,7 @@ def test_an_unreadable_answer_to_a_write_can_have_been_stored(kind: str) -> None
 def test_a_cluster_of_other_versions_is_no_cluster_without_the_registry() -> None:
     """The error names what it serves."""
     door, _, _ = cluster({"versions": [{"version": "v7"}]})
-    with pytest.raises(Missing, match="serves v7"):
+    with pytest.raises(NotFound, match="serves v7"):
         door.get("ModelRegistry", "ns", "a")
 
 

@@ -15,9 +15,9 @@ import pytest
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.sealed import (
     Sealed,
     hidden,
+    redacted,
     seal,
     sealed_in,
-    shown,
     unsealed,
 )
 
@@ -52,7 +52,7 @@ SECRET: dict[str, Any] = {
 
 def test_no_value_is_left_and_who_wrote_it_when_is_kept() -> None:
     sealed = seal(SECRET)
-    for text in (repr(sealed), json.dumps(shown(sealed))):
+    for text in (repr(sealed), json.dumps(redacted(sealed))):
         assert CANARY not in text and ENCODED not in text
     assert sealed["metadata"]["managedFields"] == [
         {

@@ -11,20 +11,20 @@ from typing import Any
 
 import pytest
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.errors import (
-    AlreadyThere,
+    AlreadyExists,
     Conflict,
     Forbidden,
     InvalidInput,
-    Missing,
-    NotEffective,
+    NotFound,
     NotReady,
+    PermissionsNotEffective,
     Refused,
     RegistryError,
 )
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.model import Grant
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.api_errors import (
     Operation,
-    refusal,
+    error_from_response,
 )
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.reviews import Answer
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.run import Run
@@ -34,21 +34,21 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._permis
     sources,
 )
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._permissions.bindings import (
-    Wish,
+    DesiredGrants,
     binding_name,
+    binding_warnings,
     entries,
-    given,
+    grants_in,
     read_bindings,
-    remarks,
-    target,
+    target_grants,
     wanted_binding,
 )
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._permissions.group_members import (
     wanted_members,
 )
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._permissions.reconcile import (
-    Demand,
-    Permissions,
+    DesiredPermissions,
+    PermissionsResult,
     ensure_permissions,
 )
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._permissions.subjects import (
@@ -84,26 +84,26 @@ def cluster_with(*bindings: Object) -> FakeCluster:
     return FakeCluster(OWNER, role(), role("other"), *bindings)
 
 
-def ensure(cluster: Any, wish: Wish, **more: Any) -> Permissions:
+def ensure(cluster: Any, wish: DesiredGrants, **more: Any) -> PermissionsResult:
     """Run the engine once."""
-    outcome = Permissions()
+    outcome = PermissionsResult()
     check_mode = more.pop("check_mode", False)
     run = Run(cluster, NAMESPACE, check_mode, 5)
-    ensure_permissions(run, Demand(wish, **more), outcome, sleep=lambda _: None)
+    ensure_permissions(run, DesiredPermissions(wish, **more), outcome, sleep=lambda _: None)
     return outcome
 
 
 def granted(cluster: FakeCluster) -> frozenset[Grant]:
-    return given(read_bindings(cluster.bindings(), "demo"))
+    return grants_in(read_bindings(cluster.bindings(), "demo"))
 
 
 @settings(max_examples=400, deadline=None)
 @for_all(any_bindings(), WISHES)
-def test_any_wish_from_any_start(bindings: list[Object], wish: Wish) -> None:
+def test_any_wish_from_any_start(bindings: list[Object], wish: DesiredGrants) -> None:
     """One run reaches the desired state, a second does nothing; other owners' objects stay as they were."""
     cluster = cluster_with(*bindings)
     start, others = granted(cluster), [one for one in cluster.bindings() if not is_own(one)]
-    goal = target(wish, read_bindings(cluster.bindings(), "demo"))
+    goal = target_grants(wish, read_bindings(cluster.bindings(), "demo"))
     try:
         ensure(cluster, wish, verify=False)
     except Refused:
@@ -117,14 +117,14 @@ def test_any_wish_from_any_start(bindings: list[Object], wish: Wish) -> None:
     else:
         assert goal == wish.grants
     found = read_bindings(cluster.bindings(), "demo")
-    listed = [one.grants[0] for one in found if one.proper and one.grants]
+    listed = [one.grants[0] for one in found if one.is_dashboard_form and one.grants]
     # Another client has added others to a RoleBinding with a requested grant's name.
-    odd = {one.name for one in found if one.grants and not one.proper}
+    odd = {one.name for one in found if one.grants and not one.is_dashboard_form}
     bent = {grant for grant in wish.grants if binding_name("demo", grant) in odd}
     if wish.state != "absent":
         assert wish.grants - bent <= set(listed) and (not bent or wish.state == "present")
     if wish.state == "exact":
-        assert sorted(listed) == sorted(goal) and all(one.proper for one in found if one.grants)
+        assert sorted(listed) == sorted(goal) and all(one.is_dashboard_form for one in found if one.grants)
     if wish.state == "present" and wish.adopt:
         assert all(sum(one.grants.count(grant) for one in found) == 1 for grant in wish.grants)
     mine = {binding_name("demo", grant) for grant in SOME}
@@ -155,10 +155,10 @@ class Watched(FakeCluster):
 
 @settings(max_examples=200, deadline=None)
 @for_all(any_bindings(), WISHES)
-def test_nobody_loses_access_in_between(bindings: list[Object], wish: Wish) -> None:
+def test_nobody_loses_access_in_between(bindings: list[Object], wish: DesiredGrants) -> None:
     """A subject that has access and keeps it has it after each single write."""
     cluster = Watched(OWNER, role(), role("other"), *bindings)
-    stays = granted(cluster) & target(wish, read_bindings(cluster.bindings(), "demo"))
+    stays = granted(cluster) & target_grants(wish, read_bindings(cluster.bindings(), "demo"))
     try:
         ensure(cluster, wish, verify=False)
     except Refused:
@@ -168,7 +168,7 @@ def test_nobody_loses_access_in_between(bindings: list[Object], wish: Wish) -> N
 
 @settings(max_examples=200, deadline=None)
 @for_all(any_bindings(), WISHES)
-def test_check_mode_predicts(bindings: list[Object], wish: Wish) -> None:
+def test_check_mode_predicts(bindings: list[Object], wish: DesiredGrants) -> None:
     """A dry run writes nothing, and predicts the real run."""
     cluster = cluster_with(*bindings)
     before = copy.deepcopy(cluster.objects)
@@ -182,13 +182,15 @@ def test_check_mode_predicts(bindings: list[Object], wish: Wish) -> None:
     assert predicted.grants == real.grants and predicted.warnings == real.warnings
 
 
-def keys(outcome: Permissions) -> list[tuple[str, str]]:
+def keys(outcome: PermissionsResult) -> list[tuple[str, str]]:
     return [(done.change.action, done.change.name) for done in outcome.record.done]
 
 
 @settings(max_examples=300, deadline=None)
 @for_all(any_bindings(), WISHES, WISHES, st.lists(st.sampled_from("AB"), max_size=60))
-def test_two_runs_at_once(bindings: list[Object], first: Wish, second: Wish, order: list[str]) -> None:
+def test_two_runs_at_once(
+    bindings: list[Object], first: DesiredGrants, second: DesiredGrants, order: list[str]
+) -> None:
     """Whatever the order of their requests, the end is that of one run after the other."""
     ends, shown = [], []
     for one, other in ((first, second), (second, first)):
@@ -212,13 +214,15 @@ def test_two_runs_at_once(bindings: list[Object], first: Wish, second: Wish, ord
 
 def times_shown(cluster: FakeCluster) -> Counter[Grant]:
     """Count the proper RoleBindings of each grant."""
-    return Counter(one.grants[0] for one in read_bindings(cluster.bindings(), "demo") if one.proper and one.grants)
+    return Counter(
+        one.grants[0] for one in read_bindings(cluster.bindings(), "demo") if one.is_dashboard_form and one.grants
+    )
 
 
 def test_what_a_grant_looks_like() -> None:
     """As the dashboard makes it, under a name that follows from the subject alone."""
     cluster = cluster_with()
-    outcome = ensure(cluster, Wish("demo", frozenset({PROJECT, RUNNER})))
+    outcome = ensure(cluster, DesiredGrants("demo", frozenset({PROJECT, RUNNER})))
     (made, other) = sorted(cluster.bindings(), key=lambda one: str(one["subjects"][0]["kind"]))
     assert made["metadata"]["name"] == binding_name("demo", PROJECT)
     assert made["metadata"]["labels"] == {**LABELS, "opendatahub.io/rb-project-subject": "true"}
@@ -232,7 +236,7 @@ def test_what_a_grant_looks_like() -> None:
         ("ServiceAccount", False, True),
     ]
     assert outcome.grants[1]["hidden"] == "the dashboard lists no single service accounts"
-    assert not remarks("demo", read_bindings(cluster.bindings(), "demo")), "nothing could show it"
+    assert not binding_warnings("demo", read_bindings(cluster.bindings(), "demo")), "nothing could show it"
     assert outcome.verified and outcome.before == frozenset() and outcome.after == {PROJECT, RUNNER}
 
 
@@ -358,12 +362,12 @@ def test_a_grant_of_the_dashboards_is_kept() -> None:
     made = binding("dashboard-permissions-k3j9x2ab", ANN)
     cluster = cluster_with(made)
     for state in ("present", "exact"):
-        assert not ensure(cluster, Wish("demo", frozenset({ANN}), state)).record.done
+        assert not ensure(cluster, DesiredGrants("demo", frozenset({ANN}), state)).record.done
 
 
 def test_a_drifted_grant_takes_one_write() -> None:
     cluster = cluster_with()
-    wish = Wish("demo", frozenset({ANN, BOB}))
+    wish = DesiredGrants("demo", frozenset({ANN, BOB}))
     ensure(cluster, wish)
     name = binding_name("demo", ANN)
     del cluster.objects["RoleBinding", name]["metadata"]["labels"]["component"]
@@ -384,7 +388,7 @@ def test_a_former_registrys_grants_are_owned_anew() -> None:
     keeper = {"apiVersion": "v1", "kind": "ConfigMap", "name": "keeper", "uid": "k"}
     dashboards["metadata"]["ownerReferences"].append(keeper)
     cluster = cluster_with(mine, dashboards, other)
-    wish = Wish("demo", frozenset({ANN, BOB}))
+    wish = DesiredGrants("demo", frozenset({ANN, BOB}))
     outcome = ensure(cluster, wish)
     assert keys(outcome) == [("patch", binding_name("demo", ANN)), ("patch", "dashboard-permissions-b")]
     owners = {
@@ -396,7 +400,9 @@ def test_a_former_registrys_grants_are_owned_anew() -> None:
     assert not ensure(cluster, wish).record.done
     without = binding("dashboard-permissions-c", EVE)
     del without["metadata"]["ownerReferences"]
-    assert not ensure(cluster_with(without), Wish("demo", frozenset({EVE}))).record.done, "those without an owner stay"
+    assert not ensure(cluster_with(without), DesiredGrants("demo", frozenset({EVE}))).record.done, (
+        "those without an owner stay"
+    )
 
 
 HIDDEN = binding("team-access", ANN, BOB, component=None)
@@ -407,7 +413,7 @@ SAME = binding("dashboard-permissions-11111111", EVE)
 def test_hidden_and_double_grants_are_reported() -> None:
     """And left unchanged unless more is requested. A requested one gets a RoleBinding that the dashboard lists."""
     cluster = cluster_with(HIDDEN, TWICE, SAME)
-    outcome = ensure(cluster, Wish("demo", frozenset({ANN})))
+    outcome = ensure(cluster, DesiredGrants("demo", frozenset({ANN})))
     assert cluster.writes == [("create", "RoleBinding", binding_name("demo", ANN))]
     hidden, double = outcome.warnings
     assert "team-access (it has 2 subjects instead of one and no label component=model-registry)" in hidden
@@ -418,11 +424,11 @@ def test_hidden_and_double_grants_are_reported() -> None:
 def test_adopt_folds_them() -> None:
     """New ones first, so that access has no gap. Subjects that are not named stay where they are."""
     cluster = cluster_with(HIDDEN, TWICE, SAME)
-    outcome = ensure(cluster, Wish("demo", frozenset({ANN, BOB, EVE}), "present", adopt=True))
+    outcome = ensure(cluster, DesiredGrants("demo", frozenset({ANN, BOB, EVE}), "present", adopt=True))
     assert granted(cluster) == {ANN, BOB, EVE} and not outcome.warnings
     assert [request[0] for request in cluster.writes] == ["create", "create", "delete", "delete"]
     cluster = cluster_with(HIDDEN)
-    outcome = ensure(cluster, Wish("demo", frozenset({ANN}), "present", adopt=True))
+    outcome = ensure(cluster, DesiredGrants("demo", frozenset({ANN}), "present", adopt=True))
     assert [(one["name"], one["dashboard"]) for one in outcome.grants] == [("ann", True), ("bob", False)]
     assert len(outcome.warnings) == 1
 
@@ -430,29 +436,29 @@ def test_adopt_folds_them() -> None:
 def test_adopt_keeps_a_subject_once() -> None:
     """Also if it is there twice in its own binding, beside another one that stays."""
     cluster = cluster_with(binding(binding_name("demo", BOB), ANN, BOB, BOB))
-    ensure(cluster, Wish("demo", frozenset({BOB}), "present", adopt=True))
+    ensure(cluster, DesiredGrants("demo", frozenset({BOB}), "present", adopt=True))
     (left,) = read_bindings(cluster.bindings(), "demo")
     assert left.grants == (ANN, BOB)
-    ensure(cluster, Wish("demo", frozenset({BOB}), "present", adopt=True))
+    ensure(cluster, DesiredGrants("demo", frozenset({BOB}), "present", adopt=True))
     assert len(cluster.writes) == 1
 
 
 def test_others_in_a_grants_own_binding_stay() -> None:
     """A user who adds a subject to it by hand means it; the dashboard does not list it then."""
     cluster = cluster_with(binding(binding_name("demo", ANN), ANN, BOB))
-    outcome = ensure(cluster, Wish("demo", frozenset({ANN}), "present", adopt=True))
+    outcome = ensure(cluster, DesiredGrants("demo", frozenset({ANN}), "present", adopt=True))
     assert not outcome.record.done and granted(cluster) == {ANN, BOB} and "2 subjects" in outcome.warnings[0]
-    ensure(cluster, Wish("demo", frozenset({ANN}), "exact"))
+    ensure(cluster, DesiredGrants("demo", frozenset({ANN}), "exact"))
     assert [request[0] for request in cluster.writes] == ["patch"] and granted(cluster) == {ANN}
 
 
 def test_only_the_subject_that_must_go_goes() -> None:
     for state, wished in (("absent", {ANN}), ("exact", {BOB})):
         cluster = cluster_with(HIDDEN)
-        ensure(cluster, Wish("demo", frozenset(wished), state))
+        ensure(cluster, DesiredGrants("demo", frozenset(wished), state))
         assert granted(cluster) == {BOB}
     cluster = cluster_with(HIDDEN)
-    ensure(cluster, Wish("demo", frozenset({ANN}), "absent"))
+    ensure(cluster, DesiredGrants("demo", frozenset({ANN}), "absent"))
     assert cluster.writes == [("patch", "RoleBinding", "team-access")]
 
 
@@ -465,11 +471,11 @@ def operators(*more: Grant) -> Object:
 
 def test_the_operators_own_is_not_judged() -> None:
     cluster = cluster_with(operators())
-    outcome = ensure(cluster, Wish("demo", frozenset(), "exact"))
+    outcome = ensure(cluster, DesiredGrants("demo", frozenset(), "exact"))
     assert not outcome.record.done and not outcome.warnings and not outcome.grants
     cluster = cluster_with(operators(ANN))
-    assert remarks("demo", read_bindings(cluster.bindings(), "demo"))
-    ensure(cluster, Wish("demo", frozenset(), "exact"))
+    assert binding_warnings("demo", read_bindings(cluster.bindings(), "demo"))
+    ensure(cluster, DesiredGrants("demo", frozenset(), "exact"))
     assert cluster.objects["RoleBinding", "demo-users"]["subjects"] == [subject_of(Grant("Group", "", "demo-users"))]
 
 
@@ -478,16 +484,16 @@ def test_a_wrong_role_is_replaced_where_the_name_is_the_grants() -> None:
     taken = binding(binding_name("demo", ANN), ANN, registry="other")
     taken["metadata"]["labels"] = dict(LABELS)
     cluster = cluster_with(taken)
-    predicted = ensure(cluster, Wish("demo", frozenset({ANN})), check_mode=True)
+    predicted = ensure(cluster, DesiredGrants("demo", frozenset({ANN})), check_mode=True)
     assert [(done.change.action, done.validated) for done in predicted.record.done] == [
         ("delete", True),
         ("create", False),
     ]
-    ensure(cluster, Wish("demo", frozenset({ANN})))
+    ensure(cluster, DesiredGrants("demo", frozenset({ANN})))
     assert [request[0] for request in cluster.writes] == ["delete", "create"]
     foreign = binding(binding_name("demo", ANN), ANN, registry="other")
     with pytest.raises(Refused, match="gives the role registry-user-other and is not labelled"):
-        ensure(cluster_with(foreign), Wish("demo", frozenset({ANN})))
+        ensure(cluster_with(foreign), DesiredGrants("demo", frozenset({ANN})))
 
 
 def astray(
@@ -516,15 +522,17 @@ UNLABELLED: Object = dict.fromkeys(LABELS)
 @pytest.mark.parametrize(
     ("wish", "left", "access"),
     [
-        (Wish("demo", frozenset({ANN})), [ANN, BOB], {ANN}),
-        (Wish("demo", frozenset({ANN}), adopt=True), [BOB], {ANN}),
-        (Wish("demo", frozenset({ANN, BOB}), adopt=True), None, {ANN, BOB}),
-        (Wish("demo", frozenset({ANN}), "exact"), None, {ANN}),
-        (Wish("demo", frozenset({ANN}), "absent"), [BOB], set()),
-        (Wish("demo", frozenset({EVE}), adopt=True), [ANN, BOB], {EVE}),
+        (DesiredGrants("demo", frozenset({ANN})), [ANN, BOB], {ANN}),
+        (DesiredGrants("demo", frozenset({ANN}), adopt=True), [BOB], {ANN}),
+        (DesiredGrants("demo", frozenset({ANN, BOB}), adopt=True), None, {ANN, BOB}),
+        (DesiredGrants("demo", frozenset({ANN}), "exact"), None, {ANN}),
+        (DesiredGrants("demo", frozenset({ANN}), "absent"), [BOB], set()),
+        (DesiredGrants("demo", frozenset({EVE}), adopt=True), [ANN, BOB], {EVE}),
     ],
 )
-def test_a_role_that_does_not_exist(given_by: Object, wish: Wish, left: list[Grant] | None, access: set[Grant]) -> None:
+def test_a_role_that_does_not_exist(
+    given_by: Object, wish: DesiredGrants, left: list[Grant] | None, access: set[Grant]
+) -> None:
     """It gives no access. Named subjects get RoleBindings of their own first, then leave the RoleBinding to it."""
     cluster = cluster_with(given_by)
     assert granted(cluster) == frozenset()
@@ -549,7 +557,7 @@ def test_a_role_of_another_name_that_exists_is_not_the_registrys_matter() -> Non
     made = astray("by-hand", ANN)
     cluster = cluster_with(made)
     cluster.store(existing)
-    assert not ensure(cluster, Wish("demo", frozenset({ANN}), "absent")).record.done
+    assert not ensure(cluster, DesiredGrants("demo", frozenset({ANN}), "absent")).record.done
 
     class Blind(FakeCluster):
         def get(self, kind: str, _namespace: str | None, name: str) -> Object | None:
@@ -558,7 +566,7 @@ def test_a_role_of_another_name_that_exists_is_not_the_registrys_matter() -> Non
             return super().get(kind, _namespace, name)
 
     unseen = Blind(OWNER, role(), astray("x", ANN, kind="ClusterRole", role_name="registry-user-demo"))
-    outcome = ensure(unseen, Wish("demo", frozenset({ANN}), "absent"))
+    outcome = ensure(unseen, DesiredGrants("demo", frozenset({ANN}), "absent"))
     assert not outcome.record.done and not outcome.warnings
 
 
@@ -583,29 +591,31 @@ def test_entries() -> None:
 def test_proof_that_access_is_gone() -> None:
     """A subject with another way in is an error for absent, and none if exact requests that way."""
     cluster = cluster_with(binding("a", ANN), binding("b", EVERYBODY))
-    with pytest.raises(NotEffective, match=r'User ann still may use it: RBAC: allowed by RoleBinding "b/ns"'):
-        ensure(cluster, Wish("demo", frozenset({ANN}), "absent"))
+    with pytest.raises(
+        PermissionsNotEffective, match=r'User ann still may use it: RBAC: allowed by RoleBinding "b/ns"'
+    ):
+        ensure(cluster, DesiredGrants("demo", frozenset({ANN}), "absent"))
     cluster = cluster_with(binding("a", ANN), binding("b", EVERYBODY))
-    assert ensure(cluster, Wish("demo", frozenset({EVERYBODY}), "exact")).verified
+    assert ensure(cluster, DesiredGrants("demo", frozenset({EVERYBODY}), "exact")).verified
     admin = {**binding("c", ANN), "roleRef": {"kind": "Role", "name": "registry-user-other"}}
     wide = role("other")
     wide["rules"][0]["resourceNames"] = ["demo"]
     cluster = FakeCluster(OWNER, role(), wide, admin, binding("a", ANN))
-    with pytest.raises(NotEffective, match='RoleBinding "c/ns"'):
-        ensure(cluster, Wish("demo", frozenset(), "exact"))
+    with pytest.raises(PermissionsNotEffective, match='RoleBinding "c/ns"'):
+        ensure(cluster, DesiredGrants("demo", frozenset(), "exact"))
 
 
 def test_proof_that_access_follows() -> None:
     """If it does not, the missing rule of the Role is named; the outcome holds the writes."""
     poor = role()
     poor["rules"] = poor["rules"][1:]
-    outcome = Permissions()
+    outcome = PermissionsResult()
     with pytest.raises(
-        NotEffective, match=r"User ann may not use it: the Role registry-user-demo lacks the rule {"
+        PermissionsNotEffective, match=r"User ann may not use it: the Role registry-user-demo lacks the rule {"
     ) as no:
         ensure_permissions(
             Run(FakeCluster(OWNER, poor), NAMESPACE, False, 5),  # type: ignore[arg-type]  # a fake
-            Demand(Wish("demo", frozenset({ANN}))),
+            DesiredPermissions(DesiredGrants("demo", frozenset({ANN}))),
             outcome,
             sleep=lambda _: None,
         )
@@ -624,19 +634,21 @@ def elsewhere(*grants: Grant) -> list[Object]:
 def test_who_else_may_is_said_each_time() -> None:
     """With exact, only the registry's role goes. A subject with access left is an error, then one of others."""
     cluster = cluster_with(binding("a", ANN), *elsewhere(ANN, BOB), binding("c", EVE, registry="other"))
-    with pytest.raises(NotEffective, match='User ann still may use it: RBAC: allowed by RoleBinding "wide/ns"'):
-        ensure(cluster, Wish("demo", frozenset(), "exact"))
+    with pytest.raises(
+        PermissionsNotEffective, match='User ann still may use it: RBAC: allowed by RoleBinding "wide/ns"'
+    ):
+        ensure(cluster, DesiredGrants("demo", frozenset(), "exact"))
     for _ in range(2):
-        outcome = ensure(cluster, Wish("demo", frozenset({TEAM}), "exact"))
-        assert outcome.verified and set(outcome.others or ()) == {ANN, BOB}
+        outcome = ensure(cluster, DesiredGrants("demo", frozenset({TEAM}), "exact"))
+        assert outcome.verified and set(outcome.other_access or ()) == {ANN, BOB}
     assert ("review", "LocalSubjectAccessReview", "eve") not in cluster.requests, (
         "other registries' are not asked about"
     )
-    assert ensure(cluster, Wish("demo", frozenset({EVERYBODY}), "exact")).others == {}, "all are meant"
-    assert ensure(cluster, Wish("demo", frozenset())).others is None
+    assert ensure(cluster, DesiredGrants("demo", frozenset({EVERYBODY}), "exact")).other_access == {}, "all are meant"
+    assert ensure(cluster, DesiredGrants("demo", frozenset())).other_access is None
     for _ in range(2):
-        with pytest.raises(NotEffective, match="User ann still may"):
-            ensure(cluster, Wish("demo", frozenset({ANN}), "absent"))
+        with pytest.raises(PermissionsNotEffective, match="User ann still may"):
+            ensure(cluster, DesiredGrants("demo", frozenset({ANN}), "absent"))
 
 
 class Rival(FakeCluster):
@@ -656,10 +668,12 @@ class Rival(FakeCluster):
         self.slept += seconds
 
 
-def proven_against(cluster: Rival, wish: Wish, **more: Any) -> Permissions:
-    outcome = Permissions()
-    with pytest.raises(NotEffective, match=r"somebody else has changed them meanwhile.*Run the task again") as error:
-        ensure_permissions(Run(cluster, NAMESPACE, False, 5), Demand(wish, **more), outcome, cluster.sleep)  # type: ignore[arg-type]
+def proven_against(cluster: Rival, wish: DesiredGrants, **more: Any) -> PermissionsResult:
+    outcome = PermissionsResult()
+    with pytest.raises(
+        PermissionsNotEffective, match=r"somebody else has changed them meanwhile.*Run the task again"
+    ) as error:
+        ensure_permissions(Run(cluster, NAMESPACE, False, 5), DesiredPermissions(wish, **more), outcome, cluster.sleep)  # type: ignore[arg-type]
     assert cluster.slept < 1 and not outcome.verified
     outcome.warnings.append(str(error.value))
     return outcome
@@ -669,20 +683,22 @@ def test_what_another_run_has_undone_is_said() -> None:
     """Soon, and instead of blaming the Role."""
     wish, ann = frozenset({ANN, BOB}), binding_name("demo", ANN)
     rival = Rival(lambda cluster: cluster.objects.pop(("RoleBinding", ann)), OWNER, role())
-    outcome = proven_against(rival, Wish("demo", wish))
+    outcome = proven_against(rival, DesiredGrants("demo", wish))
     assert "meanwhile: the grant of User ann has been taken away." in outcome.warnings[-1]
     assert [one["name"] for one in outcome.grants] == ["bob"] and outcome.after == {BOB}
     for state in ("absent", "exact"):
         rival = Rival(lambda cluster: cluster.store(binding("b", ANN)), OWNER, role(), binding("a", ANN))
         named = wish if state == "absent" else frozenset({BOB})
-        assert "User ann has been granted again" in proven_against(rival, Wish("demo", named, state)).warnings[-1]
+        assert (
+            "User ann has been granted again" in proven_against(rival, DesiredGrants("demo", named, state)).warnings[-1]
+        )
 
 
 def test_a_member_that_another_run_has_removed() -> None:
     """A subject that is reviewed as a user, and is in the Group again."""
     body = group("ann")
     rival = Rival(lambda cluster: cluster.store(body), OWNER, role(), operators(), group("ann"), *elsewhere(ANN))
-    outcome = proven_against(rival, Wish("demo", frozenset(), "absent"), members=("ann",))
+    outcome = proven_against(rival, DesiredGrants("demo", frozenset(), "absent"), members=("ann",))
     assert "User ann has been granted again" in outcome.warnings[-1] and outcome.members == ["ann"]
 
 
@@ -696,7 +712,7 @@ def test_both_make_the_same(order: str) -> None:
         def ask(self, run: str, method: str, *arguments: Any) -> Any:
             try:
                 return super().ask(run, method, *arguments)
-            except (AlreadyThere, Conflict) as error:
+            except (AlreadyExists, Conflict) as error:
                 told.append(type(error).__name__)
                 raise
 
@@ -704,7 +720,7 @@ def test_both_make_the_same(order: str) -> None:
     errors = Told(cluster, order).run(
         **{
             name: lambda seen, people=people: ensure(
-                seen, Wish("demo", frozenset({EVE})), members=tuple(sorted(people)), verify=False
+                seen, DesiredGrants("demo", frozenset({EVE})), members=tuple(sorted(people)), verify=False
             )
             for name, people in wishes.items()
         }
@@ -767,8 +783,8 @@ def test_lets_use(rule: Object, expected: bool) -> None:
 def test_the_role_is_waited_for() -> None:
     """Only after the API server says that it does not exist, and not for ever."""
     cluster = FakeCluster(OWNER)
-    run, outcome = Run(cluster, NAMESPACE, False, 30), Permissions()  # type: ignore[arg-type]  # a fake
-    demand = Demand(Wish("demo", frozenset({ANN})))
+    run, outcome = Run(cluster, NAMESPACE, False, 30), PermissionsResult()  # type: ignore[arg-type]  # a fake
+    demand = DesiredPermissions(DesiredGrants("demo", frozenset({ANN})))
 
     def operator_works(_: float) -> None:
         cluster.store(role())
@@ -778,7 +794,7 @@ def test_the_role_is_waited_for() -> None:
     cluster = FakeCluster(OWNER)
     run = Run(cluster, NAMESPACE, False, None)  # type: ignore[arg-type]  # a fake
     with pytest.raises(NotReady, match="Role registry-user-demo: it is not there: the operator makes it"):
-        ensure_permissions(run, demand, Permissions(), sleep=lambda _: None)
+        ensure_permissions(run, demand, PermissionsResult(), sleep=lambda _: None)
 
 
 def test_an_administrator_of_the_cluster_waits_for_the_role_too() -> None:
@@ -792,16 +808,18 @@ def test_an_administrator_of_the_cluster_waits_for_the_role_too() -> None:
         if sum(slept) > 20:
             cluster.store(role())
 
-    outcome = Permissions()
+    outcome = PermissionsResult()
     run = Run(cluster, NAMESPACE, False, 60)  # type: ignore[arg-type]  # a fake
-    ensure_permissions(run, Demand(Wish("demo", frozenset({ANN}))), outcome, sleep=operator_is_slow)
+    ensure_permissions(
+        run, DesiredPermissions(DesiredGrants("demo", frozenset({ANN}))), outcome, sleep=operator_is_slow
+    )
     assert outcome.verified and 20 < sum(slept) < 22 and len(cluster.writes) == 1
     cluster = FakeCluster(OWNER)
     cluster.as_admin = True
     with pytest.raises(NotReady, match="Role registry-user-demo: it is not there after 0.1 s"):
         ensure_permissions(
             Run(cluster, NAMESPACE, False, 0.1),  # type: ignore[arg-type]  # a fake
-            Demand(Wish("demo", frozenset({ANN}))),
+            DesiredPermissions(DesiredGrants("demo", frozenset({ANN}))),
             outcome,
             sleep=lambda _: None,
         )
@@ -816,13 +834,15 @@ def test_one_is_tried_before_all() -> None:
     def operator_works(_: float) -> None:
         cluster.store(role())
 
-    ensure_permissions(run, Demand(Wish("demo", people)), Permissions(), sleep=operator_works)
+    ensure_permissions(
+        run, DesiredPermissions(DesiredGrants("demo", people)), PermissionsResult(), sleep=operator_works
+    )
     assert len(cluster.writes) == 1 + 50 and granted(cluster) == people
 
 
 def test_check_mode_before_the_role_and_the_registry_are_there() -> None:
     for cluster, warning in ((FakeCluster(OWNER), "Not all could be checked"), (FakeCluster(), "no such registry")):
-        outcome = ensure(cluster, Wish("demo", frozenset({ANN})), check_mode=True)
+        outcome = ensure(cluster, DesiredGrants("demo", frozenset({ANN})), check_mode=True)
         assert [(done.change.action, done.validated) for done in outcome.record.done] == [("create", False)]
         assert any(warning in text for text in outcome.warnings) and not cluster.writes
         assert [(one["kind"], one["name"]) for one in outcome.grants] == [("User", "ann")]
@@ -830,11 +850,11 @@ def test_check_mode_before_the_role_and_the_registry_are_there() -> None:
 
 def test_a_registry_that_is_not_there() -> None:
     """Access cannot be granted; what is left of its grants can be removed."""
-    wish = Wish("demo", frozenset({ANN}))
-    with pytest.raises(Missing, match="there is no registry of that name in namespace ns"):
+    wish = DesiredGrants("demo", frozenset({ANN}))
+    with pytest.raises(NotFound, match="there is no registry of that name in namespace ns"):
         ensure(FakeCluster(), wish)
     cluster = FakeCluster(binding("a", ANN))
-    ensure(cluster, Wish("demo", frozenset({ANN}), "absent"))
+    ensure(cluster, DesiredGrants("demo", frozenset({ANN}), "absent"))
     assert not cluster.bindings()
     going = copy.deepcopy(OWNER)
     going["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
@@ -854,60 +874,64 @@ def test_members(now: list[str], names: list[str], state: str) -> None:
     """They are a set, too; members that stay keep their order."""
     cluster = FakeCluster(OWNER, role(), operators(), group(*now))
     demand: Object = {"members": tuple(names), "verify": False}
-    outcome = ensure(cluster, Wish("demo", frozenset(), state), **demand)
+    outcome = ensure(cluster, DesiredGrants("demo", frozenset(), state), **demand)
     expected = {"present": set(now) | set(names), "absent": set(now) - set(names), "exact": set(names)}[state]
     assert set(outcome.members or ()) == expected and len(outcome.members or ()) == len(expected)
     assert [one for one in outcome.members or () if one in now] == [one for one in now if one in expected]
     assert set(cluster.objects["Group", "demo-users"]["users"] or ()) == expected
-    again = ensure(cluster, Wish("demo", frozenset(), state), **demand)
+    again = ensure(cluster, DesiredGrants("demo", frozenset(), state), **demand)
     assert not again.record.done and again.members == outcome.members
     assert len(cluster.writes) == (0 if set(now) == expected else 1)
 
 
 def test_members_are_proven_by_their_group() -> None:
     cluster = FakeCluster(OWNER, role(), operators(), group())
-    assert ensure(cluster, Wish("demo", frozenset()), members=("ann",)).verified
+    assert ensure(cluster, DesiredGrants("demo", frozenset()), members=("ann",)).verified
     cluster = FakeCluster(OWNER, role(), group())
-    with pytest.raises(NotEffective, match="Group demo-users may not use it"):
-        ensure(cluster, Wish("demo", frozenset()), members=("ann",))
+    with pytest.raises(PermissionsNotEffective, match="Group demo-users may not use it"):
+        ensure(cluster, DesiredGrants("demo", frozenset()), members=("ann",))
 
 
 @pytest.mark.parametrize(("state", "named"), [("absent", ("ann", "bob")), ("exact", ("eve",))])
 def test_those_who_are_members_no_more_are_asked_about(state: str, named: tuple[str, ...]) -> None:
     """As users: that the Group lets its members in does not matter then."""
-    wish, start = Wish("demo", frozenset(), state), (OWNER, role(), operators(), group("ann", "bob"))
+    wish, start = DesiredGrants("demo", frozenset(), state), (OWNER, role(), operators(), group("ann", "bob"))
     cluster = FakeCluster(*start)
     assert ensure(cluster, wish, members=named).verified
     asked = {user for verb, _, user in cluster.requests if verb == "review"}
     assert asked >= {"ann", "bob"}
-    with pytest.raises(NotEffective, match='User ann still may use it: RBAC: allowed by RoleBinding "wide/ns"'):
+    with pytest.raises(
+        PermissionsNotEffective, match='User ann still may use it: RBAC: allowed by RoleBinding "wide/ns"'
+    ):
         ensure(FakeCluster(*start, *elsewhere(ANN)), wish, members=named)
 
 
 def test_a_member_with_a_grant() -> None:
     """Outside the Group, she still has access by a grant that was not to be removed; exact keeps it if it names her."""
     start = (OWNER, role(), operators(), group("ann"), binding("a", ANN))
-    with pytest.raises(NotEffective, match='User ann still may use it: RBAC: allowed by RoleBinding "a/ns"'):
-        ensure(FakeCluster(*start), Wish("demo", frozenset(), "absent"), members=("ann",))
-    assert ensure(FakeCluster(*start), Wish("demo", frozenset({ANN}), "exact"), members=()).verified
-    assert ensure(FakeCluster(*start), Wish("demo", frozenset(), "exact"), members=("ann",)).verified
+    with pytest.raises(PermissionsNotEffective, match='User ann still may use it: RBAC: allowed by RoleBinding "a/ns"'):
+        ensure(FakeCluster(*start), DesiredGrants("demo", frozenset(), "absent"), members=("ann",))
+    assert ensure(FakeCluster(*start), DesiredGrants("demo", frozenset({ANN}), "exact"), members=()).verified
+    assert ensure(FakeCluster(*start), DesiredGrants("demo", frozenset(), "exact"), members=("ann",)).verified
 
 
 def test_no_groups_on_this_cluster() -> None:
     cluster = cluster_with()
     cluster.served.clear()
-    with pytest.raises(Missing, match=r"external identity provider .* Name people with users, or a group"):
-        ensure(cluster, Wish("demo", frozenset()), members=("ann",))
-    assert ensure(cluster, Wish("demo", frozenset(), "exact"), members=()).members == []
+    with pytest.raises(NotFound, match=r"external identity provider .* Name people with users, or a group"):
+        ensure(cluster, DesiredGrants("demo", frozenset()), members=("ann",))
+    assert ensure(cluster, DesiredGrants("demo", frozenset(), "exact"), members=()).members == []
     assert wanted_members(["a", "a"], [], "present") == ["a"]
 
 
 def test_existence() -> None:
     """New and unknown subjects are named once; with must_exist they are an error, and nothing is written."""
     users = [{"kind": kind, "metadata": {"name": name}} for kind, name in (("User", "ann"), ("Namespace", "fraud"))]
-    wish = Wish("demo", frozenset({ANN, BOB, TEAM, PROJECT, RUNNER, EVERYBODY, Grant("User", "", "kube:admin")}))
+    wish = DesiredGrants(
+        "demo", frozenset({ANN, BOB, TEAM, PROJECT, RUNNER, EVERYBODY, Grant("User", "", "kube:admin")})
+    )
     cluster = cluster_with(*users)
-    with pytest.raises(Missing, match="users: the cluster does not know bob"):
+    with pytest.raises(NotFound, match="users: the cluster does not know bob"):
         ensure(cluster, wish, must_exist=True)
     assert not cluster.writes
     outcome = ensure(cluster, wish)
@@ -917,7 +941,7 @@ def test_existence() -> None:
     ]
     assert not ensure(cluster, wish).warnings
     cluster.served.clear()
-    with pytest.raises(Missing, match="this cluster keeps no list of users"):
+    with pytest.raises(NotFound, match="this cluster keeps no list of users"):
         ensure(cluster, wish, must_exist=True)
 
 
@@ -925,7 +949,7 @@ def test_existence() -> None:
 def test_names_are_no_paths(name: str) -> None:
     """An invalid object name is not requested."""
     cluster = cluster_with()
-    outcome = ensure(cluster, Wish("demo", frozenset({Grant("User", "", name)})))
+    outcome = ensure(cluster, DesiredGrants("demo", frozenset({Grant("User", "", name)})))
     assert f"does not know {name}" in outcome.warnings[0]
     assert ("get", "User", name) not in cluster.requests
 
@@ -937,11 +961,11 @@ def test_existence_that_may_not_be_seen() -> None:
                 raise Forbidden(kind, "users is forbidden", "The user needs this rule.")
             return super().get(kind, _namespace, name)
 
-    outcome = ensure(Namespaced(OWNER, role()), Wish("demo", frozenset({ANN})))
+    outcome = ensure(Namespaced(OWNER, role()), DesiredGrants("demo", frozenset({ANN})))
     assert "it was not checked whether they exist" in outcome.warnings[0]
     assert "playbooks/files/registry-admin-cluster.yaml" in outcome.warnings[0]
     with pytest.raises(Forbidden):
-        ensure(Namespaced(OWNER, role()), Wish("demo", frozenset({ANN})), must_exist=True)
+        ensure(Namespaced(OWNER, role()), DesiredGrants("demo", frozenset({ANN})), must_exist=True)
 
 
 @pytest.mark.parametrize("allowed", ["SubjectAccessReview", "none"])
@@ -957,9 +981,9 @@ def test_the_review_that_is_allowed_is_asked(allowed: str) -> None:
     cluster = Choosy(OWNER, role())
     if allowed == "none":
         with pytest.raises(Forbidden, match=r"rule: LocalSubjectAccessReview\. Or set verify to false"):
-            ensure(cluster, Wish("demo", SOME_USERS))
+            ensure(cluster, DesiredGrants("demo", SOME_USERS))
     else:
-        assert ensure(cluster, Wish("demo", SOME_USERS)).verified
+        assert ensure(cluster, DesiredGrants("demo", SOME_USERS)).verified
     assert granted(cluster) == SOME_USERS
 
 
@@ -974,7 +998,9 @@ def test_escalation_is_explained() -> None:
         'ResourceNames:[\\"demo\\"], Verbs:[\\"get\\"]}'
     )
     operation = Operation("create", "RoleBinding", "ns", "x")
-    error: RegistryError = refusal(operation, 403, f'{{"kind": "Status", "message": "{words}", "reason": "Forbidden"}}')
+    error: RegistryError = error_from_response(
+        operation, 403, f'{{"kind": "Status", "message": "{words}", "reason": "Forbidden"}}'
+    )
     assert isinstance(error, Forbidden) and "a Role in namespace ns" in error.next_step
     rule = '{apiGroups: [""], resources: [endpoints, services], resourceNames: [demo], verbs: [get]}'
     assert rule in error.next_step

@@ -7,21 +7,21 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.errors import Forbidden, Missing
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.errors import Forbidden, NotFound
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.model import Grant, Object
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.client import Cluster
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.reviews import Answer
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._permissions.bindings import wanted_binding
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._permissions.effective_access import (
     Entry,
-    Surroundings,
-    admitted,
-    audience,
+    RbacSnapshot,
+    access_entry,
+    effective_access,
     permissions,
 )
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._permissions.read_access import (
-    answered,
-    surroundings,
+    read_rbac,
+    review_entries,
 )
 
 ANN, BOB = Grant("User", "", "ann"), Grant("User", "", "bob")
@@ -55,13 +55,13 @@ def role(name: str, rules: list[Object]) -> Object:
     return {"metadata": {"name": name}, "rules": rules}
 
 
-def lines(around: Surroundings) -> list[tuple[str, str, bool]]:
+def lines(around: RbacSnapshot) -> list[tuple[str, str, bool]]:
     """List each subject, its path to access, and whether the dashboard shows it."""
-    return [(str(one.grant), " ".join(one.through), one.dashboard) for one in audience("fraud", around)]
+    return [(str(one.grant), " ".join(one.granted_by), one.dashboard) for one in effective_access("fraud", around)]
 
 
 def test_each_kind_of_subject() -> None:
-    around = Surroundings(tuple(listed(f"b{i}", grant) for i, grant in enumerate((RUNNER, PROJECT, TEAM, ANN))))
+    around = RbacSnapshot(tuple(listed(f"b{i}", grant) for i, grant in enumerate((RUNNER, PROJECT, TEAM, ANN))))
     assert lines(around) == [
         ("Group team", "RoleBinding b2", True),
         ("Project shop", "RoleBinding b1", True),
@@ -72,7 +72,7 @@ def test_each_kind_of_subject() -> None:
 
 def test_what_the_dashboard_does_not_list_gives_access_too() -> None:
     several = bare("several", "registry-user-fraud", ("User", "ann"), ("User", "bob"))
-    around = Surroundings((several, listed("one", ANN), listed("elsewhere", BOB, "other")))
+    around = RbacSnapshot((several, listed("one", ANN), listed("elsewhere", BOB, "other")))
     assert lines(around) == [
         ("User ann", "RoleBinding one", True),
         ("User ann", "RoleBinding several", False),
@@ -97,20 +97,22 @@ def test_what_the_dashboard_does_not_list_gives_access_too() -> None:
 @pytest.mark.parametrize("kind", ["Role", "ClusterRole"])
 def test_other_roles_count_where_they_let_the_service_be_got(kind: str, rules: Any, can: bool) -> None:
     binding = bare("helpers", "helper", ("User", "ann"), kind=kind)
-    around = Surroundings((binding,), {(kind, "helper"): role("helper", rules)})
+    around = RbacSnapshot((binding,), {(kind, "helper"): role("helper", rules)})
     expected = [Entry(ANN, ("RoleBinding", "helpers"), f"{kind} helper")] if can else []
-    assert audience("fraud", around) == expected
+    assert effective_access("fraud", around) == expected
     assert permissions("fraud", around)["users"] == [], "what another role gives is nobody's permission"
 
 
 def test_a_role_and_a_cluster_role_of_one_name_are_told_apart() -> None:
     binding = bare("helpers", "helper", ("User", "ann"), kind="Role")
-    assert audience("fraud", Surroundings((binding,), {("ClusterRole", "helper"): role("helper", GETS_ALL)})) == []
+    assert (
+        effective_access("fraud", RbacSnapshot((binding,), {("ClusterRole", "helper"): role("helper", GETS_ALL)})) == []
+    )
 
 
 def test_members_come_through_their_group() -> None:
     group = {"metadata": {"name": "fraud-users"}, "users": ["bob", "ann"]}
-    around = Surroundings((operators(),), {}, {"fraud": group})
+    around = RbacSnapshot((operators(),), {}, {"fraud": group})
     assert lines(around) == [
         ("Group fraud-users", "RoleBinding fraud-users", False),
         ("User ann", "Group fraud-users", False),
@@ -127,12 +129,12 @@ def test_members_come_through_their_group() -> None:
 
 def test_members_of_a_group_without_access_are_left_out() -> None:
     group = {"metadata": {"name": "fraud-users"}, "users": ["bob"]}
-    assert lines(Surroundings((), {}, {"fraud": group})) == []
+    assert lines(RbacSnapshot((), {}, {"fraud": group})) == []
 
 
 def test_permissions_are_the_modules_options() -> None:
     grants = (RUNNER, PROJECT, TEAM, BOB, ANN)
-    around = Surroundings((operators(), *(listed(f"b{i}", grant) for i, grant in enumerate(grants))))
+    around = RbacSnapshot((operators(), *(listed(f"b{i}", grant) for i, grant in enumerate(grants))))
     assert permissions("fraud", around) == {
         "users": ["ann", "bob"],
         "groups": ["team"],
@@ -144,14 +146,14 @@ def test_permissions_are_the_modules_options() -> None:
 def test_verified_is_the_answer_about_the_one_or_his_group() -> None:
     member, other = Entry(ANN, ("Group", "fraud-users")), Entry(RUNNER, ("RoleBinding", "b"), "Role r", True)
     answers = {PEOPLE: Answer(True), RUNNER: Answer(False)}
-    assert admitted(member, answers) == {
+    assert access_entry(member, answers) == {
         "kind": "User",
         "name": "ann",
         "through": {"kind": "Group", "name": "fraud-users"},
         "dashboard": False,
         "verified": True,
     }
-    assert admitted(other, answers) == {
+    assert access_entry(other, answers) == {
         "kind": "ServiceAccount",
         "namespace": "shop",
         "name": "runner",
@@ -159,7 +161,7 @@ def test_verified_is_the_answer_about_the_one_or_his_group() -> None:
         "dashboard": True,
         "verified": False,
     }
-    assert admitted(other, {})["verified"] is None
+    assert access_entry(other, {})["verified"] is None
 
 
 class FakeCluster(Cluster):
@@ -178,7 +180,7 @@ class FakeCluster(Cluster):
         self.asked.append(f"list {kind}")
         self._refuse(kind)
         if kind in self.lacks:
-            raise Missing(kind, "no such kind", "")
+            raise NotFound(kind, "no such kind", "")
         return [one for one in self.objects if one["kind"] == kind], "1"
 
     def review(self, kind: str, namespace: str | None, spec: Object) -> Answer:  # noqa: ARG002
@@ -204,19 +206,19 @@ def of_operator(registry: str) -> Object:
 
 def test_only_what_matters_is_read() -> None:
     cluster = FakeCluster(group_of("fraud"), {"kind": "ClusterRole", **role("view", GETS_ALL)})
-    around, warnings = surroundings(cluster, ["fraud", "other"], [operators(), VIEWERS], [role("helper", [])])
+    around, warnings = read_rbac(cluster, ["fraud", "other"], [operators(), VIEWERS], [role("helper", [])])
     assert cluster.asked == ["get ClusterRole view", "get Group fraud-users"] and warnings == []
     assert set(around.roles) == {("Role", "helper"), ("ClusterRole", "view")}
     assert around.groups == {"fraud": group_of("fraud")}
     nothing = FakeCluster()
-    assert surroundings(nothing, ["fraud"], [listed("b", ANN)], []) == (Surroundings((listed("b", ANN),)), [])
+    assert read_rbac(nothing, ["fraud"], [listed("b", ANN)], []) == (RbacSnapshot((listed("b", ANN),)), [])
     assert nothing.asked == []
 
 
 def test_many_groups_are_one_list() -> None:
     names = [f"r{i}" for i in range(20)]
     cluster = FakeCluster(*map(group_of, names), group_of("foreign"))
-    around, _ = surroundings(cluster, names, [*map(of_operator, names)], [])
+    around, _ = read_rbac(cluster, names, [*map(of_operator, names)], [])
     assert cluster.asked == ["list Group"] and set(around.groups) == set(names)
 
 
@@ -224,13 +226,13 @@ def test_many_groups_are_one_list() -> None:
 def test_a_cluster_without_groups_has_no_members(number: int) -> None:
     """An external identity provider, or no OpenShift: no reason to warn."""
     names = [f"r{i}" for i in range(number)]
-    around, warnings = surroundings(FakeCluster(lacks=("Group",)), names, [*map(of_operator, names)], [])
+    around, warnings = read_rbac(FakeCluster(lacks=("Group",)), names, [*map(of_operator, names)], [])
     assert (around.groups, warnings) == ({}, [])
 
 
 def test_what_may_not_be_read_is_said_with_the_rule() -> None:
     cluster = FakeCluster(refuses=("Group", "ClusterRole"))
-    around, warnings = surroundings(cluster, ["fraud"], [operators(), VIEWERS], [])
+    around, warnings = read_rbac(cluster, ["fraud"], [operators(), VIEWERS], [])
     assert around.groups == {"fraud": None} and permissions("fraud", around)["members"] is None
     assert len(warnings) == 2
     assert "ClusterRoles view" in warnings[0] and "the rule for ClusterRole" in warnings[0]
@@ -238,14 +240,14 @@ def test_what_may_not_be_read_is_said_with_the_rule() -> None:
 
 
 def test_each_is_asked_about_once() -> None:
-    around = Surroundings((listed("a", ANN), listed("b", ANN), listed("c", BOB)))
+    around = RbacSnapshot((listed("a", ANN), listed("b", ANN), listed("c", BOB)))
     cluster = FakeCluster()
-    found, warnings = answered(cluster, "registries", "fraud", audience("fraud", around))
+    found, warnings = review_entries(cluster, "registries", "fraud", effective_access("fraud", around))
     assert {grant: bool(answer) for grant, answer in found.items()} == {ANN: True, BOB: False} and warnings == []
     assert cluster.asked == ["create LocalSubjectAccessReview"] * 2
 
 
 def test_without_the_right_to_ask_nothing_is_verified() -> None:
     cluster = FakeCluster(refuses=("LocalSubjectAccessReview", "SubjectAccessReview"))
-    found, (warning,) = answered(cluster, "registries", "fraud", [Entry(ANN, ("RoleBinding", "a"))])
+    found, (warning,) = review_entries(cluster, "registries", "fraud", [Entry(ANN, ("RoleBinding", "a"))])
     assert found == {} and warning.startswith("Nobody's access was verified")

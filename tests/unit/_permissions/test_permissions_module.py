@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._argspec import registry as registry_options
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.errors import InvalidInput, Missing
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.errors import InvalidInput, NotFound
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._preflight.gather import wanted_from
 from ansible_collections.opendatahub.model_registry.plugins.modules import model_registry_permissions
 from fake_permissions import NAMESPACE, OWNER, FakeCluster, role
@@ -41,13 +41,13 @@ def run(
 ) -> dict[str, Any]:
     """Return the result of the module, also if it fails."""
     place = SimpleNamespace(namespace=NAMESPACE, warnings=[])
-    monkeypatch.setattr(model_registry_permissions, "find_place", lambda *_: place)
+    monkeypatch.setattr(model_registry_permissions, "find_registries_namespace", lambda *_: place)
     module: Any = SimpleNamespace(params={**OPTIONS, **options}, check_mode=check_mode)
     connect: Any = lambda: cluster  # noqa: E731
     result: dict[str, Any] = {}
     try:
         model_registry_permissions.work(module, connect, result)
-    except Missing as error:
+    except NotFound as error:
         result["error"] = str(error)
     return result
 

@@ -11,9 +11,9 @@ import pytest
 import yaml
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.model import Database, Tls
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._preflight.required_rights import (
+    allowed_by,
     path_rights,
     rights_for,
-    ruled,
 )
 
 ROLE = Path(__file__).resolve().parents[3] / "playbooks" / "files" / "registry-admin.yaml"
@@ -28,13 +28,13 @@ def rules() -> list[dict[str, Any]]:
 @pytest.mark.parametrize("job", ["create", "update", "teardown", "grant"])
 def test_the_role_gives_what_each_job_takes(job: str) -> None:
     rights = rights_for(job, "fraud", Database(password="p", tls=Tls(ca_pem="pem")))
-    assert rights and not [right for right in rights if not ruled(right, rules())]
+    assert rights and not [right for right in rights if not allowed_by(right, rules())]
 
 
 def test_the_role_lets_check_a_database_beside_the_registries() -> None:
     """A relay also needs Jobs, which the Role has as a comment."""
     for via, host, lacks in (("auto", "mysql", set()), ("relay", "db.example.com", {"jobs"})):
-        assert {one.resource for one in path_rights(via, host, "registries") if not ruled(one, rules())} == lacks
+        assert {one.resource for one in path_rights(via, host, "registries") if not allowed_by(one, rules())} == lacks
 
 
 def test_a_job_reads_the_registry_that_it_is_about() -> None:

@@ -15,28 +15,31 @@ from ansible_collections.opendatahub.model_registry.plugins.filter.preflight_rep
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.errors import (
     Forbidden,
     InvalidInput,
-    Missing,
+    InvalidObject,
+    NotFound,
     RegistryError,
-    Rejected,
     Unreachable,
 )
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.findings_table import failing, table
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.findings_table import (
+    failing,
+    findings_table,
+)
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.model import Database
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.reviews import ApiConnection
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._preflight.required_rights import (
-    Right,
+    AccessRule,
+    allowed_by,
     path_rights,
     rights_for,
-    ruled,
     yaml_rules,
 )
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._preflight.rules import (
     OPERATOR,
-    Observed,
-    Probe,
+    ClusterState,
+    DryRun,
     Source,
-    judge,
-    overruled,
+    ignored_credentials,
+    preflight_findings,
 )
 from cryptography.x509 import load_pem_x509_certificate
 
@@ -61,28 +64,30 @@ def operator(available: int) -> Object:
     return {"metadata": {"name": OPERATOR, "namespace": "opendatahub"}, "status": {"availableReplicas": available}}
 
 
-GOOD = Observed(
+GOOD = ClusterState(
     job="create",
     name="fraud",
     namespace="registries",
     now=NOW,
     connection=ApiConnection("https://api:6443", True, "/ca.pem"),
     user="alice",
-    said_namespace="registries",
+    declared_namespace="registries",
     namespace_object={"metadata": {"name": "registries"}},
     components=[component("Managed", "True")],
     served=("v1beta1",),
     operators=[operator(1)],
-    probe=Probe(True),
+    dry_run=DryRun(True),
 )
 THERE: Object = {"metadata": {"name": "fraud", "namespace": "registries"}, "spec": {"kubeRBACProxy": {}}}
 BARE: Object = {**THERE, "spec": {"rest": {"port": 8080}}}
 GOING: Object = {**THERE, "metadata": {"name": "fraud", "deletionTimestamp": "2026-01-01T00:00:00Z"}}
 WEBHOOK = Unreachable("x", "Internal error occurred: failed calling webhook: connection refused", "Check.")
-TAKEN = Rejected("x", "admission webhook denied: registry named fraud already exists in namespace b", "Correct it.")
+TAKEN = InvalidObject(
+    "x", "admission webhook denied: registry named fraud already exists in namespace b", "Correct it."
+)
 
-NO_CLASS = Rejected("x", "admission webhook denied: no policy of kind Quota not found for fraud", "Ask.")
-EXCEEDED = Rejected("x", "exceeded quota: fraud has used 3 of 3 already", "Ask.")
+NO_CLASS = InvalidObject("x", "admission webhook denied: no policy of kind Quota not found for fraud", "Ask.")
+EXCEEDED = InvalidObject("x", "exceeded quota: fraud has used 3 of 3 already", "Ask.")
 
 
 def ca(text: str | RegistryError, verified: bool = True) -> Source:
@@ -95,7 +100,7 @@ CASES: list[tuple[str, Object, list[str]]] = [
     ("no authority", {"connection": ApiConnection("https://a", True, None, "/b")}, ["info api_default_ca"]),
     ("plain http", {"connection": ApiConnection("http://a", True, None, "/b")}, []),
     ("authority in data", {"connection": ApiConnection("https://a", True, "")}, []),
-    ("two credentials", {"overruled": ("api_key", "kubeconfig")}, ["warning api_credentials_twice"]),
+    ("two credentials", {"ignored_credentials": ("api_key", "kubeconfig")}, ["warning api_credentials_twice"]),
     ("no proxy", {"job": "update", "registry": BARE, "openshift": True}, ["warning no_auth_proxy"]),
     (
         "a field of another type",
@@ -113,17 +118,20 @@ CASES: list[tuple[str, Object, list[str]]] = [
     ("component with odd conditions", {"components": [{**component("Managed"), "status": {"conditions": [{}]}}]}, []),
     ("component unseen", {"components": FORBIDDEN}, ["info component_unchecked"]),
     ("no such kind", {"components": None}, []),
-    ("not served", {"served": None, "probe": Probe()}, ["blocker crd_not_served"]),
-    ("unknown version", {"served": ("v2",), "probe": Probe()}, ["blocker crd_version_unknown"]),
+    ("not served", {"served": None, "dry_run": DryRun()}, ["blocker crd_not_served"]),
+    ("unknown version", {"served": ("v2",), "dry_run": DryRun()}, ["blocker crd_version_unknown"]),
     ("operator without pods", {"operators": [operator(0)]}, ["blocker operator_down"]),
     ("operator unseen", {"operators": FORBIDDEN}, ["info operator_unchecked"]),
     ("operator of another name", {"operators": []}, ["info operator_unchecked"]),
-    ("webhook down", {"operators": FORBIDDEN, "probe": Probe(True, WEBHOOK)}, ["blocker operator_down"]),
+    ("webhook down", {"operators": FORBIDDEN, "dry_run": DryRun(True, WEBHOOK)}, ["blocker operator_down"]),
     ("no namespace known", {"namespace": RegistryError("namespace", "w", "s")}, ["blocker namespace_unknown"]),
     ("no such namespace", {"namespace_object": None}, ["blocker namespace_missing"]),
     (
         "no such namespace, unseen",
-        {"namespace_object": FORBIDDEN, "probe": Probe(True, Missing("x", 'namespaces "registries" not found', ""))},
+        {
+            "namespace_object": FORBIDDEN,
+            "dry_run": DryRun(True, NotFound("x", 'namespaces "registries" not found', "")),
+        },
         ["blocker namespace_missing"],
     ),
     ("namespace goes", {"namespace_object": {"metadata": GOING["metadata"]}}, ["blocker namespace_terminating"]),
@@ -131,14 +139,14 @@ CASES: list[tuple[str, Object, list[str]]] = [
         "namespace goes, unseen",
         {
             "namespace_object": FORBIDDEN,
-            "probe": Probe(True, Rejected("x", "cannot create: namespace registries is being terminated", "")),
+            "dry_run": DryRun(True, InvalidObject("x", "cannot create: namespace registries is being terminated", "")),
         },
         ["blocker namespace_terminating"],
     ),
     ("namespace unseen", {"namespace_object": FORBIDDEN}, []),
-    ("other namespace", {"said_namespace": "elsewhere"}, ["warning namespace_other"]),
+    ("other namespace", {"declared_namespace": "elsewhere"}, ["warning namespace_other"]),
     ("name elsewhere", {"elsewhere": ("b",)}, ["blocker name_taken"]),
-    ("name elsewhere, unseen", {"elsewhere": FORBIDDEN, "probe": Probe(True, TAKEN)}, ["blocker name_taken"]),
+    ("name elsewhere, unseen", {"elsewhere": FORBIDDEN, "dry_run": DryRun(True, TAKEN)}, ["blocker name_taken"]),
     ("names unseen", {"elsewhere": FORBIDDEN}, ["info name_unchecked"]),
     ("it is there", {"registry": THERE}, ["info name_exists"]),
     ("it goes", {"registry": GOING}, ["blocker registry_deleting", "info name_exists"]),
@@ -147,35 +155,39 @@ CASES: list[tuple[str, Object, list[str]]] = [
     ("nothing to share", {"job": "grant"}, ["blocker registry_missing"]),
     ("edit what is there", {"job": "update", "registry": THERE}, []),
     ("edit what is unseen", {"job": "update", "registry": FORBIDDEN}, []),
-    ("another refusal", {"probe": Probe(True, Rejected("x", "quota exceeded", "s"))}, ["blocker dry_run_refused"]),
-    ("refused: something is not found", {"probe": Probe(True, NO_CLASS)}, ["blocker dry_run_refused"]),
-    ("refused: something is exceeded already", {"probe": Probe(True, EXCEEDED)}, ["blocker dry_run_refused"]),
+    (
+        "another refusal",
+        {"dry_run": DryRun(True, InvalidObject("x", "quota exceeded", "s"))},
+        ["blocker dry_run_refused"],
+    ),
+    ("refused: something is not found", {"dry_run": DryRun(True, NO_CLASS)}, ["blocker dry_run_refused"]),
+    ("refused: something is exceeded already", {"dry_run": DryRun(True, EXCEEDED)}, ["blocker dry_run_refused"]),
     (
         "another name is taken",
-        {"probe": Probe(True, Rejected("x", "secret other already exists", "s"))},
+        {"dry_run": DryRun(True, InvalidObject("x", "secret other already exists", "s"))},
         ["blocker dry_run_refused"],
     ),
     (
         "quota, and the operator without pods",
-        {"operators": [operator(0)], "probe": Probe(True, EXCEEDED)},
+        {"operators": [operator(0)], "dry_run": DryRun(True, EXCEEDED)},
         ["blocker operator_down", "blocker dry_run_refused"],
     ),
     (
         "refused, and taken elsewhere",
-        {"elsewhere": ("b",), "probe": Probe(True, EXCEEDED)},
+        {"elsewhere": ("b",), "dry_run": DryRun(True, EXCEEDED)},
         ["blocker name_taken", "blocker dry_run_refused"],
     ),
-    ("a right is missing", {"probe": Probe(True, FORBIDDEN)}, []),
+    ("a right is missing", {"dry_run": DryRun(True, FORBIDDEN)}, []),
     ("bad name", {"name": "9", "invalid": (InvalidInput("name", "w", "s"),)}, ["blocker name_invalid"]),
     ("bad option", {"invalid": (InvalidInput("database.host", "w", "s"),)}, ["blocker option_invalid"]),
     ("authority", {"sources": (ca(PEM),)}, []),
-    ("authority missing", {"sources": (ca(Missing("x", "w", "s")),)}, ["blocker ca_missing"]),
+    ("authority missing", {"sources": (ca(NotFound("x", "w", "s")),)}, ["blocker ca_missing"]),
     ("authority unseen", {"sources": (ca(FORBIDDEN),)}, ["info ca_unchecked"]),
     ("no certificate", {"sources": (ca(""),)}, ["blocker ca_invalid"]),
     ("cut certificate", {"sources": (ca(PEM.replace("MII", "")),)}, ["blocker ca_invalid"]),
     (
         "password missing",
-        {"sources": (Source("Secret", "s", "k", "o", Missing("x", "w", "s")),)},
+        {"sources": (Source("Secret", "s", "k", "o", NotFound("x", "w", "s")),)},
         ["blocker secret_missing"],
     ),
     ("password unseen", {"sources": (Source("Secret", "s", "k", "o", FORBIDDEN),)}, ["info secret_unchecked"]),
@@ -184,15 +196,15 @@ CASES: list[tuple[str, Object, list[str]]] = [
 
 @pytest.mark.parametrize(("seen", "expected"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
 def test_findings(seen: Object, expected: list[str]) -> None:
-    found = judge(replace(GOOD, **seen))
+    found = preflight_findings(replace(GOOD, **seen))
     assert [f"{finding.severity} {finding.code}" for finding in found] == expected
     assert all(finding.what and finding.why and finding.remedy and finding.rule for finding in found)
 
 
 def test_all_findings_at_once() -> None:
     """A problem in several places is reported for all of them, blockers first."""
-    missing = (Right("", "secrets", "create", "a"), Right("", "pods", "list", "b", False))
-    found = judge(replace(GOOD, components=[component("Removed")], operators=FORBIDDEN, missing=missing))
+    missing = (AccessRule("", "secrets", "create", "a"), AccessRule("", "pods", "list", "b", False))
+    found = preflight_findings(replace(GOOD, components=[component("Removed")], operators=FORBIDDEN, missing=missing))
     expected = ["component_disabled", "rights_missing", "operator_unchecked", "rights_limited"]
     assert [finding.code for finding in found] == expected
 
@@ -204,16 +216,16 @@ def test_all_findings_at_once() -> None:
 def test_end_of_an_authority(days: int, verified: bool, expected: str) -> None:
     end = load_pem_x509_certificate(PEM.encode()).not_valid_after_utc
     seen = replace(GOOD, now=end - timedelta(days=days), sources=(ca(PEM, verified),))
-    (found,) = judge(seen)
+    (found,) = preflight_findings(seen)
     assert f"{found.severity} {found.code}" == expected
 
 
 def test_missing_rights_are_rules_to_paste() -> None:
     """They are YAML that, put into a Role, grants what was missing."""
     rights = rights_for("create", "fraud", Database(password="p"))
-    (found,) = [one for one in judge(replace(GOOD, missing=tuple(rights))) if one.severity == "blocker"]
+    (found,) = [one for one in preflight_findings(replace(GOOD, missing=tuple(rights))) if one.severity == "blocker"]
     rules = yaml.safe_load(found.remedy.partition("\n")[2])
-    assert all(ruled(right, rules) for right in rights if right.needed)
+    assert all(allowed_by(right, rules) for right in rights if right.needed)
     assert found.remedy.count("modelregistries") == 1, "verbs on one resource are one rule"
     assert "store the database's password" in found.why
 
@@ -251,8 +263,8 @@ def test_rights_on_the_path_to_the_database(via: str, host: str, expected: list[
 
 
 def test_rights_of_several_namespaces_are_told_apart() -> None:
-    missing = (Right("", "secrets", "get", "a"), *path_rights("auto", "mysql.db.svc", "registries"))
-    first, second = judge(replace(GOOD, missing=missing))
+    missing = (AccessRule("", "secrets", "get", "a"), *path_rights("auto", "mysql.db.svc", "registries"))
+    first, second = preflight_findings(replace(GOOD, missing=missing))
     assert (first.code, first.what) == ("rights_missing", "the user's rights in namespace registries")
     assert (second.code, second.what) == ("rights_limited", "the user's rights in namespace db")
     assert yaml.safe_load(second.remedy.partition("\n")[2])[-1]["verbs"] == ["get", "create"]
@@ -275,7 +287,7 @@ RULE = {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}
     ],
 )
 def test_what_a_rule_gives(rule: Object, expected: bool) -> None:
-    assert ruled(Right("", "secrets", "get", "", name="mine"), [rule]) is expected
+    assert allowed_by(AccessRule("", "secrets", "get", "", name="mine"), [rule]) is expected
 
 
 @pytest.mark.parametrize(
@@ -291,7 +303,7 @@ def test_what_a_rule_gives(rule: Object, expected: bool) -> None:
     ],
 )
 def test_credentials_given_twice(given: list[str], expected: tuple[str, str] | None) -> None:
-    assert overruled(dict.fromkeys(given, True)) == expected
+    assert ignored_credentials(dict.fromkeys(given, True)) == expected
 
 
 def shown(severity: str, code: str = "c", remedy: str = "mend it") -> dict[str, str]:
@@ -299,14 +311,14 @@ def shown(severity: str, code: str = "c", remedy: str = "mend it") -> dict[str, 
 
 
 def test_table_for_people() -> None:
-    lines = table([shown("info", "later"), shown("blocker", "first", "one\n- two")])
+    lines = findings_table([shown("info", "later"), shown("blocker", "first", "one\n- two")])
     assert lines[0].split() == ["BLOCKER", "first", "it:", "is", "wrong."]
     assert [line.split() for line in lines[1:3]] == [[">", "one"], [">", "-", "two"]]
     assert lines[-1] == "1 blocker, 0 warnings, 1 for information"
-    escaped = table([{**shown("info", "c", "\x1b[2K\u202e"), "why": "{{ x }}\x1b[31m"}])
+    escaped = findings_table([{**shown("info", "c", "\x1b[2K\u202e"), "why": "{{ x }}\x1b[31m"}])
     assert all(line.isprintable() for line in escaped) and "{{ x }}\\x1b[31m" in escaped[0]
-    assert table([]) == ["0 blockers, 0 warnings, 0 for information"]
-    assert max(map(len, table([shown("warning", "c", "word " * 100)]))) <= 116
+    assert findings_table([]) == ["0 blockers, 0 warnings, 0 for information"]
+    assert max(map(len, findings_table([shown("warning", "c", "word " * 100)]))) <= 116
 
 
 def test_what_fails() -> None:
@@ -351,5 +363,5 @@ def test_report_of_several_checks() -> None:
     ],
 )
 def test_the_patch_that_enables_the_component_fits_the_version(item: Object, key: str) -> None:
-    (found,) = judge(replace(GOOD, components=[item]))
+    (found,) = preflight_findings(replace(GOOD, components=[item]))
     assert f'{{"spec": {{"components": {{"{key}": {{"managementState": "Managed"}}}}}}}}' in found.remedy

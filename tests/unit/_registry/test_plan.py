@@ -34,7 +34,7 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubern
     unsealed,
 )
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.deletion import (
-    Confirmed,
+    DeletionOptions,
     Dependents,
     plan_absent,
 )
@@ -44,7 +44,10 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._regist
 )
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.fields import needed_fields
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.options import registry_from
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.plan import Observed, plan_present
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.plan import (
+    NamespaceState,
+    plan_present,
+)
 from pem_cases import A
 
 Object = dict[str, Any]
@@ -109,13 +112,13 @@ def observed(
     proxies: tuple[str, ...] = ("oauth", "kube_rbac"),
     openshift: bool = False,
     lacks: tuple[str, ...] = (),
-) -> Observed:
+) -> NamespaceState:
     """Return what is observed. lacks: fields that the version does not have, beside those of other proxies."""
     registries = {one["metadata"]["name"]: one for one in objects if one["kind"] == "ModelRegistry"}
     others = {(one["kind"], "ns", one["metadata"]["name"]): one for one in objects if one["kind"] != "ModelRegistry"}
     fields = {*REST, *POSTGRES, "mysql.sslCipher", *(PROXY_FIELDS[name] for name in proxies)}
     fields |= {f"{PROXY_FIELDS[name]}.{field}" for name in proxies for field in SETTINGS}
-    return Observed("ns", version, registries, others, frozenset(fields - set(lacks)), openshift=openshift)
+    return NamespaceState("ns", version, registries, others, frozenset(fields - set(lacks)), openshift=openshift)
 
 
 def test_creation() -> None:
@@ -124,7 +127,7 @@ def test_creation() -> None:
     assert made == [("create", "Secret", "demo-db-password"), ("create", "ModelRegistry", "demo")]
     assert [layer(change) for change in plan.changes] == [0, 1]
     assert unsealed(plan.changes[0].body)["data"]["database-password"] == base64.b64encode(b"canary").decode()
-    assert not plan.settling
+    assert not plan.after_ready
 
 
 ISTIO: Object = {"gateway": {"rest": {"tls": {}}, "grpc": {"tls": {}}}}
@@ -172,7 +175,7 @@ def test_a_registry_without_a_proxy_gets_one_only_if_it_is_asked_for(asked: str 
 
 def test_nothing_to_do() -> None:
     plan = plan_present(Registry("demo", database=MYSQL), observed(stored(), secret(), DEPLOYMENT), NOW)
-    assert plan.changes == () and plan.settling == ()
+    assert plan.changes == () and plan.after_ready == ()
 
 
 @pytest.mark.parametrize("proxy", [None, "auto", "none", "kube_rbac", "oauth", "istio"])
@@ -193,7 +196,7 @@ def test_a_password_restarts() -> None:
     plan = plan_present(
         Registry("demo", database=Database(password="new")), observed(stored(), secret(), DEPLOYMENT), NOW
     )
-    entries = [change_entry(change, True) for change in (*plan.changes, *plan.settling)]
+    entries = [change_entry(change, True) for change in (*plan.changes, *plan.after_ready)]
     mark = "metadata.annotations.ansible.opendatahub.io/restart-pending"
     assert [(one["action"], one["kind"], one["fields"]) for one in entries] == [
         ("patch", "Secret", ["data.database-password", mark]),
@@ -226,7 +229,7 @@ def test_a_restart_is_due_until_one_for_the_mark_has_begun(restarted: str | None
     ).changes
     assert restart.action == "restart" and restart.body == {"spec": deployment(LATER)["spec"]}
     begun = plan_present(Registry("demo"), observed(stored(), cut, deployment(LATER)), "2026-01-03T00:00:00Z")
-    assert not begun.changes and [change.kind for change in begun.settling] == ["Secret"]
+    assert not begun.changes and [change.kind for change in begun.after_ready] == ["Secret"]
 
 
 def test_two_marks_take_one_restart() -> None:
@@ -237,7 +240,7 @@ def test_two_marks_take_one_restart() -> None:
     found = (registry, secret(annotations={PENDING: NOW}), authority)
     plan = plan_present(Registry("demo"), observed(*found, deployment(NOW)), "2026-01-03T00:00:00Z")
     assert [change.body for change in plan.changes] == [{"spec": deployment("2026-01-03T00:00:00Z")["spec"]}]
-    assert {change.kind for change in plan.settling} == {"Secret", "ConfigMap"}
+    assert {change.kind for change in plan.after_ready} == {"Secret", "ConfigMap"}
     assert {mark.value for mark in plan.marks} == {NOW, LATER}
 
 
@@ -249,7 +252,7 @@ def test_copies_that_no_pod_reads_need_no_restart(database: Database) -> None:
     plan = plan_present(whole, observed(registry, secret(), DEPLOYMENT), NOW)
     (patch,) = plan.changes
     assert patch.kind == "Secret" and len(patch.body["data"]) == 1
-    assert PENDING not in str(patch.body) and not plan.settling
+    assert PENDING not in str(patch.body) and not plan.after_ready
 
 
 def test_a_secret_that_was_deleted_under_running_pods_restarts_them() -> None:
@@ -273,7 +276,9 @@ def test_a_new_secret_in_the_place_of_another_is_marked_and_takes_no_restart() -
         ("patch", "Secret"),
         ("patch", "ModelRegistry"),
     ]
-    assert PENDING not in str(plan.changes[0].body) and [change.kind for change in plan.settling] == ["ModelRegistry"]
+    assert PENDING not in str(plan.changes[0].body) and [change.kind for change in plan.after_ready] == [
+        "ModelRegistry"
+    ]
     assert plan.changes[1].body["metadata"]["annotations"] == {PENDING: NOW} and [
         mark.since for mark in plan.marks
     ] == [None]
@@ -340,9 +345,9 @@ def test_an_authority_of_others_is_not_overwritten(there: bool) -> None:
 
 def test_an_authority_for_all_registries_stays() -> None:
     removal = plan_absent(
-        "demo", observed(secured("db-credential"), authority("db-credential")), Dependents(), Confirmed()
+        "demo", observed(secured("db-credential"), authority("db-credential")), Dependents(), DeletionOptions()
     )
-    assert not removal.plan.settling and removal.kept[1]["name"] == "db-credential"
+    assert not removal.plan.after_ready and removal.retained[1]["name"] == "db-credential"
 
 
 def test_a_secret_of_the_users_is_left_as_it_is() -> None:
@@ -839,20 +844,20 @@ def test_removal() -> None:
     }
     owned = {**binding, "metadata": {"name": "owned", "ownerReferences": [{"kind": "ModelRegistry", "name": "demo"}]}}
     found = observed(stored(), secret(), binding, owned)
-    removal = plan_absent("demo", found, Dependents(members=("alice",)), Confirmed())
+    removal = plan_absent("demo", found, Dependents(members=("alice",)), DeletionOptions())
     assert [change.key for change in removal.plan.changes] == [("ModelRegistry", "ns", "demo")]
-    assert [change.name for change in removal.plan.settling] == ["grant", "demo-db-password"]
-    assert [kept["name"] for kept in removal.kept] == ["demo on db:3306", "demo-auth-delegator"]
-    assert "kubectl delete clusterrolebinding demo-auth-delegator" in removal.kept[1]["reason"]
-    assert "alice" in removal.lost[0]["reason"]
+    assert [change.name for change in removal.plan.after_ready] == ["grant", "demo-db-password"]
+    assert [kept["name"] for kept in removal.retained] == ["demo on db:3306", "demo-auth-delegator"]
+    assert "kubectl delete clusterrolebinding demo-auth-delegator" in removal.retained[1]["reason"]
+    assert "alice" in removal.also_deleted[0]["reason"]
 
 
 def test_without_a_proxy_the_operator_leaves_nothing_in_the_cluster() -> None:
     registry = stored()
     del registry["spec"]["kubeRBACProxy"]
-    assert [kept["kind"] for kept in plan_absent("demo", observed(registry), Dependents(), Confirmed()).kept] == [
-        "Database"
-    ]
+    assert [
+        kept["kind"] for kept in plan_absent("demo", observed(registry), Dependents(), DeletionOptions()).retained
+    ] == ["Database"]
 
 
 def copied(item: Object, name: str) -> Object:
@@ -879,12 +884,12 @@ def test_a_copy_is_not_the_registrys(copy: Object) -> None:
     """Neither deleted with it nor written to, whatever labels and annotations it has."""
     for registry in (stored(), stored(passwordSecret={"name": "demo-db-x7x2p", "key": "database-password"})):
         found = observed(registry, secret(), DASHBOARDS, copy)
-        plan = plan_absent("demo", found, Dependents(), Confirmed()).plan
-        assert copy["metadata"]["name"] not in {change.name for change in (*plan.changes, *plan.settling)}
+        plan = plan_absent("demo", found, Dependents(), DeletionOptions()).plan
+        assert copy["metadata"]["name"] not in {change.name for change in (*plan.changes, *plan.after_ready)}
     if copy["metadata"]["name"] == "demo-db-y8y3q":
         return  # without a registry that names another, it is the dashboard's
-    plan = plan_absent("demo", observed(secret(), copy), Dependents(), Confirmed()).plan
-    assert [change.name for change in plan.settling] == ["demo-db-password"]
+    plan = plan_absent("demo", observed(secret(), copy), Dependents(), DeletionOptions()).plan
+    assert [change.name for change in plan.after_ready] == ["demo-db-password"]
 
 
 def test_a_copy_in_use_is_left_as_it_is() -> None:
@@ -898,9 +903,9 @@ def test_where_references_may_not_be_seen_nothing_is_deleted() -> None:
     """The message names the missing rule; force deletes all the same, and then it is a warning."""
     dependents = Dependents(unseen="The user needs this rule.", warnings=("It was not checked.",))
     with pytest.raises(Refused, match="InferenceServices.*may not list them. The user needs this rule. Or set force"):
-        plan_absent("demo", observed(stored()), dependents, Confirmed())
-    assert plan_absent("demo", observed(stored()), dependents, Confirmed(force=True)).plan.changes
-    assert not plan_absent("demo", observed(), dependents, Confirmed()).plan.changes
+        plan_absent("demo", observed(stored()), dependents, DeletionOptions())
+    assert plan_absent("demo", observed(stored()), dependents, DeletionOptions(force=True)).plan.changes
+    assert not plan_absent("demo", observed(), dependents, DeletionOptions()).plan.changes
 
 
 @pytest.mark.parametrize("name", ["x" * 50, "1a", "a.b", "model-catalog"])
@@ -911,7 +916,7 @@ def test_a_name_counts_only_for_a_new_registry(name: str) -> None:
     there["metadata"]["name"] = name
     (change,) = plan_present(Registry(name, description="edited"), observed(there), NOW).changes
     assert change.kind == "ModelRegistry"
-    assert plan_absent(name, observed(there), Dependents(), Confirmed()).plan.changes
+    assert plan_absent(name, observed(there), Dependents(), DeletionOptions()).plan.changes
 
 
 @pytest.mark.parametrize(("proxy", "longest"), [("none", 49), ("kube_rbac", 48), ("oauth", 48)])
@@ -930,12 +935,12 @@ def test_a_derived_name_takes_no_other_registry(has: str | None) -> None:
     with pytest.raises(Refused, match="ModelRegistry demo: it has .*Give name: demo if it is the one"):
         plan_present(other, observed(there), NOW)
     with pytest.raises(Refused, match="only derived from 'FRAUD-models'"):
-        plan_absent("demo", observed(there), Dependents(), Confirmed(display_name="FRAUD-models"))
+        plan_absent("demo", observed(there), Dependents(), DeletionOptions(display_name="FRAUD-models"))
     named = Registry("demo", "FRAUD-models")
     assert plan_present(named, observed(there), NOW).changes
     if has:
         assert not plan_present(Registry("demo", has, is_derived=True), observed(there), NOW).changes
-        assert plan_absent("demo", observed(there), Dependents(), Confirmed(display_name=has)).plan.changes
+        assert plan_absent("demo", observed(there), Dependents(), DeletionOptions(display_name=has)).plan.changes
 
 
 @pytest.mark.parametrize(
@@ -979,23 +984,23 @@ def test_a_limit_below_the_request(stored_ones: Object, wanted: Object) -> None:
 def test_a_shared_secret_stays() -> None:
     other = stored()
     other["metadata"] = {**other["metadata"], "name": "other"}
-    removal = plan_absent("demo", observed(stored(), other, secret()), Dependents(), Confirmed())
-    assert not removal.plan.settling
-    assert removal.kept[1] == {"kind": "Secret", "name": "demo-db-password", "reason": "used by other, too"}
+    removal = plan_absent("demo", observed(stored(), other, secret()), Dependents(), DeletionOptions())
+    assert not removal.plan.after_ready
+    assert removal.retained[1] == {"kind": "Secret", "name": "demo-db-password", "reason": "used by other, too"}
 
 
 def test_the_dashboards_authority_is_marked_before_the_registry_goes() -> None:
     """If cut afterwards, with no registry to name it, the next run still knows the owner; others' are never touched."""
     registry, name = secured("demo-db-credential"), "demo-db-credential"
-    plan = plan_absent("demo", observed(registry, authority(name)), Dependents(), Confirmed()).plan
+    plan = plan_absent("demo", observed(registry, authority(name)), Dependents(), DeletionOptions()).plan
     assert [(change.action, change.kind) for change in sorted(plan.changes, key=layer)] == [
         ("patch", "ConfigMap"),
         ("delete", "ModelRegistry"),
     ]
-    assert [(change.action, change.name) for change in plan.settling] == [("delete", name)]
+    assert [(change.action, change.name) for change in plan.after_ready] == [("delete", name)]
     marked_one = applied(authority(name), plan.changes[0].body)
-    left = plan_absent("demo", observed(marked_one), Dependents(), Confirmed()).plan
-    assert not left.changes and [change.name for change in left.settling] == [name]
+    left = plan_absent("demo", observed(marked_one), Dependents(), DeletionOptions()).plan
+    assert not left.changes and [change.name for change in left.after_ready] == [name]
     other = secured(name, "other")
     for found in (
         [authority(name)],
@@ -1003,8 +1008,8 @@ def test_the_dashboards_authority_is_marked_before_the_registry_goes() -> None:
         [registry, {**authority(name), "data": {"ca.crt": "PEM", "more": "PEM"}}],
         [secured("elsewhere"), authority(name)],
     ):
-        kept = plan_absent("demo", observed(*found), Dependents(), Confirmed()).plan
-        assert "ConfigMap" not in {change.kind for change in (*kept.changes, *kept.settling)}, found
+        kept = plan_absent("demo", observed(*found), Dependents(), DeletionOptions()).plan
+        assert "ConfigMap" not in {change.kind for change in (*kept.changes, *kept.after_ready)}, found
 
 
 @pytest.mark.parametrize(
@@ -1017,18 +1022,18 @@ def test_the_dashboards_authority_is_marked_before_the_registry_goes() -> None:
 def test_removals_that_need_a_yes(spec: Object, dependents: Dependents, words: str) -> None:
     registry = {**stored(), "spec": spec}
     with pytest.raises(Refused, match=words):
-        plan_absent("demo", observed(registry), dependents, Confirmed())
-    assert plan_absent("demo", observed(registry), dependents, Confirmed(True, True)).plan.changes
+        plan_absent("demo", observed(registry), dependents, DeletionOptions())
+    assert plan_absent("demo", observed(registry), dependents, DeletionOptions(True, True)).plan.changes
 
 
 UNUSED = "ansible.opendatahub.io/unused-secret"
 ELSEWHERE = Registry("demo", database=Database(password_secret=KeyRef("vault", "password")))
 
 
-def world(registry: Object, *secrets: Object, **others: Object) -> Observed:
+def world(registry: Object, *secrets: Object, **others: Object) -> NamespaceState:
     """Return some registries and Secrets."""
     objects = {("Secret", "ns", item["metadata"]["name"]): item for item in secrets}
-    return Observed("ns", "v1beta1", {"demo": registry, **others}, objects)
+    return NamespaceState("ns", "v1beta1", {"demo": registry, **others}, objects)
 
 
 def marked(name: str | None) -> Object:
@@ -1043,21 +1048,21 @@ def test_an_own_secret_that_is_used_no_more_goes_after_the_rollout() -> None:
     (patch,) = plan.changes
     assert patch.body["metadata"]["annotations"] == {PENDING: NOW, UNUSED: "demo-db-password"}
     assert patch.body["spec"] == {"mysql": {"passwordSecret": {"name": "vault", "key": "password"}}}
-    assert [(change.action, change.kind) for change in sorted(plan.settling, key=layer)] == [
+    assert [(change.action, change.kind) for change in sorted(plan.after_ready, key=layer)] == [
         ("delete", "Secret"),
         ("patch", "ModelRegistry"),
     ]
-    assert plan.settling[0].body == {"preconditions": {"uid": "s", "resourceVersion": "8"}}
-    assert plan.settling[1].body == {"metadata": {"annotations": {PENDING: None, UNUSED: None}}}
+    assert plan.after_ready[0].body == {"preconditions": {"uid": "s", "resourceVersion": "8"}}
+    assert plan.after_ready[1].body == {"metadata": {"annotations": {PENDING: None, UNUSED: None}}}
 
 
 def test_a_run_that_was_cut_before_that_is_finished() -> None:
     left = plan_present(ELSEWHERE, world(marked("demo-db-password"), secret()), NOW)
-    assert not left.changes and [change.action for change in left.settling] == ["delete", "patch"]
+    assert not left.changes and [change.action for change in left.after_ready] == ["delete", "patch"]
     deleted = plan_present(ELSEWHERE, world(marked("demo-db-password")), NOW)
-    assert not deleted.changes and [change.action for change in deleted.settling] == ["patch"]
+    assert not deleted.changes and [change.action for change in deleted.after_ready] == ["patch"]
     done = plan_present(ELSEWHERE, world(marked(None)), NOW)
-    assert not done.changes and not done.settling
+    assert not done.changes and not done.after_ready
 
 
 @pytest.mark.parametrize(
@@ -1070,10 +1075,10 @@ def test_a_run_that_was_cut_before_that_is_finished() -> None:
     ],
     ids=["not there", "not ours", "another one's password", "another one's key"],
 )
-def test_a_secret_that_somebody_may_need_stays(observed: Observed) -> None:
+def test_a_secret_that_somebody_may_need_stays(observed: NamespaceState) -> None:
     plan = plan_present(ELSEWHERE, observed, NOW)
     assert UNUSED not in str(plan.changes[0].body)
-    assert [change.body for change in plan.settling] == [{"metadata": {"annotations": {PENDING: None}}}]
+    assert [change.body for change in plan.after_ready] == [{"metadata": {"annotations": {PENDING: None}}}]
 
 
 def test_back_to_the_own_secret_before_it_was_deleted() -> None:
@@ -1081,4 +1086,4 @@ def test_back_to_the_own_secret_before_it_was_deleted() -> None:
     plan = plan_present(again, world(marked("demo-db-password"), secret()), NOW)
     (patch,) = [change for change in plan.changes if change.kind == "ModelRegistry"]
     assert patch.body["metadata"]["annotations"] == {PENDING: NOW, UNUSED: None}
-    assert [change.body for change in plan.settling] == [{"metadata": {"annotations": {PENDING: None}}}]
+    assert [change.body for change in plan.after_ready] == [{"metadata": {"annotations": {PENDING: None}}}]

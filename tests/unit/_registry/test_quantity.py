@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.quantity import (
     amount,
-    in_stored_words,
+    with_stored_spelling,
 )
 from hypothesis import given
 from hypothesis import strategies as st
@@ -54,7 +54,7 @@ def test_no_amounts(text: Any) -> None:
 def test_the_same_amounts_in_the_words_that_are_stored() -> None:
     wanted = {"requests": {"cpu": "0.5", "memory": "1024Mi"}, "limits": {"memory": "2048Mi", "nvidia.com/gpu": "1"}}
     stored = {"requests": {"cpu": "500m", "memory": "512Mi"}, "limits": {"memory": "2Gi", "cpu": "1"}}
-    assert in_stored_words(wanted, stored) == {
+    assert with_stored_spelling(wanted, stored) == {
         "requests": {"cpu": "500m", "memory": "1024Mi"},
         "limits": {"memory": "2Gi", "nvidia.com/gpu": "1"},
     }

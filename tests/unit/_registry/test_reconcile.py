@@ -11,9 +11,9 @@ import pytest
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.errors import (
     Conflict,
     Forbidden,
+    InvalidObject,
     OutcomeUnknown,
     RegistryError,
-    Rejected,
     Unreachable,
 )
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.model import (
@@ -28,9 +28,11 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubern
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.run import Run
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.sealed import Sealed
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry import reconcile
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.deletion import Confirmed
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.namespace import find_place
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.reconcile import Outcome
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.deletion import DeletionOptions
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.namespace import (
+    find_registries_namespace,
+)
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.reconcile import ReconcileResult
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.status import GONE, READY, Verdict
 from fake_permissions import NAMESPACE, FakeCluster
 
@@ -173,23 +175,25 @@ def pauses(monkeypatch: pytest.MonkeyPatch, verdicts: Verdicts) -> list[float]:
     return found
 
 
-def present(cluster: EngineCluster, wanted: Registry, timeout: float | None = 5) -> Outcome:
-    outcome = Outcome()
+def present(cluster: EngineCluster, wanted: Registry, timeout: float | None = 5) -> ReconcileResult:
+    outcome = ReconcileResult()
     reconcile.ensure_present(Run(cast("Cluster", cluster), NAMESPACE, False, timeout), [wanted], {wanted.name: outcome})
     if outcome.error:
         raise outcome.error
     return outcome
 
 
-def absent(cluster: EngineCluster, timeout: float | None = 5, check: bool = False) -> Outcome:
-    outcome = Outcome()
-    reconcile.ensure_absent(Run(cast("Cluster", cluster), NAMESPACE, check, timeout), Confirmed(), {"demo": outcome})
+def absent(cluster: EngineCluster, timeout: float | None = 5, check: bool = False) -> ReconcileResult:
+    outcome = ReconcileResult()
+    reconcile.ensure_absent(
+        Run(cast("Cluster", cluster), NAMESPACE, check, timeout), DeletionOptions(), {"demo": outcome}
+    )
     if outcome.error:
         raise outcome.error
     return outcome
 
 
-def made(outcome: Outcome) -> list[tuple[str, str]]:
+def made(outcome: ReconcileResult) -> list[tuple[str, str]]:
     entries = [change_entry(done.change, done.validated) for done in outcome.record.done]
     return [(entry["action"], entry["kind"]) for entry in entries]
 
@@ -297,20 +301,20 @@ def test_a_deletion_whose_answer_is_lost(lost: tuple[str, str, int]) -> None:
     cluster.lost.add(lost)
     outcome = absent(cluster)
     assert made(outcome) == [("delete", "ModelRegistry"), ("delete", "Secret")]
-    assert outcome.registry and [kept["kind"] for kept in outcome.kept] == ["Database"]
+    assert outcome.registry and [kept["kind"] for kept in outcome.retained] == ["Database"]
 
 
 NEW = Registry("new", database=Database("mysql", "db", None, "d", "u", "secret", tls=Tls(ca_pem="PEM")))
 NO_WORDS = "the webhook says no"
 
 
-def creating(**refusing: RegistryError) -> tuple[EngineCluster, Outcome]:
+def creating(**refusing: RegistryError) -> tuple[EngineCluster, ReconcileResult]:
     """Create a registry with a Secret and a ConfigMap. refusing: action_kind, with _dry for a dry run."""
     cluster = EngineCluster()
     for what, error in refusing.items():
         action, kind, *dry = what.split("_")
         cluster.refusing[action, kind, bool(dry)] = error
-    outcome = Outcome()
+    outcome = ReconcileResult()
     reconcile.ensure_present(Run(cast("Cluster", cluster), NAMESPACE, False, 5), [NEW], {"new": outcome})
     return cluster, outcome
 
@@ -321,7 +325,7 @@ def test_a_creation_is_checked_before_anything_is_stored() -> None:
     assert made(outcome) == [("create", "Secret"), ("create", "ConfigMap"), ("create", "ModelRegistry")]
 
 
-@pytest.mark.parametrize("kind", [Rejected, Forbidden, Unreachable, OutcomeUnknown])
+@pytest.mark.parametrize("kind", [InvalidObject, Forbidden, Unreachable, OutcomeUnknown])
 def test_nothing_is_stored_for_what_is_refused(kind: type[RegistryError]) -> None:
     """Whatever the reason: a webhook's, the schema's, a missing right."""
     error = kind("ModelRegistry new", NO_WORDS, "Correct it.")
@@ -332,11 +336,11 @@ def test_nothing_is_stored_for_what_is_refused(kind: type[RegistryError]) -> Non
 def test_a_webhook_that_takes_no_dry_run_is_asked_in_earnest() -> None:
     """What was created for a registry that is refused then is removed again, and both are reported."""
     words = 'admission webhook "strict.example.com" does not support dry run'
-    untestable = Rejected("ModelRegistry new", words, "Correct it.")
+    untestable = InvalidObject("ModelRegistry new", words, "Correct it.")
     assert creating(create_ModelRegistry_dry=untestable)[1].error is None
-    refused = Rejected("ModelRegistry new", NO_WORDS, "Correct it.")
+    refused = InvalidObject("ModelRegistry new", NO_WORDS, "Correct it.")
     cluster, outcome = creating(create_ModelRegistry_dry=untestable, create_ModelRegistry=refused)
-    assert not cluster.objects and isinstance(outcome.error, Rejected)
+    assert not cluster.objects and isinstance(outcome.error, InvalidObject)
     assert str(outcome.error) == (
         f"ModelRegistry new: {NO_WORDS}. Correct it. "
         "Secret new-db-password, which this run had created before, has been deleted again. "
@@ -350,22 +354,22 @@ def test_a_webhook_that_takes_no_dry_run_is_asked_in_earnest() -> None:
 
 
 def test_a_quota_on_one_store_takes_the_other_back() -> None:
-    quota = Rejected("Secret new-db-password", "exceeded quota: secrets", "Ask for more.")
+    quota = InvalidObject("Secret new-db-password", "exceeded quota: secrets", "Ask for more.")
     cluster, outcome = creating(create_Secret=quota)
     assert not cluster.objects and "exceeded quota" in str(outcome.error)
 
 
 def test_only_what_this_run_has_created_is_taken_back() -> None:
     """Neither what it changed, nor what the registry names, nor what may belong to a registry that was stored."""
-    refused = Rejected("ModelRegistry demo", NO_WORDS, "Correct it.")
+    refused = InvalidObject("ModelRegistry demo", NO_WORDS, "Correct it.")
     cluster = whole()
     cluster.refusing["patch", "ModelRegistry", False] = refused
     both = Registry("demo", description="edited", database=Database(password="new"))
-    with pytest.raises(Rejected, match="Secret demo-db-password, which this run had changed before, stays"):
+    with pytest.raises(InvalidObject, match="Secret demo-db-password, which this run had changed before, stays"):
         present(cluster, both)
     cluster = EngineCluster(registry(), DEPLOYMENT)
     cluster.refusing["patch", "ModelRegistry", False] = refused
-    with pytest.raises(Rejected, match="Secret demo-db-password, which this run had created before, stays"):
+    with pytest.raises(InvalidObject, match="Secret demo-db-password, which this run had created before, stays"):
         present(cluster, both)
     cluster, _outcome = creating(create_ModelRegistry=OutcomeUnknown("ModelRegistry new", "lost", ""))
     assert {kind for kind, _name in cluster.objects} == {"Secret", "ConfigMap"}
@@ -379,7 +383,7 @@ def test_a_name_that_is_too_long_for_the_proxy_of_a_webhook(proxied: bool, check
     cluster = EngineCluster()
     if proxied:
         cluster.completes = {"spec": {"kubeRBACProxy": {}}}
-    outcome = Outcome()
+    outcome = ReconcileResult()
     wanted = Registry(
         name, database=Database("mysql", "db", None, "d", "u", password_secret=KeyRef("s", "k")), auth_proxy="none"
     )
@@ -392,17 +396,17 @@ def test_a_name_that_is_too_long_for_the_proxy_of_a_webhook(proxied: bool, check
 @pytest.mark.parametrize("check", [True, False])
 def test_a_refused_registry_changes_nothing_in_check_mode_either(check: bool) -> None:
     """The Secret that would come with it is not among the changes."""
-    cluster, outcome = EngineCluster(), Outcome()
-    cluster.refusing["create", "ModelRegistry", True] = Rejected("ModelRegistry new", "no", "")
+    cluster, outcome = EngineCluster(), ReconcileResult()
+    cluster.refusing["create", "ModelRegistry", True] = InvalidObject("ModelRegistry new", "no", "")
     wanted = Registry("new", database=Database("mysql", "db", None, "d", "u", password="p"))
     reconcile.ensure_present(Run(cast("Cluster", cluster), NAMESPACE, check, 5), [wanted], {"new": outcome})
-    assert isinstance(outcome.error, Rejected) and made(outcome) == []
+    assert isinstance(outcome.error, InvalidObject) and made(outcome) == []
 
 
 @pytest.mark.parametrize("check", [True, False])
 def test_a_secret_that_was_deleted_is_made_again(check: bool) -> None:
     """Check mode reports the same: the mark on a Secret that does not exist yet cannot be removed in a dry run."""
-    cluster, outcome = EngineCluster(registry(), DEPLOYMENT), Outcome()
+    cluster, outcome = EngineCluster(registry(), DEPLOYMENT), ReconcileResult()
     reconcile.ensure_present(Run(cast("Cluster", cluster), NAMESPACE, check, 5), [ROTATED], {"demo": outcome})
     assert outcome.error is None
     assert made(outcome) == [("create", "Secret"), ("restart", "Deployment"), ("patch", "Secret")]
@@ -423,9 +427,9 @@ def test_a_deletion_whose_dependents_may_not_be_seen(served: bool) -> None:
     with pytest.raises(RegistryError, match="The user needs this rule: list"):
         absent(cluster)
     assert not cluster.writes
-    outcome = Outcome()
+    outcome = ReconcileResult()
     reconcile.ensure_absent(
-        Run(cast("Cluster", cluster), NAMESPACE, False, 5), Confirmed(force=True), {"demo": outcome}
+        Run(cast("Cluster", cluster), NAMESPACE, False, 5), DeletionOptions(force=True), {"demo": outcome}
     )
     assert not outcome.error and "It was not checked whether InferenceServices" in outcome.warnings[0]
 
@@ -444,19 +448,19 @@ def fleet() -> EngineCluster:
     return EngineCluster(*objects)
 
 
-def all_present(cluster: EngineCluster, *changed: Registry) -> dict[str, Outcome]:
+def all_present(cluster: EngineCluster, *changed: Registry) -> dict[str, ReconcileResult]:
     """Ensure that all are present, unchanged but for some."""
     wanted = {name: Registry(name, database=Database(password="old")) for name in MANY}
     wanted |= {one.name: one for one in changed}
-    outcomes = {name: Outcome() for name in wanted}
+    outcomes = {name: ReconcileResult() for name in wanted}
     run = Run(cast("Cluster", cluster), NAMESPACE, False, 5)
     reconcile.ensure_present(run, list(wanted.values()), outcomes)
     return outcomes
 
 
-def all_absent(cluster: EngineCluster) -> dict[str, Outcome]:
-    outcomes = {name: Outcome() for name in MANY}
-    reconcile.ensure_absent(Run(cast("Cluster", cluster), NAMESPACE, False, 5), Confirmed(), outcomes)
+def all_absent(cluster: EngineCluster) -> dict[str, ReconcileResult]:
+    outcomes = {name: ReconcileResult() for name in MANY}
+    reconcile.ensure_absent(Run(cast("Cluster", cluster), NAMESPACE, False, 5), DeletionOptions(), outcomes)
     return outcomes
 
 
@@ -591,7 +595,7 @@ def test_a_guessed_namespace_is_said(there: str | None, seen: tuple[str, ...]) -
     """It takes one list of each kind, and one of them is that of the registries, too."""
     cluster = hidden(*([registry(namespace=there)] if there else []))
     cluster.refused.update({("ModelRegistry", name): NO for name in (RHOAI, ODH) if name not in seen})
-    place = find_place(cast("Cluster", cluster), None)
+    place = find_registries_namespace(cast("Cluster", cluster), None)
     assert place.namespace == (there or seen[0]) and place.listed
     assert [item["metadata"]["name"] for item in place.listed[0]] == (["demo"] if there else [])
     assert f"taken to live in {place.namespace}" in place.warnings[0]
@@ -617,7 +621,7 @@ def test_a_namespace_that_cannot_be_guessed(objects: tuple[Object, ...], forbidd
     if not forbidden:
         del cluster.refused["get", "Namespace"]
     with pytest.raises(RegistryError, match=words) as caught:
-        find_place(cast("Cluster", cluster), None)
+        find_registries_namespace(cast("Cluster", cluster), None)
     assert caught.value.next_step == "Give namespace." and type(caught.value) is RegistryError
 
 
@@ -659,7 +663,7 @@ GROUP = "datasciencecluster.opendatahub.io"
 )
 def test_the_platform_says_the_namespace(objects: tuple[Object, ...]) -> None:
     cluster = EngineCluster(*objects)
-    place = find_place(cast("Cluster", cluster), None)
+    place = find_registries_namespace(cast("Cluster", cluster), None)
     assert (place.namespace, place.warnings, place.listed) == ("models", (), None)
     assert cluster.requests == [("list", "AIHub", ""), ("list", "DataScienceCluster", "")]
 
@@ -667,7 +671,7 @@ def test_the_platform_says_the_namespace(objects: tuple[Object, ...]) -> None:
 def test_one_of_the_platforms_objects_may_be_hidden() -> None:
     cluster = EngineCluster(hub("default", "other"), dsc("v3", status="models"))
     cluster.refused["list", "AIHub"] = NO
-    assert find_place(cast("Cluster", cluster), None).namespace == "models"
+    assert find_registries_namespace(cast("Cluster", cluster), None).namespace == "models"
 
 
 @pytest.mark.parametrize(
@@ -676,10 +680,10 @@ def test_one_of_the_platforms_objects_may_be_hidden() -> None:
 def test_the_platform_contradicts_itself(objects: tuple[Object, ...]) -> None:
     cluster = EngineCluster(*objects)
     with pytest.raises(RegistryError, match="AIHub default says one; .* says two. Give namespace"):
-        find_place(cast("Cluster", cluster), None)
-    assert find_place(cast("Cluster", cluster), "given").namespace == "given"
+        find_registries_namespace(cast("Cluster", cluster), None)
+    assert find_registries_namespace(cast("Cluster", cluster), "given").namespace == "given"
 
 
 def test_a_namespace_that_is_given_is_taken() -> None:
     cluster = EngineCluster(hub("default"))
-    assert find_place(cast("Cluster", cluster), "given").warnings == () and cluster.requests == []
+    assert find_registries_namespace(cast("Cluster", cluster), "given").warnings == () and cluster.requests == []

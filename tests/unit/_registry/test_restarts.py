@@ -23,7 +23,7 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubern
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.run import Run
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.sealed import Sealed
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry import reconcile
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.reconcile import Outcome
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.reconcile import ReconcileResult
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.status import FAILED, READY, Verdict
 from fake_permissions import NAMESPACE
 from hypothesis import example, given, settings
@@ -183,7 +183,7 @@ class Task:
 
 def run(cluster: OperatedCluster, task: Task) -> bool:
     """Run it to its end, or until it is killed. Returns whether it succeeded."""
-    cluster.left, outcome = task.left, Outcome()
+    cluster.left, outcome = task.left, ReconcileResult()
     try:
         job = Run(cast("Cluster", cluster), NAMESPACE, False, 5 if task.wait else None)
         reconcile.ensure_present(job, [task.registry], {"demo": outcome})
@@ -275,7 +275,7 @@ def test_an_operator_that_undoes_each_restart_is_named() -> None:
     """The mark stays, and the error says so: nothing is reported as done that is not."""
     cluster = OperatedCluster()
     cluster.undoes_restarts = True
-    outcome = Outcome()
+    outcome = ReconcileResult()
     reconcile.ensure_present(
         Run(cast("Cluster", cluster), NAMESPACE, False, 5), [Task("b").registry], {"demo": outcome}
     )

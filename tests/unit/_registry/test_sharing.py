@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.deletion import (
-    Confirmed,
+    DeletionOptions,
     Dependents,
     plan_absent,
 )
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.export import database_of
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.plan import Observed
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.plan import NamespaceState
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.sharing import (
     sharers,
     sharing_findings,
@@ -86,7 +86,9 @@ def test_a_new_registry_is_compared_with_those_that_are_there() -> None:
 @pytest.mark.parametrize(("database", "shared"), [("models", True), ("other", False)])
 def test_a_deletion_says_who_else_uses_the_database(database: str, shared: bool) -> None:
     registries = {"a": registry("a"), "b": registry("b", database=database)}
-    kept = plan_absent("a", Observed(NAMESPACE, "v1beta1", registries, {}), Dependents(), Confirmed()).kept
+    kept = plan_absent(
+        "a", NamespaceState(NAMESPACE, "v1beta1", registries, {}), Dependents(), DeletionOptions()
+    ).retained
     assert [one["kind"] for one in kept] == ["Database"]
     assert kept[0]["reason"].endswith("; the registries b use it, too") == shared
 

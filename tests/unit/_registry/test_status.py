@@ -20,30 +20,30 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._regist
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.description import described
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.failure_causes import scrubbed
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.rollout import (
-    carries_out,
     database_of,
+    matches_spec,
     registry_of,
-    restarts,
+    restart_backoff,
     timestamp,
 )
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.status import (
-    Evidence,
     Log,
+    StatusInputs,
     Verdict,
     host_service,
-    judge,
+    registry_status,
 )
 
 SAMPLES: dict[str, Any] = json.loads(Path(__file__).parents[1].joinpath("samples", "registries.json").read_text())
 LATER = timedelta(minutes=1)
 
 
-def evidence(name: str, after: timedelta = LATER) -> Evidence:
+def evidence(name: str, after: timedelta = LATER) -> StatusInputs:
     """Return the evidence of one of the sampled registries, that long after its creation."""
     sample = copy.deepcopy(SAMPLES[name])
     made = timestamp(sample["registry"]["metadata"]["creationTimestamp"])
     assert made
-    return Evidence(
+    return StatusInputs(
         registry=sample["registry"],
         now=made + after,
         deployment=sample["deployment"],
@@ -53,7 +53,7 @@ def evidence(name: str, after: timedelta = LATER) -> Evidence:
     )
 
 
-def logged(log: Log, name: str = "wrong", **changes: Any) -> Evidence:
+def logged(log: Log, name: str = "wrong", **changes: Any) -> StatusInputs:
     """Return a registry whose server runs, is not ready, and has logged that."""
     found = evidence(name, timedelta(seconds=10))
     return replace(found, logs={(found.pods[0]["metadata"]["name"], "rest-container"): log}, **changes)
@@ -133,7 +133,7 @@ DATABASE = [
 
 @pytest.mark.parametrize(("reason", "words"), DATABASE)
 def test_first_words_are_final(reason: str, words: str) -> None:
-    verdict = judge(logged(retrying(words)))
+    verdict = registry_status(logged(retrying(words)))
     assert (verdict.state, verdict.reason, verdict.message) == ("failed", reason, words)
     assert verdict.next_step and "{" not in verdict.next_step
     assert verdict.source == "log of container rest-container in pod wrong-7687d45fcc-csvmc"
@@ -168,9 +168,9 @@ MAY_PASS = [
 
 @pytest.mark.parametrize(("reason", "words"), MAY_PASS)
 def test_what_may_pass_has_three_more_attempts(reason: str, words: str) -> None:
-    early = judge(logged(retrying(words, 3)))
+    early = registry_status(logged(retrying(words, 3)))
     assert (early.state, early.reason) == ("waiting", "database") and words in early.message
-    late = judge(logged(retrying(words, 4)))
+    late = registry_status(logged(retrying(words, 4)))
     assert (late.state, late.reason, late.message) == ("failed", reason, words)
 
 
@@ -204,13 +204,13 @@ ENDED = [
 
 @pytest.mark.parametrize(("reason", "words"), ENDED)
 def test_a_server_that_ends_has_failed(reason: str, words: str) -> None:
-    verdict = judge(logged(Log(ended(words))))
+    verdict = registry_status(logged(Log(ended(words))))
     assert (verdict.state, verdict.reason) == ("failed", reason)
     assert verdict.message in words and verdict.next_step
 
 
 def test_a_migration_quotes_its_statement_before_the_reason() -> None:
-    verdict = judge(logged(Log(ended(MIGRATION))))
+    verdict = registry_status(logged(Log(ended(MIGRATION))))
     assert verdict.reason == "charset"
     assert verdict.message.startswith("Error 1267 (HY000): Illegal mix of collations (latin1_swedish_ci,IMPLICIT)")
     assert "ALTER DATABASE `wrong`" in verdict.next_step
@@ -229,10 +229,10 @@ def test_a_table_without_a_primary_key(setting: str) -> None:
     """The run that broke off gives the reason; each later one only that the schema is dirty."""
     broken = ended(f"migration failed in line 0: CREATE TABLE `t` (\n `a` int\n);\n (details: {NO_KEY[setting]})")
     for log in (Log(broken), Log(ended(DIRTY), previous=broken)):
-        verdict = judge(logged(log))
+        verdict = registry_status(logged(log))
         assert (verdict.reason, verdict.message) == ("primary_key_required", NO_KEY[setting])
         assert f"Switch {setting} off" in verdict.next_step
-    later = judge(logged(Log(ended(DIRTY), previous=ended(DIRTY))))
+    later = registry_status(logged(Log(ended(DIRTY), previous=ended(DIRTY))))
     assert later.reason == "schema_dirty" and "without a primary key" in later.next_step
 
 
@@ -262,7 +262,7 @@ def test_of_several_attempts_the_one_that_tells_most_counts(
     """PostgreSQL's driver logs a line for each: with and without TLS, and for each address of the host."""
     told = "failed to connect to `user=u database=d`:" + "".join(f"\n\t{line}" for line in attempts)
     for log in (retrying(told, 4, "PostgreSQL"), Log(ended(told))):
-        verdict = judge(logged(log))
+        verdict = registry_status(logged(log))
         assert (verdict.state, verdict.reason) == ("failed", reason), case
         assert verdict.message.startswith("failed to connect to `user=u database=d`: ") and verdict.message.endswith(
             words
@@ -281,7 +281,7 @@ def test_a_question_mark_in_the_connection_string(held: dict[str, str]) -> None:
     """Registry servers from 0.3.2 on end with words of their own, which can quote parts of the password."""
     found = logged(Log(QUESTION_MARK))
     found.pods[0]["status"]["containerStatuses"][0]["state"] = {"waiting": held} if held else {"running": {}}
-    verdict = judge(found)
+    verdict = registry_status(found)
     assert (verdict.state, verdict.reason) == ("failed", "password_breaks_dsn")
     assert "0.3.2" in verdict.next_step and "Secret wrong-db" in verdict.next_step
     assert "database name must not contain '?' characters" in verdict.message and "cr" not in verdict.message[-30:-15]
@@ -303,16 +303,18 @@ def test_ml_metadata_that_does_not_say_why(words: str) -> None:
     server = {"name": "grpc-container", "ready": False, "restartCount": 1, "state": {"running": {}}}
     found.pods[0]["status"]["containerStatuses"] = [server]
     log = Log(f"F1123 08:36:07.079033 1 metadata_store_server_main.cc:555] {words}\n")
-    verdict = judge(replace(found, logs={(name, "grpc-container"): log}))
+    verdict = registry_status(replace(found, logs={(name, "grpc-container"): log}))
     assert (verdict.state, verdict.reason) == ("failed", "metadata_connection")
     for word in ("mysql_native_password", "mysql-80.databases.svc.cluster.local:3306", "database.tls"):
         assert word in verdict.next_step
 
 
 def test_the_run_that_broke_off_has_the_reason_and_the_next_one_has_not() -> None:
-    assert judge(logged(Log(ended(DIRTY), previous=ended(MIGRATION)))).reason == "charset"
+    assert registry_status(logged(Log(ended(DIRTY), previous=ended(MIGRATION)))).reason == "charset"
     assert (
-        judge(logged(Log(ended(DIRTY), previous=retrying("Error 1045 (28000): Access denied").current))).reason
+        registry_status(
+            logged(Log(ended(DIRTY), previous=retrying("Error 1045 (28000): Access denied").current))
+        ).reason
         == "schema_dirty"
     )
 
@@ -327,7 +329,7 @@ def test_the_run_that_broke_off_has_the_reason_and_the_next_one_has_not() -> Non
     ],
 )
 def test_words_that_were_overcome_do_not_count(log: Log, state: str) -> None:
-    assert judge(logged(log)).state == state
+    assert registry_status(logged(log)).state == state
 
 
 LEAKS = [
@@ -343,7 +345,7 @@ LEAKS = [
 def test_a_password_in_a_url_is_never_shown(words: str) -> None:
     """The driver hides it in its own text and quotes it in the error of the URL parser."""
     for log in (retrying(words, 1, "PostgreSQL"), Log(ended(words))):
-        verdict = judge(logged(log))
+        verdict = registry_status(logged(log))
         assert verdict.reason == "password_breaks_url"
         assert "s3cr" not in str(verdict)
     assert "s3cr" not in scrubbed(f"rest container alert: {words}")
@@ -367,19 +369,19 @@ TELLTALES = [
 ]
 
 
-def _with_condition(found: Evidence, what: str, words: str, **fields: str) -> Evidence:
+def _with_condition(found: StatusInputs, what: str, words: str, **fields: str) -> StatusInputs:
     """Put a condition with these words into the named object."""
     holders: dict[str, Any] = {"registry": found.registry, "deployment": found.deployment, "pod": found.pods[0]}
     holders[what]["status"]["conditions"] = [{"status": "False", "message": words, **fields}]
     return found
 
 
-def _waiting(found: Evidence, reason: str, words: str) -> Evidence:
+def _waiting(found: StatusInputs, reason: str, words: str) -> StatusInputs:
     found.pods[0]["status"]["containerStatuses"][0]["state"] = {"waiting": {"reason": reason, "message": words}}
     return found
 
 
-QUOTES: dict[str, Callable[[str], Evidence]] = {
+QUOTES: dict[str, Callable[[str], StatusInputs]] = {
     "attempt": lambda words: logged(retrying(words, 9)),
     "attempt that may pass": lambda words: logged(retrying(f"connection refused {words}")),
     "end": lambda words: logged(Log(ended(words))),
@@ -432,7 +434,7 @@ QUOTES: dict[str, Callable[[str], Evidence]] = {
 @pytest.mark.parametrize("quote", QUOTES)
 def test_no_words_show_a_password(quote: str, words: str) -> None:
     """Whatever the source of the words, and whatever form the password has in them."""
-    verdict = judge(QUOTES[quote](words))
+    verdict = registry_status(QUOTES[quote](words))
     assert "s3cr" not in str(verdict) and "hidden" in verdict.message, verdict
     assert scrubbed(verdict.message) == verdict.message
 
@@ -445,22 +447,22 @@ def test_what_shows_no_password_stays_as_it_is(words: str) -> None:
 def test_a_database_that_never_answers() -> None:
     """Dropped packets leave no words: the server is killed by its startup probe, again and again."""
     silent = logged(Log(BEGINNING))
-    assert judge(silent).state == "waiting"
-    verdict = judge(replace(silent, now=silent.now + timedelta(seconds=15)))
+    assert registry_status(silent).state == "waiting"
+    verdict = registry_status(replace(silent, now=silent.now + timedelta(seconds=15)))
     assert (verdict.state, verdict.reason) == ("failed", "database_silent")
     assert "mysql-80.databases.svc.cluster.local:3306" in verdict.message
     restarted = logged(Log(BEGINNING, BEGINNING))
     restarted.pods[0]["status"]["containerStatuses"][0]["restartCount"] = 1
-    assert judge(restarted).reason == "database_silent"
+    assert registry_status(restarted).reason == "database_silent"
 
 
 def test_a_host_without_a_service_is_known_before_its_words_are_final() -> None:
     """The cluster's DNS may need time to say so; that no Service of that name exists is known at once."""
-    verdict = judge(logged(Log(BEGINNING), host_exists=False))
+    verdict = registry_status(logged(Log(BEGINNING), host_exists=False))
     assert (verdict.state, verdict.reason) == ("failed", "host_unknown")
     assert "There is no Service mysql-80 in namespace databases" in verdict.message
     words = "dial tcp: lookup mysql-80.databases.svc.cluster.local on 10.88.0.1:53: no such host"
-    assert judge(logged(retrying(words), host_exists=False)).state == "failed"
+    assert registry_status(logged(retrying(words), host_exists=False)).state == "failed"
 
 
 @pytest.mark.parametrize(
@@ -497,7 +499,7 @@ SAMPLED = [
 
 @pytest.mark.parametrize(("name", "state", "reason", "words"), SAMPLED)
 def test_sampled_registry(name: str, state: str, reason: str, words: str) -> None:
-    verdict = judge(evidence(name))
+    verdict = registry_status(evidence(name))
     assert (verdict.state, verdict.reason) == (state, reason), verdict
     assert words in verdict.message
     assert bool(verdict.next_step) == (state != "ready")
@@ -515,7 +517,7 @@ def test_a_deletion_that_hangs_says_which_finalizers_are_left_and_since_when(lef
     found = evidence("hanging")
     assert found.registry
     found.registry["metadata"]["finalizers"] = left
-    verdict = judge(found)
+    verdict = registry_status(found)
     assert verdict.state == "deleting" and "since 2026-11-23T08:58:58Z" in verdict.message
     assert all(name in verdict.message for name in left) and step in verdict.next_step
 
@@ -544,7 +546,7 @@ WAITING_CONTAINERS = [
 def test_container_that_does_not_start(state: str, words: str, reason: str | None) -> None:
     found = evidence("missing-secret")
     found.pods[0]["status"]["containerStatuses"][0]["state"] = {"waiting": {"reason": state, "message": words}}
-    verdict = judge(found)
+    verdict = registry_status(found)
     assert (verdict.state == "failed", verdict.reason) == ((True, reason) if reason else (False, verdict.reason))
 
 
@@ -554,7 +556,7 @@ def test_a_crash_with_unknown_words_is_told_with_its_last_lines() -> None:
     )
     crash = {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 5m0s restarting failed container"}}
     found.pods[0]["status"]["containerStatuses"][0]["state"] = crash
-    verdict = judge(found)
+    verdict = registry_status(found)
     assert (verdict.state, verdict.reason) == ("failed", "container_ends")
     assert "unknown flag: --embedmd-database-ssl-ca" in verdict.message and "Usage" not in verdict.message
 
@@ -575,14 +577,14 @@ CONTAINERS = [
 @pytest.mark.parametrize(("status", "seconds"), CONTAINERS)
 def test_when_a_container_is_started_again(status: Any, seconds: int | None) -> None:
     ended = datetime(2026, 11, 23, 8, 57, 31, tzinfo=timezone.utc)
-    assert restarts(status) == (None if seconds is None else (ended, ended + timedelta(seconds=seconds)))
+    assert restart_backoff(status) == (None if seconds is None else (ended, ended + timedelta(seconds=seconds)))
 
 
 def test_words_of_an_attempt_that_is_over_come_with_its_time_and_that_of_the_next() -> None:
     found = logged(Log(ended("Error 1142 (42000): CREATE command denied")))
     status = found.pods[0]["status"]["containerStatuses"][0]
     status.update(CONTAINERS[3][0], restartCount=5)
-    verdict = judge(found)
+    verdict = registry_status(found)
     assert (verdict.state, verdict.reason) == ("failed", "no_privilege")
     assert verdict.source.endswith(
         "about the attempt that ended at 2026-11-23T08:57:31Z; the next one comes at about 2026-11-23T09:00:11Z"
@@ -593,8 +595,8 @@ def test_words_of_an_attempt_that_is_over_come_with_its_time_and_that_of_the_nex
     status.update(state={"running": {}}, restartCount=6)
     (key,) = found.logs
     (begun, again) = (Log(current, found.logs[key].current) for current in (BEGINNING, found.logs[key].current))
-    assert judge(replace(found, logs={key: begun})).attempt == verdict.attempt
-    assert judge(replace(found, logs={key: again})).attempt != verdict.attempt
+    assert registry_status(replace(found, logs={key: begun})).attempt == verdict.attempt
+    assert registry_status(replace(found, logs={key: again})).attempt != verdict.attempt
 
 
 ALERT = (
@@ -609,7 +611,7 @@ def test_without_the_right_to_logs_the_operator_has_the_words() -> None:
     found.registry["status"]["conditions"][1].update(
         type="Available", status="False", reason="ResourcesAlert", message=ALERT
     )
-    verdict = judge(found)
+    verdict = registry_status(found)
     assert (verdict.state, verdict.reason) == ("failed", "no_privilege")
     assert verdict.notes == ("The user needs this rule: …",)
 
@@ -617,7 +619,7 @@ def test_without_the_right_to_logs_the_operator_has_the_words() -> None:
 # The way to ready ---------------------------------------------------------------------------------------------------
 
 
-def changed(path: str, value: Any) -> Evidence:
+def changed(path: str, value: Any) -> StatusInputs:
     """Return the good registry with one value of its objects changed; dots separate the parts of the path."""
     found = evidence("good")
     *parents, last = path.split(".")
@@ -655,12 +657,12 @@ def test_available_alone_is_not_ready(path: str, value: Any, reason: str) -> Non
     if path == "registry.status.conditions.1.status":
         assert found.registry
         assert found.registry["status"]["conditions"][1]["type"] == "Available"
-    verdict = judge(found)
+    verdict = registry_status(found)
     assert (verdict.state != "ready", verdict.reason) == (True, reason)
 
 
 def test_restart_pending_is_not_ready() -> None:
-    assert judge(replace(evidence("good"), restart_pending=True)).reason == "restart_pending"
+    assert registry_status(replace(evidence("good"), restart_pending=True)).reason == "restart_pending"
 
 
 def test_an_edit_has_time_to_reach_the_deployment() -> None:
@@ -669,12 +671,14 @@ def test_an_edit_has_time_to_reach_the_deployment() -> None:
     assert found.registry
     edit = {"manager": "opendatahub.model_registry", "operation": "Update", "time": "2026-11-23T08:59:40Z"}
     found.registry["metadata"]["managedFields"].append(edit)
-    assert (judge(found).state, judge(found).reason) == ("waiting", "operator")
+    assert (registry_status(found).state, registry_status(found).reason) == ("waiting", "operator")
     other = evidence("good")
     assert other.registry
     other.registry["metadata"]["managedFields"].append(edit)
-    assert judge(replace(other, now=datetime(2026, 11, 23, 8, 59, 41, tzinfo=timezone.utc))).state == "waiting"
-    assert judge(replace(other, now=datetime(2026, 11, 23, 8, 59, 44, tzinfo=timezone.utc))).state == "ready"
+    assert (
+        registry_status(replace(other, now=datetime(2026, 11, 23, 8, 59, 41, tzinfo=timezone.utc))).state == "waiting"
+    )
+    assert registry_status(replace(other, now=datetime(2026, 11, 23, 8, 59, 44, tzinfo=timezone.utc))).state == "ready"
 
 
 def test_an_older_pods_failure_is_not_the_edits() -> None:
@@ -683,7 +687,7 @@ def test_an_older_pods_failure_is_not_the_edits() -> None:
     assert found.deployment
     progressing = {"type": "Progressing", "status": "True", "message": 'Created new replica set "wrong-new"'}
     found.deployment["status"]["conditions"] = [progressing]
-    assert judge(found).state == "waiting"
+    assert registry_status(found).state == "waiting"
 
 
 def test_a_transient_reconcile_error_is_waited_for() -> None:
@@ -691,17 +695,17 @@ def test_a_transient_reconcile_error_is_waited_for() -> None:
     found = evidence("1digit")
     assert found.registry
     found.registry["status"]["conditions"][0]["message"] = words
-    assert judge(found).state == "waiting"
+    assert registry_status(found).state == "waiting"
 
 
 def test_unknown_kinds_of_deployment_are_not_compared() -> None:
     sample = SAMPLES["good"]
-    assert carries_out(sample["deployment"], sample["registry"]) is True
-    assert carries_out({"metadata": {}, "spec": {}}, sample["registry"]) is None
+    assert matches_spec(sample["deployment"], sample["registry"]) is True
+    assert matches_spec({"metadata": {}, "spec": {}}, sample["registry"]) is None
 
 
 def test_absent() -> None:
-    gone = judge(Evidence(None, datetime.now(timezone.utc)))
+    gone = registry_status(StatusInputs(None, datetime.now(timezone.utc)))
     assert gone == Verdict("gone", "gone", "The registry does not exist.")
 
 
@@ -711,7 +715,7 @@ REFUSED = "failed to connect to `user=modelregistry database=model_registry`: di
 REAL = {"app": "wrong", "component": "model-registry", "app.kubernetes.io/name": "wrong-postgres"}
 
 
-def generated(at: int, ready: int | None, log: Log, **changes: Any) -> Evidence:
+def generated(at: int, ready: int | None, log: Log, **changes: Any) -> StatusInputs:
     """Return a registry with a database of the operator's, that many seconds after their creation.
 
     ready: when the database became ready, as seconds; None if it has not.
@@ -742,12 +746,12 @@ STARTING = [
 
 
 @pytest.mark.parametrize(("case", "found"), STARTING, ids=[case for case, _ in STARTING])
-def test_a_generated_database_has_time_to_start(case: str, found: Evidence) -> None:
+def test_a_generated_database_has_time_to_start(case: str, found: StatusInputs) -> None:
     status = found.pods[0]["status"]["containerStatuses"][0]
     if "started again" in case:
         status.update(lastState={"terminated": {"finishedAt": "2026-11-23T08:59:34Z"}}, restartCount=1)
         status["state"] = {"running": {"startedAt": "2026-11-23T08:59:35Z"}}
-    verdict = judge(found)
+    verdict = registry_status(found)
     assert verdict.state == "waiting", verdict
     if not found.database_pods or found.database_pods[0]["status"]["conditions"][0]["status"] == "False":
         assert verdict.reason == "database_starting" and "Its database is starting" in verdict.message
@@ -758,25 +762,25 @@ def test_a_server_that_waits_for_its_next_start_is_not_judged_by_the_database_th
     status = found.pods[0]["status"]["containerStatuses"][0]
     over = {"terminated": {"finishedAt": "2026-11-23T09:00:08Z", "exitCode": 2}}
     status.update(state={"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 40s x"}}, lastState=over)
-    verdict = judge(found)
+    verdict = registry_status(found)
     assert (verdict.state, verdict.reason) == ("waiting", "database_starting")
     assert "2026-11-23T09:00:48Z" in verdict.message
 
 
 def test_what_a_server_says_once_its_generated_database_is_ready_counts() -> None:
-    verdict = judge(generated(60, 15, retrying(REFUSED, 9, "PostgreSQL")))
+    verdict = registry_status(generated(60, 15, retrying(REFUSED, 9, "PostgreSQL")))
     assert (verdict.state, verdict.reason) == ("failed", "unreachable")
     assert "wrong-postgres:5432" in verdict.next_step
 
 
-def _held(reason: str, words: str) -> Evidence:
+def _held(reason: str, words: str) -> StatusInputs:
     found = generated(30, None, retrying(REFUSED, 5, "PostgreSQL"))
     state = {"waiting": {"reason": reason, "message": words}}
     found.database_pods[0]["status"]["containerStatuses"][0].update(state=state, restartCount=3)
     return found
 
 
-def _unplaced(words: str, after: int, *events: str) -> Evidence:
+def _unplaced(words: str, after: int, *events: str) -> StatusInputs:
     found = generated(after, None, Log())
     pod = found.database_pods[0]
     since = found.registry["metadata"]["creationTimestamp"] if found.registry else ""
@@ -802,8 +806,8 @@ STOPPED = [
 
 
 @pytest.mark.parametrize(("found", "reason", "words"), STOPPED)
-def test_a_generated_database_that_cannot_start(found: Evidence, reason: str | None, words: str) -> None:
-    verdict = judge(found)
+def test_a_generated_database_that_cannot_start(found: StatusInputs, reason: str | None, words: str) -> None:
+    verdict = registry_status(found)
     assert (verdict.state == "failed", verdict.reason) == (reason is not None, reason or "database_starting"), verdict
     assert words in verdict.message and bool(verdict.next_step) == (reason is not None)
     assert "database.password" not in verdict.next_step
@@ -840,7 +844,7 @@ def test_an_operator_that_is_busy_is_not_silent(what: str, ago: int | None, reas
     path, value = ("status.conditions", []) if what == "no status" else ("spec.mysql.host", "elsewhere")
     found = changed(f"registry.{path}", value)
     acted = None if ago is None else found.now - timedelta(seconds=ago)
-    verdict = judge(replace(found, operator_acted=acted))
+    verdict = registry_status(replace(found, operator_acted=acted))
     assert (verdict.state == "failed", verdict.reason) == (reason == "operator_silent", reason)
     assert reason == "operator_silent" or "waits its turn" in verdict.message
 
@@ -861,7 +865,7 @@ def _front(**times: int) -> Verdict:
         one["lastTransitionTime"] = at("Deployment")
     entries = found.registry["metadata"]["managedFields"]
     entries[:] = [{**one, "time": at("status")} if one.get("subresource") else one for one in entries]
-    return judge(found)
+    return registry_status(found)
 
 
 @pytest.mark.parametrize("what", ["Available", "KubeRBACProxyAvailable", "Deployment", "status"])
@@ -890,7 +894,7 @@ def test_the_certificate_of_the_proxy_is_not_that_of_the_database(secret: str, s
     found.registry["spec"].update(spec)
     words = f'MountVolume.SetUp failed for volume "kube-rbac-proxy-tls" : secret "{secret}" not found'
     found = replace(found, events=[{**event, "message": words} for event in found.events])
-    verdict = judge(found)
+    verdict = registry_status(found)
     assert (verdict.state, verdict.reason) == ("failed", reason)
     assert ("database.tls" in verdict.next_step) == (reason == "volume")
     assert reason == "volume" or all(word in verdict.next_step for word in (secret, "tls.crt", "tls.key"))
@@ -913,7 +917,7 @@ def test_what_the_operator_makes_after_the_deployment_is_waited_for(missing: str
     assert made
     words = f'MountVolume.SetUp failed for volume "v" : {missing} not found'
     events = [{**event, "message": words} for event in found.events]
-    assert judge(replace(found, events=events, now=made + timedelta(seconds=seconds))).state == state
+    assert registry_status(replace(found, events=events, now=made + timedelta(seconds=seconds))).state == state
 
 
 def test_a_node_whose_clock_is_behind_cuts_no_patience_short() -> None:
@@ -921,7 +925,7 @@ def test_a_node_whose_clock_is_behind_cuts_no_patience_short() -> None:
     found = logged(Log(BEGINNING))
     (server, *_) = found.pods[0]["status"]["containerStatuses"]
     server["state"] = {"running": {"startedAt": "2026-11-23T07:58:49Z"}}
-    assert judge(found).state == "waiting"
+    assert registry_status(found).state == "waiting"
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from typing import Any, cast
 import pytest
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.errors import (
     Forbidden,
-    Missing,
+    NotFound,
     RegistryError,
     Unreachable,
 )
@@ -28,8 +28,8 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._regist
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.status import Verdict
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.status_reader import (
     Clock,
-    Investigation,
     Snapshot,
+    StatusReader,
 )
 
 SAMPLES: dict[str, Any] = json.loads(Path(__file__).parents[1].joinpath("samples", "registries.json").read_text())
@@ -54,7 +54,7 @@ class FakeCluster:
         self.logs: dict[str, str] = {}
         self.previous_logs: dict[str, str] = {}
         self.refused: dict[str, RegistryError] = {}
-        self.ahead: timedelta | None = None
+        self.clock_skew: timedelta | None = None
         """By verb and kind, such as "list Pod"."""
         self.asked: Counter[str] = Counter()
         self.watches: dict[str, queue.Queue[Any]] = {}
@@ -277,7 +277,7 @@ def test_an_api_server_that_stays_away(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [forbidden("modelregistries"), Missing("ModelRegistry", "no such kind", "Install it.")]
+    "error", [forbidden("modelregistries"), NotFound("ModelRegistry", "no such kind", "Install it.")]
 )
 def test_registries_that_cannot_be_seen_cannot_be_waited_for(error: RegistryError) -> None:
     cluster = FakeCluster("good")
@@ -442,7 +442,7 @@ def test_no_clock_but_the_api_servers_makes_an_operator_silent(ahead: timedelta 
     """Neither a proxy's Date nor this machine's clock, both an hour off or more: the registry is one second old."""
     true = datetime(2026, 11, 23, 9, 0, 0, tzinfo=timezone.utc)
     cluster = FakeCluster()
-    cluster.ahead = ahead
+    cluster.clock_skew = ahead
     cluster.put("good", fresh("good", true - timedelta(seconds=1)))
     hooks = wait_module.Hooks(Clock(wall=lambda: true + here))
     found = wait_module.wait_until_ready(cast("Cluster", cluster), NAMESPACE, ["good"], time.monotonic() + 0.3, hooks)
@@ -465,10 +465,10 @@ def test_the_time_of_a_single_look(ahead: timedelta | None, here: timedelta, exp
     """The earlier of the possible clocks counts; one before a timestamp is wrong. ahead: of the Date, ahead of here."""
     true = datetime(2026, 11, 23, 9, 0, 0, tzinfo=timezone.utc)
     cluster = FakeCluster()
-    cluster.ahead = ahead
+    cluster.clock_skew = ahead
     cluster.put("good", fresh("good", true - timedelta(minutes=10)))
-    looking = Investigation(cast("Cluster", cluster), NAMESPACE, Clock(wall=lambda: true + here))
-    looking.judge(Snapshot({kind: dict(items) for kind, items in cluster.objects.items()}), ["good"])
+    looking = StatusReader(cast("Cluster", cluster), NAMESPACE, Clock(wall=lambda: true + here))
+    looking.statuses(Snapshot({kind: dict(items) for kind, items in cluster.objects.items()}), ["good"])
     assert abs(looking.now() - true - expected) < timedelta(seconds=1)
 
 
@@ -476,9 +476,9 @@ def test_an_old_registry_of_an_operator_that_does_not_run_is_seen_at_a_single_lo
     true = datetime(2026, 11, 23, 9, 0, 0, tzinfo=timezone.utc)
     cluster = FakeCluster()
     cluster.put("good", fresh("good", true - HOUR))
-    cluster.ahead = timedelta(0)
-    looking = Investigation(cast("Cluster", cluster), NAMESPACE, Clock(wall=lambda: true))
-    found = looking.judge(Snapshot({kind: dict(items) for kind, items in cluster.objects.items()}), ["good"])
+    cluster.clock_skew = timedelta(0)
+    looking = StatusReader(cast("Cluster", cluster), NAMESPACE, Clock(wall=lambda: true))
+    found = looking.statuses(Snapshot({kind: dict(items) for kind, items in cluster.objects.items()}), ["good"])
     assert found["good"].reason == "operator_silent"
 
 
@@ -486,13 +486,13 @@ def test_one_of_many_registries_waits_for_its_turn() -> None:
     """The operator has just acted on another one, so it runs."""
     true = datetime(2026, 11, 23, 9, 0, 0, tzinfo=timezone.utc)
     cluster = FakeCluster()
-    cluster.ahead = timedelta(0)
+    cluster.clock_skew = timedelta(0)
     cluster.put("good", fresh("good", true - timedelta(seconds=37)))
-    looking = Investigation(cast("Cluster", cluster), NAMESPACE, Clock(wall=lambda: true))
+    looking = StatusReader(cast("Cluster", cluster), NAMESPACE, Clock(wall=lambda: true))
 
     def seen() -> Verdict:
         snapshot = Snapshot({kind: dict(items) for kind, items in cluster.objects.items()})
-        return looking.judge(snapshot, ["good"])["good"]
+        return looking.statuses(snapshot, ["good"])["good"]
 
     assert seen().reason == "operator_silent"
     other = fresh("wrong", true - timedelta(seconds=38))

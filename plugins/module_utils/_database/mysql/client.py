@@ -17,13 +17,24 @@ from datetime import datetime, timezone
 from typing import Any, Callable
 
 from ..._common.text import number, printable
-from .facts import Account, Failure, Grants, MysqlFacts, Schema, Server, Tls, grants_of, kind_of, own_version
+from .facts import (
+    Account,
+    Failure,
+    MysqlFacts,
+    MysqlGrants,
+    Schema,
+    Server,
+    TlsHandshake,
+    grants_of,
+    kind_of,
+    own_version,
+)
 from .tls import (
     NO_TLS,
+    CheckComplete,
+    CheckEnded,
     ClearLimit,
     Context,
-    Ended,
-    Enough,
     is_encrypted,
     is_verified,
     load_authority,
@@ -76,7 +87,7 @@ MOST_BYTES = 4 * LARGEST_PACKET
 """Bytes of one connection."""
 MOST_ROWS = 1000
 """Of one answer. An account with more grants is not evaluated by them."""
-NONSENSE: tuple[type[Exception], ...] = (
+PROTOCOL_ERRORS: tuple[type[Exception], ...] = (
     *ERRORS,
     struct.error,
     ArithmeticError,
@@ -127,7 +138,7 @@ def gather(open_socket: OpenSocket, target: Target, timeout: float) -> MysqlFact
     check = _Check(open_socket, target, time.monotonic() + timeout)
     try:
         check.run()
-    except Ended as ended:
+    except CheckEnded as ended:
         check.facts = replace(check.facts, failure=ended.failure)
     return check.facts
 
@@ -142,16 +153,16 @@ class _Check:
         self.facts = MysqlFacts()
 
     def run(self) -> None:
-        """Gather the facts. Raises Ended if it cannot go on."""
+        """Gather the facts. Raises CheckEnded if it cannot go on."""
         try:
             if self._target.logs_in:
                 with self._socket() as sock, contextlib.closing(self._login(sock)) as connection:
-                    self._look(connection)
+                    self._read_facts(connection)
             else:
-                self._greet(self._target.verified)
-        except Enough:
+                self._read_greeting(self._target.verified)
+        except CheckComplete:
             return
-        except Ended as ended:
+        except CheckEnded as ended:
             if ended.failure.stage == "tls" and self.facts.tls.offered:
                 self._show_certificate()
             raise
@@ -163,31 +174,31 @@ class _Check:
         documentation, max_connect_errors).
         """
         before = self.facts
-        with contextlib.suppress(Ended):
-            self._greet(verify=False)
+        with contextlib.suppress(CheckEnded):
+            self._read_greeting(verify=False)
         if self.facts.tls.certificate is None:
             self.facts = before
 
-    def _greet(self, verify: bool) -> None:
-        """Gather what a server shows before a login. Raises Enough if it shows all of it."""
+    def _read_greeting(self, verify: bool) -> None:
+        """Gather what a server shows before a login. Raises CheckComplete if it shows all of it."""
         with self._socket() as sock:
-            with _told("tls"):
+            with _as_failure("tls"):
                 context = _context(self._target, verify) if self._target.encrypted else None
             connection = self._connection(context, _Plugins())
             connection.only_greets = True
             try:
-                with _told("greeting", self._deadline):
+                with _as_failure("greeting", self._deadline):
                     connection.connect(sock)
             finally:
-                self._note(connection, context)
+                self._record_handshake(connection, context)
 
     @contextlib.contextmanager
     def _socket(self) -> Iterator[socket.socket]:
         """Open a connection that ends at the deadline, whatever it is being used for."""
         left = self._deadline - time.monotonic()
         if left <= 0:
-            raise Ended(Failure("connect", "no time was left", reason="timeout"))
-        with _told("connect"):
+            raise CheckEnded(Failure("connect", "no time was left", reason="timeout"))
+        with _as_failure("connect"):
             sock = self._open(left)
         if self._target.encrypted or not self._target.logs_in:
             sock = ClearLimit.over(sock)
@@ -222,30 +233,30 @@ class _Check:
 
     def _login(self, sock: socket.socket) -> Any:
         target, plugins = self._target, _Plugins()
-        with _told("tls"):
+        with _as_failure("tls"):
             context = _context(target, target.verified) if target.encrypted else None
         connection = self._connection(context, plugins)
         try:
-            with _told("login", self._deadline):
+            with _as_failure("login", self._deadline):
                 connection.connect(sock)
         finally:
-            self._note(connection, context)
+            self._record_handshake(connection, context)
         sock = connection.socket
         if target.encrypted and not is_encrypted(sock):
-            raise Ended(NO_TLS)
+            raise CheckEnded(NO_TLS)
         tls = replace(self.facts.tls, used=is_encrypted(sock), verified=is_verified(sock))
         self.facts = replace(self.facts, tls=tls, account=Account(plugin=plugins.last))
         return connection
 
-    def _note(self, connection: Any, context: Context | None) -> None:
+    def _record_handshake(self, connection: Any, context: Context | None) -> None:
         """Record what the greeting and the handshake show."""
         version = printable(getattr(connection, "server_version", ""))
         offered = bool(getattr(connection, "server_capabilities", 0) & CLIENT.SSL)
-        tls = context.tls if context is not None and context.tls else Tls(offered)
+        tls = context.tls if context is not None and context.tls else TlsHandshake(offered)
         self.facts = replace(self.facts, server=Server(own_version(version), kind_of(version, "", False)), tls=tls)
 
-    def _look(self, connection: Any) -> None:
-        ask = _Asker(connection, self._deadline)
+    def _read_facts(self, connection: Any) -> None:
+        ask = _Queries(connection, self._deadline)
         matched, seen_from = ask.row("SELECT CURRENT_USER(), USER()", 2)
         seen_from = printable(seen_from).rpartition("@")[2]
         account = replace(self.facts.account, matched=printable(matched), seen_from=seen_from, hosts=_hosts(ask))
@@ -298,19 +309,19 @@ class _Connection(BASE):  # type: ignore[misc]
         if self.only_greets and self.ssl:
             self.ctx.ends_login = True
         elif self.only_greets:
-            raise Enough
+            raise CheckComplete
         super()._request_authentication()
 
     def _read_bytes(self, num_bytes: int) -> bytes:
         self._read_so_far += num_bytes
         if num_bytes > LARGEST_PACKET or self._read_so_far > MOST_BYTES:
             self._force_close()
-            raise Ended(Failure("greeting", f"a packet of {num_bytes} bytes was announced", reason="no_mysql"))
+            raise CheckEnded(Failure("greeting", f"a packet of {num_bytes} bytes was announced", reason="no_mysql"))
         data: bytes = super()._read_bytes(num_bytes)
         return data
 
 
-class _Asker:
+class _Queries:
     """Runs read-only queries. Their texts are constants: no value is ever inserted."""
 
     def __init__(self, connection: Any, deadline: float) -> None:
@@ -318,39 +329,39 @@ class _Asker:
         self._deadline = deadline
 
     def rows(self, question: str, columns: int) -> list[tuple[Any, ...]]:
-        """Return the rows of the answer. Raises Ended if they do not have that many columns."""
-        with _told("query", self._deadline), self._connection.cursor() as cursor:
+        """Return the rows of the answer. Raises CheckEnded if they do not have that many columns."""
+        with _as_failure("query", self._deadline), self._connection.cursor() as cursor:
             cursor.execute(question)
             rows = list(cursor.fetchall())[:MOST_ROWS]
         if any(len(row) != columns for row in rows):
-            raise Ended(Failure("query", "the server gave other columns than were asked for", reason="no_mysql"))
+            raise CheckEnded(Failure("query", "the server gave other columns than were asked for", reason="no_mysql"))
         return rows
 
     def row(self, question: str, columns: int) -> tuple[Any, ...]:
         """Return the only row."""
         rows = self.rows(question, columns)
         if len(rows) != 1:
-            raise Ended(Failure("query", f"the server gave {len(rows)} rows for one", reason="no_mysql"))
+            raise CheckEnded(Failure("query", f"the server gave {len(rows)} rows for one", reason="no_mysql"))
         return rows[0]
 
-    def maybe(self, question: str, columns: int) -> list[tuple[Any, ...]]:
+    def optional(self, question: str, columns: int) -> list[tuple[Any, ...]]:
         """Return the rows; none if the account lacks the privilege, or the server does not support the query."""
         try:
             return self.rows(question, columns)
-        except Ended as ended:
+        except CheckEnded as ended:
             if not ended.failure.code or 2000 <= ended.failure.code < 3000:
                 raise
             return []
 
 
-def _server(ask: _Asker, version: str) -> Server:
+def _server(ask: _Queries, version: str) -> Server:
     started = time.monotonic()
     ask.row("SELECT 1", 1)
     latency = time.monotonic() - started
-    variables = {printable(name).lower(): printable(value) for name, value in ask.maybe(_VARIABLES, 2)}
-    status = ask.maybe("SHOW STATUS LIKE 'Threads_connected'", 2)
-    now = ask.maybe("SELECT UTC_TIMESTAMP()", 1)
-    plugins = ask.maybe(
+    variables = {printable(name).lower(): printable(value) for name, value in ask.optional(_VARIABLES, 2)}
+    status = ask.optional("SHOW STATUS LIKE 'Threads_connected'", 2)
+    now = ask.optional("SELECT UTC_TIMESTAMP()", 1)
+    plugins = ask.optional(
         "SELECT PLUGIN_NAME, PLUGIN_STATUS FROM information_schema.PLUGINS WHERE PLUGIN_TYPE = 'AUTHENTICATION'", 2
     )
     comment = variables.get("version_comment", "")
@@ -365,45 +376,45 @@ def _server(ask: _Asker, version: str) -> Server:
     )
 
 
-def _grants(ask: _Asker) -> Grants:
+def _grants(ask: _Queries) -> MysqlGrants:
     """Return the current account's grants, with those of its active roles (MySQL's documentation, SHOW GRANTS)."""
-    statements = [str(statement) for (statement,) in ask.maybe("SHOW GRANTS", 1)]
-    return grants_of(statements) if 0 < len(statements) < MOST_ROWS else Grants()
+    statements = [str(statement) for (statement,) in ask.optional("SHOW GRANTS", 1)]
+    return grants_of(statements) if 0 < len(statements) < MOST_ROWS else MysqlGrants()
 
 
-def _hosts(ask: _Asker) -> tuple[str, ...] | None:
+def _hosts(ask: _Queries) -> tuple[str, ...] | None:
     """Return the hosts of all accounts that the name can match, as far as they are visible."""
-    found = sorted({printable(host) or "%" for (host,) in ask.maybe(_HOSTS, 1)})
+    found = sorted({printable(host) or "%" for (host,) in ask.optional(_HOSTS, 1)})
     return tuple(found) if 0 < len(found) < MOST_ROWS else None
 
 
-def _schema(ask: _Asker, connection: Any, database: str, deadline: float) -> Schema:
-    """Return the state of the database. Raises Ended if it cannot be selected."""
-    with _told("database", deadline):
+def _schema(ask: _Queries, connection: Any, database: str, deadline: float) -> Schema:
+    """Return the state of the database. Raises CheckEnded if it cannot be selected."""
+    with _as_failure("database", deadline):
         connection.select_db(database.encode())
     charset, collation = ask.row("SELECT @@character_set_database, @@collation_database", 2)
-    state = ask.maybe("SELECT version, dirty FROM schema_migrations LIMIT 1", 2)
+    state = ask.optional("SELECT version, dirty FROM schema_migrations LIMIT 1", 2)
     version, dirty = state[0] if state else (None, 0)
     return Schema(True, printable(charset), printable(collation), number(version), number(dirty) not in (0, None))
 
 
 @contextlib.contextmanager
-def _told(stage: str, deadline: float | None = None) -> Iterator[None]:
-    """Turn any error of a server or the network into Ended."""
+def _as_failure(stage: str, deadline: float | None = None) -> Iterator[None]:
+    """Turn any error of a server or the network into CheckEnded."""
     try:
         yield
-    except Enough:
+    except CheckComplete:
         raise
-    except Ended as ended:
+    except CheckEnded as ended:
         if ended.failure.stage == "greeting" and stage != "greeting":
-            raise Ended(replace(ended.failure, stage=stage)) from None
+            raise CheckEnded(replace(ended.failure, stage=stage)) from None
         raise
     except ssl.SSLError as error:
-        raise Ended(_tls_failure(error, deadline)) from None
+        raise CheckEnded(_tls_failure(error, deadline)) from None
     except (OSError, EOFError) as error:
-        raise Ended(_network(stage, error)) from None
-    except NONSENSE as error:
-        raise Ended(_mysql_failure(stage, error, deadline)) from None
+        raise CheckEnded(_network(stage, error)) from None
+    except PROTOCOL_ERRORS as error:
+        raise CheckEnded(_mysql_failure(stage, error, deadline)) from None
 
 
 def _network(stage: str, error: BaseException) -> Failure:

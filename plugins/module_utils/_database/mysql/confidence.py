@@ -11,7 +11,7 @@ from ..._common.finding import Finding
 from ..host import DIRECT, RELAY
 from .facts import MysqlFacts
 
-__all__ = ["Subject", "weighed"]
+__all__ = ["CheckContext", "downgrade_unless_proven"]
 
 OF_ROUTE = ("host_unresolved", "port_closed", "reset", "silent")
 """Codes that another machine's DNS, firewall or place in the network may cause."""
@@ -34,7 +34,7 @@ OF_ACCOUNT = (
 
 
 @dataclass(frozen=True)
-class Subject:
+class CheckContext:
     """What is checked, and how."""
 
     username: str
@@ -48,7 +48,7 @@ class Subject:
     now: datetime
 
 
-def weighed(found: Finding, facts: MysqlFacts, subject: Subject) -> Finding:
+def downgrade_unless_proven(found: Finding, facts: MysqlFacts, context: CheckContext) -> Finding:
     """Downgrade a blocker to a warning unless it is proven for the registry's pods, which have other addresses.
 
     A relay has such an address, too. A port-forward ends at the database itself, as the pods' connections do, but the
@@ -56,13 +56,13 @@ def weighed(found: Finding, facts: MysqlFacts, subject: Subject) -> Finding:
     no other of that name, which it would prefer for some addresses.
     """
     doubt = ""
-    if found.code in OF_ROUTE and subject.path == DIRECT:
+    if found.code in OF_ROUTE and context.path == DIRECT:
         doubt = "this was seen from here, and the cluster may have another way there"
     elif found.code in OF_CLIENT:
         doubt = "the registry's pods come from other addresses than this check"
     elif found.code in OF_ACCOUNT and not facts.account.is_for_all:
         doubt = "the registry's pods come from other addresses, for which the server may have another account"
-    if found.severity != "blocker" or subject.path == RELAY or not doubt:
+    if found.severity != "blocker" or context.path == RELAY or not doubt:
         return found
     why, remedy = f"{found.why}; {doubt}", f"Check with via: relay. {found.remedy}"
     return replace(found, severity="warning", why=why, remedy=remedy)

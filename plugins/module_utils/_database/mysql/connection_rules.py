@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from ..._common.certificates import EXPIRES_SOON
 from ..._common.finding import MYSQL, PRODUCT, UNSEEN, Finding
-from .confidence import Subject
+from .confidence import CheckContext
 from .facts import MOST_NAMES, Failure, MysqlFacts
 
 __all__ = ["broken", "certificate", "transport"]
@@ -51,15 +51,15 @@ _TLS = {
 }
 
 
-def broken(facts: MysqlFacts, subject: Subject) -> Iterator[Finding]:
+def broken(facts: MysqlFacts, context: CheckContext) -> Iterator[Finding]:
     """Yield findings about failures below MySQL."""
     failure = facts.failure or Failure("", "")
     if failure.code or not failure.reason:
         return
-    what, why = f"server at {subject.host}", failure.words
+    what, why = f"server at {context.host}", failure.words
     if failure.reason in _LIBRARIES:
         why = f"the login was not checked: {why}, and that is not installed for the Python that runs this module"
-        yield Finding("not_checked", "warning", f"account {subject.username}", why, _LIBRARIES[failure.reason], UNSEEN)
+        yield Finding("not_checked", "warning", f"account {context.username}", why, _LIBRARIES[failure.reason], UNSEEN)
         return
     if failure.reason in _TLS:
         code, remedy = _TLS[failure.reason]
@@ -72,11 +72,11 @@ def broken(facts: MysqlFacts, subject: Subject) -> Iterator[Finding]:
     yield Finding(code, "blocker", what, f"{failure.stage}: {why}", remedy, MYSQL)
 
 
-def transport(facts: MysqlFacts, subject: Subject) -> Iterator[Finding]:
-    what = f"server at {subject.host}"
+def transport(facts: MysqlFacts, context: CheckContext) -> Iterator[Finding]:
+    what = f"server at {context.host}"
     if facts.failure and facts.failure.stage in ("connect", "greeting", "tls"):
         return
-    if not subject.encrypted:
+    if not context.encrypted:
         if not facts.account.matched:
             return
         offers = "offers TLS" if facts.tls.offered else "offers no TLS"
@@ -88,23 +88,23 @@ def transport(facts: MysqlFacts, subject: Subject) -> Iterator[Finding]:
             )
         why = f"{what_is_seen}. The server {offers}"
         yield Finding("plaintext", "warning", what, why, "Give database.tls.", PRODUCT)
-    elif not subject.verified:
+    elif not context.verified:
         why = "the connection is encrypted, and the certificate is not looked at"
         yield Finding("unverified", "warning", what, why, "Leave database.tls.verify at true.", PRODUCT)
 
 
-def certificate(facts: MysqlFacts, subject: Subject) -> Iterator[Finding]:
+def certificate(facts: MysqlFacts, context: CheckContext) -> Iterator[Finding]:
     """Yield findings about the certificate. A login that verifies it proves it valid; without a login, check it here."""
-    shown, what = facts.tls.certificate, f"server at {subject.host}"
-    if shown is None or not subject.verified or (facts.failure and facts.failure.stage == "tls"):
+    shown, what = facts.tls.certificate, f"server at {context.host}"
+    if shown is None or not context.verified or (facts.failure and facts.failure.stage == "tls"):
         return
     is_unlooked = facts.failure is None and not facts.account.matched and not facts.tls.verified
     day = f"{shown.expires:%Y-%m-%d}"
     why = f"the certificate of {shown.subject} expires on {day}"
-    if is_unlooked and subject.now >= shown.expires:
+    if is_unlooked and context.now >= shown.expires:
         why = f"the certificate of {shown.subject} has expired on {day}"
         yield Finding("certificate_expired", "blocker", what, why, _TLS["expired"][1], MYSQL)
-    elif subject.now < shown.expires < subject.now + EXPIRES_SOON:
+    elif context.now < shown.expires < context.now + EXPIRES_SOON:
         yield Finding("certificate_expires_soon", "warning", what, why, "Renew the server's certificate.", MYSQL)
     if is_unlooked and facts.tls.names_host is False:
         left = len(shown.names) - MOST_NAMES

@@ -17,12 +17,12 @@ __all__ = [
     "Account",
     "Certificate",
     "Failure",
-    "Grant",
-    "Grants",
     "MysqlFacts",
+    "MysqlGrant",
+    "MysqlGrants",
     "Schema",
     "Server",
-    "Tls",
+    "TlsHandshake",
     "grants_of",
     "kind_of",
     "names_host",
@@ -64,7 +64,7 @@ class Certificate:
 
 
 @dataclass(frozen=True)
-class Tls:
+class TlsHandshake:
     """The result of TLS, with what Go offers."""
 
     offered: bool
@@ -136,7 +136,7 @@ class Server:
 
 
 @dataclass(frozen=True)
-class Grant:
+class MysqlGrant:
     """The database privileges in one statement of SHOW GRANTS. The rest, such as a password's hash, is not kept."""
 
     privileges: tuple[str, ...]
@@ -150,10 +150,10 @@ class Grant:
 
 
 @dataclass(frozen=True)
-class Grants:
+class MysqlGrants:
     """The grants of the account, with those of its active roles."""
 
-    known: tuple[Grant, ...] | None = None
+    known: tuple[MysqlGrant, ...] | None = None
     """None if the server did not show them."""
     has_roles: bool = False
 
@@ -163,10 +163,10 @@ class MysqlFacts:
     """All facts that one check gathers."""
 
     server: Server = Server()
-    tls: Tls = Tls(offered=False)
+    tls: TlsHandshake = TlsHandshake(offered=False)
     account: Account = Account()
     schema: Schema = Schema()
-    grants: Grants = Grants()
+    grants: MysqlGrants = MysqlGrants()
     failure: Failure | None = None
     """What ended the check early."""
 
@@ -199,8 +199,8 @@ def own_version(greeting: str) -> str:
 
 def version_of(text: str) -> tuple[int, int, int] | None:
     """Return major, minor and patch."""
-    found = re.match(r"(\d{1,4})\.(\d{1,4})\.(\d{1,4})", own_version(text))
-    return (int(found[1]), int(found[2]), int(found[3])) if found else None
+    match = re.match(r"(\d{1,4})\.(\d{1,4})\.(\d{1,4})", own_version(text))
+    return (int(match[1]), int(match[2]), int(match[3])) if match else None
 
 
 _NAME = r"(?:`(?:[^`]|``)*`|'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|[^`'\"\s.@]+)"
@@ -208,25 +208,27 @@ _SCOPE = re.compile(rf"({_NAME})\.\* (?:TO|FROM) ({_NAME}(?:@{_NAME})?)", re.DOT
 """Each quote in it matches in one way only, so a text that does not fit fails in linear time."""
 
 
-def grants_of(statements: Iterable[str]) -> Grants:
+def grants_of(statements: Iterable[str]) -> MysqlGrants:
     """Parse the statements of SHOW GRANTS. The grant of a role has no database."""
-    told = list(statements)
-    has_roles = any(text.startswith("GRANT ") and " ON " not in text for text in told)
-    return Grants(tuple(grant for grant in map(_read, told) if grant is not None), has_roles)
+    lines = list(statements)
+    has_roles = any(text.startswith("GRANT ") and " ON " not in text for text in lines)
+    return MysqlGrants(tuple(grant for grant in map(_read, lines) if grant is not None), has_roles)
 
 
-def _read(statement: str) -> Grant | None:
+def _read(statement: str) -> MysqlGrant | None:
     """Parse a statement of SHOW GRANTS; None if it is not about databases but, say, roles or tables."""
     verb, _blank, rest = statement.partition(" ")
     listed, _on, scope = rest.partition(" ON ")
-    found = _SCOPE.match(scope)
-    if verb not in ("GRANT", "REVOKE") or found is None:
+    match = _SCOPE.match(scope)
+    if verb not in ("GRANT", "REVOKE") or match is None:
         return None
-    pattern = _unquoted(found[1])
+    pattern = _unquoted(match[1])
     if len(pattern) > LONGEST_NAME:
         return None
     names = [printable(name.strip().upper()) for name in listed.split(",")]
-    return Grant((ALL,) if "ALL" in names else tuple(names), printable(pattern), printable(found[2]), verb == "REVOKE")
+    return MysqlGrant(
+        (ALL,) if "ALL" in names else tuple(names), printable(pattern), printable(match[2]), verb == "REVOKE"
+    )
 
 
 def _unquoted(name: str) -> str:
@@ -234,7 +236,7 @@ def _unquoted(name: str) -> str:
     return name[1:-1].replace(quote * 2, quote) if quote in "`'\"" else name
 
 
-def privileges_on(database: str, grants: Grants, kind: str, ignores_case: bool) -> frozenset[str]:
+def privileges_on(database: str, grants: MysqlGrants, kind: str, ignores_case: bool) -> frozenset[str]:
     """Return the privileges that these grants give on all tables of a database, in capitals.
 
     kind: the server's. ignores_case: whether names that differ only in case are one database (lower_case_table_names).
@@ -246,7 +248,7 @@ def privileges_on(database: str, grants: Grants, kind: str, ignores_case: bool) 
     wanted = database.lower() if ignores_case else database
     everywhere: set[str] = set()
     revoked: set[str] = set()
-    matching: dict[str, list[tuple[tuple[int, ...], Grant]]] = {}
+    matching: dict[str, list[tuple[tuple[int, ...], MysqlGrant]]] = {}
     for grant in grants.known or ():
         parts = list(_parts(grant.database.lower() if ignores_case else grant.database))
         if grant.database == "*":
@@ -257,12 +259,12 @@ def privileges_on(database: str, grants: Grants, kind: str, ignores_case: bool) 
             revoked |= set(grant.privileges)
         else:
             matching.setdefault(grant.account, []).append((_rank(parts, kind), grant))
-    found = everywhere - revoked
+    privileges = everywhere - revoked
     for ranked in matching.values():
         best = max(rank for rank, _grant in ranked)
         takes_all = grants.has_roles and kind != "MariaDB"
-        found |= {name for rank, grant in ranked if takes_all or rank == best for name in grant.privileges}
-    return frozenset(found)
+        privileges |= {name for rank, grant in ranked if takes_all or rank == best for name in grant.privileges}
+    return frozenset(privileges)
 
 
 def _parts(pattern: str) -> Iterator[str]:

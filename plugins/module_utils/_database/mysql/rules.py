@@ -12,11 +12,11 @@ from typing import Callable
 from ..._common.finding import MIGRATIONS, MYSQL, PRODUCT, Finding, severest_first
 from ..host import RELAY
 from ..plugin_requirement import NATIVE
-from .confidence import Subject, weighed
+from .confidence import CheckContext, downgrade_unless_proven
 from .connection_rules import broken, certificate, transport
 from .facts import ALL, Failure, MysqlFacts, privileges_on, version_of
 
-__all__ = ["CODES", "NEEDED", "judge"]
+__all__ = ["CODES", "NEEDED", "mysql_findings"]
 
 NEEDED = ("CREATE", "ALTER", "DROP", "INDEX", "REFERENCES", "SELECT", "INSERT", "UPDATE", "DELETE")
 """The privileges that a registry's migrations and operation may use."""
@@ -83,16 +83,16 @@ CODES = {
 """Each code with its meaning in a sentence."""
 
 
-def judge(facts: MysqlFacts, subject: Subject) -> tuple[Finding, ...]:
+def mysql_findings(facts: MysqlFacts, context: CheckContext) -> tuple[Finding, ...]:
     """Return all findings, the most severe first."""
     rules = _FAILED if facts.failure else ()
-    found = [weighed(one, facts, subject) for rule in (*rules, *_RULES) for one in rule(facts, subject)]
+    found = [downgrade_unless_proven(one, facts, context) for rule in (*rules, *_RULES) for one in rule(facts, context)]
     return tuple(severest_first(sorted(found, key=lambda one: one.code)))
 
 
-def account_name(facts: MysqlFacts, subject: Subject) -> str:
+def account_name(facts: MysqlFacts, context: CheckContext) -> str:
     """Return the account in SQL. Before a login, its host is any."""
-    user, _at, host = (facts.account.matched or f"{subject.username}@%").rpartition("@")
+    user, _at, host = (facts.account.matched or f"{context.username}@%").rpartition("@")
     return f"{_text(user)}@{_text(host)}"
 
 
@@ -105,114 +105,114 @@ def _identifier(name: str) -> str:
     return "`" + name.replace("`", "``") + "`"
 
 
-def _grant(privileges: str, facts: MysqlFacts, subject: Subject) -> str:
+def _grant(privileges: str, facts: MysqlFacts, context: CheckContext) -> str:
     # An underscore in a name is a wildcard in a grant unless it is escaped.
-    scope = _identifier(subject.database.replace("_", "\\_").replace("%", "\\%"))
-    return f"GRANT {privileges} ON {scope}.* TO {account_name(facts, subject)};"
+    scope = _identifier(context.database.replace("_", "\\_").replace("%", "\\%"))
+    return f"GRANT {privileges} ON {scope}.* TO {account_name(facts, context)};"
 
 
-def _create(subject: Subject) -> str:
-    return f"CREATE DATABASE {_identifier(subject.database)} CHARACTER SET utf8mb4;"
+def _create(context: CheckContext) -> str:
+    return f"CREATE DATABASE {_identifier(context.database)} CHARACTER SET utf8mb4;"
 
 
-def _set_plugin(plugin: str, facts: MysqlFacts, subject: Subject) -> str:
-    return f"ALTER USER {account_name(facts, subject)} IDENTIFIED WITH {plugin} BY '<password>';"
+def _set_plugin(plugin: str, facts: MysqlFacts, context: CheckContext) -> str:
+    return f"ALTER USER {account_name(facts, context)} IDENTIFIED WITH {plugin} BY '<password>';"
 
 
-def _login_failed(facts: MysqlFacts, subject: Subject) -> Iterator[Finding]:
+def _login_failed(facts: MysqlFacts, context: CheckContext) -> Iterator[Finding]:
     """Yield findings about MySQL's own error."""
     failure = facts.failure or Failure("", "")
     make = _BY_CODE.get(failure.code)
     if make is not None:
-        yield make(facts, subject, failure.words)
+        yield make(facts, context, failure.words)
     elif failure.code:
-        what = f"server at {subject.host}"
+        what = f"server at {context.host}"
         why = f"error {failure.code}: {failure.words}"
         code, severity = ("query_failed", "warning") if failure.stage == "query" else ("login_refused", "blocker")
         yield Finding(code, severity, what, why, "Look the error up in the server's documentation.", MYSQL)
 
 
-def _denied(facts: MysqlFacts, subject: Subject, words: str) -> Finding:
-    remedy = f"Check database.username and database.password. To set it: ALTER USER {account_name(facts, subject)} IDENTIFIED BY '<password>';"
-    if not subject.encrypted:
+def _denied(facts: MysqlFacts, context: CheckContext, message: str) -> Finding:
+    remedy = f"Check database.username and database.password. To set it: ALTER USER {account_name(facts, context)} IDENTIFIED BY '<password>';"
+    if not context.encrypted:
         remedy += " An account that was made with REQUIRE SSL is refused in the same words: give database.tls for it."
     number = facts.failure.code if facts.failure else 1045
-    why = f"error {number}: {words}. Whether its plugin is the right one is not known before it is let in"
-    return Finding("access_denied", "blocker", _account(subject), why, remedy, MYSQL)
+    why = f"error {number}: {message}. Whether its plugin is the right one is not known before it is let in"
+    return Finding("access_denied", "blocker", _account(context), why, remedy, MYSQL)
 
 
-def _host_denied(facts: MysqlFacts, subject: Subject, words: str) -> Finding:
-    remedy = f"Make the account for the pods' addresses: CREATE USER {account_name(facts, subject)} IDENTIFIED BY '<password>';"
-    return Finding("host_denied", "blocker", _account(subject), f"error 1130: {words}", remedy, MYSQL)
+def _host_denied(facts: MysqlFacts, context: CheckContext, message: str) -> Finding:
+    remedy = f"Make the account for the pods' addresses: CREATE USER {account_name(facts, context)} IDENTIFIED BY '<password>';"
+    return Finding("host_denied", "blocker", _account(context), f"error 1130: {message}", remedy, MYSQL)
 
 
-def _no_database(facts: MysqlFacts, subject: Subject, words: str) -> Finding:
-    why = f"error 1049: {words}. The registry server does not create it"
-    remedy = f"{_create(subject)} {_grant(', '.join(NEEDED), facts, subject)}"
-    return Finding("database_missing", "blocker", _database(subject), why, remedy, PRODUCT)
+def _no_database(facts: MysqlFacts, context: CheckContext, message: str) -> Finding:
+    why = f"error 1049: {message}. The registry server does not create it"
+    remedy = f"{_create(context)} {_grant(', '.join(NEEDED), facts, context)}"
+    return Finding("database_missing", "blocker", _database(context), why, remedy, PRODUCT)
 
 
-def _database_denied(facts: MysqlFacts, subject: Subject, words: str) -> Finding:
-    why = f"error 1044: {words}. MySQL says the same of a database that does not exist"
-    remedy = f"{_grant(', '.join(NEEDED), facts, subject)} Where it does not exist: {_create(subject)}"
-    return Finding("database_denied", "blocker", _database(subject), why, remedy, MYSQL)
+def _database_denied(facts: MysqlFacts, context: CheckContext, message: str) -> Finding:
+    why = f"error 1044: {message}. MySQL says the same of a database that does not exist"
+    remedy = f"{_grant(', '.join(NEEDED), facts, context)} Where it does not exist: {_create(context)}"
+    return Finding("database_denied", "blocker", _database(context), why, remedy, MYSQL)
 
 
-def _not_loaded(facts: MysqlFacts, subject: Subject, words: str) -> Finding:
+def _not_loaded(facts: MysqlFacts, context: CheckContext, message: str) -> Finding:
     version = version_of(facts.server.version) or (0, 0, 0)
-    remedy = f"Load the plugin in the server, or give the account another: {_set_plugin('caching_sha2_password', facts, subject)}"
-    if NATIVE_PLUGIN in words and facts.server.kind != "MariaDB":
-        remedy = f"Start the server with mysql_native_password=ON, or give the account another plugin: {_set_plugin('caching_sha2_password', facts, subject)}"
+    remedy = f"Load the plugin in the server, or give the account another: {_set_plugin('caching_sha2_password', facts, context)}"
+    if NATIVE_PLUGIN in message and facts.server.kind != "MariaDB":
+        remedy = f"Start the server with mysql_native_password=ON, or give the account another plugin: {_set_plugin('caching_sha2_password', facts, context)}"
         if version >= (9, 0, 0):
             remedy = (
-                f"MySQL 9 has no mysql_native_password any more. {_set_plugin('caching_sha2_password', facts, subject)}"
+                f"MySQL 9 has no mysql_native_password any more. {_set_plugin('caching_sha2_password', facts, context)}"
             )
-            if subject.required_plugin == NATIVE:
+            if context.required_plugin == NATIVE:
                 remedy = "This release needs mysql_native_password, which MySQL 9 has no more: use MySQL 8.0 or MariaDB, or update it to 2.23."
-    return Finding("plugin_missing", "blocker", _account(subject), f"error 1524: {words}", remedy, MYSQL)
+    return Finding("plugin_missing", "blocker", _account(context), f"error 1524: {message}", remedy, MYSQL)
 
 
-def _unknown_plugin(facts: MysqlFacts, subject: Subject, words: str) -> Finding:
+def _unknown_plugin(facts: MysqlFacts, context: CheckContext, message: str) -> Finding:
     wanted = (
         NATIVE_PLUGIN
-        if subject.required_plugin == NATIVE or facts.server.kind == "MariaDB"
+        if context.required_plugin == NATIVE or facts.server.kind == "MariaDB"
         else "caching_sha2_password"
     )
-    why = f"{words}. A registry server takes {', '.join(KNOWN_PLUGINS)}"
-    return Finding("plugin_unknown", "blocker", _account(subject), why, _set_plugin(wanted, facts, subject), MYSQL)
+    why = f"{message}. A registry server takes {', '.join(KNOWN_PLUGINS)}"
+    return Finding("plugin_unknown", "blocker", _account(context), why, _set_plugin(wanted, facts, context), MYSQL)
 
 
-def _simple(code: str, number: int, remedy: str) -> Callable[[MysqlFacts, Subject, str], Finding]:
+def _simple(code: str, number: int, remedy: str) -> Callable[[MysqlFacts, CheckContext, str], Finding]:
     """Return a maker of a blocker from the server's error. {account} in the remedy stands for the account."""
 
-    def make(facts: MysqlFacts, subject: Subject, words: str) -> Finding:
-        what = _account(subject) if code.startswith("account") else f"server at {subject.host}"
+    def make(facts: MysqlFacts, context: CheckContext, message: str) -> Finding:
+        what = _account(context) if code.startswith("account") else f"server at {context.host}"
         return Finding(
             code,
             "blocker",
             what,
-            f"error {number}: {words}",
-            remedy.format(account=account_name(facts, subject)),
+            f"error {number}: {message}",
+            remedy.format(account=account_name(facts, context)),
             MYSQL,
         )
 
     return make
 
 
-def _resource(facts: MysqlFacts, subject: Subject, words: str) -> Finding:
+def _resource(facts: MysqlFacts, context: CheckContext, message: str) -> Finding:
     """Read from the message whether error 1226 means current connections, or the account's use in the last hour."""
-    found = re.search(r"max_(?:queries|updates|connections)_per_hour", words)
+    found = re.search(r"max_(?:queries|updates|connections)_per_hour", message)
     name = found[0].upper() if found else "MAX_USER_CONNECTIONS"
-    remedy = f"ALTER USER {account_name(facts, subject)} WITH {name} 0;"
+    remedy = f"ALTER USER {account_name(facts, context)} WITH {name} 0;"
     code = "account_hourly" if found else "account_connections"
-    return Finding(code, "blocker", _account(subject), f"error 1226: {words}", remedy, MYSQL)
+    return Finding(code, "blocker", _account(context), f"error 1226: {message}", remedy, MYSQL)
 
 
 _TOO_MANY = "End connections that nobody needs, or raise max_connections: SET GLOBAL max_connections = 500;"
 _ACCOUNT_LIMIT = "ALTER USER {account} WITH MAX_USER_CONNECTIONS 0;"
 _EXPIRED = "ALTER USER {account} IDENTIFIED BY '<password>' PASSWORD EXPIRE NEVER;"
 _TLS_ONLY = "Give database.tls with the authority that has signed the server's certificate."
-_BY_CODE: dict[int, Callable[[MysqlFacts, Subject, str], Finding]] = {
+_BY_CODE: dict[int, Callable[[MysqlFacts, CheckContext, str], Finding]] = {
     1040: _simple("too_many_connections", 1040, _TOO_MANY),
     1044: _database_denied,
     1045: _denied,
@@ -237,34 +237,34 @@ _BY_CODE: dict[int, Callable[[MysqlFacts, Subject, str], Finding]] = {
 """Of MySQL and MariaDB (their documentation, error messages). 4000 and above are MariaDB's own."""
 
 
-def _plugin(facts: MysqlFacts, subject: Subject) -> Iterator[Finding]:
-    plugin, needs_native = facts.account.plugin, subject.required_plugin == NATIVE
+def _plugin(facts: MysqlFacts, context: CheckContext) -> Iterator[Finding]:
+    plugin, needs_native = facts.account.plugin, context.required_plugin == NATIVE
     if not facts.account.matched:
         if needs_native and facts.failure and facts.failure.code in (1045, 1130):
             why = "nobody has logged in, and only then a server shows the account's plugin"
-            yield Finding("plugin_unproven", "info", _account(subject), why, "Mend the login first.", PRODUCT)
+            yield Finding("plugin_unproven", "info", _account(context), why, "Mend the login first.", PRODUCT)
         return
     if needs_native and not plugin:
         why = f"the server has not told it, and ML Metadata, which this release runs, knows {NATIVE_PLUGIN} alone"
-        remedy = f"Look it up as the server's administrator: SHOW CREATE USER {account_name(facts, subject)};"
-        yield Finding("plugin_unproven", "info", _account(subject), why, remedy, PRODUCT)
+        remedy = f"Look it up as the server's administrator: SHOW CREATE USER {account_name(facts, context)};"
+        yield Finding("plugin_unproven", "info", _account(context), why, remedy, PRODUCT)
         return
     if needs_native and plugin != NATIVE_PLUGIN:
         why = f"its plugin is {plugin}, and ML Metadata, which this release runs, knows {NATIVE_PLUGIN} alone"
-        remedy = _set_plugin(NATIVE_PLUGIN, facts, subject)
+        remedy = _set_plugin(NATIVE_PLUGIN, facts, context)
         version = version_of(facts.server.version) or (0, 0, 0)
         if facts.server.kind != "MariaDB" and version >= (9, 0, 0):
             remedy = "MySQL 9 has no mysql_native_password: use MySQL 8.0 or MariaDB, or update it to 2.23."
         elif facts.server.kind != "MariaDB" and version >= (8, 4, 0):
             remedy = f"Start the server with mysql_native_password=ON, then: {remedy}"
-        yield Finding("plugin_native", "blocker", _account(subject), why, remedy, PRODUCT)
+        yield Finding("plugin_native", "blocker", _account(context), why, remedy, PRODUCT)
     elif plugin and plugin not in KNOWN_PLUGINS:
-        yield _unknown_plugin(facts, subject, f"its plugin is {plugin}")
+        yield _unknown_plugin(facts, context, f"its plugin is {plugin}")
 
 
-def _account_host(facts: MysqlFacts, subject: Subject) -> Iterator[Finding]:
+def _account_host(facts: MysqlFacts, context: CheckContext) -> Iterator[Finding]:
     account = facts.account
-    if not account.matched or subject.path == RELAY or account.is_for_all:
+    if not account.matched or context.path == RELAY or account.is_for_all:
         return
     what, seen_from = f"account {account.matched}", account.seen_from or "here"
     why = f"the server has matched it with a connection from {seen_from}; the registry's pods come from other addresses"
@@ -277,16 +277,16 @@ def _account_host(facts: MysqlFacts, subject: Subject) -> Iterator[Finding]:
         why += f". Of this name, or without one, the server has accounts for {', '.join(account.hosts)}"
     remedy = "Check with via: relay."
     if not account.matched.endswith("@%"):
-        make = f"CREATE USER {_text(subject.username)}@'%' IDENTIFIED BY '<password>';"
+        make = f"CREATE USER {_text(context.username)}@'%' IDENTIFIED BY '<password>';"
         remedy = f"Check with via: relay, or make an account for all addresses: {make}"
     yield Finding("account_host", "warning", what, why, remedy, MYSQL)
 
 
-def _privileges(facts: MysqlFacts, subject: Subject) -> Iterator[Finding]:
+def _privileges(facts: MysqlFacts, context: CheckContext) -> Iterator[Finding]:
     if facts.grants.known is None or facts.schema.exists is not True:
         return
     ignores_case = facts.server.variables.get("lower_case_table_names", "0") != "0"
-    has = privileges_on(subject.database, facts.grants, facts.server.kind, ignores_case)
+    has = privileges_on(context.database, facts.grants, facts.server.kind, ignores_case)
     lacks = [] if ALL in has else [name for name in NEEDED if name not in has]
     if not lacks:
         return
@@ -294,16 +294,16 @@ def _privileges(facts: MysqlFacts, subject: Subject) -> Iterator[Finding]:
     is_made = facts.schema.migration is not None and not facts.schema.is_dirty
     # On existing tables, the registry starts without writing to them.
     works = not vital or (is_made and "SELECT" not in vital)
-    why = f"{', '.join(lacks)} on database {subject.database} {'is' if len(lacks) == 1 else 'are'} missing"
+    why = f"{', '.join(lacks)} on database {context.database} {'is' if len(lacks) == 1 else 'are'} missing"
     if works:
         why += ". The registry starts so; changes of models, or an update of the product, may fail"
-    remedy = _grant(", ".join(lacks), facts, subject)
+    remedy = _grant(", ".join(lacks), facts, context)
     yield Finding(
         "privileges", "warning" if works else "blocker", f"account {facts.account.matched}", why, remedy, MIGRATIONS
     )
 
 
-def _charset(facts: MysqlFacts, subject: Subject) -> Iterator[Finding]:
+def _charset(facts: MysqlFacts, context: CheckContext) -> Iterator[Finding]:
     schema = facts.schema
     if not schema.exists or schema.charset == "utf8mb4":
         return
@@ -313,22 +313,22 @@ def _charset(facts: MysqlFacts, subject: Subject) -> Iterator[Finding]:
     why = f"its character set is {schema.charset}, and the registry's migrations mix it with utf8mb4 (error 1267)"
     if is_made:
         why = f"its character set is {schema.charset}: names with characters beyond it cannot be stored"
-    remedy = f"ALTER DATABASE {_identifier(subject.database)} CHARACTER SET utf8mb4;"
+    remedy = f"ALTER DATABASE {_identifier(context.database)} CHARACTER SET utf8mb4;"
     if not is_made and schema.charset in ("utf8", "utf8mb3"):
         why = f"its character set is {schema.charset}: characters of four bytes cannot be stored"
         is_made = True
-    yield Finding("charset", "warning" if is_made else "blocker", _database(subject), why, remedy, MIGRATIONS)
+    yield Finding("charset", "warning" if is_made else "blocker", _database(context), why, remedy, MIGRATIONS)
 
 
-def _dirty(facts: MysqlFacts, subject: Subject) -> Iterator[Finding]:
+def _dirty(facts: MysqlFacts, context: CheckContext) -> Iterator[Finding]:
     if facts.schema.is_dirty:
         why = f"migration {facts.schema.migration} has died half-way, and no registry server starts on what it has left"
-        name = _identifier(subject.database)
-        remedy = f"Where no models are in it yet: DROP DATABASE {name}; {_create(subject)} Otherwise restore a backup."
-        yield Finding("schema_dirty", "blocker", _database(subject), why, remedy, MIGRATIONS)
+        name = _identifier(context.database)
+        remedy = f"Where no models are in it yet: DROP DATABASE {name}; {_create(context)} Otherwise restore a backup."
+        yield Finding("schema_dirty", "blocker", _database(context), why, remedy, MIGRATIONS)
 
 
-def _primary_key(facts: MysqlFacts, subject: Subject) -> Iterator[Finding]:
+def _primary_key(facts: MysqlFacts, context: CheckContext) -> Iterator[Finding]:
     """Check for required primary keys. Existing tables do not matter; an invisible key (MySQL 8.0.30) is sufficient."""
     variables, schema = facts.server.variables, facts.schema
     names = [name for name in KEY_VARIABLES if variables.get(name) in ("ON", "1")]
@@ -338,19 +338,19 @@ def _primary_key(facts: MysqlFacts, subject: Subject) -> Iterator[Finding]:
     error = KEY_VARIABLES[names[0]]
     why = f"{names[0]} is ON, and migration {KEYLESS_MIGRATION} makes a table without a primary key (error {error})"
     remedy = f"SET GLOBAL {names[0]} = OFF; and in the server's configuration, at least until the registry is ready."
-    yield Finding("primary_key_required", "blocker", f"server at {subject.host}", why, remedy, MIGRATIONS)
+    yield Finding("primary_key_required", "blocker", f"server at {context.host}", why, remedy, MIGRATIONS)
 
 
-def _strict_mode(facts: MysqlFacts, subject: Subject) -> Iterator[Finding]:
+def _strict_mode(facts: MysqlFacts, context: CheckContext) -> Iterator[Finding]:
     """Check Percona XtraDB Cluster's setting. A registry server takes the lock at each start."""
     if facts.server.variables.get("pxc_strict_mode") == "ENFORCING":
         why = "pxc_strict_mode is ENFORCING, which refuses GET_LOCK (error 1105), and every start of a registry takes a lock"
         remedy = "SET GLOBAL pxc_strict_mode = PERMISSIVE; or use a server that is no cluster."
-        yield Finding("cluster_strict_mode", "blocker", f"server at {subject.host}", why, remedy, MIGRATIONS)
+        yield Finding("cluster_strict_mode", "blocker", f"server at {context.host}", why, remedy, MIGRATIONS)
 
 
-def _server(facts: MysqlFacts, subject: Subject) -> Iterator[Finding]:
-    what, variables = f"server at {subject.host}", facts.server.variables
+def _server(facts: MysqlFacts, context: CheckContext) -> Iterator[Finding]:
+    what, variables = f"server at {context.host}", facts.server.variables
     version = version_of(facts.server.version)
     if version and version < (5, 7, 0):
         why = f"its version is {facts.server.version}, and registries have been tried from 5.7 on"
@@ -360,13 +360,13 @@ def _server(facts: MysqlFacts, subject: Subject) -> Iterator[Finding]:
     if odd:
         remedy = f"SET GLOBAL sql_mode = '{','.join(name for name in mode if name not in odd)}';"
         yield Finding("sql_mode", "warning", what, f"sql_mode has {' and '.join(odd)}", remedy, MYSQL)
-    skew = facts.server.time and abs(facts.server.time - subject.now)
+    skew = facts.server.time and abs(facts.server.time - context.now)
     if skew and skew > CLOCK_SKEW:
         why = f"it is {int(skew.total_seconds())} s off: certificates and times of models will look wrong"
         yield Finding("clock", "info", what, why, "Have the server's clock set by NTP.", MYSQL)
 
 
-def _read_only(facts: MysqlFacts, subject: Subject) -> Iterator[Finding]:
+def _read_only(facts: MysqlFacts, context: CheckContext) -> Iterator[Finding]:
     """Check read-only modes. Some accounts bypass read_only, none the others (MySQL's and MariaDB's documentation)."""
     variables = facts.server.variables
     names = [
@@ -380,7 +380,7 @@ def _read_only(facts: MysqlFacts, subject: Subject) -> Iterator[Finding]:
     elif names == ["read_only"] and (unbound := _unbound(facts)):
         why, severity = f"{why}, and the account writes in spite of it by {' and '.join(unbound)} alone", "warning"
     remedy = f"Give the host of the primary server, or: SET GLOBAL {names[0]} = OFF;"
-    yield Finding("read_only", severity, f"server at {subject.host}", why, remedy, MYSQL)
+    yield Finding("read_only", severity, f"server at {context.host}", why, remedy, MYSQL)
 
 
 def _unbound(facts: MysqlFacts) -> list[str]:
@@ -393,15 +393,15 @@ def _unbound(facts: MysqlFacts) -> list[str]:
     return sorted(wanted & everywhere)
 
 
-def _limits(facts: MysqlFacts, subject: Subject) -> Iterator[Finding]:
+def _limits(facts: MysqlFacts, context: CheckContext) -> Iterator[Finding]:
     variables, used = facts.server.variables, facts.server.connections
     most = variables.get("max_connections", "")
     own = variables.get("max_user_connections", "")
     if used is not None and most.isdecimal() and int(most) - used < FEW_CONNECTIONS:
         why = f"{used} of {most} connections are in use"
-        yield Finding("limits", "warning", f"server at {subject.host}", why, _TOO_MANY, MYSQL)
+        yield Finding("limits", "warning", f"server at {context.host}", why, _TOO_MANY, MYSQL)
     if own.isdecimal() and 0 < int(own) < FEW_CONNECTIONS:
-        remedy = _ACCOUNT_LIMIT.format(account=account_name(facts, subject))
+        remedy = _ACCOUNT_LIMIT.format(account=account_name(facts, context))
         yield Finding(
             "limits",
             "warning",
@@ -412,12 +412,12 @@ def _limits(facts: MysqlFacts, subject: Subject) -> Iterator[Finding]:
         )
 
 
-def _account(subject: Subject) -> str:
-    return f"account {subject.username}"
+def _account(context: CheckContext) -> str:
+    return f"account {context.username}"
 
 
-def _database(subject: Subject) -> str:
-    return f"database {subject.database}"
+def _database(context: CheckContext) -> str:
+    return f"database {context.database}"
 
 
 _FAILED = (_login_failed, broken)

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..._common.certificates import as_go_reads
 from ..._common.text import printable
-from .facts import Certificate, Failure, Tls, names_host
+from .facts import Certificate, Failure, TlsHandshake, names_host
 
 try:
     from cryptography.x509 import (
@@ -29,10 +29,10 @@ except ImportError:
 
 __all__ = [
     "NO_TLS",
+    "CheckComplete",
+    "CheckEnded",
     "ClearLimit",
     "Context",
-    "Ended",
-    "Enough",
     "is_encrypted",
     "is_verified",
     "load_authority",
@@ -64,7 +64,7 @@ NO_TLS = Failure("tls", "the server does not offer TLS", reason="no_tls")
 UNREADABLE = "an unreadable name"
 
 
-class Ended(Exception):
+class CheckEnded(Exception):
     """Carries a failure to the facts."""
 
     def __init__(self, failure: Failure) -> None:
@@ -72,7 +72,7 @@ class Ended(Exception):
         self.failure = failure
 
 
-class Enough(Ended):
+class CheckComplete(CheckEnded):
     """Ends a check that is complete before the login."""
 
     def __init__(self) -> None:
@@ -93,18 +93,18 @@ class ClearLimit(socket.socket):
         return cls(sock.family, sock.type, sock.proto, fileno=sock.detach())
 
     def sendall(self, data: Any, flags: int = 0) -> None:
-        """Send the TLS request. Raises Ended for more."""
+        """Send the TLS request. Raises CheckEnded for more."""
         self._spend(len(data))
         super().sendall(data, flags)
 
     def send(self, data: Any, flags: int = 0) -> int:
-        """Send the TLS request. Raises Ended for more."""
+        """Send the TLS request. Raises CheckEnded for more."""
         self._spend(len(data))
         return super().send(data, flags)
 
     def _spend(self, number: int) -> None:
         if number > self._left:
-            raise Ended(NO_TLS)
+            raise CheckEnded(NO_TLS)
         self._left -= number
 
 
@@ -129,7 +129,7 @@ def verify_reason(code: int) -> str:
 class Context(ssl.SSLContext):
     """Keeps the result of a handshake, and optionally ends the login after it."""
 
-    tls: Tls | None = None
+    tls: TlsHandshake | None = None
     ends_login = False
 
     @classmethod
@@ -149,7 +149,7 @@ class Context(ssl.SSLContext):
         wrapped = super().wrap_socket(*arguments, **options)
         cipher = wrapped.cipher() or ("", "", 0)
         shown = [found for found in map(_certificate, _chain(wrapped)) if found is not None]
-        self.tls = Tls(
+        self.tls = TlsHandshake(
             True,
             wrapped.version() or "",
             cipher[0],
@@ -160,19 +160,19 @@ class Context(ssl.SSLContext):
         )
         if self.ends_login:
             wrapped.close()
-            raise Enough
+            raise CheckComplete
         return wrapped
 
 
 def load_authority(context: ssl.SSLContext, pem: str | None) -> None:
-    """Trust what Go can read of the given text, or this machine's authorities. Raises Ended if that is nothing."""
+    """Trust what Go can read of the given text, or this machine's authorities. Raises CheckEnded if that is nothing."""
     if pem is None:
         context.load_default_certs()
         return
     known = as_go_reads(pem)
     if not known:
         words = "the registry server, a Go program, reads no certificate in it"
-        raise Ended(Failure("tls", words, reason="authority"))
+        raise CheckEnded(Failure("tls", words, reason="authority"))
     context.load_verify_locations(cadata=known)
 
 
@@ -184,7 +184,7 @@ def load_client(context: ssl.SSLContext, certificate: str, key: str) -> None:
             file.write(f"{certificate}\n{key}\n")
         context.load_cert_chain(path)
     except ssl.SSLError as error:
-        raise Ended(Failure("tls", printable(error.reason or error), reason="client")) from None
+        raise CheckEnded(Failure("tls", printable(error.reason or error), reason="client")) from None
     finally:
         Path(path).unlink()
 

@@ -35,7 +35,7 @@ except ImportError:
 else:
     MISSING = None
 
-__all__ = ["MISSING", "asked_of", "gather", "look", "read", "words_of"]
+__all__ = ["MISSING", "asked_of", "gather", "probe_server", "read", "words_of"]
 
 CHUNK = 64 * 1024
 GRACE = 2.0
@@ -136,7 +136,7 @@ def _login(options: dict[str, Any], asked: Asked, bridge: _Bridge) -> PostgresFa
         return PostgresFacts(refusal=printable(bridge.error) or words_of(error), state=state)
 
 
-def look(open_socket: OpenSocket, asked: Asked, timeout: int) -> PostgresFacts:
+def probe_server(open_socket: OpenSocket, asked: Asked, timeout: int) -> PostgresFacts:
     """Return whether a PostgreSQL server answers, and offers TLS if required. It does not log in."""
     deadline = time.monotonic() + timeout
     try:

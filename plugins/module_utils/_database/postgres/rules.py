@@ -12,7 +12,7 @@ from ..._common.finding import MIGRATIONS, PRODUCT, Finding
 from ..host import DIRECT, RELAY
 from .facts import Asked, PostgresFacts
 
-__all__ = ["judge"]
+__all__ = ["postgres_findings"]
 
 POSTGRES = "PostgreSQL documentation"
 OF_ADDRESS = ("access_denied", "host_denied")
@@ -53,18 +53,18 @@ REFUSALS = (
 arbitrary names, so it means nothing."""
 
 
-def judge(facts: PostgresFacts, asked: Asked, path: str) -> list[Finding]:
+def postgres_findings(facts: PostgresFacts, asked: Asked, path: str) -> list[Finding]:
     """Return the findings. What the check's own address may cause is a blocker only through a relay.
 
     pg_hba.conf decides by the client's address who may log in, and whether with a password. The official image accepts
     every user from loopback, where a port-forward comes from.
     """
     if facts.refusal:
-        told = _refused(facts, asked)
-        is_elsewhere = path != RELAY and told.code in OF_ADDRESS and not re.match(OF_ROLE, _words(facts))
-        is_proven = not is_elsewhere and (told.code, path) != ("unreachable", DIRECT)
-        remedy = f"Check with via: relay. {told.remedy}"
-        return [told if is_proven else replace(told, severity="warning", remedy=remedy)]
+        finding = _refused(facts, asked)
+        is_elsewhere = path != RELAY and finding.code in OF_ADDRESS and not re.match(OF_ROLE, _words(facts))
+        is_proven = not is_elsewhere and (finding.code, path) != ("unreachable", DIRECT)
+        remedy = f"Check with via: relay. {finding.remedy}"
+        return [finding if is_proven else replace(finding, severity="warning", remedy=remedy)]
     if facts.is_looked_at:
         return []
     found = [finding for check in _CHECKS for finding in check(facts, asked)]

@@ -12,16 +12,16 @@ from typing import Any
 
 import pytest
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.text import printable
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.mysql.confidence import Subject
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.mysql.confidence import CheckContext
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.mysql.facts import (
     Account,
     Certificate,
     Failure,
-    Grants,
     MysqlFacts,
+    MysqlGrants,
     Schema,
     Server,
-    Tls,
+    TlsHandshake,
     grants_of,
     names_host,
     privileges_on,
@@ -30,17 +30,17 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._databa
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.mysql.rules import (
     CODES,
     NEEDED,
-    judge,
+    mysql_findings,
 )
 
 NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
 
-def grants(*statements: str) -> Grants:
+def grants(*statements: str) -> MysqlGrants:
     return grants_of(statements)
 
 
-SUBJECT = Subject("u", "models", "db.example.com", True, True, "any", "relay", NOW)
+SUBJECT = CheckContext("u", "models", "db.example.com", True, True, "any", "relay", NOW)
 GOOD = MysqlFacts(
     Server(
         "8.0.36",
@@ -50,7 +50,7 @@ GOOD = MysqlFacts(
         3,
         NOW,
     ),
-    Tls(True, "TLSv1.3", "x", Certificate("CN=db", NOW + timedelta(days=300)), used=True, verified=True),
+    TlsHandshake(True, "TLSv1.3", "x", Certificate("CN=db", NOW + timedelta(days=300)), used=True, verified=True),
     Account("u@%", "caching_sha2_password", "10.0.0.1"),
     Schema(True, "utf8mb4", "utf8mb4_0900_ai_ci"),
     grants("GRANT USAGE ON *.* TO `u`@`%`", "GRANT ALL PRIVILEGES ON `models`.* TO `u`@`%`"),
@@ -63,7 +63,7 @@ def failed(code: int = 0, stage: str = "login", words: str = "the server's words
 
 def found(facts: MysqlFacts, **subject: Any) -> dict[str, str]:
     """Return severities by code."""
-    return {told.code: told.severity for told in judge(facts, replace(SUBJECT, **subject))}
+    return {told.code: told.severity for told in mysql_findings(facts, replace(SUBJECT, **subject))}
 
 
 def server(**changes: Any) -> MysqlFacts:
@@ -103,7 +103,7 @@ CERTIFICATE = Certificate("CN=db", NOW + timedelta(days=300), "CN=ca", ("db.exam
 def looked(names_host: bool, days: int) -> MysqlFacts:
     """Return the facts of a server without a login."""
     shown = replace(CERTIFICATE, expires=NOW + timedelta(days=days))
-    return MysqlFacts(Server("8.0.36", "MySQL"), Tls(True, "TLSv1.3", "x", shown, names_host=names_host))
+    return MysqlFacts(Server("8.0.36", "MySQL"), TlsHandshake(True, "TLSv1.3", "x", shown, names_host=names_host))
 
 
 CASES: list[tuple[MysqlFacts, dict[str, Any], dict[str, str]]] = [
@@ -183,7 +183,7 @@ CASES: list[tuple[MysqlFacts, dict[str, Any], dict[str, str]]] = [
     (replace(without("SELECT"), schema=replace(GOOD.schema, migration=21)), {}, {"privileges": "blocker"}),
     (without("INSERT"), {}, {"privileges": "blocker"}),
     (replace(server(version="9.1.0"), schema=Schema(True, "latin1")), {}, {"charset": "warning"}),
-    (replace(GOOD, grants=Grants()), {}, {}),
+    (replace(GOOD, grants=MysqlGrants()), {}, {}),
     (server(version="5.6.50"), {}, {"server_old": "warning"}),
     (variables(read_only="ON"), {}, {"read_only": "blocker"}),
     (everywhere("SUPER"), {}, {"read_only": "warning"}),
@@ -193,7 +193,7 @@ CASES: list[tuple[MysqlFacts, dict[str, Any], dict[str, str]]] = [
     (everywhere("SUPER", kind="MariaDB", version="10.4.1-MariaDB"), {}, {"read_only": "warning"}),
     (everywhere("SUPER", kind="MariaDB", version="10.11.6-MariaDB"), {}, {"read_only": "blocker"}),
     (everywhere("READ_ONLY ADMIN", kind="MariaDB", version="10.11.6-MariaDB"), {}, {"read_only": "warning"}),
-    (replace(variables(read_only="ON"), grants=Grants()), {}, {"read_only": "warning"}),
+    (replace(variables(read_only="ON"), grants=MysqlGrants()), {}, {"read_only": "warning"}),
     (variables(innodb_read_only="ON", read_only="OFF"), {}, {"read_only": "blocker"}),
     (variables(sql_mode="ANSI_QUOTES"), {}, {"sql_mode": "warning"}),
     (server(time=NOW + timedelta(minutes=5)), {}, {"clock": "info"}),
@@ -205,7 +205,7 @@ CASES: list[tuple[MysqlFacts, dict[str, Any], dict[str, str]]] = [
 @pytest.mark.parametrize(("facts", "subject", "expected"), CASES)
 def test_findings(facts: MysqlFacts, subject: dict[str, Any], expected: dict[str, str]) -> None:
     assert found(facts, **subject) == expected
-    for told in judge(facts, replace(SUBJECT, **subject)):
+    for told in mysql_findings(facts, replace(SUBJECT, **subject)):
         assert told.what and told.why and told.remedy and told.rule
         numbers = re.findall(r"^error (\d+)", told.why)
         assert numbers in ([], [str(facts.failure.code if facts.failure else "")])
@@ -222,7 +222,7 @@ def test_findings(facts: MysqlFacts, subject: dict[str, Any], expected: dict[str
 )
 def test_the_limit_that_was_reached_is_the_one_that_is_lifted(resource: str, option: str) -> None:
     words = f"User 'u' has exceeded the '{resource}' resource (current value: 1)"
-    (told,) = judge(failed(1226, words=words), SUBJECT)
+    (told,) = mysql_findings(failed(1226, words=words), SUBJECT)
     assert told.remedy == f"ALTER USER 'u'@'%' WITH {option} 0;"
 
 
@@ -251,7 +251,7 @@ def test_what_is_seen_from_elsewhere_is_no_blocker(reason: str) -> None:
     """Private DNS, a firewall: the cluster may have another path. A port-forward reaches the database as pods do."""
     facts, code = failed(reason=reason, stage="connect"), ROUTE[reason]
     for path, severity in (("direct", "warning"), ("port_forward", "blocker"), ("relay", "blocker")):
-        (told,) = judge(facts, replace(SUBJECT, path=path))
+        (told,) = mysql_findings(facts, replace(SUBJECT, path=path))
         assert (told.code, told.severity) == (code, severity)
         assert ("via: relay" in told.remedy) is (severity == "warning")
 
@@ -294,7 +294,7 @@ def test_the_account_of_the_pods(matched: str, hosts: tuple[str, ...] | None, ex
     facts = account(matched=matched, hosts=hosts)
     assert found(facts, path="port_forward") == expected and found(facts) == {}
     assert found(facts, path="direct") == expected
-    assert all("via: relay" in told.remedy for told in judge(facts, replace(SUBJECT, path="direct")))
+    assert all("via: relay" in told.remedy for told in mysql_findings(facts, replace(SUBJECT, path="direct")))
 
 
 def test_every_code_is_shown_here() -> None:
@@ -304,9 +304,9 @@ def test_every_code_is_shown_here() -> None:
 
 def test_remedies_can_be_pasted() -> None:
     """Names are quoted as MySQL does, whatever they contain, and there is no password."""
-    (told,) = judge(account(matched="o'brien@10.%", plugin="auth_socket"), SUBJECT)
+    (told,) = mysql_findings(account(matched="o'brien@10.%", plugin="auth_socket"), SUBJECT)
     assert told.remedy == "ALTER USER 'o''brien'@'10.%' IDENTIFIED WITH caching_sha2_password BY '<password>';"
-    (missing,) = judge(failed(1049, "database"), replace(SUBJECT, database="my_models`"))
+    (missing,) = mysql_findings(failed(1049, "database"), replace(SUBJECT, database="my_models`"))
     assert "CREATE DATABASE `my_models``` CHARACTER SET utf8mb4;" in missing.remedy
     assert "ON `my\\_models```.* TO 'u'@'%'" in missing.remedy
 
@@ -321,7 +321,7 @@ def test_remedies_can_be_pasted() -> None:
     ],
 )
 def test_the_plugin_by_release(version: str, kind: str, words: str) -> None:
-    (told,) = judge(server(version=version, kind=kind), replace(SUBJECT, required_plugin="native"))
+    (told,) = mysql_findings(server(version=version, kind=kind), replace(SUBJECT, required_plugin="native"))
     assert told.code == "plugin_native" and words in told.remedy
 
 
@@ -423,8 +423,8 @@ def test_what_the_server_refuses_of_the_migrations(
     ],
 )
 def test_a_password_under_a_key_that_nothing_proves(plugin: str, is_readable: bool) -> None:
-    facts = replace(GOOD, account=replace(GOOD.account, plugin=plugin), tls=Tls(True))
-    (told,) = judge(facts, replace(SUBJECT, encrypted=False, verified=False))
+    facts = replace(GOOD, account=replace(GOOD.account, plugin=plugin), tls=TlsHandshake(True))
+    (told,) = mysql_findings(facts, replace(SUBJECT, encrypted=False, verified=False))
     assert (told.code, told.severity) == ("plaintext", "warning")
     assert ("RSA key" in told.why and "can read the password" in told.why) is is_readable
 

@@ -13,11 +13,11 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 import trustme
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.mysql.facts import Tls
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.mysql.facts import TlsHandshake
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.mysql.tls import (
+    CheckEnded,
     ClearLimit,
     Context,
-    Ended,
     is_encrypted,
     is_verified,
     load_authority,
@@ -55,7 +55,7 @@ def shaken(context: ssl.SSLContext, leaf: trustme.LeafCert | bytes, name: str) -
         thread.join(5)
 
 
-def seen(context: Context) -> Tls:
+def seen(context: Context) -> TlsHandshake:
     assert context.tls is not None
     return context.tls
 
@@ -128,6 +128,6 @@ def test_no_more_in_clear_than_the_request_for_tls(send: str) -> None:
     near, far = socket.socketpair()
     with far, ClearLimit.over(near) as limited:
         getattr(limited, send)(b"r" * 36)
-        with pytest.raises(Ended, match="does not offer TLS"):
+        with pytest.raises(CheckEnded, match="does not offer TLS"):
             getattr(limited, send)(b"p")
         assert far.recv(100) == b"r" * 36

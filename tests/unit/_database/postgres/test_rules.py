@@ -24,7 +24,7 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._databa
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.postgres.client import (
     asked_of,
     gather,
-    look,
+    probe_server,
     read,
     words_of,
 )
@@ -32,7 +32,9 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._databa
     Asked,
     PostgresFacts,
 )
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.postgres.rules import judge
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.postgres.rules import (
+    postgres_findings,
+)
 
 ASKED = Asked("pg.example.com", "fraud", 'fr"aud', "verify-full")
 GOOD = PostgresFacts("", 160003, "fraud", "UTF8", "public", True, False, True, 50, None)
@@ -77,7 +79,7 @@ DATABASE = Database(type="postgres", host="pg", port=5432, name="fraud", usernam
     ],
 )
 def test_findings(facts: dict[str, object], expected: list[str]) -> None:
-    found = judge(replace(GOOD, **facts), ASKED, "relay")  # type: ignore[arg-type]  # values of a table
+    found = postgres_findings(replace(GOOD, **facts), ASKED, "relay")  # type: ignore[arg-type]  # values of a table
     assert [f"{finding.severity} {finding.code}" for finding in found] == expected
     assert all(finding.what and finding.why and finding.remedy and finding.rule for finding in found)
 
@@ -86,22 +88,22 @@ def test_findings(facts: dict[str, object], expected: list[str]) -> None:
 @pytest.mark.parametrize(("asked_password", "severity"), [(True, "info"), (False, "warning")])
 def test_a_login_is_proven_for_its_address_alone(path: str, asked_password: bool, severity: str) -> None:
     """The official image accepts every login from loopback, where a port-forward comes from."""
-    found = judge(replace(GOOD, asked_password=asked_password), ASKED, path)
+    found = postgres_findings(replace(GOOD, asked_password=asked_password), ASKED, path)
     assert [(one.code, one.severity) for one in found] == ([] if path == "relay" else [("account_host", severity)])
 
 
 def test_unverified_encryption() -> None:
-    (found,) = judge(GOOD, replace(ASKED, mode="require"), "relay")
+    (found,) = postgres_findings(GOOD, replace(ASKED, mode="require"), "relay")
     assert found.code == "unverified"
 
 
 def test_with_an_authority_the_host_is_said_to_be_unverified() -> None:
-    (found,) = judge(GOOD, replace(ASKED, mode="verify-ca"), "relay")
+    (found,) = postgres_findings(GOOD, replace(ASKED, mode="verify-ca"), "relay")
     assert (found.code, found.severity) == ("host_unverified", "info")
 
 
 def test_names_are_quoted_in_statements() -> None:
-    (found,) = judge(PostgresFacts(refusal='database "fraud" does not exist'), ASKED, "relay")
+    (found,) = postgres_findings(PostgresFacts(refusal='database "fraud" does not exist'), ASKED, "relay")
     assert '"fr""aud"' in found.remedy
 
 
@@ -154,7 +156,7 @@ def test_something_else_answers(greeting: bytes) -> None:
         return near
 
     facts = gather(other, DATABASE, Credentials(b"canary"), 2)
-    assert facts.refusal and judge(facts, ASKED, "relay")[0].severity == "blocker"
+    assert facts.refusal and postgres_findings(facts, ASKED, "relay")[0].severity == "blocker"
 
 
 def test_an_endless_server_ends_in_time_and_little_memory() -> None:
@@ -176,7 +178,7 @@ def test_an_endless_server_ends_in_time_and_little_memory() -> None:
     facts = gather(endless, DATABASE, Credentials(b"canary"), 3)
     assert time.monotonic() - start < 4
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 * 1024, "kilobytes"
-    assert judge(facts, ASKED, "relay")[0].code == "not_postgres", facts.refusal
+    assert postgres_findings(facts, ASKED, "relay")[0].code == "not_postgres", facts.refusal
 
 
 def answering(answer: bytes) -> Callable[[float], socket.socket]:
@@ -209,8 +211,8 @@ def answering(answer: bytes) -> Callable[[float], socket.socket]:
 )
 def test_a_server_is_looked_at_without_a_login(answer: bytes, tls: Tls | None, expected: list[str]) -> None:
     asked = asked_of(replace(DATABASE, tls=tls))
-    facts = look(answering(answer), asked, 1)
-    assert [one.code for one in judge(facts, asked, "relay")] == expected
+    facts = probe_server(answering(answer), asked, 1)
+    assert [one.code for one in postgres_findings(facts, asked, "relay")] == expected
     assert "\x1b" not in facts.refusal
 
 
@@ -237,7 +239,7 @@ def test_path_that_cannot_be_opened() -> None:
     ],
 )
 def test_what_depends_on_the_address_of_the_check(words: str, path: str, expected: str) -> None:
-    (found,) = judge(PostgresFacts(refusal=words), ASKED, path)
+    (found,) = postgres_findings(PostgresFacts(refusal=words), ASKED, path)
     assert f"{found.severity} {found.code}" == expected
     assert ("via: relay" in found.remedy) is (found.severity == "warning")
 
