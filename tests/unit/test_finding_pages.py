@@ -90,10 +90,10 @@ def test_every_code_has_its_place_and_none_is_superfluous() -> None:
     assert set(headings) == codes
 
 
-def test_each_says_how_severe_it_is_and_how_to_mend_it() -> None:
+def test_each_says_how_severe_it_is_and_how_to_fix_it() -> None:
     for part in sections().values():
         assert re.search(r"^\*(blocker|warning|info)\.\* \w", part, re.MULTILINE), part
-        assert re.search(r"^To mend it: \w?", part, re.MULTILINE), part
+        assert re.search(r"^To fix it: \w?", part, re.MULTILINE), part
 
 
 def test_the_severities_are_those_of_the_code() -> None:
