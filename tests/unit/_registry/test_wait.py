@@ -206,8 +206,15 @@ def test_words_from_before_count_once_they_are_said_again(monkeypatch: pytest.Mo
     verdict = wait(cluster, "wrong", seconds=0.3)["wrong"]
     assert (verdict.state, verdict.reason) == ("waiting", "access_denied")
     assert verdict.message.startswith("It has failed and is tried again: Error 1045") and verdict.next_step
-    soon(lambda: cluster.logs.update({pod_of("wrong"): SECOND}))
-    assert wait(cluster, "wrong")["wrong"].state == "failed"
+
+    def say_again(_name: str, verdict: Verdict) -> None:
+        if verdict.state == "waiting":
+            cluster.logs[pod_of("wrong")] = SECOND
+
+    hooks = wait_module.Hooks(report=say_again)
+    deadline = time.monotonic() + 5
+    found = wait_module.wait_until_ready(cast("Cluster", cluster), NAMESPACE, ["wrong"], deadline, hooks)
+    assert found["wrong"].state == "failed"
 
 
 def test_words_from_before_that_are_overcome_never_count(monkeypatch: pytest.MonkeyPatch) -> None:
