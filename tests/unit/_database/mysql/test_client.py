@@ -440,6 +440,7 @@ def test_a_library_that_drops_tls_is_stopped_at_the_socket(
 def test_a_library_that_believes_it_has_tls_is_stopped_before_the_login(monkeypatch: pytest.MonkeyPatch) -> None:
     """The request for TLS goes out, and then the login in clear: the socket keeps it back."""
     heard = bytearray()
+    ended = threading.Semaphore(0)
 
     def lax(self: Any) -> None:
         self.write_packet(b"\0" * 32)
@@ -450,11 +451,13 @@ def test_a_library_that_believes_it_has_tls_is_stopped_before_the_login(monkeypa
         sock.sendall(greeting(flags=CAPABILITIES | CLIENT.SSL))
         while data := sock.recv(65536):
             heard.extend(data)
+        ended.release()
 
     monkeypatch.setattr("pymysql.connections.Connection._request_authentication", lax)
     facts = asked(behave, encrypted=True)
     assert facts.failure is not None and facts.failure.reason == "no_tls"
     # A second connection checks the certificate.
+    assert all(ended.acquire(timeout=10) for _connection in range(2))
     assert len(heard) == 2 * 36 and PASSWORD not in heard
 
 
