@@ -72,6 +72,11 @@ class Database:
     host_address: str | None = None
     """The address of a PostgreSQL server, instead of ``host``."""
 
+    @property
+    def address(self) -> str | None:
+        """The host, or the address that stands in for it."""
+        return self.host or self.host_address
+
 
 @dataclass(frozen=True)
 class ProxySettings:

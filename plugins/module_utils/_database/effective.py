@@ -33,9 +33,10 @@ def effective_database(given: Database | None, registry: Object | None) -> Datab
         check_encryption(given.tls, database)
     if given is not None and given.password is not None:
         database = replace(database, password_secret=None)
-    if given is not None and (given.host or given.host_address):
-        # An address counts as the host, wherever the check connects to.
-        database = replace(database, generate=None, host=given.host or given.host_address)
+    if given is not None and given.address:
+        database = replace(database, generate=None, host=given.address)
+    # An address counts as the host, wherever the check connects to.
+    database = replace(database, host=database.address)
     if database.generate:
         check_for_type(replace(given or Database(), type=database.type, generate=True))
         return database

@@ -11,7 +11,7 @@ from typing import Callable, Optional
 from .._common.finding import PRODUCT, Finding
 from .._common.model import Database, Object
 from .._kubernetes.dns import SERVICE, host_of
-from .._registry.export import PORTS, database_of, uses
+from .._registry.export import PORTS, database_of, is_generated, uses
 from .._registry.options import QUESTION_MARK, URL_STEP, URL_WHY, breaks_url
 from .._registry.shape import misfit, without_nulls
 
@@ -98,10 +98,8 @@ def _uses(registry: Object, secret: str) -> bool:
     if misfit(registry) is not None:
         # The meaning of its fields is unknown, so any of them may be the Secret's name.
         return secret in _texts(spec)
-    is_generated = secret == GENERATED.format(name=registry["metadata"]["name"])
-    return uses(spec, "Secret", secret) or (
-        is_generated and bool((spec.get("postgres") or {}).get("generateDeployment"))
-    )
+    generated = GENERATED.format(name=registry["metadata"]["name"])
+    return uses(spec, "Secret", secret) or (secret == generated and is_generated(spec))
 
 
 def _texts(value: object) -> Iterator[str]:
@@ -122,7 +120,7 @@ def _logs_in_at(registry: Object, database: Database) -> bool:
 
 def _place(database: Database, namespace: str) -> tuple[str, int, str]:
     """Return host, port and account in comparable form."""
-    given = str(database.host or "").strip("[]").rstrip(".").lower()
+    given = str(database.address or "").strip("[]").rstrip(".").lower()
     host = host_of(given, namespace)
     # Only names within the cluster's domain are other spellings of a Service's: <service>.<namespace> can be a DNS
     # name.

@@ -5,13 +5,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 
 from .._common.certificates import Bundle
 from .._common.errors import InvalidInput
 from .._common.finding import CONFIG_OBJECTS, NAMES, OPTIONS, PRODUCT, RBAC, Finding, severest_first
-from .._common.model import Object
+from .._common.model import Object, Tls
 from .._common.names import check_name, user_role
 from .._database.ca_rules import authority_findings
 from .._database.password_rules import breaking, server_version
@@ -20,7 +20,7 @@ from .._kubernetes.sealed import Sealed
 from .._permissions.bindings import entries, misdirected, read_bindings
 from .._registry.auth_proxy import no_auth_proxy
 from .._registry.description import left_out
-from .._registry.export import ca_object, database_of, database_type, password_ref
+from .._registry.export import ca_object, ca_source, database_of, database_types, is_generated, password_ref
 from .._registry.restart import mark_of, restart_due
 from .._registry.rollout import condition, timestamp
 from .._registry.sharing import sharing_findings
@@ -62,26 +62,16 @@ def registry_findings(name: str, inventory: Inventory) -> list[Finding]:
 
 def tls_facts(registry: Object, bundle: Bundle | None = None) -> Object:
     """Return how the registry server connects to the database, and what is known of the authority that it trusts."""
-    spec = registry.get("spec") or {}
-    kind = database_type(spec) or ""
-    database = spec.get(kind) or {}
-    mode, source = database.get("sslMode"), ca_object(spec)
-    verified = bool(database.get("verifyServerCert")) or mode in ("verify-ca", "verify-full")
-    encrypted = bool(
-        source
-        or verified
-        or database.get("sslCertificateSecret")
-        or database.get("sslCipher")
-        or mode not in (None, *_OPPORTUNISTIC)
-    )
-    facts: Object = {"encrypted": encrypted, "verified": verified}
-    if source:
-        ref = database.get("sslRootCertificateConfigMap") or database["sslRootCertificateSecret"]
-        facts["ca"] = {"kind": source[0], "name": source[1], "key": ref["key"]}
-        facts["ca"]["certificates"] = [
+    tls = database_of(registry.get("spec") or {}).tls or Tls()
+    verified = bool(tls.verify) or tls.mode in ("verify-ca", "verify-full")
+    encrypts = tls.ca or verified or tls.client_certificate or tls.cipher or tls.mode not in (None, *_OPPORTUNISTIC)
+    facts: Object = {"encrypted": bool(encrypts), "verified": verified}
+    if tls.ca:
+        certificates = [
             {"subject": one.subject, "expires": one.expires.strftime("%Y-%m-%dT%H:%M:%SZ")}
             for one in (bundle or Bundle()).authorities
         ]
+        facts["ca"] = {"kind": tls.ca.kind, **asdict(tls.ca.ref), "certificates": certificates}
     return facts
 
 
@@ -101,7 +91,7 @@ def _name(name: str, registry: Object, _inventory: Inventory) -> Iterator[Findin
 
 def _database(name: str, registry: Object, _inventory: Inventory) -> Iterator[Finding]:
     spec = registry.get("spec") or {}
-    given = [kind for kind in ("mysql", "postgres") if spec.get(kind)]
+    given = database_types(spec)
     if len(given) != 1:
         why = "it names two databases" if given else "it names no database"
         yield Finding(
@@ -112,7 +102,7 @@ def _database(name: str, registry: Object, _inventory: Inventory) -> Iterator[Fi
             "Give exactly one of mysql and postgres.",
             OPTIONS,
         )
-    elif spec[given[0]].get("generateDeployment"):
+    elif is_generated(spec):
         why = "the operator runs its database, on a volume that is the registry's own: deleting the registry destroys the data"
         yield Finding(
             "generated_database",
@@ -205,8 +195,8 @@ def _data_changed(secret: Object) -> datetime | None:
 
 
 def _transport(name: str, registry: Object, _inventory: Inventory) -> Iterator[Finding]:
-    spec = registry.get("spec") or {}
-    if not database_type(spec) or spec[database_type(spec) or ""].get("generateDeployment"):
+    database = database_of(registry.get("spec") or {})
+    if database.type is None or database.generate:
         return
     facts, what = tls_facts(registry), f"database of {name}"
     if not facts["encrypted"]:
@@ -230,12 +220,11 @@ def _transport(name: str, registry: Object, _inventory: Inventory) -> Iterator[F
 
 def _authority(name: str, registry: Object, inventory: Inventory) -> Iterator[Finding]:
     spec = registry.get("spec") or {}
-    source = ca_object(spec)
+    source = ca_source(spec)
     if source is None:
         return
-    kind, what = source[0], f"{source[0]} {source[1]}"
-    item = inventory.objects.get((kind, _namespace(registry), source[1]))
-    key = tls_facts(registry)["ca"]["key"]
+    kind, key, what = source.kind, source.ref.key, f"{source.kind} {source.ref.name}"
+    item = inventory.objects.get((kind, _namespace(registry), source.ref.name))
     if kind in inventory.read and (
         item is None or key not in {**(item.get("binaryData") or {}), **(item.get("data") or {})}
     ):

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .._common.errors import Refused
-from .._common.model import Object
+from .._common.model import Database, Object
 from .._common.names import auth_delegator, password_secret, users_group
 from .._common.rbac import grants_access, is_owned
 from .._common.text import printable_name
 from .._kubernetes.changes import Change, deletion_of, patch_of
 from .._kubernetes.resources import GROUP
-from .export import ca_object, database_of, database_type, is_own_ca, is_own_secret, password_ref, proxy_of, uses
+from .export import ca_object, database_of, is_generated, is_own_ca, is_own_secret, password_ref, proxy_of, uses
 from .manifests import OWNER_LABEL
 from .plan import NamespaceState, Plan, check_derived
 from .sharing import sharers
@@ -79,8 +79,9 @@ def plan_absent(name: str, observed: NamespaceState, dependents: Dependents, opt
             claimed.append(_label_ca(name, item, observed.namespace))
         elif verdict is not None:
             kept.append({"kind": key[0], "name": key[2], "reason": verdict})
-    sharing = sharers(name, database_of(spec), others, observed.namespace)
-    kept = [*_database(spec, sharing), *kept, *_delegator(name, spec)]
+    database = database_of(spec)
+    sharing = sharers(name, database, others, observed.namespace)
+    kept = [*_database(database, sharing), *kept, *_delegator(name, spec)]
     deleting = registry is None or registry["metadata"].get("deletionTimestamp")
     last = None if deleting or registry is None else deletion_of(registry, observed.namespace)
     changes = tuple(change for change in (*claimed, last) if change is not None)
@@ -95,7 +96,7 @@ def _check(name: str, spec: Object, dependents: Dependents, options: DeletionOpt
     if dependents.unseen and not options.force:
         why = "InferenceServices can refer to it, and would hang on their own deletion; this user may not list them"
         raise Refused(f"ModelRegistry {name}", why, f"{dependents.unseen} Or set force to delete it unseen.")
-    if (spec.get("postgres") or {}).get("generateDeployment") and not options.generated_data:
+    if is_generated(spec) and not options.generated_data:
         why = "the operator runs its database, and deletes the data with the registry"
         raise Refused(f"ModelRegistry {name}", why, "Save what you need, then set delete_generated_data.")
 
@@ -132,14 +133,12 @@ def _binding_keep_reason(name: str, binding: Object) -> str | None:
     return "" if grants_access(binding, name) and not is_owned(binding, name) else None
 
 
-def _database(spec: Object, sharing: list[str]) -> Iterator[Object]:
+def _database(database: Database, sharing: list[str]) -> Iterator[Object]:
     """Yield the database as an object that stays. sharing: other registries that use it."""
-    kind = database_type(spec)
-    fields = spec.get(kind or "") or {}
-    if not fields or fields.get("generateDeployment"):
+    if database.type is None or database.generate:
         return
-    place = f"{fields.get('database')} on {fields.get('host') or fields.get('hostAddress')}:{fields.get('port')}"
-    reason = f"{kind} data is never deleted with a registry"
+    place = f"{database.name} on {database.address}:{database.port}"
+    reason = f"{database.type} data is never deleted with a registry"
     if sharing:
         reason += f"; the registries {', '.join(sharing)} use it, too"
     yield {"kind": "Database", "name": place, "reason": reason}
@@ -159,7 +158,7 @@ def _also_deleted(name: str, spec: Object, dependents: Dependents) -> tuple[Obje
     if dependents.members:
         reason = f"OpenShift's Group goes with the registry; its members were {', '.join(map(printable_name, dependents.members))}"
         lost.append({"kind": "Group", "name": users_group(name), "reason": reason})
-    if (spec.get("postgres") or {}).get("generateDeployment"):
+    if is_generated(spec):
         reason = "the operator deletes the database that it has run, with its data"
         lost.append({"kind": "PersistentVolumeClaim", "name": f"{name}-postgres-storage", "reason": reason})
     lost.extend(

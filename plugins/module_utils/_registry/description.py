@@ -5,13 +5,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import datetime, timezone
 from typing import Any
 
 from .._common.errors import InvalidInput
 from .._common.finding import OPTIONS, Finding
-from .._common.model import Object
-from .export import database_of, database_type, proxy_of
+from .._common.model import Database, KeyRef, Object, Tls
+from .export import database_of, proxy_of, references
 from .manifests import CA_FIELDS, DESCRIPTION, DISPLAY_NAME, PORT, PROXIES, PROXY_PORT, ROUTE, ROUTE_PORT
 from .options import CA_BUNDLE, CA_BUNDLE_KEYS, check_encryption, registry_from
 
@@ -62,8 +63,7 @@ def _returnable(registry: Object) -> tuple[Object, list[InvalidInput]]:
 
 def _second_authority(spec: Object) -> Iterator[InvalidInput]:
     """Yield the error about a second authority: the description has only the one that counts."""
-    fields = spec.get(database_type(spec) or "") or {}
-    if all(fields.get(name) for name in CA_FIELDS.values()):
+    if set(CA_FIELDS.values()) <= set(references(spec)):
         why = "the registry names an authority in a ConfigMap, too, and that one counts"
         step = "Remove sslRootCertificateSecret from the registry."
         yield InvalidInput("database.tls.ca_secret", why, step)
@@ -127,7 +127,7 @@ def _description(registry: Object) -> Object:
         uid=meta.get("uid"),
         display_name=annotations.get(DISPLAY_NAME),
         description=annotations.get(DESCRIPTION),
-        database=_database(spec),
+        database=_database(database_of(spec)),
         auth_proxy=proxy_of(spec) or "none",
         resources=_present(requests=resources.get("requests"), limits=resources.get("limits")) or None,
         image=rest.get("image"),
@@ -170,51 +170,45 @@ def _other(value: Any, default: Any) -> Any:
     return None if value == default else value
 
 
-def _database(spec: Object) -> Object | None:
-    kind = database_type(spec)
-    if kind is None:
+def _database(database: Database) -> Object | None:
+    if database.type is None:
         return None
-    fields = spec[kind]
-    if fields.get("generateDeployment"):
+    if database.generate:
         # Any other fields have no effect, and cannot be given with generate.
-        return _present(type=kind, generate=True, image=fields.get("image"))
+        return _present(type=database.type, generate=True, image=database.image)
     return _present(
-        type=kind,
-        host=fields.get("host") or None,
-        host_address=None if fields.get("host") else fields.get("hostAddress") or None,
-        port=fields.get("port"),
-        name=fields.get("database"),
-        username=fields.get("username"),
-        password_secret=fields.get("passwordSecret"),
-        tls=_tls(fields, kind),
+        type=database.type,
+        host=database.host or None,
+        host_address=None if database.host else database.host_address or None,
+        port=database.port,
+        name=database.name,
+        username=database.username,
+        password_secret=_ref(database.password_secret),
+        tls=_tls(database.tls or Tls(), database.type),
     )
 
 
-def _tls(fields: Object, database: str) -> Object:
-    config_map = fields.get("sslRootCertificateConfigMap")
-    bundle = None
-    if config_map and config_map["name"] == CA_BUNDLE:
-        bundle = next((word for word, key in CA_BUNDLE_KEYS.items() if key == config_map["key"]), None)
-    mode = fields.get("sslMode")
-    has_ca = config_map or fields.get("sslRootCertificateSecret")
+def _tls(tls: Tls, database: str) -> Object:
+    ref = tls.ca.ref if tls.ca else None
+    bundles = {KeyRef(CA_BUNDLE, key): word for word, key in CA_BUNDLE_KEYS.items()}
+    is_config_map = tls.ca is not None and tls.ca.kind == "ConfigMap"
+    bundle = bundles.get(ref) if ref and is_config_map else None
     return _present(
         ca_bundle=bundle,
-        ca_config_map=None if bundle else config_map,
-        # Of two authorities the ConfigMap counts, and only one can be given.
-        ca_secret=None if config_map else fields.get("sslRootCertificateSecret"),
-        client_certificate_secret=fields.get("sslCertificateSecret"),
-        client_key_secret=fields.get("sslKeySecret"),
-        verify=_verify(fields, bool(has_ca)) if database == "mysql" else None,
+        ca_config_map=_ref(ref) if is_config_map and not bundle else None,
+        ca_secret=None if is_config_map else _ref(ref),
+        client_certificate_secret=_ref(tls.client_certificate),
+        client_key_secret=_ref(tls.client_key),
+        # With an authority, which alone would turn verification on, it is needed.
+        verify=(tls.verify if ref else tls.verify or None) if database == "mysql" else None,
         # With an authority it has no effect: the connection is never plain text.
-        mode=None if mode == "disable" else mode,
-        cipher=fields.get("sslCipher") or None,
+        mode=None if tls.mode == "disable" else tls.mode,
+        cipher=tls.cipher or None,
     )
 
 
-def _verify(fields: Object, has_ca: bool) -> bool | None:
-    """Return verify for MySQL. It is needed with an authority, which alone would turn verification on."""
-    verifies = bool(fields.get("verifyServerCert"))
-    return verifies if has_ca else verifies or None
+def _ref(ref: KeyRef | None) -> Object | None:
+    return asdict(ref) if ref else None
 
 
 def _present(**values: Any) -> Object:

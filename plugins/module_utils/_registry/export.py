@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which objects a registry's stored spec refers to, and which Secrets and ConfigMaps are its own."""
+"""What a registry's stored spec says of its database, and which Secrets and ConfigMaps are the registry's own."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import re
 
 from .._common.model import CaSource, Database, KeyRef, Object, Tls
 from .._common.names import ca_config_map, password_secret
-from .manifests import CA_KEY, DATABASES, OWNER_LABEL, PROXIES
+from .manifests import CA_FIELDS, CA_KEY, DATABASES, OWNER_LABEL, PROXIES
 
 __all__ = [
     "PORTS",
@@ -16,10 +16,13 @@ __all__ = [
     "ca_source",
     "database_of",
     "database_type",
+    "database_types",
+    "is_generated",
     "is_own_ca",
     "is_own_secret",
     "password_ref",
     "proxy_of",
+    "references",
     "uses",
 ]
 
@@ -27,9 +30,19 @@ PORTS = {"mysql": 3306, "postgres": 5432}
 """The API's defaults if no port is given."""
 
 
+def database_types(spec: Object) -> list[str]:
+    """Return which of mysql and postgres the registry has, the one that counts first."""
+    return [name for name in DATABASES if spec.get(name)]
+
+
 def database_type(spec: Object) -> str | None:
     """Return mysql or postgres; None if the registry has no database."""
-    return next((name for name in DATABASES if spec.get(name)), None)
+    return next(iter(database_types(spec)), None)
+
+
+def is_generated(spec: Object) -> bool:
+    """Return whether the operator runs the registry's database itself."""
+    return bool((spec.get("postgres") or {}).get("generateDeployment"))
 
 
 def proxy_of(spec: Object) -> str | None:
@@ -37,20 +50,51 @@ def proxy_of(spec: Object) -> str | None:
     return next((name for name in reversed(list(PROXIES)) if spec.get(PROXIES[name]) is not None), None)
 
 
+def database_of(spec: Object) -> Database:
+    """Return the database of a registry's spec; an empty one if it has none."""
+    kind = database_type(spec)
+    values: Object = spec[kind] if kind else {}
+    tls = Tls(
+        ca=_ca(values),
+        verify=bool(values.get("verifyServerCert")) if kind == "mysql" else None,
+        client_certificate=_ref(values.get("sslCertificateSecret")),
+        client_key=_ref(values.get("sslKeySecret")),
+        mode=values.get("sslMode"),
+        cipher=values.get("sslCipher"),
+    )
+    return Database(
+        type=kind,
+        host=values.get("host"),
+        host_address=values.get("hostAddress"),
+        port=values.get("port"),
+        name=values.get("database"),
+        username=values.get("username"),
+        password_secret=_ref(values.get("passwordSecret")),
+        tls=tls,
+        generate=values.get("generateDeployment"),
+        image=values.get("image"),
+    )
+
+
+def _ca(values: Object) -> CaSource | None:
+    """Return the authority: of two, the one in the ConfigMap counts."""
+    refs = ((kind, _ref(values.get(field))) for kind, field in CA_FIELDS.items())
+    return next((CaSource(kind, ref) for kind, ref in refs if ref), None)
+
+
+def _ref(value: Object | None) -> KeyRef | None:
+    return KeyRef(value["name"], value["key"]) if value else None
+
+
 def password_ref(spec: Object) -> KeyRef | None:
     """Return the reference to the password of the registry's database."""
-    kind = database_type(spec)
-    ref = spec[kind].get("passwordSecret") if kind else None
-    return KeyRef(ref["name"], ref["key"]) if ref else None
+    return database_of(spec).password_secret
 
 
 def ca_source(spec: Object) -> CaSource | None:
     """Return the source of the certificate authority of the registry's database."""
-    database = spec.get(database_type(spec) or "") or {}
-    for field, kind in (("sslRootCertificateConfigMap", "ConfigMap"), ("sslRootCertificateSecret", "Secret")):
-        if ref := database.get(field):
-            return CaSource(kind, KeyRef(ref["name"], ref["key"]))
-    return None
+    tls = database_of(spec).tls
+    return tls.ca if tls else None
 
 
 def ca_object(spec: Object) -> tuple[str, str] | None:
@@ -59,12 +103,15 @@ def ca_object(spec: Object) -> tuple[str, str] | None:
     return (source.kind, source.ref.name) if source else None
 
 
+def references(spec: Object) -> dict[str, Object]:
+    """Return the fields of the spec's database that name a Secret or ConfigMap, even those without effect."""
+    fields = spec.get(database_type(spec) or "") or {}
+    return {field: ref for field, ref in fields.items() if isinstance(ref, dict)}
+
+
 def uses(spec: Object, kind: str, name: str) -> bool:
     """Return whether any field of the spec's database names that Secret or ConfigMap."""
-    fields = spec.get(database_type(spec) or "") or {}
-    return any(
-        field.endswith(kind) and isinstance(ref, dict) and ref.get("name") == name for field, ref in fields.items()
-    )
+    return any(field.endswith(kind) and ref.get("name") == name for field, ref in references(spec).items())
 
 
 def is_own_secret(secret: Object, registry: str) -> bool:
@@ -92,41 +139,3 @@ def is_own_ca(config_map: Object, registry: str, used: tuple[str, str] | None) -
         return False
     marked = (meta.get("labels") or {}).get(OWNER_LABEL) == registry
     return marked or (set(config_map.get("data") or ()) == {CA_KEY} and used == ("ConfigMap", meta["name"]))
-
-
-def database_of(spec: Object) -> Database:
-    """Return the database of a registry's spec; an empty one if it has none."""
-    kind = database_type(spec)
-    if kind is None:
-        return Database()
-    values = spec[kind]
-    tls = Tls(
-        ca=_ca(values),
-        verify=bool(values.get("verifyServerCert")) if kind == "mysql" else None,
-        client_certificate=_ref(values.get("sslCertificateSecret")),
-        client_key=_ref(values.get("sslKeySecret")),
-        mode=values.get("sslMode"),
-        cipher=values.get("sslCipher"),
-    )
-    return Database(
-        type=kind,
-        host=values.get("host") or values.get("hostAddress"),
-        port=values.get("port"),
-        name=values.get("database"),
-        username=values.get("username"),
-        password_secret=password_ref(spec),
-        tls=tls,
-        generate=values.get("generateDeployment"),
-    )
-
-
-def _ca(values: Object) -> CaSource | None:
-    for field, kind in (("sslRootCertificateConfigMap", "ConfigMap"), ("sslRootCertificateSecret", "Secret")):
-        ref = _ref(values.get(field))
-        if ref is not None:
-            return CaSource(kind, ref)
-    return None
-
-
-def _ref(value: Object | None) -> KeyRef | None:
-    return KeyRef(value["name"], value["key"]) if value else None

@@ -15,7 +15,18 @@ from .._common.text import quoted
 from .._kubernetes.changes import Change, Key, creation_of, deletion_of, patch_of
 from .._kubernetes.merge_patch import applied, merge_patch, present_fields, restricted
 from .auth_proxy import certificate_missing
-from .export import ca_source, database_of, database_type, is_own_ca, is_own_secret, password_ref, proxy_of, uses
+from .export import (
+    ca_source,
+    database_of,
+    database_type,
+    is_generated,
+    is_own_ca,
+    is_own_secret,
+    password_ref,
+    proxy_of,
+    references,
+    uses,
+)
 from .fields import check_front
 from .manifests import (
     CA_FIELDS,
@@ -274,8 +285,7 @@ def _check_database(registry: Registry, spec: Object, is_new: bool = True) -> No
 def _check_generated(database: Database | None, existing: Object | None) -> None:
     """Raise InvalidInput for options without effect while the operator continues to run the registry's database."""
     spec = (existing or {}).get("spec") or {}
-    is_generated = (spec.get("postgres") or {}).get("generateDeployment")
-    if database is None or not is_generated or database.type == "mysql" or database.host or database.host_address:
+    if database is None or not is_generated(spec) or database.type == "mysql" or database.address:
         return
     if database.generate is False:
         why = "the operator runs the registry's database, and no other one is given"
@@ -345,17 +355,10 @@ def _with_switch(existing: Object, wanted: Object, now: str) -> Object:
 
     The pod template can return to an earlier state. Then a pod from that time continues with the values that it read then.
     """
-    before, after = (_references(item) for item in (existing, applied(existing, wanted)))
+    before, after = (references(item.get("spec") or {}) for item in (existing, applied(existing, wanted)))
     if before == after:
         return wanted
     return applied(wanted, {"metadata": {"annotations": {RESTART_PENDING: now}}})
-
-
-def _references(registry: Object) -> Object:
-    """Return the fields of the registry's database that name a Secret or ConfigMap."""
-    spec = registry.get("spec") or {}
-    fields = spec.get(database_type(spec) or "") or {}
-    return {name: ref for name, ref in fields.items() if isinstance(ref, dict)}
 
 
 def _unused(registry: Object, observed: NamespaceState) -> tuple[Change, ...]:

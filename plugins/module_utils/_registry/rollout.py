@@ -9,14 +9,14 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from .._common.model import Object
-from .export import database_type
+from .._common.model import Database, KeyRef, Object, Tls
+from .export import database_of
 
 __all__ = [
     "acted_at",
     "condition",
     "database_name",
-    "database_of",
+    "database_run_by",
     "edited_at",
     "latest",
     "matches_spec",
@@ -77,11 +77,11 @@ def registry_of(pod: Object) -> str | None:
     The pod of a database that the operator runs has the registry's labels, too, except for its own name.
     """
     labels = pod["metadata"].get("labels") or {}
-    is_server = labels.get("component") == "model-registry" and database_of(pod) is None
+    is_server = labels.get("component") == "model-registry" and database_run_by(pod) is None
     return labels.get("app") if is_server else None
 
 
-def database_of(pod: Object) -> str | None:
+def database_run_by(pod: Object) -> str | None:
     """Return the name of the generated database that the pod runs, see database_name; None for any other pod."""
     labels = pod["metadata"].get("labels") or {}
     name = database_name(str(labels.get("app")))
@@ -159,66 +159,55 @@ def matches_spec(deployment: Object, registry: Object) -> bool | None:
     None if the Deployment does not have that form: for registry servers up to 0.2.19, releases of the operator that write
     it differently, and databases that the operator runs itself.
     """
-    spec = registry.get("spec") or {}
-    kind = database_type(spec)
+    database = database_of(registry.get("spec") or {})
     template = ((deployment.get("spec") or {}).get("template") or {}).get("spec") or {}
     server: Object = next((c for c in template.get("containers") or () if c["name"] == "rest-container"), {})
     options = dict(_option(argument) for argument in server.get("args") or ())
-    if kind is None or spec[kind].get("generateDeployment") or not _KNOWN_DSN.fullmatch(options.get("dsn", "")):
+    if database.type is None or database.generate or not _KNOWN_DSN.fullmatch(options.get("dsn", "")):
         return None
-    expected = {"dsn": _dsn(kind, spec[kind]), **{option: ref["key"] for option, ref in _files(spec[kind])}}
-    found = {name: options[name] for name in ("dsn", *_FILES.values()) if name in options}
+    tls = database.tls or Tls()
+    files = _files(tls)
+    expected = {"dsn": _dsn(database, tls), **{option: ref.key for option, ref in files.items()}}
+    found = {name: options[name] for name in ("dsn", *_FILES) if name in options}
     verifies = options.get("ssl-verify-server-cert") == "true"
-    same = expected == found and verifies == bool(spec[kind].get("verifyServerCert"))
-    return same and set(_references(kind, spec[kind])) == set(_mounted(server, template))
+    mounts: set[tuple[str, ...]] = {
+        (f"{database.type}-{option.replace('root-cert', 'rootcert')}", ref.name) for option, ref in files.items()
+    }
+    if ref := database.password_secret:
+        mounts.add(("password", ref.name, ref.key))
+    return expected == found and verifies == bool(tls.verify) and mounts == set(_mounted(server, template))
 
 
 _KNOWN_DSN = re.compile(r"[^@]*@tcp\([^)]*\)/[^?]*\?charset=utf8mb4|postgresql://[^?]*(\?sslmode=[a-z-]+)?")
-_FILES = {
-    "sslCertificateSecret": "ssl-cert",
-    "sslKeySecret": "ssl-key",
-    "sslRootCertificateConfigMap": "ssl-root-cert",
-    "sslRootCertificateSecret": "ssl-root-cert",
-}
-"""The fields that name files, and the registry server's options for them (after --embedmd-database-)."""
+_FILES = ("ssl-cert", "ssl-key", "ssl-root-cert")
+"""The registry server's options that name files (after --embedmd-database-)."""
 
 
 def _option(argument: str) -> tuple[str, str]:
     """Split an argument into name and value, without the folder of a file."""
     name = argument.split("=", 1)[0].replace("--embedmd-database-", "")
     value = argument.partition("=")[2]
-    return name, value.rpartition("/")[2] if name in _FILES.values() else value
+    return name, value.rpartition("/")[2] if name in _FILES else value
 
 
-def _dsn(kind: str, database: Object) -> str:
+def _dsn(database: Database, tls: Tls) -> str:
     """Return the connection string as the operator writes it."""
-    variable = f":$({kind.upper()}_PASSWORD)" if database.get("passwordSecret") else ""
-    host = database.get("host") or database.get("hostAddress")
-    place, name = f"{host}:{database.get('port')}", database.get("database")
-    if kind == "mysql":
-        return f"{database.get('username')}{variable}@tcp({place})/{name}?charset=utf8mb4"
-    mode = f"?sslmode={database['sslMode']}" if database.get("sslMode") else ""
-    return f"postgresql://{database.get('username')}{variable}@{place}/{name}{mode}"
+    variable = f":$({str(database.type).upper()}_PASSWORD)" if database.password_secret else ""
+    account, place = f"{database.username}{variable}", f"{database.address}:{database.port}"
+    if database.type == "mysql":
+        return f"{account}@tcp({place})/{database.name}?charset=utf8mb4"
+    mode = f"?sslmode={tls.mode}" if tls.mode else ""
+    return f"postgresql://{account}@{place}/{database.name}{mode}"
 
 
-def _files(database: Object) -> Iterator[tuple[str, Object]]:
-    """Yield option and reference of each file that the database names; of two authorities, the ConfigMap counts."""
-    for field, option in _FILES.items():
-        both = field == "sslRootCertificateSecret" and database.get("sslRootCertificateConfigMap")
-        if database.get(field) and not both:
-            yield option, database[field]
-
-
-def _references(kind: str, database: Object) -> Iterator[tuple[Any, ...]]:
-    """Yield the objects that the spec's database names."""
-    if ref := database.get("passwordSecret"):
-        yield ("password", ref["name"], ref["key"])
-    for option, ref in _files(database):
-        yield (f"{kind}-{option.replace('root-cert', 'rootcert')}", ref["name"])
+def _files(tls: Tls) -> dict[str, KeyRef]:
+    """Return the reference of each file by its option."""
+    refs = (tls.client_certificate, tls.client_key, tls.ca.ref if tls.ca else None)
+    return {option: ref for option, ref in zip(_FILES, refs) if ref}
 
 
 def _mounted(server: Object, template: Object) -> Iterator[tuple[Any, ...]]:
-    """Yield the same from a Deployment: the password's variable and the certificates' volumes."""
+    """Yield the objects that a Deployment names: for the password's variable and the certificates' volumes."""
     for variable in server.get("env") or ():
         ref = (variable.get("valueFrom") or {}).get("secretKeyRef")
         if ref and variable["name"].endswith("_PASSWORD"):

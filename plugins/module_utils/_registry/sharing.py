@@ -21,7 +21,7 @@ def sharing_findings(
     """Yield findings about what the registry shares with others. name: the registry's, which need not exist yet."""
     shared = sharers(name, database, registries, namespace)
     if shared:
-        what = f"database {database.name} on {database.host}"
+        what = f"database {database.name} on {database.address}"
         why = f"the registries {', '.join(shared)} use it, too: each shows and changes the models of the others"
         step = "Give each registry a database of its own with database.name."
         yield Finding("database_shared", "warning", what, why, step, PRODUCT)
@@ -63,10 +63,10 @@ def _mentions(registry: Object, text: str | None) -> bool:
 
 def _place(database: Database, namespace: str) -> tuple[str | None, str, int, str] | None:
     """Return a value that is equal for two registries exactly if their pods connect to the same database."""
-    if database.generate or not database.host or not database.name:
+    if database.generate or not database.address or not database.name:
         return None
     port = database.port or PORTS.get(database.type or "", 0)
-    return database.type, resolved(database.host, namespace), port, database.name
+    return database.type, resolved(database.address, namespace), port, database.name
 
 
 def _secret(database: Database) -> str | None:

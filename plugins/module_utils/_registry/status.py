@@ -14,9 +14,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from .._common.model import Object
+from .._common.model import Database, KeyRef, Object, Tls
 from .._common.names import MAX_NAME_LENGTH_WITH_PROXY
-from .export import database_type
+from .export import database_of, is_generated
 from .failure_causes import (
     CONNECTING,
     GAVE_UP,
@@ -188,7 +188,7 @@ class StatusInputs:
     @property
     def generates(self) -> bool:
         """Whether the operator runs the registry's database itself."""
-        return bool((((self.registry or {}).get("spec") or {}).get("postgres") or {}).get("generateDeployment"))
+        return is_generated((self.registry or {}).get("spec") or {})
 
 
 def registry_status(evidence: StatusInputs) -> Verdict:
@@ -205,8 +205,7 @@ def host_service(registry: Object) -> tuple[str, str] | None:
 
     A bare name is looked up in the pod's own namespace (Kubernetes' DNS for Services).
     """
-    spec = registry.get("spec") or {}
-    host = (spec.get(database_type(spec) or "") or {}).get("host") or ""
+    host = database_of(registry.get("spec") or {}).host or ""
     own = registry["metadata"].get("namespace", "")
     match = re.fullmatch(r"([a-z0-9-]+)(?:\.([a-z0-9-]+)\.svc(?:\.cluster\.local)?\.?)?", host)
     if match is None or match[1].isdigit():
@@ -573,32 +572,32 @@ def _stuck(evidence: StatusInputs) -> Iterator[Verdict]:
 
 def _facts(evidence: StatusInputs) -> dict[str, str]:
     """Return the names that a next step can use."""
-    spec = (evidence.registry or {}).get("spec") or {}
-    kind = database_type(spec) or ""
-    database = spec.get(kind) or {}
+    database = database_of((evidence.registry or {}).get("spec") or {})
     if evidence.generates:
-        database = {**database, **_generated_database(evidence.name)}
-    ref = database.get("passwordSecret")
-    plain = not any(
-        database.get(name) for name in ("sslRootCertificateConfigMap", "sslRootCertificateSecret", "verifyServerCert")
-    )
+        database = _generated_database(evidence.name)
+    ref, tls = database.password_secret, database.tls or Tls()
+    plain = not (tls.ca or tls.verify)
     return {
         "name": evidence.name,
-        "host": str(database.get("host") or database.get("hostAddress") or ""),
-        "port": str(database.get("port") or ""),
-        "database": str(database.get("database") or ""),
-        "username": str(database.get("username") or ""),
-        "secret": f"key {ref['key']} of Secret {ref['name']}" if ref else "its Secret",
+        "host": database.address or "",
+        "port": str(database.port or ""),
+        "database": database.name or "",
+        "username": database.username or "",
+        "secret": f"key {ref.key} of Secret {ref.name}" if ref else "its Secret",
         "plaintext": " So does an account that requires TLS: this registry has none (database.tls)." if plain else "",
         "encryption": "plaintext, without database.tls" if plain else "TLS, by database.tls",
     }
 
 
-def _generated_database(name: str) -> Object:
-    """Return how the operator writes the address and the account of a database that it runs itself."""
-    secret = {"name": f"{database_name(name)}-credentials", "key": "password"}
-    address = {"host": database_name(name), "port": 5432, "database": "model_registry"}
-    return {**address, "username": "modelregistry", "passwordSecret": secret}
+def _generated_database(registry: str) -> Database:
+    """Return the address and the account of a database that the operator runs itself."""
+    return Database(
+        host=database_name(registry),
+        port=5432,
+        name="model_registry",
+        username="modelregistry",
+        password_secret=KeyRef(f"{database_name(registry)}-credentials", "password"),
+    )
 
 
 def _conditions(evidence: StatusInputs) -> Iterator[Verdict]:

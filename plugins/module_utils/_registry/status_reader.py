@@ -16,7 +16,7 @@ from .._common.errors import Forbidden, RegistryError
 from .._common.model import Object
 from .._kubernetes.client import Cluster
 from .failure_causes import migration_failed, reports_dirty_schema
-from .rollout import acted_at, condition, database_name, database_of, latest, newest_pods, registry_of, timestamp
+from .rollout import acted_at, condition, database_name, database_run_by, latest, newest_pods, registry_of, timestamp
 from .status import SERVERS, Log, StatusInputs, Verdict, claims_of, host_service, registry_status
 
 __all__ = ["KINDS", "Clock", "Snapshot", "StatusReader"]
@@ -80,7 +80,7 @@ class Snapshot:
 
     @cached_property
     def _pods_by_database(self) -> dict[str, list[Object]]:
-        return _grouped(self.objects.get("Pod", {}), database_of)
+        return _grouped(self.objects.get("Pod", {}), database_run_by)
 
 
 def _grouped(pods: Mapping[str, Object], owner: Callable[[Object], str | None]) -> dict[str, list[Object]]:
@@ -243,7 +243,7 @@ def _unready(snapshot: Snapshot, name: str) -> list[Object]:
 def _logged(pod: Object) -> list[tuple[Object, Object]]:
     """Return the pod with each of its servers that has a log and is not ready."""
     begun = [s for s in _statuses(pod) if s.get("restartCount") or "waiting" not in (s.get("state") or {})]
-    telling = [s for s in begun if s["name"] in SERVERS or database_of(pod)]
+    telling = [s for s in begun if s["name"] in SERVERS or database_run_by(pod)]
     return [(pod, status) for status in telling if not status.get("ready")]
 
 

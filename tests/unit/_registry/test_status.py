@@ -20,7 +20,7 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._regist
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.description import described
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.failure_causes import scrubbed
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.rollout import (
-    database_of,
+    database_run_by,
     matches_spec,
     registry_of,
     restart_backoff,
@@ -831,7 +831,7 @@ def test_a_generated_database_that_cannot_start(found: StatusInputs, reason: str
 )
 def test_whose_pod_it_is(labels: dict[str, str], registry: str | None, database: str | None) -> None:
     pod = {"metadata": {"name": "p", "labels": labels}}
-    assert (registry_of(pod), database_of(pod)) == (registry, database)
+    assert (registry_of(pod), database_run_by(pod)) == (registry, database)
 
 
 # Whose turn, whose clock, and what stands in front ------------------------------------------------------------------
