@@ -45,7 +45,7 @@ def derive_name(display_name: str) -> str:
     """Derive the resource name from a display name as the dashboard does; empty if no usable character is left."""
     text = display_name.strip().lower()
     text = re.sub(r"[^a-z0-9-]", "", re.sub(r"\s", "-", text.lstrip("-")))
-    text = re.sub(r"-+", "-", text).lstrip("-")
+    text = re.sub(r"-+", "-", text).strip("-")
     if text[:1].isdigit() or text in YAML_WORDS:
         text = SAFE_PREFIX + text
     return text[:MAX_NAME_LENGTH_WITH_PROXY].rstrip("-")

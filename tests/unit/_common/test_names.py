@@ -35,6 +35,7 @@ from hypothesis import strategies as st
         ("日本", ""),
         ("", ""),
         ("---", ""),
+        ("N-", "mr-n"),
         ("x" * 48 + " y", "x" * 48),
         ("x" * 80, "x" * 48),
     ],
