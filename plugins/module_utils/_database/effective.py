@@ -7,10 +7,10 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from typing import TypeVar
 
-from .._common.errors import InvalidInput
 from .._common.model import Database, Object, Tls
 from .._registry.export import PORTS, database_of
 from .._registry.options import check_encryption, check_for_type
+from .._registry.spec_rules import check_complete
 
 __all__ = ["effective_database", "verifies"]
 
@@ -40,14 +40,7 @@ def effective_database(given: Database | None, registry: Object | None) -> Datab
     if database.generate:
         check_for_type(replace(given or Database(), type=database.type, generate=True))
         return database
-    for option in ("host", "name", "username"):
-        if not getattr(database, option):
-            raise InvalidInput(f"database.{option}", "it is needed and not given", f"Give database.{option}.")
-    has_certificate = database.tls is not None and database.tls.client_certificate is not None
-    if database.password is None and database.password_secret is None and not has_certificate:
-        why = "the account's password is needed and not given"
-        step = "Give database.password or database.password_secret, or a client certificate if the account has one."
-        raise InvalidInput("database.password", why, step)
+    check_complete(database)
     return replace(database, port=database.port or PORTS[database.type or "mysql"])
 
 

@@ -6,11 +6,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from .._common.errors import InvalidInput
 from .._common.model import Database, KeyRef, Object, ProxySettings, Registry, Tls
 from .._kubernetes.resources import GROUP
 from .._kubernetes.sealed import Sealed
-from .quantity import amount
 
 __all__ = [
     "CA_FIELDS",
@@ -26,7 +24,6 @@ __all__ = [
     "PROXY_PORT",
     "ROUTE",
     "ROUTE_PORT",
-    "check_spec",
     "proxy_fields",
     "wanted_ca",
     "wanted_registry",
@@ -45,8 +42,6 @@ PROXIES = {"istio": "istio", "oauth": "oauthProxy", "kube_rbac": "kubeRBACProxy"
 """The spec's field for each proxy, oldest first: newer operators convert each to the next by themselves."""
 PORT, PROXY_PORT, ROUTE_PORT = 8080, 8443, 443
 """The API's defaults of rest.port, and of a proxy's port and routePort."""
-HEALTH_PORT = 8888
-"""kube-rbac-proxy, as the operator starts it, answers the kubelet's probes on it."""
 ROUTE = {True: "enabled", False: "disabled"}
 """The API's words for whether there is a Route."""
 ISTIO: Object = {"gateway": {"rest": {"tls": {}}, "grpc": {"tls": {}}}}
@@ -169,78 +164,6 @@ def wanted_ca(name: str, pem: str) -> Object:
         "metadata": {"labels": {OWNER_LABEL: name}},
         "data": {CA_KEY: pem},
     }
-
-
-def check_spec(spec: Object) -> None:
-    """Raise InvalidInput if the resulting spec cannot work, although the API server would store it."""
-    given = [database for database in DATABASES if spec.get(database) is not None]
-    if len(given) != 1:
-        why = "a registry needs exactly one database" if given else "a registry needs a database and none is given"
-        raise InvalidInput("database.type", why, "Give database with type mysql or postgres.")
-    _check_ports(spec)
-    _check_amounts((spec.get("rest") or {}).get("resources") or {})
-    database = spec[given[0]]
-    if database.get("image") and not database.get("generateDeployment"):
-        why = "it is the image of a database that the operator runs, and this registry has another one"
-        raise InvalidInput("database.image", why, "Leave it out, or set database.generate to true.")
-    if database.get("generateDeployment"):
-        return
-    for field, option in (("host", "host"), ("database", "name"), ("username", "username")):
-        if not database.get(field) and not (field == "host" and database.get("hostAddress")):
-            raise InvalidInput(f"database.{option}", "it is needed and not given", f"Give database.{option}.")
-    if not database.get("passwordSecret") and not database.get("sslCertificateSecret"):
-        why = "the account's password is needed and not given"
-        step = "Give database.password or database.password_secret, or a client certificate if the account has one."
-        raise InvalidInput("database.password", why, step)
-    has_ca = any(database.get(field) for field in CA_FIELDS.values())
-    # Without an authority, a registry server on MySQL verifies with those of its image.
-    if not has_ca and str(database.get("sslMode", "")).startswith("verify"):
-        why = "the server's certificate is to be verified and no certificate authority is given"
-        raise InvalidInput("database.tls", why, "Give one of ca_bundle, ca_config_map, ca_secret and ca_pem.")
-
-
-def _check_ports(spec: Object) -> None:
-    """Raise InvalidInput if the registry server and its proxy would listen on the same port of their pod."""
-    server = (spec.get("rest") or {}).get("port", PORT)
-    for field in (PROXIES["oauth"], PROXIES["kube_rbac"]):
-        if spec.get(field) is None:
-            continue
-        port = spec[field].get("port", PROXY_PORT)
-        if port == server:
-            why = f"the registry server and its proxy cannot both listen on {server}"
-            raise InvalidInput("port", why, "Give port and auth_proxy_settings.port different numbers.")
-        if field == PROXIES["kube_rbac"] and HEALTH_PORT in (server, port):
-            option = "port" if server == HEALTH_PORT else "auth_proxy_settings.port"
-            why = f"kube-rbac-proxy, which stands before the registry server, answers its own probes on {HEALTH_PORT}"
-            raise InvalidInput(option, why, "Give another number.")
-
-
-def _check_amounts(resources: Object) -> None:
-    """Raise InvalidInput for amounts with which the API server would store the registry but refuse each pod.
-
-    These are limits below the request, and overcommitted or fractional devices and huge pages (Kubernetes' validation of
-    pods).
-    """
-    requests, limits = resources.get("requests") or {}, resources.get("limits") or {}
-    for part, amounts in (("limits", limits), ("requests", requests)):
-        for name, text in sorted(amounts.items()):
-            number = amount(text)
-            if "/" in name and number is not None and number.denominator != 1:
-                why = f"{text} is no whole number, and {name} is not divided"
-                raise InvalidInput(f"resources.{part}.{name}", why, "Give a whole number.")
-            if part == "requests" and _is_device(name) and amount(limits.get(name)) != number:
-                why = f"{name} is set aside and limited by the same amount only, and its request is {text}"
-                raise InvalidInput(f"resources.limits.{name}", why, f"Give {text}, or leave out the request.")
-    for name in sorted({*requests} & {*limits}):
-        least, most = amount(requests[name]), amount(limits[name])
-        if least is not None and most is not None and most < least:
-            why = f"{limits[name]} is less than the {requests[name]} of resources.requests.{name}"
-            raise InvalidInput(f"resources.limits.{name}", why, "Raise the limit, or lower the request.")
-
-
-def _is_device(name: str) -> bool:
-    """Return whether the resource cannot be overcommitted, as those with a domain and huge pages."""
-    return "/" in name or name.startswith("hugepages-")
 
 
 def _ref(ref: KeyRef) -> Object:

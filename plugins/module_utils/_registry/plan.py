@@ -35,7 +35,6 @@ from .manifests import (
     OWNER_LABEL,
     PASSWORD_KEY,
     PROXIES,
-    check_spec,
     wanted_ca,
     wanted_registry,
     wanted_secret,
@@ -44,6 +43,7 @@ from .options import check_encryption, check_for_type
 from .quantity import with_stored_spelling
 from .restart import RESTART_PENDING, RESTARTED, Mark, mark_of, restart_due, restart_value
 from .rollout import registry_of
+from .spec_rules import check_spec
 
 __all__ = [
     "UNUSED_SECRET",
