@@ -60,7 +60,7 @@ def test_failures_are_told_in_time(bed: Testbed, secure: On) -> None:
         found = told_of(waiting, lambda told: began(secure, told), "plaintext", LONGEST)
     expected = {
         "plaintext": ("tls_required", "Error 3159 (HY000): Connections using insecure transport are prohibited"),
-        LONGEST: ("invalid_name", "must be no more than 63"),
+        LONGEST: ("name_invalid", "must be no more than 63"),
     }
     for name, (reason, words) in expected.items():
         told = found[name]

@@ -213,7 +213,7 @@ def test_what_is_proven_on_which_path(bed: Testbed, registries: Registries) -> N
         "blocker",
     ]
     assert not direct["failed"] and not forward["failed"] and relay["failed"]
-    assert severities(other) == {"account_host": "warning", "plaintext": "warning", "privileges": "warning"}
+    assert severities(other) == {"account_host": "warning", "plaintext": "warning", "privileges_missing": "warning"}
     assert severities(own) == {"plaintext": "warning"}
     assert severities(private) == {"host_unresolved": "warning"} and "via: relay" in private["findings"][0]["remedy"]
 

@@ -85,12 +85,12 @@ def everywhere(server: str) -> Iterator[tuple[str, str, tuple[str, ...], dict[st
         ("ALTER DATABASE `{name}` CHARACTER SET latin1",),
         {},
     )
-    yield "no-create", "privileges", ("REVOKE CREATE ON `{name}`.* FROM '{name}'@'%'",), {}
+    yield "no-create", "privileges_missing", ("REVOKE CREATE ON `{name}`.* FROM '{name}'@'%'",), {}
     yield "wildcard", "", (NO_RIGHTS, "GRANT ALL ON `f_-wild%`.* TO '{name}'@'%'"), {}
     yield "global", "", (everything, NO_RIGHTS), {}
     yield "ssl", "access_denied", ("ALTER USER '{name}'@'%' REQUIRE SSL",), {}
     yield "locked", "account_locked", ("ALTER USER '{name}'@'%' ACCOUNT LOCK",), {}
-    yield "expired", "account_expired", ("ALTER USER '{name}'@'%' PASSWORD EXPIRE",), {}
+    yield "expired", "password_expired", ("ALTER USER '{name}'@'%' PASSWORD EXPIRE",), {}
 
 
 CELLS = [
@@ -118,7 +118,7 @@ CELLS = [
     Cell("socket", NEWEST, "access_denied", (f"{WITH} auth_socket",)),
     Cell("unixsocket", MARIADB, "access_denied", ("ALTER USER '{name}'@'%' IDENTIFIED VIA unix_socket",)),
     Cell("no-ecdhe", NEW, "tls_handshake", target=VERIFIED),
-    Cell("no-tls", OLD, "tls_missing", target=VERIFIED),
+    Cell("no-tls", OLD, "tls_not_offered", target=VERIFIED),
     Cell("old-tls", OLD_TLS, "tls_handshake", target=VERIFIED),
     Cell("secure", SECURE, target=VERIFIED),
     Cell("other-name", SECURE, "certificate_name", target={**VERIFIED, "server_name": "other.example.com"}),
@@ -324,7 +324,7 @@ def test_a_slow_server(bed: Testbed, ready: Registries) -> None:
     assert facts.failure is None and [told.code for told in found] == ["plaintext"]
     assert facts.server.latency is not None and facts.server.latency >= 0.1
     late, found = checked(bed, cell, Proxy(bed, NEW, 0.4).open, timeout=1.0)
-    assert late.failure is not None and late.failure.reason == "timeout" and found[0].code == "silent"
+    assert late.failure is not None and late.failure.reason == "timeout" and found[0].code == "database_silent"
 
 
 def test_accounts_of_one_name(bed: Testbed, ready: Registries) -> None:

@@ -151,7 +151,12 @@ def leftovers(registries: Registries) -> list[str]:
 
 def test_odd_servers_behind_a_relay(bed: Testbed, registries: Registries, odd: dict[str, Any]) -> None:
     """A relay is reached by a port-forward: its target is reported as if there was none. All relays are removed."""
-    expected = {"silent": "silent", "reset": "reset", "http": "not_mysql", "ssh": "not_mysql"}
+    expected = {
+        "silent": "database_silent",
+        "reset": "connection_closed",
+        "http": "wrong_protocol",
+        "ssh": "wrong_protocol",
+    }
     tasks = [checking(odd["address"], odd[name], **RELAY) for name in expected]
     results = play(bed, *tasks, user="admin").results
     assert {name: blockers(result) for name, result in zip(expected, results, strict=True)} == {
@@ -219,7 +224,7 @@ def test_relays_that_fail_are_removed(bed: Testbed, registries: Registries) -> N
         api.apply({**bare, "metadata": {**bare["metadata"], "labels": before}})
     good, closed, none = played.results
     assert good["facts"] and not blockers(good), good
-    assert set(blockers(closed)) <= {"reset", "port_closed"} and blockers(closed)
+    assert set(blockers(closed)) <= {"connection_closed", "port_closed"} and blockers(closed)
     assert none["failed"] and "relay" in none["msg"], none
     assert not leftovers(registries)
 

@@ -162,7 +162,7 @@ def test_postgres(bed: Testbed, servers: Servers) -> None:
     assert codes(good) == ["plaintext"] and codes(good, "info") == ["account_host"]
     assert codes(relayed) == ["plaintext"] and not codes(relayed, "info") and relayed["facts"]["asked_password"]
     assert codes(denied) == ["access_denied"] and denied["failed"]
-    assert codes(latin) == ["privileges", "charset", "plaintext"]
+    assert codes(latin) == ["privileges_missing", "charset", "plaintext"]
     assert latin["findings"][0]["checked_as"] == "looked"
     assert codes(missing) == ["database_missing"]
     assert codes(refused, "blocker") == ["access_denied"] and refused["failed"], (

@@ -64,7 +64,7 @@ CLIENT = {
 SAYS = {
     "access_denied": r"Error 1045 |SQLSTATE 28P01",
     "account_connections": r"Error (1203|1226) ",
-    "account_expired": r"Error (1820|1862) ",
+    "password_expired": r"Error (1820|1862) ",
     "account_locked": r"Error (3118|4151) ",
     "ca_unknown": r"x509: certificate signed by unknown authority",
     "certificate_expired": r"x509: certificate has expired",
@@ -75,11 +75,11 @@ SAYS = {
     "password_breaks_dsn": r"cannot parse|failed to parse|invalid (port|userinfo|URL escape)|SQLSTATE 28P01|no such host|lookup ",
     "plugin_missing": r"Error 1524 ",
     "primary_key_required": r"Error (3750|1173) |Dirty database version",
-    "privileges": r"Error 1142 |SQLSTATE 42501",
+    "privileges_missing": r"Error 1142 |SQLSTATE 42501",
     "read_only": r"Error (1290|1836) ",
     "schema_dirty": r"Dirty database version",
     "tls_handshake": r"tls: handshake failure",
-    "tls_missing": r"server refused TLS connection",
+    "tls_not_offered": r"server refused TLS connection",
     "tls_required": r"Error 3159 ",
 }
 """The words of a registry, or of the server behind it, that fit each blocker."""

@@ -29,13 +29,13 @@ BOUND = 10.0
 REASONS = {
     "wrong-password": {"access_denied"},
     "no-database": {"database_missing"},
-    "not-granted": {"database_not_granted"},
-    "no-create": {"no_privilege"},
+    "not-granted": {"database_denied"},
+    "no-create": {"privileges_missing"},
     "latin1": {"charset"},
     "missing-secret": {"secret_missing"},
-    "missing-key": {"secret_key_missing"},
-    "no-such-host": {"host_unknown"},
-    "closed-port": {"unreachable"},
+    "missing-key": {"secret_missing"},
+    "no-such-host": {"host_unresolved"},
+    "closed-port": {"port_closed"},
     "tls-required": {"access_denied", "tls_required"},
     "unknown-image": {"image"},
 }
@@ -145,7 +145,7 @@ def test_failures_are_told_in_time(bed: Testbed, servers: Servers, on: Callable[
     table = []
     for name, told in found.items():
         assert told["state"] == "failed" and told["next_step"] and told["source"], told
-        assert told["reason"] in REASONS.get(name, {"invalid_name"}), told
+        assert told["reason"] in REASONS.get(name, {"name_invalid"}), told
         table.append(
             f"{server}  {name[:16]:16}  {told['reason']:20}  {told['seconds']:5.1f} s  {told['message'][:100]}"
         )
@@ -207,7 +207,7 @@ def test_an_edit_that_fails_beside_a_pod_that_serves(bed: Testbed, registries: R
     with waiter(bed) as waiting:
         registries.api.patch({**registries.body("edited"), "spec": {"mysql": {"database": "nowhere"}}})
         told = waiting.last("edited")["edited"]
-    assert (told["state"], told["reason"]) == ("failed", "database_not_granted")
+    assert (told["state"], told["reason"]) == ("failed", "database_denied")
     registry = registries.get("edited")
     assert registry
     assert [c["status"] for c in registry["status"]["conditions"] if c["type"] == "Available"] == ["True"]
@@ -327,9 +327,9 @@ TLS_CASES = {
     "tls-other-name": ("tls-name", "good", "authorities", "failed", "certificate_name"),
     "tls-expired": ("tls-old", "good", "authorities", "failed", "certificate_expired"),
     "tls-not-there": ("mysql-57", "good", "authorities", "failed", "tls_not_offered"),
-    "tls-junk": ("tls-good", "junk", "authorities", "failed", "ca_unreadable"),
-    "tls-no-key": ("tls-good", "nothing", "authorities", "failed", "ca_unreadable"),
-    "tls-no-map": ("tls-good", "good", "nowhere", "failed", "volume"),
+    "tls-junk": ("tls-good", "junk", "authorities", "failed", "ca_invalid"),
+    "tls-no-key": ("tls-good", "nothing", "authorities", "failed", "ca_missing"),
+    "tls-no-map": ("tls-good", "good", "nowhere", "failed", "ca_missing"),
 }
 
 

@@ -14,6 +14,7 @@ from .._kubernetes.dns import DOMAIN, SERVICE, Host, address_of, labels_of
 
 __all__ = [
     "DIRECT",
+    "OF_ROUTE",
     "PORT_FORWARD",
     "RELAY",
     "Backend",
@@ -24,6 +25,8 @@ __all__ = [
     "wrong_form",
 ]
 DIRECT, PORT_FORWARD, RELAY = "direct", "port_forward", "relay"
+OF_ROUTE = ("connection_closed", "database_silent", "host_unresolved", "port_closed", "unreachable")
+"""Codes that another machine's DNS, firewall or place in the network may cause."""
 
 
 @dataclass(frozen=True)

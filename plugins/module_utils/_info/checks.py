@@ -85,7 +85,7 @@ def _name(name: str, registry: Object, _inventory: Inventory) -> Iterator[Findin
     except InvalidInput as error:
         remedy = "Create it under another name on the same database, then delete this one."
         yield Finding(
-            "invalid_name", "blocker", f"ModelRegistry {registry['metadata']['name']}", error.why, remedy, NAMES
+            "name_invalid", "blocker", f"ModelRegistry {registry['metadata']['name']}", error.why, remedy, NAMES
         )
 
 

@@ -75,6 +75,10 @@ _GRANT = (
     "GRANT CREATE, ALTER, DROP, INDEX, REFERENCES, SELECT, INSERT, UPDATE, DELETE ON `{database}`.* to the account "
     "{username}, for the addresses of the registry's pods."
 )
+_OWNER = (
+    "Make {username} the owner: ALTER DATABASE {database} OWNER TO {username}, or grant CONNECT on the database and "
+    "CREATE on its schema public."
+)
 _BUSY = "Raise the limit at the database, or end connections that are not needed; the server tries again by itself."
 _REACH = (
     "Check database.host and database.port ({host}:{port}), that the database runs and listens there, and that no "
@@ -94,16 +98,20 @@ DATABASE_CAUSES = (
         " An account that is not for the addresses of the registry's pods, or that needs a client certificate, gets the"
         " same answer.{plaintext}",
     ),
+    Cause("host_denied", r"Error 1130\b", _ACCOUNT + " It must be allowed to log in from the registry's pods."),
+    Cause("access_denied", r"Error 1698\b", _ACCOUNT),
     Cause(
-        "access_denied", r"Error (1130|1698)\b", _ACCOUNT + " It must be allowed to log in from the registry's pods."
+        "host_blocked",
+        r"Error 1129\b",
+        "FLUSH HOSTS at the database, which has shut the registry's pods out after too many broken connections.",
     ),
-    Cause("database_not_granted", r"Error 1044 ", _GRANT),
+    Cause("database_denied", r"Error 1044 ", _GRANT),
     Cause(
         "database_missing",
         r"Error 1049 |database \".*\" does not exist \(SQLSTATE 3D000\)",
         "Create the database {database} on {host}, or correct database.name: the registry server never creates it.",
     ),
-    Cause("no_privilege", r"Error (1142|1227) ", _GRANT),
+    Cause("privileges_missing", r"Error (1142|1227) ", _GRANT),
     Cause("charset", r"Error 1267 ", _UTF8MB4),
     Cause("primary_key_required", r"Error 3750\b", _NO_KEYS.replace("{setting}", "sql_require_primary_key")),
     Cause("primary_key_required", r"Error 3098\b", _NO_KEYS.replace("{setting}", "Group Replication")),
@@ -136,24 +144,32 @@ DATABASE_CAUSES = (
     ),
     Cause(
         "tls_required",
-        r"Error 3159 ",
+        r"Error (3159|4031) ",
         "The database takes no plaintext connections: give database.tls with the authority of its certificate.",
     ),
-    Cause("too_many_connections", r"Error (1040|1203|1226)\b|SQLSTATE 53300", _BUSY, MAY_BE_STARTING),
+    Cause("account_hourly", r"Error 1226\b.*_per_hour", _BUSY, MAY_BE_STARTING),
+    Cause(
+        "account_connections",
+        r"Error (1203|1226)\b|too many connections for role .*SQLSTATE 53300",
+        _BUSY,
+        MAY_BE_STARTING,
+    ),
+    Cause("too_many_connections", r"Error 1040\b|SQLSTATE 53300", _BUSY, MAY_BE_STARTING),
+    Cause(
+        "host_denied",
+        r"(no pg_hba\.conf entry for|pg_hba\.conf rejects) .*SQLSTATE 28000",
+        "Add a line to the database's pg_hba.conf for the addresses of the registry's pods.",
+    ),
     Cause(
         "access_denied",
         r"SQLSTATE 28P01|SQLSTATE 28000",
         "Give the right database.username and database.password, or correct {secret}: pods read it only when they start. "
         "The characters @ : / ? # % in a password of PostgreSQL break the server's connection URL: choose one without.",
     ),
+    Cause("database_denied", r"permission denied for database .*SQLSTATE 42501", _OWNER),
+    Cause("privileges_missing", r"permission denied for (schema|table) .*SQLSTATE 42501", _OWNER),
     Cause(
-        "no_privilege",
-        r"permission denied for (schema|database|table) .*SQLSTATE 42501",
-        "Make {username} the owner: ALTER DATABASE {database} OWNER TO {username}, or grant CONNECT on the database and "
-        "CREATE on its schema public.",
-    ),
-    Cause(
-        "password_breaks_url",
+        "password_breaks_dsn",
         r"cannot parse .*URL|failed to parse PostgreSQL URL",
         "Choose a password without the characters @ : / ? # %: the operator puts it into a URL as it is.",
     ),
@@ -175,6 +191,11 @@ DATABASE_CAUSES = (
         "Set database.host to a name that the certificate holds, or give the database a certificate for {host}.",
     ),
     Cause(
+        "certificate_invalid",
+        r"x509: certificate has expired or is not yet valid: .* is before ",
+        "Correct a clock that is wrong, or renew the database server's certificate.",
+    ),
+    Cause(
         "certificate_expired",
         r"x509: certificate has expired or is not yet valid",
         "Renew the database server's certificate, or correct a clock that is wrong.",
@@ -185,9 +206,14 @@ DATABASE_CAUSES = (
         "Let the database offer TLS 1.2 or newer with an ECDHE cipher suite, which the registry server needs.",
     ),
     Cause(
-        "ca_unreadable",
-        r"failed to (read|parse) SSL root certificate",
-        "Check the key of the ConfigMap or Secret that database.tls names: it must be there and hold certificates as PEM.",
+        "ca_missing",
+        r"failed to read SSL root certificate",
+        "Check the ConfigMap or Secret that database.tls names: it must have the key, with certificates as PEM.",
+    ),
+    Cause(
+        "ca_invalid",
+        r"failed to parse SSL root certificate",
+        "Check the key of the ConfigMap or Secret that database.tls names: it must hold certificates as PEM.",
     ),
     Cause(
         "client_certificate",
@@ -209,18 +235,15 @@ DATABASE_CAUSES = (
         MAY_BE_STARTING,
     ),
     Cause(
-        "host_unknown",
+        "host_unresolved",
         r"no such host|server misbehaving|Temporary failure in name resolution",
         "Correct database.host ({host}). A bare name is one of a Service in the registry's own namespace; elsewhere it is "
         "<service>.<namespace>.svc.cluster.local.",
         MAY_BE_STARTING,
     ),
-    Cause(
-        "unreachable",
-        r"connect: connection refused|no route to host|network is unreachable|i/o timeout|connection timed out",
-        _REACH,
-        MAY_BE_STARTING,
-    ),
+    Cause("port_closed", r"connect: connection refused", _REACH, MAY_BE_STARTING),
+    Cause("unreachable", r"no route to host|network is unreachable", _REACH, MAY_BE_STARTING),
+    Cause("database_silent", r"i/o timeout|connection timed out", _REACH, MAY_BE_STARTING),
     Cause(
         "wrong_protocol",
         r"unknown message type|malformed packet|unexpected read from socket|busy buffer",
@@ -249,7 +272,7 @@ CONTAINER_CAUSES = (
         "database.password.",
     ),
     Cause(
-        "secret_key_missing",
+        "secret_missing",
         r"CreateContainerConfigError.*couldn't find key",
         "Correct database.password_secret.key, or add the key to the Secret.",
     ),

@@ -48,6 +48,7 @@ __all__ = [
     "FAILED",
     "GONE",
     "READY",
+    "VOLUMES",
     "WAITING",
     "Log",
     "StatusInputs",
@@ -215,7 +216,7 @@ def host_service(registry: Object) -> tuple[str, str] | None:
 
 def _absent(evidence: StatusInputs) -> Iterator[Verdict]:
     if evidence.registry is None:
-        yield Verdict(GONE, "gone", "The registry does not exist.")
+        yield Verdict(GONE, "registry_missing", "The registry does not exist.")
 
 
 def _deleting(evidence: StatusInputs) -> Iterator[Verdict]:
@@ -231,7 +232,7 @@ def _deleting(evidence: StatusInputs) -> Iterator[Verdict]:
         if FINALIZER in left or not others
         else f"Find out what {others} waits for: the operator has taken its own finalizer off."
     )
-    yield Verdict(DELETING, "finalizing", message, step, f"metadata of ModelRegistry {meta['name']}")
+    yield Verdict(DELETING, "registry_deleting", message, step, f"metadata of ModelRegistry {meta['name']}")
 
 
 def _operator(evidence: StatusInputs) -> Iterator[Verdict]:
@@ -272,7 +273,7 @@ def _refused(words: str, source: str) -> Verdict:
         if name_is_bad
         else "Fix what the message names; the operator tries again by itself."
     )
-    return Verdict(FAILED, "invalid_name" if name_is_bad else "operator_error", words, step, source)
+    return Verdict(FAILED, "name_invalid" if name_is_bad else "operator_error", words, step, source)
 
 
 def _unrolled(evidence: StatusInputs) -> Iterator[Verdict]:
@@ -325,7 +326,7 @@ def _generated(evidence: StatusInputs) -> Iterator[Verdict]:
 
 
 _GENERATED = dict.fromkeys(
-    ("secret_missing", "secret_key_missing", "container_config"),
+    ("secret_missing", "container_config"),
     "Read the log of the model registry operator: it makes this database, with all that the message names.",
 )
 """Next steps for a database that the operator runs itself, by reason: those for the user's own would be wrong."""
@@ -437,7 +438,16 @@ def _mount_step(evidence: StatusInputs, words: str) -> tuple[str, str]:
             f"tls.crt and tls.key): kubectl create secret tls {missing[1]} --cert=FILE --key=FILE. OpenShift makes one by "
             "itself, other clusters do not; without a proxy (auth_proxy) none is needed."
         )
-    return "volume", "Create what the message names in the registries namespace, or name another with database.tls."
+    reason = next(code for pattern, code in VOLUMES if re.search(pattern, words))
+    return reason, "Create what the message names in the registries namespace, or name another with database.tls."
+
+
+VOLUMES = (
+    (r'volume "(mysql|postgres)-ssl-rootcert"', "ca_missing"),
+    (r'volume "(mysql|postgres)-ssl-(cert|key)"', "secret_missing"),
+    (r"", "volume"),
+)
+"""The operator's names of the volumes with a database's certificates, and what it means that one cannot be mounted."""
 
 
 def _comes_later(evidence: StatusInputs, words: str) -> bool:
@@ -538,7 +548,7 @@ def _no_service(evidence: StatusInputs, words: str, source: str) -> Verdict:
     namespace, name = host_service(evidence.registry or {"metadata": {}}) or ("", "")
     message = f"There is no Service {name} in namespace {namespace}, which the database's host names: {words}."
     step = "Correct database.host, or create the Service."
-    return Verdict(FAILED, "host_unknown", message, step, source)
+    return Verdict(FAILED, "host_no_service", message, step, source)
 
 
 def _crashing(evidence: StatusInputs, log: Log | None, status: Object, pod: str) -> Iterator[Verdict]:
@@ -642,7 +652,7 @@ def _waiting(evidence: StatusInputs) -> Iterator[Verdict]:
     available = condition(evidence.registry, "Available")
     if available.get("status") != "True":
         source = f"condition Available of ModelRegistry {evidence.name}"
-        yield Verdict(WAITING, available.get("reason", "operator"), available.get("message", ""), "", source)
+        yield Verdict(WAITING, "not_available", available.get("message", ""), "", source)
     if "Pod" not in evidence.unreadable and deployment:
         if not newest or any(condition(pod, "Ready").get("status") != "True" for pod in newest):
             yield Verdict(WAITING, "pods", f"The newest pod of Deployment {evidence.name} is not ready.")

@@ -252,7 +252,7 @@ CASES: list[tuple[str, Callable[[Scene], Any], list[tuple[str, str]]]] = [
         change("bindings", [binding("ann", "bob", role="registry-user-other")]),
         [("grant_without_role", "warning")],
     ),
-    ("long name", lambda s: s.registry["metadata"].update(name="a" * 50), [("invalid_name", "blocker")]),
+    ("long name", lambda s: s.registry["metadata"].update(name="a" * 50), [("name_invalid", "blocker")]),
     ("no proxy", no_proxy(True), [("no_auth_proxy", "warning")]),
     ("no proxy, plain", no_proxy(False), [("no_auth_proxy", "info")]),
     ("no proxy, perhaps OpenShift", no_proxy(None), [("no_auth_proxy", "warning")]),
@@ -273,7 +273,7 @@ def test_findings(change_it: Callable[[Scene], Any], expected: list[tuple[str, s
     change_it(scene)
     found = scene.codes()
     if scene.registry["metadata"]["name"] == "a" * 50:
-        found = [one for one in found if one[0] == "invalid_name"]
+        found = [one for one in found if one[0] == "name_invalid"]
     assert found == expected
 
 

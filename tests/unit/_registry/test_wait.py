@@ -362,8 +362,8 @@ def test_gone() -> None:
     registry = cluster.objects["ModelRegistry"]["hanging"]
     soon(lambda: cluster.tell("ModelRegistry", "DELETED", registry))
     assert gone(cluster, "hanging", "nobody") == {
-        "hanging": Verdict("gone", "gone", "The registry does not exist."),
-        "nobody": Verdict("gone", "gone", "The registry does not exist."),
+        "hanging": Verdict("gone", "registry_missing", "The registry does not exist."),
+        "nobody": Verdict("gone", "registry_missing", "The registry does not exist."),
     }
 
 

@@ -8,27 +8,25 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from ..._common.finding import Finding
-from ..host import DIRECT, RELAY
+from ..host import DIRECT, OF_ROUTE, RELAY
 from .facts import MysqlFacts
 
-__all__ = ["CheckContext", "downgrade_unless_proven"]
+__all__ = ["OF_ACCOUNT", "OF_CLIENT", "CheckContext", "downgrade_unless_proven"]
 
-OF_ROUTE = ("host_unresolved", "port_closed", "reset", "silent")
-"""Codes that another machine's DNS, firewall or place in the network may cause."""
 OF_CLIENT = ("host_blocked", "host_denied")
 """Codes that hold for the address that the check comes from."""
 OF_ACCOUNT = (
     "access_denied",
     "account_connections",
-    "account_expired",
     "account_hourly",
     "account_locked",
     "database_denied",
-    "login_refused",
+    "database_error",
+    "password_expired",
     "plugin_missing",
     "plugin_native",
     "plugin_unknown",
-    "privileges",
+    "privileges_missing",
 )
 """Codes that hold for the account that the server matches with that address."""
 

@@ -11,41 +11,44 @@ from ..._common.finding import MYSQL, PRODUCT, UNSEEN, Finding
 from .confidence import CheckContext
 from .facts import MOST_NAMES, Failure, MysqlFacts
 
-__all__ = ["broken", "certificate", "transport"]
+__all__ = ["NETWORK", "TLS", "broken", "certificate", "transport"]
 
 RSA_PLUGINS = ("caching_sha2_password", "sha256_password")
 """Plugins that ask the server for its RSA key if there is no TLS (MySQL's documentation, Pluggable Authentication)."""
-_NETWORK = {
+NETWORK = {
     "unresolved": ("host_unresolved", "Correct database.host."),
     "refused": ("port_closed", "Correct database.host and database.port, and see that the server runs."),
     "timeout": (
-        "silent",
+        "database_silent",
         "See whether database.port is that of MySQL, and whether the server is overloaded, or a firewall is on the way.",
     ),
-    "reset": ("reset", "See the server's log. A firewall, a proxy or a bind address can be the cause, too."),
-    "network": ("reset", "See that the host can be reached from here, and from the cluster."),
-    "no_mysql": ("not_mysql", "Correct database.host and database.port."),
+    "reset": (
+        "connection_closed",
+        "See the server's log. A firewall, a proxy or a bind address can be the cause, too.",
+    ),
+    "network": ("unreachable", "See that the host can be reached from here, and from the cluster."),
+    "no_mysql": ("wrong_protocol", "Correct database.host and database.port."),
 }
 _LIBRARIES = {
     "no_cryptography": "Install PyMySQL[rsa], or give database.tls: with it, the login does without.",
     "no_pynacl": "Install PyMySQL[ed25519].",
 }
 """Libraries that PyMySQL needs for the account's plugin (its documentation, installation)."""
-_TLS = {
-    "no_tls": ("tls_missing", "Give the server a certificate (ssl_cert, ssl_key), or leave database.tls out."),
+TLS = {
+    "no_tls": ("tls_not_offered", "Give the server a certificate (ssl_cert, ssl_key), or leave database.tls out."),
     "handshake": (
         "tls_handshake",
         "The registry server offers TLS 1.2 with ECDHE, and TLS 1.3. Allow one in the server (tls_version, ssl_cipher), or update it.",
     ),
     "expired": ("certificate_expired", "Renew the server's certificate."),
-    "not_yet_valid": ("certificate", "Correct the clocks, or renew the server's certificate."),
+    "not_yet_valid": ("certificate_invalid", "Correct the clocks, or renew the server's certificate."),
     "self_signed": ("ca_unknown", "Give the server's certificate itself as the authority, or have it signed by one."),
     "unknown_ca": ("ca_unknown", "Give the authority that has signed it in database.tls."),
     "name": (
         "certificate_name",
         "Renew it with this host among its subject alternative names, or use a name that it has.",
     ),
-    "certificate": ("certificate", "Renew the server's certificate."),
+    "certificate": ("certificate_invalid", "Renew the server's certificate."),
     "authority": ("ca_invalid", "Give database.tls the certificate of the authority, as PEM."),
     "client": ("client_certificate", "Store certificate and key as PEM, and such that belong together."),
 }
@@ -61,14 +64,14 @@ def broken(facts: MysqlFacts, context: CheckContext) -> Iterator[Finding]:
         why = f"the login was not checked: {why}, and that is not installed for the Python that runs this module"
         yield Finding("not_checked", "warning", f"account {context.username}", why, _LIBRARIES[failure.reason], UNSEEN)
         return
-    if failure.reason in _TLS:
-        code, remedy = _TLS[failure.reason]
+    if failure.reason in TLS:
+        code, remedy = TLS[failure.reason]
         certificate = facts.tls.certificate
         if certificate is not None:
             why += f" (certificate of {certificate.subject}, until {certificate.expires:%Y-%m-%d})"
         yield Finding(code, "blocker", what, why, remedy, MYSQL)
         return
-    code, remedy = _NETWORK.get(failure.reason, _NETWORK["network"])
+    code, remedy = NETWORK.get(failure.reason, NETWORK["network"])
     yield Finding(code, "blocker", what, f"{failure.stage}: {why}", remedy, MYSQL)
 
 
@@ -103,11 +106,11 @@ def certificate(facts: MysqlFacts, context: CheckContext) -> Iterator[Finding]:
     why = f"the certificate of {shown.subject} expires on {day}"
     if is_unlooked and context.now >= shown.expires:
         why = f"the certificate of {shown.subject} has expired on {day}"
-        yield Finding("certificate_expired", "blocker", what, why, _TLS["expired"][1], MYSQL)
+        yield Finding("certificate_expired", "blocker", what, why, TLS["expired"][1], MYSQL)
     elif context.now < shown.expires < context.now + EXPIRES_SOON:
         yield Finding("certificate_expires_soon", "warning", what, why, "Renew the server's certificate.", MYSQL)
     if is_unlooked and facts.tls.names_host is False:
         left = len(shown.names) - MOST_NAMES
         others = f" and {left} others" if left > 0 else ""
         why = f"its certificate is for {', '.join(shown.names[:MOST_NAMES]) or 'no host'}{others}"
-        yield Finding("certificate_name", "blocker", what, why, _TLS["name"][1], MYSQL)
+        yield Finding("certificate_name", "blocker", what, why, TLS["name"][1], MYSQL)

@@ -12,11 +12,11 @@ from typing import Callable
 from ..._common.finding import MIGRATIONS, MYSQL, PRODUCT, Finding, severest_first
 from ..host import RELAY
 from ..plugin_requirement import NATIVE
-from .confidence import CheckContext, downgrade_unless_proven
+from .confidence import OF_ACCOUNT, CheckContext, downgrade_unless_proven
 from .connection_rules import broken, certificate, transport
 from .facts import ALL, Failure, MysqlFacts, privileges_on, version_of
 
-__all__ = ["CODES", "NEEDED", "mysql_findings"]
+__all__ = ["NEEDED", "mysql_findings"]
 
 NEEDED = ("CREATE", "ALTER", "DROP", "INDEX", "REFERENCES", "SELECT", "INSERT", "UPDATE", "DELETE")
 """The privileges that a registry's migrations and operation may use."""
@@ -32,55 +32,6 @@ KEYLESS_MIGRATION = 8
 """The step of registry server 0.3 that creates a table without a primary key."""
 FEW_CONNECTIONS = 5
 CLOCK_SKEW = timedelta(minutes=1)
-
-CODES = {
-    "access_denied": "The server refuses the account's name or password.",
-    "account_connections": "The account has as many connections as it may have.",
-    "account_expired": "The account's password has expired.",
-    "account_host": "The account that was checked need not be the one that the registry's pods will get.",
-    "account_hourly": "The account has done as much as it may do in an hour.",
-    "account_locked": "The account is locked.",
-    "ca_invalid": "What was given as the authority is no certificate.",
-    "ca_unknown": "The database's certificate is not of the authority that was given.",
-    "certificate": "The database's certificate cannot be used.",
-    "certificate_expired": "The database's certificate has expired.",
-    "certificate_expires_soon": "The database's certificate expires soon.",
-    "certificate_name": "The database's certificate is not for this host.",
-    "charset": "The database's character set is not utf8mb4.",
-    "client_certificate": "The client certificate cannot be used with its key.",
-    "clock": "The server's clock is wrong.",
-    "cluster_strict_mode": "The server's cluster refuses the lock that the registry's migrations take.",
-    "database_denied": "The account may not use the database.",
-    "database_missing": "The database does not exist.",
-    "host_blocked": "The server has shut the host out after too many broken connections.",
-    "host_denied": "The server lets nobody in from the address that the check came from.",
-    "host_unresolved": "The host's name does not resolve.",
-    "login_refused": "The server refuses the login for a reason that is not known here.",
-    "not_checked": "What the check needs for this account is not installed where it runs.",
-    "limits": "The server, or the account, has hardly a connection left.",
-    "not_mysql": "What answers is no MySQL server.",
-    "plaintext": "The registry would talk to the database in plaintext.",
-    "plugin_missing": "The account's authentication plugin is not loaded in the server.",
-    "plugin_native": "The account's authentication plugin is not mysql_native_password, which this release needs.",
-    "plugin_unproven": "It is not known which authentication plugin the account has.",
-    "plugin_unknown": "The account's authentication plugin is none that a registry server knows.",
-    "port_closed": "Nobody listens on the port.",
-    "primary_key_required": "The server refuses tables without a primary key, and the registry's migrations make one.",
-    "privileges": "The account lacks privileges on the database.",
-    "query_failed": "The server has not answered a question about itself.",
-    "read_only": "The server takes no writes.",
-    "reset": "The server, or something on the way, has broken the connection off.",
-    "schema_dirty": "A migration of the registry's tables has died half-way.",
-    "server_old": "The server is older than the oldest that is supported.",
-    "silent": "The server accepts connections and says nothing.",
-    "sql_mode": "The server's sql_mode changes what statements mean.",
-    "tls_handshake": "The server and the registry server have no version of TLS and no cipher in common.",
-    "tls_missing": "The server does not offer TLS.",
-    "tls_required": "The server takes encrypted connections only.",
-    "too_many_connections": "The server has as many connections as it may have.",
-    "unverified": "The registry would believe anybody who answers at the host's address.",
-}
-"""Each code with its meaning in a sentence."""
 
 
 def mysql_findings(facts: MysqlFacts, context: CheckContext) -> tuple[Finding, ...]:
@@ -128,7 +79,7 @@ def _login_failed(facts: MysqlFacts, context: CheckContext) -> Iterator[Finding]
     elif failure.code:
         what = f"server at {context.host}"
         why = f"error {failure.code}: {failure.words}"
-        code, severity = ("query_failed", "warning") if failure.stage == "query" else ("login_refused", "blocker")
+        code, severity = ("query_failed", "warning") if failure.stage == "query" else ("database_error", "blocker")
         yield Finding(code, severity, what, why, "Look the error up in the server's documentation.", MYSQL)
 
 
@@ -186,7 +137,7 @@ def _simple(code: str, number: int, remedy: str) -> Callable[[MysqlFacts, CheckC
     """Return a maker of a blocker from the server's error. {account} in the remedy stands for the account."""
 
     def make(facts: MysqlFacts, context: CheckContext, message: str) -> Finding:
-        what = _account(context) if code.startswith("account") else f"server at {context.host}"
+        what = _account(context) if code in OF_ACCOUNT else f"server at {context.host}"
         return Finding(
             code,
             "blocker",
@@ -226,8 +177,8 @@ _BY_CODE: dict[int, Callable[[MysqlFacts, CheckContext, str], Finding]] = {
     1251: _unknown_plugin,
     1524: _not_loaded,
     1698: _denied,
-    1820: _simple("account_expired", 1820, _EXPIRED),
-    1862: _simple("account_expired", 1862, _EXPIRED),
+    1820: _simple("password_expired", 1820, _EXPIRED),
+    1862: _simple("password_expired", 1862, _EXPIRED),
     2059: _unknown_plugin,
     3118: _simple("account_locked", 3118, "ALTER USER {account} ACCOUNT UNLOCK;"),
     3159: _simple("tls_required", 3159, _TLS_ONLY),
@@ -299,7 +250,12 @@ def _privileges(facts: MysqlFacts, context: CheckContext) -> Iterator[Finding]:
         why += ". The registry starts so; changes of models, or an update of the product, may fail"
     remedy = _grant(", ".join(lacks), facts, context)
     yield Finding(
-        "privileges", "warning" if works else "blocker", f"account {facts.account.matched}", why, remedy, MIGRATIONS
+        "privileges_missing",
+        "warning" if works else "blocker",
+        f"account {facts.account.matched}",
+        why,
+        remedy,
+        MIGRATIONS,
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from ..._common.finding import MIGRATIONS, PRODUCT, Finding
-from ..host import DIRECT, RELAY
+from ..host import DIRECT, OF_ROUTE, RELAY
 from .facts import Asked, PostgresFacts
 
 __all__ = ["postgres_findings"]
@@ -26,7 +26,7 @@ STATES = {
     "3D000": "database_missing",
     "42501": "database_denied",
     "53300": "too_many_connections",
-    "57P03": "unreachable",
+    "57P03": "database_starting",
 }
 """SQLSTATEs (PostgreSQL's documentation, Error Codes) that mean one thing. libpq gives none before a login."""
 REFUSALS = (
@@ -37,17 +37,22 @@ REFUSALS = (
     (r"pg_hba\.conf rejects ", "host_denied"),
     (r"permission denied for database ", "database_denied"),
     (r'database ".*" does not exist', "database_missing"),
-    (r'too many connections for (role|database) "', "too_many_connections"),
+    (r'too many connections for role "', "account_connections"),
+    (r'too many connections for database "', "too_many_connections"),
     (r"sorry, too many clients already", "too_many_connections"),
     (r"remaining connection slots are reserved", "too_many_connections"),
     (r"SSL error: certificate verify failed", "ca_unknown"),
     (r'root certificate file ".*" ', "ca_unknown"),
     (r'server certificate for ".*" .*does not match host name', "certificate_name"),
-    (r"server does not support SSL", "tls_missing"),
-    (r"the database system is ", "unreachable"),
-    (r"received invalid response to SSL negotiation", "not_postgres"),
-    (r"expected authentication request from server", "not_postgres"),
-    (r"invalid message length|.*protocol error|.*more than \d+ bytes", "not_postgres"),
+    (r"server does not support SSL", "tls_not_offered"),
+    (r"the database system is ", "database_starting"),
+    (r"received invalid response to SSL negotiation", "wrong_protocol"),
+    (r"expected authentication request from server", "wrong_protocol"),
+    (r"invalid message length|.*protocol error|.*more than \d+ bytes", "wrong_protocol"),
+    (r"could not translate host name|\[Errno -\d+\] ", "host_unresolved"),
+    (r"(\[Errno \d+\] )?[Cc]onnection refused", "port_closed"),
+    (r"it has not answered within |(connection )?(timeout expired|timed out)", "database_silent"),
+    (r"the connection was closed|server closed the connection|(\[Errno \d+\] )?Connection reset", "connection_closed"),
 )
 """The beginning of libpq's and the server's messages in English, and what it means. The rest of a message can contain
 arbitrary names, so it means nothing."""
@@ -62,7 +67,7 @@ def postgres_findings(facts: PostgresFacts, asked: Asked, path: str) -> list[Fin
     if facts.refusal:
         finding = _refused(facts, asked)
         is_elsewhere = path != RELAY and finding.code in OF_ADDRESS and not re.match(OF_ROLE, _words(facts))
-        is_proven = not is_elsewhere and (finding.code, path) != ("unreachable", DIRECT)
+        is_proven = not is_elsewhere and not (path == DIRECT and finding.code in (*OF_ROUTE, "database_error"))
         remedy = f"Check with via: relay. {finding.remedy}"
         return [finding if is_proven else replace(finding, severity="warning", remedy=remedy)]
     if facts.is_looked_at:
@@ -89,8 +94,10 @@ def _words(facts: PostgresFacts) -> str:
 
 def _refused(facts: PostgresFacts, asked: Asked) -> Finding:
     words = _words(facts)
-    by_words = next((code for begin, code in REFUSALS if re.match(begin, words)), "unreachable")
-    found = STATES.get(facts.state, by_words)
+    # Only a server gives a severity or a state.
+    unknown = "unreachable" if words == facts.refusal and not facts.state else "database_error"
+    by_state = STATES.get(facts.state, unknown)
+    found = next((code for begin, code in REFUSALS if re.match(begin, words)), by_state)
     name, account = _quoted(asked.name), _quoted(asked.username)
     what, remedy = {
         "access_denied": (
@@ -103,9 +110,10 @@ def _refused(facts: PostgresFacts, asked: Asked) -> Finding:
         ),
         "database_missing": (f"database {asked.name}", f"CREATE DATABASE {name} OWNER {account} ENCODING 'UTF8';"),
         "database_denied": (f"database {asked.name}", f"GRANT CONNECT ON DATABASE {name} TO {account};"),
+        "account_connections": (f"account {asked.username}", f"ALTER ROLE {account} CONNECTION LIMIT -1;"),
         "too_many_connections": (
             f"server {asked.host}",
-            "Raise max_connections, or the limit of the role or database.",
+            "Raise max_connections, or the limit of the database.",
         ),
         "ca_unknown": (
             f"certificate of {asked.host}",
@@ -115,8 +123,10 @@ def _refused(facts: PostgresFacts, asked: Asked) -> Finding:
             f"certificate of {asked.host}",
             "Renew it with this host among its subject alternative names, or use a name that it has.",
         ),
-        "tls_missing": (f"server {asked.host}", "Set ssl = on there, or choose another database.tls.mode."),
-        "not_postgres": (f"server {asked.host}", "Correct database.host and database.port."),
+        "tls_not_offered": (f"server {asked.host}", "Set ssl = on there, or choose another database.tls.mode."),
+        "database_error": (f"server {asked.host}", "Look the error up in the server's documentation."),
+        "database_starting": (f"server {asked.host}", "Wait until the server is up, then check again."),
+        "wrong_protocol": (f"server {asked.host}", "Correct database.host and database.port."),
     }.get(found, (f"server {asked.host}", "Check database.host and database.port, and that the server runs."))
     return Finding(found, "blocker", what, facts.refusal, remedy, POSTGRES)
 
@@ -143,7 +153,7 @@ def _create(facts: PostgresFacts, asked: Asked) -> Iterator[Finding]:
     schema = facts.schema or "public"
     why = f"{facts.account} may not create tables in its schema {schema}; since PostgreSQL 15 only the owner may"
     remedy = f"In database {asked.name}: GRANT USAGE, CREATE ON SCHEMA {_quoted(schema)} TO {_quoted(facts.account)};"
-    yield Finding("privileges", "blocker", f"database {asked.name}", why, remedy, MIGRATIONS)
+    yield Finding("privileges_missing", "blocker", f"database {asked.name}", why, remedy, MIGRATIONS)
 
 
 def _read_only(facts: PostgresFacts, asked: Asked) -> Iterator[Finding]:

@@ -28,10 +28,10 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._databa
     version_of,
 )
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.mysql.rules import (
-    CODES,
     NEEDED,
     mysql_findings,
 )
+from finding_codes import mysql_codes
 
 NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
@@ -139,24 +139,25 @@ CASES: list[tuple[MysqlFacts, dict[str, Any], dict[str, str]]] = [
     (failed(reason="no_pynacl"), {"path": "direct"}, {"not_checked": "warning"}),
     (failed(1524), {}, {"plugin_missing": "blocker"}),
     (failed(2059), {}, {"plugin_unknown": "blocker"}),
-    (failed(1820, "query"), {}, {"account_expired": "blocker"}),
-    (failed(1862), {}, {"account_expired": "blocker"}),
+    (failed(1820, "query"), {}, {"password_expired": "blocker"}),
+    (failed(1862), {}, {"password_expired": "blocker"}),
     (failed(3118), {}, {"account_locked": "blocker"}),
     (failed(4151), {}, {"account_locked": "blocker"}),
     (failed(3159), {}, {"tls_required": "blocker"}),
     (failed(4031), {}, {"tls_required": "blocker"}),
-    (failed(1234), {}, {"login_refused": "blocker"}),
-    (failed(1234, "database"), {"path": "port_forward"}, {"login_refused": "warning"}),
+    (failed(1234), {}, {"database_error": "blocker"}),
+    (failed(1234, "database"), {"path": "port_forward"}, {"database_error": "warning"}),
     (failed(1234, "query"), {}, {"query_failed": "warning"}),
     (failed(reason="unresolved", stage="connect"), {}, {"host_unresolved": "blocker"}),
     (failed(reason="refused", stage="connect"), {}, {"port_closed": "blocker"}),
-    (failed(reason="timeout"), {}, {"silent": "blocker"}),
-    (failed(reason="reset"), {}, {"reset": "blocker"}),
-    (failed(reason="no_mysql"), {}, {"not_mysql": "blocker"}),
-    (failed(reason="no_tls", stage="tls"), {}, {"tls_missing": "blocker"}),
+    (failed(reason="timeout"), {}, {"database_silent": "blocker"}),
+    (failed(reason="reset"), {}, {"connection_closed": "blocker"}),
+    (failed(reason="network"), {}, {"unreachable": "blocker"}),
+    (failed(reason="no_mysql"), {}, {"wrong_protocol": "blocker"}),
+    (failed(reason="no_tls", stage="tls"), {}, {"tls_not_offered": "blocker"}),
     (failed(reason="handshake", stage="tls"), {}, {"tls_handshake": "blocker"}),
     (failed(reason="expired", stage="tls"), {}, {"certificate_expired": "blocker"}),
-    (failed(reason="not_yet_valid", stage="tls"), {}, {"certificate": "blocker"}),
+    (failed(reason="not_yet_valid", stage="tls"), {}, {"certificate_invalid": "blocker"}),
     (failed(reason="self_signed", stage="tls"), {}, {"ca_unknown": "blocker"}),
     (failed(reason="unknown_ca", stage="tls"), {}, {"ca_unknown": "blocker"}),
     (failed(reason="name", stage="tls"), {}, {"certificate_name": "blocker"}),
@@ -176,12 +177,12 @@ CASES: list[tuple[MysqlFacts, dict[str, Any], dict[str, str]]] = [
     (schema(charset="latin1", migration=21), {}, {"charset": "warning"}),
     (schema(charset="utf8mb3"), {}, {"charset": "warning"}),
     (schema(migration=3, is_dirty=True), {}, {"schema_dirty": "blocker"}),
-    (without("CREATE"), {}, {"privileges": "blocker"}),
-    (without("DROP"), {}, {"privileges": "warning"}),
-    (replace(without("CREATE"), schema=replace(GOOD.schema, migration=21)), {}, {"privileges": "warning"}),
-    (replace(without("INSERT"), schema=replace(GOOD.schema, migration=21)), {}, {"privileges": "warning"}),
-    (replace(without("SELECT"), schema=replace(GOOD.schema, migration=21)), {}, {"privileges": "blocker"}),
-    (without("INSERT"), {}, {"privileges": "blocker"}),
+    (without("CREATE"), {}, {"privileges_missing": "blocker"}),
+    (without("DROP"), {}, {"privileges_missing": "warning"}),
+    (replace(without("CREATE"), schema=replace(GOOD.schema, migration=21)), {}, {"privileges_missing": "warning"}),
+    (replace(without("INSERT"), schema=replace(GOOD.schema, migration=21)), {}, {"privileges_missing": "warning"}),
+    (replace(without("SELECT"), schema=replace(GOOD.schema, migration=21)), {}, {"privileges_missing": "blocker"}),
+    (without("INSERT"), {}, {"privileges_missing": "blocker"}),
     (replace(server(version="9.1.0"), schema=Schema(True, "latin1")), {}, {"charset": "warning"}),
     (replace(GOOD, grants=MysqlGrants()), {}, {}),
     (server(version="5.6.50"), {}, {"server_old": "warning"}),
@@ -243,7 +244,12 @@ def test_a_certificate_for_a_host(names: tuple[str, ...], host: str, expected: b
     assert names_host(names, host) is expected
 
 
-ROUTE = {"unresolved": "host_unresolved", "refused": "port_closed", "timeout": "silent", "network": "reset"}
+ROUTE = {
+    "unresolved": "host_unresolved",
+    "refused": "port_closed",
+    "timeout": "database_silent",
+    "network": "unreachable",
+}
 
 
 @pytest.mark.parametrize("reason", ROUTE)
@@ -265,14 +271,14 @@ def test_another_account_than_that_of_the_pods_is_no_blocker(path: str) -> None:
         "account_host": "warning",
         "charset": "blocker",
         "plugin_unknown": "warning",
-        "privileges": "warning",
+        "privileges_missing": "warning",
     }
     denied = replace(failed(1044, "database"), account=here.account)
     assert found(denied, path=path)["database_denied"] == "warning"
     assert found(replace(denied, account=GOOD.account), path=path)["database_denied"] == "warning"
     alone = replace(GOOD.account, hosts=("%", "localhost"))
     assert found(replace(denied, account=alone), path=path) == {"database_denied": "blocker"}
-    for code, name in ((3118, "account_locked"), (1862, "account_expired"), (1226, "account_connections")):
+    for code, name in ((3118, "account_locked"), (1862, "password_expired"), (1226, "account_connections")):
         assert found(failed(code), path=path) == {name: "warning"}
     assert found(failed(1049, "database"), path=path) == {"database_missing": "blocker"}
     assert found(failed(1129), path=path) == {"host_blocked": "warning"}
@@ -299,7 +305,7 @@ def test_the_account_of_the_pods(matched: str, hosts: tuple[str, ...] | None, ex
 
 def test_every_code_is_shown_here() -> None:
     seen = {code for _, _, expected in CASES for code in expected}
-    assert seen == set(CODES)
+    assert seen == mysql_codes()
 
 
 def test_remedies_can_be_pasted() -> None:
@@ -433,7 +439,7 @@ def test_capitals_of_names() -> None:
     """A server that keeps names in lower case shows them so in its grants."""
     shown = "GRANT SELECT ON `fraud`.* TO `u`@`%`"
     assert on("Fraud", shown) == set() and on("Fraud", shown, ignores_case=True) == {"SELECT"}
-    for value, expected in (("0", {"privileges": "blocker"}), ("1", {}), ("2", {})):
+    for value, expected in (("0", {"privileges_missing": "blocker"}), ("1", {}), ("2", {})):
         assert found(variables(lower_case_table_names=value), database="Models") == expected
 
 

@@ -47,8 +47,8 @@ DATABASE = Database(type="postgres", host="pg", port=5432, name="fraud", usernam
         ({}, []),
         ({"version": 110022}, ["warning server_old"]),
         ({"encoding": "LATIN1"}, ["warning charset"]),
-        ({"may_create": False}, ["blocker privileges"]),
-        ({"schema": "", "may_create": False}, ["blocker privileges"]),
+        ({"may_create": False}, ["blocker privileges_missing"]),
+        ({"schema": "", "may_create": False}, ["blocker privileges_missing"]),
         ({"read_only": True}, ["blocker read_only"]),
         ({"encrypted": False}, ["warning plaintext"]),
         ({"connections_left": 1}, ["warning limits"]),
@@ -61,21 +61,21 @@ DATABASE = Database(type="postgres", host="pg", port=5432, name="fraud", usernam
         ({"refusal": 'FATAL: database "no pg_hba.conf entry" does not exist'}, ["blocker database_missing"]),
         ({"refusal": 'FATAL: permission denied for database "fraud"'}, ["blocker database_denied"]),
         ({"refusal": 'FATAL: too many connections for database "fraud"'}, ["blocker too_many_connections"]),
-        ({"refusal": 'FATAL: too many connections for role "fraud"'}, ["blocker too_many_connections"]),
+        ({"refusal": 'FATAL: too many connections for role "fraud"'}, ["blocker account_connections"]),
         ({"refusal": "FATAL: remaining connection slots are reserved for roles"}, ["blocker too_many_connections"]),
-        ({"refusal": "FATAL: the database system is starting up"}, ["blocker unreachable"]),
+        ({"refusal": "FATAL: the database system is starting up"}, ["blocker database_starting"]),
         ({"refusal": "FATAL: falsch", "state": "28P01"}, ["blocker access_denied"]),
         ({"refusal": 'Datenbank "x" gibt es nicht', "state": "3D000"}, ["blocker database_missing"]),
         ({"refusal": "zu viele", "state": "53300"}, ["blocker too_many_connections"]),
         ({"refusal": 'server certificate for "a" does not match host name "b"'}, ["blocker certificate_name"]),
-        ({"refusal": "more than 9 bytes came"}, ["blocker not_postgres"]),
+        ({"refusal": "more than 9 bytes came"}, ["blocker wrong_protocol"]),
         ({"is_looked_at": True, "may_create": False}, []),
         ({"refusal": 'FATAL: no pg_hba.conf entry for host "10.0.0.1"'}, ["blocker host_denied"]),
         ({"refusal": "FATAL: sorry, too many clients already"}, ["blocker too_many_connections"]),
         ({"refusal": "SSL error: certificate verify failed"}, ["blocker ca_unknown"]),
-        ({"refusal": "server does not support SSL, but SSL was required"}, ["blocker tls_missing"]),
-        ({"refusal": "received invalid response to SSL negotiation: H"}, ["blocker not_postgres"]),
-        ({"refusal": "FATAL: Passwort-Authentifizierung fehlgeschlagen"}, ["blocker unreachable"]),
+        ({"refusal": "server does not support SSL, but SSL was required"}, ["blocker tls_not_offered"]),
+        ({"refusal": "received invalid response to SSL negotiation: H"}, ["blocker wrong_protocol"]),
+        ({"refusal": "FATAL: Passwort-Authentifizierung fehlgeschlagen"}, ["blocker database_error"]),
     ],
 )
 def test_findings(facts: dict[str, object], expected: list[str]) -> None:
@@ -178,7 +178,7 @@ def test_an_endless_server_ends_in_time_and_little_memory() -> None:
     facts = gather(endless, DATABASE, Credentials(b"canary"), 3)
     assert time.monotonic() - start < 4
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 * 1024, "kilobytes"
-    assert postgres_findings(facts, ASKED, "relay")[0].code == "not_postgres", facts.refusal
+    assert postgres_findings(facts, ASKED, "relay")[0].code == "wrong_protocol", facts.refusal
 
 
 def answering(answer: bytes) -> Callable[[float], socket.socket]:
@@ -203,10 +203,10 @@ def answering(answer: bytes) -> Callable[[float], socket.socket]:
     [
         (b"S", Tls(mode="verify-full"), []),
         (b"N", None, []),
-        (b"N", Tls(mode="require"), ["tls_missing"]),
-        (b"H", None, ["not_postgres"]),
-        (b"\x1b[2J", None, ["not_postgres"]),
-        (b"", None, ["not_postgres"]),
+        (b"N", Tls(mode="require"), ["tls_not_offered"]),
+        (b"H", None, ["wrong_protocol"]),
+        (b"\x1b[2J", None, ["wrong_protocol"]),
+        (b"", None, ["wrong_protocol"]),
     ],
 )
 def test_a_server_is_looked_at_without_a_login(answer: bytes, tls: Tls | None, expected: list[str]) -> None:
@@ -228,8 +228,8 @@ def test_path_that_cannot_be_opened() -> None:
     [
         ("no pg_hba.conf entry for host", "direct", "warning host_denied"),
         ("no pg_hba.conf entry for host", "port_forward", "warning host_denied"),
-        ("connection refused", "direct", "warning unreachable"),
-        ("connection refused", "port_forward", "blocker unreachable"),
+        ("connection refused", "direct", "warning port_closed"),
+        ("connection refused", "port_forward", "blocker port_closed"),
         ("password authentication failed for user u", "direct", "blocker access_denied"),
         ("FATAL:  password authentication failed for user u", "port_forward", "blocker access_denied"),
         ('role "u" does not exist', "port_forward", "blocker access_denied"),
