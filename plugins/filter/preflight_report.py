@@ -81,7 +81,7 @@ def _findings(result: Mapping[str, Any]) -> list[dict[str, str]]:
         return found
     why, remedy = f"it was not checked to the end: {words}", "Correct that, then run the check again."
     # If a check ends before it has results, only its message tells what it was about.
-    what = "database" if "via" in result else "cluster" if "table" in result else "check"
+    what = "database" if "connection" in result else "cluster" if "table" in result else "check"
     lost = Finding("not_checked", "warning", what, why, remedy, UNSEEN)
     return [*found, finding_result(lost, checked_as="", path="")]
 

@@ -91,7 +91,7 @@ def waiting() -> Spec:
 def registry() -> Spec:
     """Return the options of one registry."""
     return {
-        "name": {"type": "str"},
+        "name": {"type": "str", "aliases": ["registry"]},
         "display_name": {"type": "str"},
         "description": {"type": "str"},
         "database": {"type": "dict", "options": database(), **DATABASE_RULES},

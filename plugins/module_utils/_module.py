@@ -16,7 +16,7 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
 
 from ._argspec import check_ranges
-from ._common.errors import RegistryError
+from ._common.errors import InvalidInput, RegistryError
 from ._common.names import check_namespace
 from ._common.text import printable_message
 from ._kubernetes.authentication import given, secrets_in, user_info
@@ -57,7 +57,7 @@ def run_module(module: AnsibleModule, work: Callable[[Connect, Result], None]) -
         until = began + _seconds(module.params)
         work(lambda: _connected(module.params, until), result)
     except RegistryError as error:
-        module.fail_json(msg=printable_message(str(error)), **_end(module, result))
+        module.fail_json(msg=printable_message(str(_as_typed(module, error))), **_end(module, result))
     except Exception as error:
         module.fail_json(msg=_unexpected(error), exception=_trace(error), **_end(module, result))
     module.exit_json(**_end(module, result))
@@ -110,6 +110,13 @@ def _secrets(params: dict[str, Any]) -> Iterator[str]:
     for url in ("host", "proxy"):
         for value in (given(params.get(url)), os.environ.get(f"K8S_AUTH_{url.upper()}")):
             yield from user_info(value or "")
+
+
+def _as_typed(module: AnsibleModule, error: RegistryError) -> RegistryError:
+    """Return the error, about the alias if the user has given an option by it."""
+    option = module.argument_spec.get(error.what, {}) if isinstance(error, InvalidInput) else {}
+    typed = next((alias for alias in option.get("aliases", ()) if alias in module.params), None)
+    return InvalidInput(typed, error.why, error.next_step) if typed else error
 
 
 def _end(module: AnsibleModule, result: Result) -> Result:

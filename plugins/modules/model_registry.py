@@ -34,6 +34,7 @@ options:
       - By default it is derived from O(display_name) as the dashboard does it. It is then never that of a registry with
         another display name. After the display name has been changed, give the resource name.
     type: str
+    aliases: [registry]
   display_name:
     description:
       - The name that the dashboard shows.
@@ -92,7 +93,7 @@ options:
     description:
       - Whether an OpenShift Route leads to the registry server itself, past the proxy. The API's default is V(false).
     type: bool
-  force:
+  ignore_inference_services:
     description:
       - Whether to delete a registry that InferenceServices still refer to, or of which this user may not see whether any
         do. They can hang on their own deletion then.
@@ -227,7 +228,7 @@ def main() -> None:
         **registry(),
         **waiting(),
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-        "force": {"type": "bool", "default": False},
+        "ignore_inference_services": {"type": "bool", "default": False},
         "delete_generated_data": {"type": "bool", "default": False},
     }
     module = AnsibleModule(argument_spec=spec, supports_check_mode=True, **REGISTRY_RULES)
@@ -251,7 +252,9 @@ def work(module: AnsibleModule, connect: Connect, result: Result) -> None:
             ensure_present(run, [wanted], {name: outcome})
         else:
             derived_from = params["display_name"] if params["name"] is None else None
-            confirmed = DeletionOptions(params["force"], params["delete_generated_data"], derived_from)
+            confirmed = DeletionOptions(
+                params["ignore_inference_services"], params["delete_generated_data"], derived_from
+            )
             ensure_absent(run, confirmed, {name: outcome})
         if outcome.error is not None:
             raise outcome.error

@@ -29,6 +29,7 @@ options:
       - The resource name of the only registry to show. By default, all in the registries namespace are shown.
       - A name that no registry has is no error and gives an empty list.
     type: str
+    aliases: [registry]
   access:
     description:
       - What to say about who can use a registry.
@@ -269,7 +270,7 @@ from ..module_utils._registry.namespace import find_registries_namespace
 def main() -> None:
     """Run the module."""
     access = {"type": "str", "choices": ["none", "listed", "verified"], "default": "listed"}
-    spec = {**authentication(), "name": {"type": "str"}, "access": access}
+    spec = {**authentication(), "name": {"type": "str", "aliases": ["registry"]}, "access": access}
     module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
     run_module(module, lambda connect, result: work(module, connect(), result))
 

@@ -36,6 +36,7 @@ options:
       - The resource name of the registry. It can be one with which none could be created today, since such registries exist.
     type: str
     required: true
+    aliases: [name]
   users:
     description:
       - Names of users, exactly as they log in.
@@ -286,7 +287,7 @@ def main() -> None:
         **authentication(),
         **permissions(),
         **waiting(),
-        "registry": {"type": "str", "required": True},
+        "registry": {"type": "str", "required": True, "aliases": ["name"]},
         "state": {"type": "str", "choices": ["present", "absent", "exact"], "default": "present"},
         "adopt": {"type": "bool", "default": False},
         "verify": {"type": "bool", "default": True},

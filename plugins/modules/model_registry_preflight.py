@@ -41,6 +41,7 @@ options:
     description:
       - The resource name of the registry. Without it, nothing is said about the name.
     type: str
+    aliases: [registry]
   display_name:
     description:
       - The name that people see, from which the resource name is derived where O(name) is not given.
@@ -175,15 +176,16 @@ from ..module_utils._module import Connect, Result, run_module
 from ..module_utils._preflight.gather import preflight, wanted_from
 from ..module_utils._preflight.rules import JOBS
 
+OPTIONS = ("name", "display_name", "database", "auth_proxy", "auth_proxy_settings")
+"""Those of the registry that a job is about."""
+
 
 def main() -> None:
     """Run the module."""
     spec = {
         **authentication(),
         "job": {"type": "str", "choices": list(JOBS), "default": "create"},
-        "name": {"type": "str"},
-        "display_name": {"type": "str"},
-        **{option: registry()[option] for option in ("database", "auth_proxy", "auth_proxy_settings")},
+        **{option: registry()[option] for option in OPTIONS},
         "via": {"type": "str", "choices": ["auto", "direct", "port_forward", "relay"], "default": "auto"},
         "fail_on": {"type": "str", "choices": ["blocker", "warning", "never"], "default": "blocker"},
     }

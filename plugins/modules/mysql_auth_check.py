@@ -36,6 +36,7 @@ options:
         server gets them.
       - One of O(registry) and O(database) is needed. Together, they stand for what an edit of the registry would give.
     type: str
+    aliases: [name]
   via:
     description:
       - The path to the database.
@@ -190,14 +191,14 @@ database:
   description: What was checked, with C(type), C(host), C(port), C(name) and C(username).
   returned: always
   type: dict
-via:
+connection:
   description: The path that was used. Empty where none was.
   returned: always
   type: dict
   contains:
     path: {description: "V(direct), V(port_forward) or V(relay).", type: str, returned: always, sample: port_forward}
     why: {description: Why it is that one., type: str, returned: always}
-required_plugin:
+plugin_requirement:
   description: The authentication plugin that was taken to be needed.
   returned: always
   type: dict
@@ -225,7 +226,7 @@ def main() -> None:
         **authentication(),
         **checking(),
         "database": {"type": "dict", "options": database(), **DATABASE_RULES},
-        "registry": {"type": "str"},
+        "registry": {"type": "str", "aliases": ["name"]},
     }
     rules = {**CHECK_RULES, "required_one_of": [("database", "registry")]}
     module = AnsibleModule(argument_spec=spec, supports_check_mode=True, **rules)
@@ -251,8 +252,8 @@ def work(module: AnsibleModule, connect: Connect, result: Result) -> None:
             findings=ordered(outcome.findings),
             facts=outcome.facts,
             database=outcome.database,
-            via=outcome.via,
-            required_plugin=outcome.requirement,
+            connection=outcome.connection,
+            plugin_requirement=outcome.requirement,
             warnings=[*outcome.warnings, *outcome.unchecked],
         )
     bad = failing(outcome.findings, params["fail_on"])

@@ -187,7 +187,12 @@ EDITS: list[Case] = [
 DELETIONS: list[Case] = [
     (deletion(name="Bad There"), "name", "other characters", "Use 'bad-there'"),
     (deletion(name=LONG), "name", "49 is the most", "shorter"),
-    (deletion(force="perhaps"), "force", "unable to convert to bool", "Valid booleans include"),
+    (
+        deletion(ignore_inference_services="perhaps"),
+        "ignore_inference_services",
+        "unable to convert to bool",
+        "Valid booleans include",
+    ),
     (deletion(delete_generated_data={}), "delete_generated_data", "unable to convert to bool", "converted to a bool"),
 ]
 CASES = [*NAMES, *DATABASES, *PASSWORDS, *CERTIFICATES, *EDITS, *DELETIONS]

@@ -417,7 +417,7 @@ def test_async(bed: Testbed, registries: Registries, tmp_path: Path) -> None:
 
 
 def test_users_of_its_models_keep_a_registry(bed: Testbed, registries: Registries) -> None:
-    """The error names the InferenceServices that refer to it, if the user may see them; force deletes it anyway."""
+    """The error names the InferenceServices that refer to it, if the user may see them; ignore_inference_services deletes it anyway."""
     registries.make_database("used")
     succeeded(play(bed, task(**full("used"))))
     service = {
@@ -432,9 +432,14 @@ def test_users_of_its_models_keep_a_registry(bed: Testbed, registries: Registrie
     }
     registries.api.create(service)
     refused = play(bed, task(name="used", state="absent"), user="platform-admin")
-    assert refused.result["failed"] and "data-science/fraud. Delete them first, or set force." in refused.result["msg"]
+    assert (
+        refused.result["failed"]
+        and "data-science/fraud. Delete them first, or set ignore_inference_services." in refused.result["msg"]
+    )
     assert not refused.writes
-    gone = succeeded(play(bed, task(name="used", state="absent", force=True), user="platform-admin"))
+    gone = succeeded(
+        play(bed, task(name="used", state="absent", ignore_inference_services=True), user="platform-admin")
+    )
     assert {"InferenceService"} == {lost["kind"] for lost in gone.result["lost"]}
     registries.api.delete("serving.kserve.io/v1beta1", "InferenceService", "fraud", "data-science")
 

@@ -115,8 +115,8 @@ def test_paths(bed: Testbed, registries: Registries) -> None:
     for result in (auto, direct, relayed):
         assert not result["failed"] and not result["changed"] and "not_checked" not in codes(result), result
         assert result["facts"]
-    assert auto["via"]["path"] == "port_forward" and "the host names a Service" in auto["via"]["why"]
-    assert (direct["via"]["path"], relayed["via"]["path"]) == ("direct", "relay")
+    assert auto["connection"]["path"] == "port_forward" and "the host names a Service" in auto["connection"]["why"]
+    assert (direct["connection"]["path"], relayed["connection"]["path"]) == ("direct", "relay")
     assert not unmade["failed"] and codes(unmade) == {"not_checked"} and set(unmade) == set(auto) | {"warnings"}
     assert [write[:2] for write in played.writes if write[1] != "pods/portforward"] == [
         ("create", "jobs"),
@@ -147,7 +147,7 @@ def test_tls_by_port_forward(bed: Testbed, registries: Registries, secure: str) 
             checking(database=database("secured", host=SECURE.removesuffix(".cluster.local"), tls={"ca_pem": pem})),
         )
     good, unknown, other_name = played.results
-    assert not good["failed"] and good["via"]["path"] == "port_forward", good
+    assert not good["failed"] and good["connection"]["path"] == "port_forward", good
     assert unknown["failed"] and codes(unknown) == {"ca_unknown"}, unknown
     assert other_name["failed"] and codes(other_name) == {"certificate_name"}, other_name
     shown = good["facts"]["tls"]
@@ -223,8 +223,8 @@ def test_a_service_in_two_parts(bed: Testbed, registries: Registries) -> None:
     registries.make_database("short")
     short = [database("short", host=host) for host in (f"mysql-80.{NAMESPACE}", f"mysql-99.{NAMESPACE}")]
     there, none = play(bed, *(checking(database=one) for one in short), user="admin").results
-    assert not there["failed"] and there["via"]["path"] == "port_forward" and there["facts"]
-    assert none["via"]["path"] == "direct" and severities(none) == {"host_unresolved": "warning"}
+    assert not there["failed"] and there["connection"]["path"] == "port_forward" and there["facts"]
+    assert none["connection"]["path"] == "direct" and severities(none) == {"host_unresolved": "warning"}
 
 
 def test_missing_rights_are_named_together(bed: Testbed) -> None:
@@ -321,14 +321,14 @@ def test_required_plugin_by_release(start: Start, flavour: str) -> None:
         def look() -> Result:
             return play(bed, checking(database=database("old", host=bed.address("mysql-80", NAMESPACE)))).result
 
-        before = look()["required_plugin"]
+        before = look()["plugin_requirement"]
         if flavour == "transition":
             assert before["plugin"] == "any" and "no registry" in before["why"]
             registries.make_secret("old")
             registries.create(registries.body("old"))
             place = ("apps/v1", "Deployment", "old", registries.namespace)
             bed.until("its Deployment", lambda: registries.api.get(*place))
-            before = look()["required_plugin"]
+            before = look()["plugin_requirement"]
         assert before["plugin"] == "native", before
 
 

@@ -179,7 +179,7 @@ def test_a_login_to_postgres_by_port_forward(bed: Testbed, servers: Servers) -> 
     login = {"username": "looked", "password": "canary-preflight"}
     wishes = [task(CHECK, database={**given, **login, **one}) for one in ({}, {"password": "wrong"})]
     right, wrong = play(bed, *wishes, user="admin").results
-    assert right["via"]["path"] == "port_forward" and right["facts"]["asked_password"]
+    assert right["connection"]["path"] == "port_forward" and right["facts"]["asked_password"]
     assert codes(right) == ["plaintext"] and codes(right, "info") == ["account_host"]
     assert codes(wrong, "blocker") == ["access_denied"] and wrong["failed"]
     with trusted(bed, host):

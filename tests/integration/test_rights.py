@@ -208,7 +208,7 @@ def test_a_right_that_is_missing(prepared: Registries, case: Case) -> None:
 def test_with_all_rights_the_port_forward_is_made(prepared: Registries) -> None:
     """What is behind it is no database: that is another error, and shows that the cases above are about permissions."""
     result = play(prepared.bed, task(CHECK, **FORWARD, namespace=prepared.namespace)).result
-    assert result["via"]["path"] == "port_forward" and "resources: [" not in result["msg"], result
+    assert result["connection"]["path"] == "port_forward" and "resources: [" not in result["msg"], result
 
 
 def test_a_permission_that_cannot_be_verified(prepared: Registries) -> None:

@@ -116,7 +116,12 @@ def test_life(registries: Registries, run: Run) -> None:
     assert [kept["kind"] for kept in refused.said[0]["stays"]] == ["Database", "ClusterRoleBinding"]
     mistyped = run("teardown", {"registry_name": "booklife", "confirm_name": "booklive"}, fails=True)
     assert "nothing was deleted" in mistyped.output
-    confirmed = {"registry_name": "booklife", "confirm_name": "booklife", "force": "", "delete_generated_data": ""}
+    confirmed = {
+        "registry_name": "booklife",
+        "confirm_name": "booklife",
+        "ignore_inference_services": "",
+        "delete_generated_data": "",
+    }
     foreseen = run("teardown", confirmed, "--check")
     assert persisted(registries, "booklife") == before
     deleted = run("teardown", confirmed)

@@ -60,7 +60,7 @@ EXPECTED: dict[str, Spec] = {
         **NAME,
         "confirm": {"type": "str", "default": ""},
         "save_permissions": {"type": "path", "default": ""},
-        **{name: DOCUMENTED[name] for name in ("force", "delete_generated_data")},
+        **{name: DOCUMENTED[name] for name in ("ignore_inference_services", "delete_generated_data")},
         **COMMON,
     },
 }

@@ -50,7 +50,7 @@ class CheckResult:
 
     findings: list[Object] = field(default_factory=list)
     facts: Object = field(default_factory=dict)
-    via: Object = field(default_factory=dict)
+    connection: Object = field(default_factory=dict)
     """path and why."""
     requirement: Object = field(default_factory=dict)
     """plugin and why."""
@@ -60,7 +60,9 @@ class CheckResult:
 
     def add(self, *troubles: Finding) -> None:
         """Record findings that are known before the database itself is queried."""
-        self.findings += [finding_result(trouble, checked_as="", path=self.via.get("path", "")) for trouble in troubles]
+        self.findings += [
+            finding_result(trouble, checked_as="", path=self.connection.get("path", "")) for trouble in troubles
+        ]
 
     @property
     def unchecked(self) -> list[str]:
@@ -131,7 +133,7 @@ def check(wanted: Check, place: LazyCluster, outcome: CheckResult, conceal: Call
     with _path(wanted, database, place, outcome) as path:
         if path is not None:
             facts, findings = inspect_database(
-                database, credentials, path, requirement, (outcome.via["path"], wanted.timeout)
+                database, credentials, path, requirement, (outcome.connection["path"], wanted.timeout)
             )
             outcome.facts = facts
             outcome.findings += findings
@@ -235,7 +237,7 @@ def _path(wanted: Check, database: Database, place: LazyCluster, outcome: CheckR
             outcome.add(*seen.findings)
             if not seen.findings:
                 chosen, why = choose_path(wanted.via, host, seen)
-                outcome.via = {"path": chosen, "why": why}
+                outcome.connection = {"path": chosen, "why": why}
                 lacks = psycopg_missing(database)
                 if lacks is not None:
                     outcome.add(lacks)

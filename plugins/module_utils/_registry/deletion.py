@@ -43,8 +43,8 @@ class Dependents:
 class DeletionOptions:
     """What the user confirms."""
 
-    force: bool = False
-    """Delete despite InferenceServices that refer to the registry."""
+    ignore_inference_services: bool = False
+    """Delete despite InferenceServices that refer to the registry, or may."""
     generated_data: bool = False
     """Destroy the data of a database that the operator runs."""
     display_name: str | None = None
@@ -89,13 +89,14 @@ def plan_absent(name: str, observed: NamespaceState, dependents: Dependents, opt
 
 
 def _check(name: str, spec: Object, dependents: Dependents, options: DeletionOptions) -> None:
-    if dependents.inference_services and not options.force:
+    if dependents.inference_services and not options.ignore_inference_services:
         listed = ", ".join(dependents.inference_services)
         why = f"InferenceServices refer to it and can hang on their own deletion once it is gone: {listed}"
-        raise Refused(f"ModelRegistry {name}", why, "Delete them first, or set force.")
-    if dependents.unseen and not options.force:
+        raise Refused(f"ModelRegistry {name}", why, "Delete them first, or set ignore_inference_services.")
+    if dependents.unseen and not options.ignore_inference_services:
         why = "InferenceServices can refer to it, and would hang on their own deletion; this user may not list them"
-        raise Refused(f"ModelRegistry {name}", why, f"{dependents.unseen} Or set force to delete it unseen.")
+        step = f"{dependents.unseen} Or set ignore_inference_services to delete it unseen."
+        raise Refused(f"ModelRegistry {name}", why, step)
     if is_generated(spec) and not options.generated_data:
         why = "the operator runs its database, and deletes the data with the registry"
         raise Refused(f"ModelRegistry {name}", why, "Save what you need, then set delete_generated_data.")

@@ -343,7 +343,7 @@ def test_report_of_several_checks() -> None:
     assert "KeyError" in both["findings"][1]["why"]
     (lost, _) = preflight_report([cluster, {"findings": [], "msg": "no PyMySQL"}])["findings"]
     assert lost["code"] == "not_checked" and "no PyMySQL" in lost["why"] and lost["what"] == "check"
-    for key, what in (("via", "database"), ("table", "cluster")):
+    for key, what in (("connection", "database"), ("table", "cluster")):
         (lost,) = preflight_report([{key: None, "findings": [], "failed": True, "msg": "api: no answer."}])["findings"]
         assert (lost["code"], lost["what"]) == ("not_checked", what)
     assert preflight_report([cluster])["message"] == ""

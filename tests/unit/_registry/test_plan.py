@@ -900,11 +900,16 @@ def test_a_copy_in_use_is_left_as_it_is() -> None:
 
 
 def test_where_references_may_not_be_seen_nothing_is_deleted() -> None:
-    """The message names the missing rule; force deletes all the same, and then it is a warning."""
+    """The message names the missing rule; ignore_inference_services deletes all the same, and then it is a warning."""
     dependents = Dependents(unseen="The user needs this rule.", warnings=("It was not checked.",))
-    with pytest.raises(Refused, match="InferenceServices.*may not list them. The user needs this rule. Or set force"):
+    with pytest.raises(
+        Refused,
+        match="InferenceServices.*may not list them. The user needs this rule. Or set ignore_inference_services",
+    ):
         plan_absent("demo", observed(stored()), dependents, DeletionOptions())
-    assert plan_absent("demo", observed(stored()), dependents, DeletionOptions(force=True)).plan.changes
+    assert plan_absent(
+        "demo", observed(stored()), dependents, DeletionOptions(ignore_inference_services=True)
+    ).plan.changes
     assert not plan_absent("demo", observed(), dependents, DeletionOptions()).plan.changes
 
 
@@ -1015,7 +1020,11 @@ def test_the_dashboards_authority_is_marked_before_the_registry_goes() -> None:
 @pytest.mark.parametrize(
     ("spec", "dependents", "words"),
     [
-        ({}, Dependents(("a/model",)), "InferenceServices refer to it.*a/model. Delete them first, or set force"),
+        (
+            {},
+            Dependents(("a/model",)),
+            "InferenceServices refer to it.*a/model. Delete them first, or set ignore_inference_services",
+        ),
         ({"postgres": {"generateDeployment": True}}, Dependents(), "set delete_generated_data"),
     ],
 )
