@@ -13,7 +13,7 @@ export ANSIBLE_COLLECTIONS_PATH := $(VENV)/collections
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test ci test-unit test-testbed test-integration test-timed test-molecule test-kind test-matrix lint sanity build \
+.PHONY: help venv demo test ci test-unit test-testbed test-integration test-timed test-molecule test-kind test-matrix lint sanity build role-specs \
         testbed-up testbed-down kind-build docker-engine docker-engine-stop clean
 
 # Each stands for a role, default for a registry's whole life, and faults for what turns default red. They run on one
@@ -92,6 +92,9 @@ lint: venv ## Check style and types: ruff, mypy, ansible-lint with yamllint, cha
 
 sanity: venv ## Run ansible-test sanity on the built and installed archive
 	@$(PYTHON3) tests/tools/sanity.py
+
+role-specs: venv ## Write the options of modules into the argument specs of the roles
+	@PYTHONPATH='$(ANSIBLE_COLLECTIONS_PATH)' $(PYTHON3) tests/tools/role_specs.py
 
 build: venv ## Build the archive into dist/
 	@ansible-galaxy collection build --force --output-path dist

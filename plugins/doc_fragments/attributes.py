@@ -68,4 +68,6 @@ attributes:
     membership: [opendatahub.model_registry.all]
     description:
       - Use C(group/opendatahub.model_registry.all) in C(module_defaults) to set defaults for this module.
+    details:
+      - The group extends C(kubernetes.core.k8s), so that the authentication options are set for the modules of both collections.
 """

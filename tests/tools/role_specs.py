@@ -43,37 +43,10 @@ COPIED = ("type", "elements", "choices", "required", "default", "no_log")
 class Passed:
     """The options of a module that a role passes on."""
 
+    prefix: str
+    """The role that has their defaults. Its name is the first part of the variables'."""
     module: ModuleType
     options: tuple[str, ...]
-    prefix: str
-    """Precedes the options' names in the names of the role's variables."""
-
-
-_EDIT = (
-    *("display_name", "description", "database", "auth_proxy", "resources", "image", "port", "service_route"),
-    *("auth_proxy_settings", "namespace", "wait", "wait_timeout"),
-)
-_CHECK = Passed(
-    mysql_auth_check,
-    (
-        *("via", "relay_image", "relay_command", "relay_timeout"),
-        *("required_plugin", "connect_timeout", "fail_on"),
-    ),
-    "preflight",
-)
-_PREFLIGHT = ("job", "name", "display_name", "database", "auth_proxy", "auth_proxy_settings", "namespace")
-_GRANT = (
-    *("registry", "users", "groups", "projects", "service_accounts", "members"),
-    *("state", "adopt", "verify", "must_exist", "namespace", "wait", "wait_timeout"),
-)
-_TEARDOWN = ("ignore_inference_services", "delete_generated_data", "namespace", "wait", "wait_timeout")
-ROLES: Mapping[str, tuple[Passed, ...]] = {
-    "create": (Passed(model_registry, ("name", *_EDIT), "create"), _CHECK),
-    "update": (Passed(model_registry, _EDIT, "update"), _CHECK),
-    "preflight": (Passed(model_registry_preflight, _PREFLIGHT, "preflight"), _CHECK),
-    "grant": (Passed(model_registry_permissions, _GRANT, "grant"),),
-    "teardown": (Passed(model_registry, _TEARDOWN, "teardown"),),
-}
 
 
 def argument_spec(module: ModuleType) -> Spec:
@@ -90,11 +63,32 @@ def documented_options(module: ModuleType) -> Spec:
     documentation: Spec = yaml.safe_load(module.DOCUMENTATION)
     options: Spec = {}
     for name in documentation["extends_documentation_fragment"]:
-        own = re.fullmatch(r"opendatahub\.model_registry\.(\w+)(?:\.(\w+))?", name)
-        if own:
-            fragment = import_module(f"{FRAGMENTS}.{own[1]}").ModuleDocFragment
-            options |= yaml.safe_load(getattr(fragment, (own[2] or "documentation").upper())).get("options", {})
-    return {**options, **documentation["options"]}
+        ours = re.fullmatch(r"opendatahub\.model_registry\.(\w+)(?:\.(\w+))?", name)
+        if ours:
+            fragment = import_module(f"{FRAGMENTS}.{ours[1]}").ModuleDocFragment
+            options |= yaml.safe_load(getattr(fragment, (ours[2] or "documentation").upper())).get("options", {})
+    own: Spec = documentation["options"]
+    # What the module says counts, in its order.
+    return {**own, **options, **own}
+
+
+def _but(module: ModuleType, *others: str) -> tuple[str, ...]:
+    """Return all options of a module but a few, and but those of kubernetes.core."""
+    return tuple(name for name in documented_options(module) if name not in others)
+
+
+_DELETION = ("ignore_inference_services", "delete_generated_data")
+_CHECK = Passed("preflight", mysql_auth_check, _but(mysql_auth_check, "registry", "database", "namespace"))
+ROLES: Mapping[str, tuple[Passed, ...]] = {
+    "create": (Passed("create", model_registry, _but(model_registry, "state", *_DELETION)), _CHECK),
+    "update": (Passed("update", model_registry, _but(model_registry, "name", "state", *_DELETION)), _CHECK),
+    "preflight": (
+        Passed("preflight", model_registry_preflight, _but(model_registry_preflight, "via", "fail_on")),
+        _CHECK,
+    ),
+    "grant": (Passed("grant", model_registry_permissions, _but(model_registry_permissions)),),
+    "teardown": (Passed("teardown", model_registry, (*_DELETION, "namespace", "wait", "wait_timeout")),),
+}
 
 
 def spec_file(role: str) -> Path:
@@ -110,20 +104,20 @@ def role_spec(role: str) -> str:
         for name in passed.options:
             option = _option(spec[name], docs[name], passed)
             if passed.prefix != role:
-                # The other role has the defaults.
                 option.pop("default", None)
             generated[f"{passed.prefix}_{name}"] = option
     content = yaml.safe_load(spec_file(role).read_text())
     main = content["argument_specs"]["main"]
     own = {name: option for name, option in main["options"].items() if name not in generated}
     main["options"] = {**own, **generated}
-    return HEADING + yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=130)
+    return HEADING + yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
 
 
 def _option(spec: Spec, docs: Spec, passed: Passed) -> Spec:
     """Return an option of a module as an argument spec of a role has it."""
     option = {name: spec[name] for name in COPIED if spec.get(name) or (name == "default" and name in spec)}
-    option["description"] = [_linked(text, passed) for text in docs["description"]]
+    texts = [_linked(text, passed) for text in docs["description"]]
+    option["description"] = texts if len(texts) > 1 else texts[0]
     if "options" in spec:
         option["options"] = {
             name: _option(inner, docs["suboptions"][name], passed) for name, inner in spec["options"].items()
