@@ -79,6 +79,8 @@ class LookupModule(LookupBase):  # type: ignore[misc]  # ansible-core has no ann
             value = self._templar.template(raw)
             value = value if value is None else _text(value)
         except Exception:
+            # From 2.19 on, ansible-core raises AnsibleError for all that a template does. Older releases pass on whatever an
+            # expression or filter in it raises, such as ZeroDivisionError. Any of them shows the value in its traceback.
             why = "its value is taken for a template, and that cannot be evaluated"
             step = "If it is meant to be one, look whether all that it names is defined."
             raise AnsibleLookupError(f"{name}: {why}. {right} {step}") from None

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import re
 
+import pytest
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.failure_causes import NEEDED
 from finding_codes import ROOT, SEVERITIES, given_codes
 
 PAGE = (ROOT / "docs" / "findings.md").read_text()
@@ -65,3 +67,14 @@ def test_every_reason_of_a_failure_is_in_the_page_where_a_user_looks_up_its_word
     assert explained - {"generate", "innodb_force_primary_key", "sql_require_primary_key"} <= {
         code for code, (_, places) in given.items() if "status" in places
     }
+
+
+@pytest.mark.parametrize(
+    "page",
+    ["docs/create.md", "docs/findings.md", "docs/preparing-the-database.md", "playbooks/prepare_database.yml"],
+)
+def test_pages_name_the_needed_privileges(page: str) -> None:
+    """In the order of the constant, each time that a page lists more than two of them."""
+    privilege = f"(?:{'|'.join(NEEDED)})"
+    lists = re.findall(rf"{privilege}(?:(?:, ?| and ){privilege}){{2,}}", (ROOT / page).read_text())
+    assert lists and all(re.findall(privilege, one) == list(NEEDED) for one in lists), lists

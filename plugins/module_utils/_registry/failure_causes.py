@@ -15,6 +15,7 @@ from dataclasses import dataclass
 __all__ = [
     "CONNECTING",
     "GAVE_UP",
+    "NEEDED",
     "Cause",
     "LogFailure",
     "container_cause",
@@ -66,15 +67,14 @@ class LogFailure:
     attempt: int
 
 
+NEEDED = ("CREATE", "ALTER", "DROP", "INDEX", "REFERENCES", "SELECT", "INSERT", "UPDATE", "DELETE")
+"""The privileges that a registry's migrations and operation may use on MySQL."""
 _ACCOUNT = "Correct the account, or give another one with database.username and a password."
 _UTF8MB4 = (
     "Make the database utf8mb4 (ALTER DATABASE `{database}` CHARACTER SET utf8mb4), drop the tables that the broken "
     "migration has left in it, then run the task again."
 )
-_GRANT = (
-    "GRANT CREATE, ALTER, DROP, INDEX, REFERENCES, SELECT, INSERT, UPDATE, DELETE ON `{database}`.* to the account "
-    "{username}, for the addresses of the registry's pods."
-)
+_GRANT = f"GRANT {', '.join(NEEDED)} ON `{{database}}`.* to the account {{username}}, for the addresses of the registry's pods."
 _OWNER = (
     "Make {username} the owner: ALTER DATABASE {database} OWNER TO {username}, or grant CONNECT on the database and "
     "CREATE on its schema public."
@@ -431,11 +431,12 @@ _URL = re.compile(r"[`\"']?(postgres(ql)?|mysql|mariadb)://")
 _DSN = re.compile(r"^[^\n]*(?=@([a-z0-9]{1,20}\(|\(|/))", re.MULTILINE)
 """MySQL's connection string: USER:PASSWORD@tcp(HOST:PORT)/DATABASE, with optional protocol and address."""
 _CALLED_SO = re.compile(
-    r"(?P<name>(password|passwd|pwd|passphrase|token)[\"']?\s{0,9}[=:]|--(password|passwd|pwd)\s|identified\s{1,9}by\s|bearer\s)"
+    r"(?P<name>(pass(word|wd|phrase)?|pwd|token)[\"']?\s{0,9}[=:]|--(pass(word|wd)?|pwd)\s|identified\s{1,9}by\s|bearer\s"
+    r"|(?<![\w-])(?-i:-p)(?=\S))"
     r"(?!\s*(YES|NO)\b)[^\n]+",
     re.IGNORECASE,
 )
-"""As in settings, options, statements and printed structures. MySQL itself writes "using password: YES"."""
+"""As in settings, options (mysql -pSECRET), statements and printed structures. MySQL itself writes "using password: YES"."""
 
 
 def last_lines(log: str, count: int = 3) -> str:

@@ -378,6 +378,12 @@ TELLTALES = [
     f"syntax error near ALTER USER good IDENTIFIED BY '{CANARY}'",
     f"Authorization: Bearer {CANARY}",
     f"token: {CANARY}",
+    f"mysql -u good -p{CANARY} -P3306",
+    f"mysqldump -p'{CANARY}'",
+    f"mysql --pass {CANARY}",
+    f"pass: {CANARY}",
+    f"DB_PASS={CANARY}",
+    f"user=good pwd = {CANARY}",
 ]
 
 
@@ -451,7 +457,10 @@ def test_no_words_show_a_password(quote: str, words: str) -> None:
     assert scrubbed(verdict.message) == verdict.message
 
 
-@pytest.mark.parametrize("words", [words for _, words in DATABASE])
+NO_PASSWORDS = ["mysql -u good -P3306 -h db-primary", "a load-balancer kube-proxy", "passed: 3", "using password: YES"]
+
+
+@pytest.mark.parametrize("words", [*(words for _, words in DATABASE), *NO_PASSWORDS])
 def test_what_shows_no_password_stays_as_it_is(words: str) -> None:
     assert scrubbed(words) == words
 

@@ -10,16 +10,15 @@ from datetime import timedelta
 from typing import Callable
 
 from ..._common.finding import MIGRATIONS, MYSQL, PRODUCT, Finding, severest_first
+from ..._registry.failure_causes import NEEDED
 from ..host import RELAY
 from ..plugin_requirement import NATIVE
 from .confidence import OF_ACCOUNT, CheckContext, downgrade_unless_proven
 from .connection_rules import broken, certificate, transport
 from .facts import ALL, Failure, MysqlFacts, privileges_on, version_of
 
-__all__ = ["NEEDED", "mysql_findings"]
+__all__ = ["mysql_findings"]
 
-NEEDED = ("CREATE", "ALTER", "DROP", "INDEX", "REFERENCES", "SELECT", "INSERT", "UPDATE", "DELETE")
-"""The privileges that a registry's migrations and operation may use."""
 VITAL = ("CREATE", "SELECT", "INSERT", "DELETE")
 """Those without which registry server 0.3 fails to start on an empty database, seen on MySQL 5.7, 8.0 and MariaDB 10.11."""
 NATIVE_PLUGIN = "mysql_native_password"

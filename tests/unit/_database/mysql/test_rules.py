@@ -28,9 +28,9 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._databa
     version_of,
 )
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.mysql.rules import (
-    NEEDED,
     mysql_findings,
 )
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.failure_causes import NEEDED
 from finding_codes import mysql_codes
 
 NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
