@@ -29,7 +29,7 @@ def certificate(name: str, begins: int = -10, ends: int = 400, is_ca: bool | Non
     if is_ca is not None:
         builder = builder.add_extension(x509.BasicConstraints(is_ca, None), critical=True)
     for extension in options.get("extensions", ()):
-        builder = builder.add_extension(extension, critical=False)
+        builder = builder.add_extension(extension, critical=options.get("critical", False))
     return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
 
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Certificate authorities in PEM form: what the registry server, a Go program, reads in them, and what to store for it.
+"""Certificates: authorities in PEM form as the registry server, a Go program, reads and stores them, and what servers show.
 
 Go silently skips what it cannot read, and then trusts fewer authorities, or none. So text that the user gives is stored
 in the one form that cannot be misread, and text that is already stored is read as Go reads it.
@@ -10,26 +10,32 @@ from __future__ import annotations
 
 import base64
 import binascii
+import ipaddress
 import re
 
 # Certificates are decoded by OpenSSL, in memory: no connection is made here.
 import ssl  # noqa: TID251
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
+from typing import Any
 
 from .errors import InvalidInput
+from .text import printable
 
 __all__ = [
     "EXPIRES_SOON",
     "Authority",
     "Bundle",
+    "Certificate",
     "Problem",
     "as_go_reads",
+    "names_host",
     "problem_of",
     "read_bundle",
     "read_ca_pem",
+    "read_certificate",
     "stored_form",
 ]
 
@@ -39,6 +45,8 @@ LARGEST = 1024 * 1024
 """Bytes: the limit of a ConfigMap (Kubernetes' documentation)."""
 EXAMPLE = "-----BEGIN CERTIFICATE-----"
 COPY = "Copy the whole file again, with its line breaks."
+ODD = (ValueError, TypeError)
+"""What cryptography raises on certificates that OpenSSL and Go may accept."""
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 _MARKER = re.compile(r"-----(BEGIN|END) ([A-Z0-9 ]{1,60})-----")
@@ -57,6 +65,10 @@ _CONSTRAINTS, _USAGES = bytes.fromhex("0603551d13"), bytes.fromhex("0603551d25")
 """Object identifiers in DER: of a certificate's basic constraints, and of its extended key usages (RFC 5280, section 4.2.1)."""
 _FOR_SERVERS = (bytes.fromhex("06082b06010505070301"), bytes.fromhex("0604551d2500"))
 """The usage for TLS servers, and the one that stands for any."""
+_HANDLED = tuple(bytes.fromhex(f"0603551d{number:02x}") for number in (15, 17, 19, 30, 31, 32, 33, 36, 37, 54))
+"""Object identifiers in DER, of the extensions that Go knows if they are critical (processExtensions of crypto/x509)."""
+_CRITICAL = re.compile(b"\x01\x01\xff\x04")
+"""What follows an extension's identifier in DER if it is critical, and begins its value (RFC 5280, section 4.1)."""
 _SHORT = {
     "commonName": "CN",
     "organizationName": "O",
@@ -89,7 +101,20 @@ class Bundle:
     others: int = 0
     """How many certificates are not an authority's."""
     unreadable: tuple[int, ...] = ()
-    """The lines, counted from 1, on which a certificate begins that Go skips."""
+    """The lines, counted from 1, on which a certificate begins that Go skips or refuses."""
+    refused: int = 0
+    """How many authorities Go reads and never verifies with, because of a critical extension that it does not know."""
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """A certificate that a server shows."""
+
+    subject: str
+    expires: datetime
+    issuer: str = ""
+    names: tuple[str, ...] = ()
+    """Its subject alternative names: hosts and addresses."""
 
 
 @dataclass(frozen=True)
@@ -140,9 +165,8 @@ def read_bundle(text: str) -> Bundle:
     begins = [
         marker.start() for marker in _MARKER.finditer(text) if marker[1] == "BEGIN" and "CERTIFICATE" in marker[2]
     ]
-    lost = [start for start in begins if blocks.get(start) is None]
-    found = _bundle(certificate for certificate in blocks.values() if certificate)
-    return Bundle(found.authorities, found.others, tuple(_lines_of(text, lost)))
+    lost = [start for start in begins if (block := blocks.get(start)) is None or block.is_refused]
+    return replace(_bundle(filter(None, blocks.values())), unreadable=tuple(_lines_of(text, lost)))
 
 
 def problem_of(bundle: Bundle, now: datetime) -> Problem | None:
@@ -150,6 +174,9 @@ def problem_of(bundle: Bundle, now: datetime) -> Problem | None:
     authorities = bundle.authorities
     if any(one.begins <= now <= one.expires for one in authorities):
         return None
+    if not authorities and bundle.refused:
+        why = "its authority has a critical extension that Go does not know (x509: unhandled critical extension)"
+        return Problem("ca_invalid", why, "Give an authority without such an extension.")
     if not authorities and not bundle.others:
         why = "there is no certificate in it that the registry server, a Go program, can read"
         return Problem("ca_invalid", why, f"Store PEM in it in which each {EXAMPLE} begins a line of its own.")
@@ -271,14 +298,16 @@ def _lines_of(text: str, offsets: Iterable[int]) -> Iterator[int]:
 
 @dataclass(frozen=True)
 class _Decoded:
-    """A certificate that Go can read. authority: None if it is not an authority's."""
+    """A certificate that Go can read. authority: None if it is not an authority's, or Go refuses it."""
 
     authority: Authority | None = None
+    is_refused: bool = False
 
 
 def _bundle(certificates: Iterable[_Decoded]) -> Bundle:
-    authorities = [one.authority for one in certificates]
-    return Bundle(tuple(filter(None, authorities)), authorities.count(None))
+    read = list(certificates)
+    authorities, refused = [one.authority for one in read], sum(one.is_refused for one in read)
+    return Bundle(tuple(filter(None, authorities)), authorities.count(None) - refused, refused=refused)
 
 
 @lru_cache(maxsize=2048)
@@ -291,7 +320,10 @@ def _decoded(der: bytes) -> _Decoded | None:
         context.load_verify_locations(cadata=der)
         # OpenSSL lists only authorities.
         listed = context.get_ca_certs()
-        return _Decoded(_authority(listed[0]) if listed and _signs_for_go(der) else None)
+        if not listed or not _signs_for_go(der):
+            return _Decoded()
+        authority, is_refused = _authority(listed[0]), _is_refused(der)
+        return _Decoded(None if is_refused else authority, is_refused)
     except (ValueError, OverflowError, ssl.SSLError):
         return None
 
@@ -333,6 +365,60 @@ def _signs_for_go(der: bytes) -> bool:
     return has_constraints and (_USAGES not in der or any(usage in der for usage in _FOR_SERVERS))
 
 
+def _is_refused(der: bytes) -> bool:
+    """Return whether Go refuses every chain with this certificate (UnhandledCriticalExtension of crypto/x509)."""
+    return not all(der.endswith(_HANDLED, 0, critical.start()) for critical in _CRITICAL.finditer(der))
+
+
 def _is_known_curve(der: bytes) -> bool:
     key = der.find(_EC_PUBLIC_KEY)
     return key < 0 or der.startswith(_GO_CURVES, key + len(_EC_PUBLIC_KEY))
+
+
+def read_certificate(der: bytes | None) -> Certificate | None:
+    """Return a certificate that a server shows; None if it cannot be read, or cryptography is not installed.
+
+    The ssl module describes only certificates that it has verified, so this one is not read with it.
+    """
+    try:
+        from cryptography.x509 import load_der_x509_certificate
+    except ImportError:
+        return None
+    try:
+        found = load_der_x509_certificate(der or b"")
+        # Releases before 42 have only the end without its time zone.
+        end = getattr(found, "not_valid_after_utc", None) or found.not_valid_after.replace(tzinfo=timezone.utc)
+    except ODD:
+        return None
+    return Certificate(_name(found, "subject"), end, _name(found, "issuer"), _names(found))
+
+
+def _name(found: Any, which: str) -> str:
+    """Return the subject or issuer as text."""
+    try:
+        return printable(getattr(found, which).rfc4514_string())
+    except ODD:
+        return "an unreadable name"
+
+
+def _names(found: Any) -> tuple[str, ...]:
+    from cryptography.x509 import DNSName, ExtensionNotFound, IPAddress, SubjectAlternativeName
+
+    try:
+        names = found.extensions.get_extension_for_class(SubjectAlternativeName).value
+    except (ExtensionNotFound, *ODD):
+        return ()
+    return tuple(map(printable, [*names.get_values_for_type(DNSName), *map(str, names.get_values_for_type(IPAddress))]))
+
+
+def names_host(names: Iterable[str], host: str) -> bool:
+    """Return whether a certificate with these names is for the host, by Go's rules (documentation of crypto/x509).
+
+    A name's first label may be a ``*``, which stands for one label.
+    """
+    wanted = host.rstrip(".").lower()
+    try:
+        address = ipaddress.ip_address(wanted)
+    except ValueError:
+        return any(name.lower() in (wanted, "*." + wanted.partition(".")[2]) for name in names)
+    return str(address) in names

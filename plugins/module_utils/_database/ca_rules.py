@@ -35,5 +35,8 @@ def authority_findings(bundle: Bundle, what: str, verified: bool, now: datetime)
     if bundle.unreadable and (bundle.authorities or bundle.others):
         lines = ", ".join(map(str, bundle.unreadable[:SHOWN])) + (", …" if len(bundle.unreadable) > SHOWN else "")
         why = f"the registry server, a Go program, passes over what begins at line {lines} of it"
-        step = "Correct it if its authority is needed: plain PEM, one certificate in each block, BEGIN and END on lines of their own."
+        step = (
+            "Correct it if its authority is needed: plain PEM, one certificate in each block, BEGIN and END on lines of their "
+            "own, no critical extension that Go does not know."
+        )
         yield Finding("ca_unreadable", "warning", what, why, step, GO_READS)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from .._common.errors import InvalidInput
 from .._common.finding import DNS, Finding
 from .._common.model import Object
-from .._kubernetes.dns import DOMAIN, SERVICE, Host, address_of, labels_of
+from .._kubernetes.dns import DOMAIN, SERVICE, Host, address_of, labels_of, overlong
 
 __all__ = [
     "DIRECT",
@@ -60,10 +60,12 @@ class Backend:
 def wrong_form(given: str) -> Finding | None:
     """Return what is wrong with a host regardless of the cluster, or None."""
     address, labels, what = address_of(given), labels_of(given), f"database.host {given}"
-    if labels == ["localhost"] or (address is not None and (address.is_loopback or address.is_unspecified)):
+    if labels[-1] == "localhost" or (address is not None and (address.is_loopback or address.is_unspecified)):
         why = "it names the machine that it is used on: to the registry's pod, that is the pod itself"
         step = f"Give the server's own name or address, such as mysql.databases.svc.{DOMAIN}."
         return Finding("host_is_loopback", "blocker", what, why, step, DNS)
+    if why := overlong(given):
+        return Finding("host_form", "blocker", what, why, "Give the server's right name.", DNS)
     right = _completed_service_name(labels)
     if right is None:
         return None

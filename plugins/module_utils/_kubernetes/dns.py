@@ -16,12 +16,15 @@ __all__ = [
     "address_of",
     "host_of",
     "labels_of",
+    "overlong",
     "resolved",
     "service_of",
 ]
 
 SERVICE, ADDRESS, EXTERNAL = "service", "address", "external"
 
+LONGEST_LABEL = 63
+"""Characters of a part of a name (RFC 1035, section 2.3.4)."""
 DOMAIN = "cluster.local"
 """The cluster domain of nearly all clusters (Kubernetes' documentation, DNS for Services and Pods)."""
 
@@ -101,3 +104,11 @@ def address_of(given: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | No
 def labels_of(given: str) -> list[str]:
     """Return the parts of the host's name."""
     return given.rstrip(".").lower().split(".")
+
+
+def overlong(given: str) -> str:
+    """Return why DNS allows no such name: a part of it is too long. Empty if it is not."""
+    longest = max(map(len, labels_of(given)))
+    if longest <= LONGEST_LABEL:
+        return ""
+    return f"a part of it has {longest} characters, and {LONGEST_LABEL} is the most that DNS allows"

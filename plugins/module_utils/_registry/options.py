@@ -15,7 +15,7 @@ from .._common.errors import InvalidInput
 from .._common.model import CaSource, Database, KeyRef, ProxySettings, Registry, Tls
 from .._common.names import YAML_WORDS, check_object_name, derive_name
 from .._common.text import quoted
-from .._kubernetes.dns import address_of
+from .._kubernetes.dns import address_of, overlong
 from .quantity import amount
 
 __all__ = [
@@ -265,6 +265,8 @@ def _check_place(database: Database, option: str) -> None:
         why = f"{quoted(database.host)} is no host name or address"
         step = "Give the bare name, such as mysql.databases.svc.cluster.local; the port has its own option."
         raise InvalidInput(f"{option}.host", why, step)
+    if database.host is not None and (why := overlong(database.host)):
+        raise InvalidInput(f"{option}.host", why, "Give the server's right name.")
     _port(database.port, f"{option}.port")
     if database.host_address is not None:
         address = address_of(database.host_address)

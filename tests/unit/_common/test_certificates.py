@@ -12,6 +12,7 @@ import pytest
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.certificates import (
     Bundle,
     as_go_reads,
+    names_host,
     problem_of,
     read_bundle,
     read_ca_pem,
@@ -110,6 +111,53 @@ def test_an_authority_of_servers_by_gos_rules(is_ca: bool, extensions: list[x509
     if not by_go:
         with pytest.raises(InvalidInput, match="for servers"):
             read_ca_pem(text, NOW)
+
+
+@pytest.mark.parametrize(
+    ("extension", "by_go"),
+    [
+        (SIGNS, True),
+        (_usage(SERVER), True),
+        (x509.NameConstraints([x509.DNSName("db.example")], None), True),
+        (x509.CertificatePolicies([x509.PolicyInformation(x509.ObjectIdentifier("2.5.29.32.0"), None)]), True),
+        (x509.PolicyConstraints(0, None), True),
+        (x509.InhibitAnyPolicy(3), True),
+        (x509.SubjectKeyIdentifier(b"identifier"), False),
+        (x509.TLSFeature([x509.TLSFeatureType.status_request]), False),
+        (x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\x05\x00"), False),
+    ],
+)
+def test_critical_extensions_by_gos_rules(extension: x509.ExtensionType, by_go: bool) -> None:
+    """by_go: whether Certificate.Verify accepts a certificate that the authority has signed (seen with Go 1.26)."""
+    text = certificate("x", extensions=[extension], critical=True)
+    bundle = read_bundle(text)
+    assert (len(bundle.authorities), bundle.others, bundle.refused) == (by_go, 0, not by_go)
+    assert read_bundle(certificate("x", extensions=[extension])).authorities, "none is refused if it is not critical"
+    if by_go:
+        return
+    problem = problem_of(bundle, NOW)
+    assert problem and problem.code == "ca_invalid" and "critical extension" in problem.why
+    with pytest.raises(InvalidInput, match="critical extension"):
+        read_ca_pem(text, NOW)
+    mixed = read_bundle(A + text)
+    assert problem_of(mixed, NOW) is None and mixed.unreadable == (A.count("\n") + 1,)
+
+
+@pytest.mark.parametrize(
+    ("names", "host", "expected"),
+    [
+        (("db.example.com",), "DB.example.com.", True),
+        (("*.example.com",), "db.example.com", True),
+        (("*.example.com",), "a.db.example.com", False),
+        (("*.example.com",), "example.com", False),
+        (("10.0.0.1",), "10.0.0.1", True),
+        (("::1",), "0:0::1", True),
+        (("10.0.0.1",), "10.0.0.2", False),
+        ((), "db", False),
+    ],
+)
+def test_a_certificate_for_a_host(names: tuple[str, ...], host: str, expected: bool) -> None:
+    assert names_host(names, host) is expected
 
 
 @pytest.mark.parametrize(

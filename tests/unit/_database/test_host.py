@@ -57,7 +57,15 @@ def test_wrong_forms_are_given_right(given: str, right: str) -> None:
     assert found.remedy == f"Set database.host to {right}."
 
 
-@pytest.mark.parametrize("given", ["localhost", "127.0.0.1", "[::1]", "[::]"])
+@pytest.mark.parametrize("given", [f"{'a' * 64}.example.com", f"db.{'a' * 64}.svc.cluster.local", "a" * 64])
+def test_a_part_that_is_too_long_for_dns(given: str) -> None:
+    found = wrong_form(given)
+    assert found and (found.code, found.severity) == ("host_form", "blocker")
+    assert "64 characters, and 63 is the most" in found.why
+    assert wrong_form(given.replace("a" * 64, "a" * 63)) is None
+
+
+@pytest.mark.parametrize("given", ["localhost", "db.localhost", "DB.LOCALHOST.", "127.0.0.1", "[::1]", "[::]"])
 def test_the_pod_itself(given: str) -> None:
     found = wrong_form(given)
     assert found and found.code == "host_is_loopback"

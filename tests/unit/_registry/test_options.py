@@ -110,6 +110,7 @@ BAD: list[tuple[Options, str, str]] = [
     (database(host="a" * 254), "database.host", "no host name"),
     (database(host="-a"), "database.host", "no host name"),
     (database(host="a..b"), "database.host", "no host name"),
+    (database(host=f"db.{'a' * 64}.example"), "database.host", "64 characters, and 63 is the most"),
     (database(port=0), "database.port", "1 to 65535"),
     (database(port=65536), "database.port", "1 to 65535"),
     (database(port=-1), "database.port", "1 to 65535"),

@@ -4,18 +4,17 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from ..._common.certificates import Certificate
 from ..._common.text import printable
 
 __all__ = [
     "MOST_NAMES",
     "Account",
-    "Certificate",
     "Failure",
     "MysqlFacts",
     "MysqlGrant",
@@ -25,7 +24,6 @@ __all__ = [
     "TlsHandshake",
     "grants_of",
     "kind_of",
-    "names_host",
     "own_version",
     "privileges_on",
     "version_of",
@@ -50,17 +48,6 @@ class Failure:
     """MySQL's error code (its documentation, Server Error Message Reference); 0 if the server sent none."""
     reason: str = ""
     """What happened below MySQL: unresolved, refused, timeout, reset, no_mysql, expired, unknown_ca, self_signed, name, …"""
-
-
-@dataclass(frozen=True)
-class Certificate:
-    """A certificate that the server shows."""
-
-    subject: str
-    expires: datetime
-    issuer: str = ""
-    names: tuple[str, ...] = ()
-    """Its subject alternative names: hosts and addresses."""
 
 
 @dataclass(frozen=True)
@@ -169,19 +156,6 @@ class MysqlFacts:
     grants: MysqlGrants = MysqlGrants()
     failure: Failure | None = None
     """What ended the check early."""
-
-
-def names_host(names: Iterable[str], host: str) -> bool:
-    """Return whether a certificate with these names is for the host, by Go's rules (documentation of crypto/x509).
-
-    A name's first label may be a ``*``, which stands for one label.
-    """
-    wanted = host.rstrip(".").lower()
-    try:
-        address = ipaddress.ip_address(wanted)
-    except ValueError:
-        return any(name.lower() in (wanted, "*." + wanted.partition(".")[2]) for name in names)
-    return str(address) in names
 
 
 def kind_of(version: str, comment: str, has_aurora: bool) -> str:

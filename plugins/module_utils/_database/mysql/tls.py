@@ -8,24 +8,12 @@ import os
 import socket
 import ssl
 import tempfile
-from datetime import timezone
 from pathlib import Path
 from typing import Any
 
-from ..._common.certificates import as_go_reads
+from ..._common.certificates import as_go_reads, names_host, read_certificate
 from ..._common.text import printable
-from .facts import Certificate, Failure, TlsHandshake, names_host
-
-try:
-    from cryptography.x509 import (
-        DNSName,
-        ExtensionNotFound,
-        IPAddress,
-        SubjectAlternativeName,
-        load_der_x509_certificate,
-    )
-except ImportError:
-    load_der_x509_certificate = None  # type: ignore[assignment]
+from .facts import Failure, TlsHandshake
 
 __all__ = [
     "NO_TLS",
@@ -58,10 +46,7 @@ LONGEST_CHAIN = 10
 """How many certificates of a chain are read."""
 TLS_REQUEST = 36
 """Bytes of MySQL's TLS request, with the packet's header (MySQL's documentation, Protocol::SSLRequest). A login is longer."""
-ODD = (ValueError, TypeError)
-"""What cryptography raises on certificates that OpenSSL and Go may accept."""
 NO_TLS = Failure("tls", "the server does not offer TLS", reason="no_tls")
-UNREADABLE = "an unreadable name"
 
 
 class CheckEnded(Exception):
@@ -148,7 +133,7 @@ class Context(ssl.SSLContext):
         """Wrap a socket as the base class does."""
         wrapped = super().wrap_socket(*arguments, **options)
         cipher = wrapped.cipher() or ("", "", 0)
-        shown = [found for found in map(_certificate, _chain(wrapped)) if found is not None]
+        shown = [found for found in map(read_certificate, _chain(wrapped)) if found is not None]
         self.tls = TlsHandshake(
             True,
             wrapped.version() or "",
@@ -194,31 +179,3 @@ def _chain(wrapped: Any) -> list[bytes]:
     show = getattr(wrapped, "get_unverified_chain", None)
     chain: list[bytes] = show() if show is not None else [wrapped.getpeercert(binary_form=True)]
     return chain[:LONGEST_CHAIN]
-
-
-def _certificate(der: bytes | None) -> Certificate | None:
-    if not der or load_der_x509_certificate is None:
-        return None
-    try:
-        found = load_der_x509_certificate(der)
-        # Releases before 42 have only the end without its time zone.
-        end = getattr(found, "not_valid_after_utc", None) or found.not_valid_after.replace(tzinfo=timezone.utc)
-    except ODD:
-        return None
-    return Certificate(_name(found, "subject"), end, _name(found, "issuer"), _names(found))
-
-
-def _name(found: Any, which: str) -> str:
-    """Return the subject or issuer as text."""
-    try:
-        return printable(getattr(found, which).rfc4514_string())
-    except ODD:
-        return UNREADABLE
-
-
-def _names(found: Any) -> tuple[str, ...]:
-    try:
-        names = found.extensions.get_extension_for_class(SubjectAlternativeName).value
-    except (ExtensionNotFound, *ODD):
-        return ()
-    return tuple(map(printable, [*names.get_values_for_type(DNSName), *map(str, names.get_values_for_type(IPAddress))]))

@@ -11,11 +11,11 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.certificates import Certificate
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.text import printable
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.mysql.confidence import CheckContext
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.mysql.facts import (
     Account,
-    Certificate,
     Failure,
     MysqlFacts,
     MysqlGrants,
@@ -23,7 +23,6 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._databa
     Server,
     TlsHandshake,
     grants_of,
-    names_host,
     privileges_on,
     version_of,
 )
@@ -225,23 +224,6 @@ def test_the_limit_that_was_reached_is_the_one_that_is_lifted(resource: str, opt
     words = f"User 'u' has exceeded the '{resource}' resource (current value: 1)"
     (told,) = mysql_findings(failed(1226, words=words), SUBJECT)
     assert told.remedy == f"ALTER USER 'u'@'%' WITH {option} 0;"
-
-
-@pytest.mark.parametrize(
-    ("names", "host", "expected"),
-    [
-        (("db.example.com",), "DB.example.com.", True),
-        (("*.example.com",), "db.example.com", True),
-        (("*.example.com",), "a.db.example.com", False),
-        (("*.example.com",), "example.com", False),
-        (("10.0.0.1",), "10.0.0.1", True),
-        (("::1",), "0:0::1", True),
-        (("10.0.0.1",), "10.0.0.2", False),
-        ((), "db", False),
-    ],
-)
-def test_a_certificate_for_a_host(names: tuple[str, ...], host: str, expected: bool) -> None:
-    assert names_host(names, host) is expected
 
 
 ROUTE = {

@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
+import sys
 import threading
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
@@ -121,6 +122,15 @@ def test_a_subject_that_cannot_be_read_is_no_failure(name: bytes, subject: str |
     with shaken(context, odd(name), "db.example"):
         tls = seen(context)
     assert tls.version and (tls.certificate.subject if tls.certificate else None) == subject
+
+
+def test_without_cryptography_the_handshake_counts_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cryptography.x509", None)
+    context = Context.like_go(verify=True)
+    load_authority(context, CA.cert_pem.bytes().decode())
+    with shaken(context, CA.issue_cert("db.example"), "db.example"):
+        tls = seen(context)
+    assert tls.verified and tls.certificate is None and tls.names_host is None
 
 
 @pytest.mark.parametrize("send", ["send", "sendall"])
