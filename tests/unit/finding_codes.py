@@ -36,17 +36,18 @@ DOUBTED = {*OF_ROUTE, *OF_CLIENT, *OF_ACCOUNT}
 """Codes of a database check that are warnings if they are not proven for the registry's pods."""
 MYSQL = ("_database/mysql/rules", "_database/mysql/connection_rules")
 OF_STORED = ("_common/certificates", "_database/ca_rules", "_database/password_rules", "_registry/auth_proxy")
+MISSING_KEY, UNREAD_KEY = (f"_registry/stored_keys:{name}_key_finding" for name in ("missing", "unread"))
 PLACES = {
     "status": ("_registry/status", "_registry/failure_causes", "_registry/wait", "_info/gather"),
-    "preflight": ("_preflight/rules", "_registry/shape", "_registry/sharing", *OF_STORED),
+    "preflight": ("_preflight/rules", "_registry/shape", "_registry/sharing", MISSING_KEY, UNREAD_KEY, *OF_STORED),
     "check": (
-        *MYSQL,
+        *(*MYSQL, MISSING_KEY, UNREAD_KEY),
         *("_database/postgres/rules", "_database/check", "_database/credentials", "_database/examine"),
         *("_database/host", "_database/password_rules"),
     ),
-    "info": ("_info/checks", "_registry/shape", "_registry/sharing", "_registry/description", *OF_STORED),
+    "info": ("_info/checks", "_registry/shape", "_registry/sharing", "_registry/description", MISSING_KEY, *OF_STORED),
 }
-"""Where the codes of a file appear: in a status, and in the findings of three modules."""
+"""Where the codes of a file, or of one function in it, appear: in a status, and in the findings of three modules."""
 TABLES = {
     "_database/mysql/connection_rules": {code: {"blocker"} for code, _ in (*NETWORK.values(), *TLS.values())},
     "_database/postgres/rules": {code: {"blocker"} for code in (*STATES.values(), *(code for _, code in REFUSALS))},
@@ -99,11 +100,14 @@ def pairs(call: ast.Call, known: dict[str, set[str]]) -> Iterator[tuple[str, str
 
 
 def codes_in(file: str) -> Iterator[tuple[str, str]]:
-    """Yield code and severity of each finding, cause and verdict that a file of module_utils makes."""
+    """Yield code and severity of each finding, cause and verdict that a file of module_utils, or a function in it, makes."""
+    file, _, only = file.partition(":")
     tree = ast.parse((RULES / f"{file}.py").read_text())
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
     inner = {node for function in functions for node in ast.walk(function)}
-    scopes = [*(list(ast.walk(function)) for function in functions), [n for n in ast.walk(tree) if n not in inner]]
+    rest = [n for n in ast.walk(tree) if n not in inner]
+    scopes = [list(ast.walk(function)) for function in functions if only in ("", function.name)]
+    scopes += [] if only else [rest]
     for nodes in scopes:
         known: dict[str, set[str]] = {}
         for node in sorted((n for n in nodes if hasattr(n, "lineno")), key=lambda n: n.lineno):

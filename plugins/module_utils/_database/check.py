@@ -17,8 +17,9 @@ from .._kubernetes.dns import SERVICE, Host, host_of, service_of
 from .._registry.export import database_of
 from .._registry.namespace import registries_namespace_name
 from .._registry.shape import misfit, not_understood, without_nulls
+from .._registry.stored_keys import database_keys
 from .connection import Path, direct, port_forward, relay
-from .credentials import Credentials, read_credentials, references
+from .credentials import Credentials, read_credentials
 from .effective import effective_database
 from .examine import inspect_database, psycopg_missing, require_pymysql
 from .host import DIRECT, PORT_FORWARD, RELAY, Backend, ServiceState, choose_path, resolve_backend, wrong_form
@@ -183,8 +184,9 @@ def _credentials(database: Database, place: LazyCluster, kept_back: str, conceal
     """Read the credentials for the check. A password that must not be sent is not even read."""
     readable = replace(database, password_secret=None) if kept_back else database
     credentials = Credentials()
-    if references(readable) or readable.password:
-        read = place.read if references(readable) else _nothing
+    keys = database_keys(readable)
+    if keys or readable.password:
+        read = place.read if keys else _nothing
         credentials = read_credentials(read, readable, conceal)
     if kept_back and database.password_secret is not None:
         credentials = replace(credentials, lacks=(*credentials.lacks, f"Secret {database.password_secret.name}"))
@@ -195,8 +197,7 @@ def _breaking(
     database: Database, credentials: Credentials, registry: Object | None, place: LazyCluster
 ) -> Iterator[Finding]:
     """Yield findings about a password that the registry server cannot use."""
-    ref = database.password_secret
-    what = f"key {ref.key} of Secret {ref.name}" if ref else "database.password"
+    what = str(database_keys(database).get("password", "database.password"))
     name = registry["metadata"]["name"] if registry else ""
     password = credentials.password.decode(errors="replace")
     yield from breaking(password, database, what, lambda: find_server_version(place.cluster, place.namespace, name))

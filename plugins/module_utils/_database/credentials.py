@@ -4,17 +4,16 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Callable
 
 from .._common.errors import Forbidden
 from .._common.finding import CONFIG_OBJECTS, Finding
-from .._common.model import Database, KeyRef, Object
-from .._kubernetes.sealed import Sealed
+from .._common.model import Database, Object
+from .._registry.stored_keys import database_keys, missing_key_finding, read_key, unread_key_finding
 
-__all__ = ["Credentials", "Read", "read_credentials", "references"]
+__all__ = ["Credentials", "Read", "read_credentials"]
 
 Read = Callable[[str, str], "Object | None"]
 """Returns the object of a kind and name in the registries namespace, or None if there is none."""
@@ -34,17 +33,6 @@ class Credentials:
     """The objects without which no login as the registry is possible: they do not exist, or may not be read."""
 
 
-def references(database: Database) -> dict[str, tuple[str, KeyRef]]:
-    """Return kind and key of each object that holds the database's credentials, by their purpose."""
-    tls = database.tls
-    found = {"password": ("Secret", database.password_secret)}
-    if tls is not None:
-        found["ca_pem"] = (tls.ca.kind if tls.ca else "", tls.ca.ref if tls.ca else None)
-        found["client_certificate"] = ("Secret", tls.client_certificate)
-        found["client_key"] = ("Secret", tls.client_key)
-    return {name: (kind, ref) for name, (kind, ref) in found.items() if ref is not None}
-
-
 def read_credentials(read: Read, database: Database, conceal: Callable[[str], None]) -> Credentials:
     """Return the credentials, and what is missing. conceal: called with each secret read, to hide it in all output.
 
@@ -53,19 +41,20 @@ def read_credentials(read: Read, database: Database, conceal: Callable[[str], No
     values: dict[str, bytes] = {}
     troubles: list[Finding] = []
     lacks: list[str] = []
-    for name, (kind, ref) in references(database).items():
+    for name, key in database_keys(database).items():
         try:
-            value = _value(read(kind, ref.name), ref.key)
+            item = read(key.kind, key.ref.name)
         except Forbidden as error:
-            lacks.append(f"{kind} {ref.name}")
-            troubles.append(_unread(kind, ref, error, name))
+            lacks.append(key.object)
+            troubles.append(unread_key_finding(key, error))
             continue
-        if isinstance(value, str):
-            lacks.append(f"{kind} {ref.name}")
-            troubles.append(_missing(kind, ref, value, name))
+        value = read_key(item, key.ref.key)
+        if value is None:
+            lacks.append(key.object)
+            troubles.append(missing_key_finding(key, item))
             continue
         values[name] = value
-        if kind == "Secret" and name != "ca_pem":
+        if key.kind == "Secret" and not key.is_ca:
             conceal(value.decode(errors="replace"))
     if database.password is not None:
         values["password"] = database.password.encode()
@@ -77,45 +66,9 @@ def read_credentials(read: Read, database: Database, conceal: Callable[[str], No
     return Credentials(values.get("password", b""), **texts, findings=tuple(troubles), lacks=tuple(lacks))
 
 
-def _value(item: Object | None, key: str) -> bytes | str:
-    """Return the value under a key, or why there is none."""
-    if item is None:
-        return "it does not exist"
-    value = (item.get("data") or {}).get(key)
-    if isinstance(value, Sealed):
-        return base64.b64decode(value.reveal())
-    if isinstance(value, str):
-        return value.encode()
-    binary = (item.get("binaryData") or {}).get(key)
-    return f"it has no key {key}" if binary is None else base64.b64decode(binary)
-
-
-def _missing(kind: str, ref: KeyRef, why: str, name: str) -> Finding:
-    option = {
-        "password": "database.password_secret",
-        "ca_pem": "database.tls",
-        "client_certificate": "database.tls.client_certificate_secret",
-        "client_key": "database.tls.client_key_secret",
-    }[name]
-    code = "ca_missing" if name == "ca_pem" else "secret_missing"
-    return Finding(
-        code,
-        "blocker",
-        f"{kind} {ref.name}",
-        why,
-        f"Create it in the registries namespace, or correct {option}.",
-        CONFIG_OBJECTS,
-    )
-
-
-def _unread(kind: str, ref: KeyRef, error: Forbidden, name: str) -> Finding:
-    code = "ca_unchecked" if name == "ca_pem" else "secret_unchecked"
-    why = f"it was not checked whether it has the key {ref.key}: the user may not read it"
-    return Finding(code, "info", f"{kind} {ref.name}", why, error.next_step, CONFIG_OBJECTS)
-
-
 def _line_break(password: bytes, database: Database) -> Iterator[Finding]:
-    if password.endswith(b"\n") and database.password_secret is not None:
-        what = f"key {database.password_secret.key} of Secret {database.password_secret.name}"
+    key = database_keys(database).get("password")
+    if password.endswith(b"\n") and key:
         why = "the password in it ends with a line break, which is sent as a part of it"
-        yield Finding("password_line_break", "warning", what, why, "Write the Secret again without it.", CONFIG_OBJECTS)
+        remedy = "Write the Secret again without it."
+        yield Finding("password_line_break", "warning", str(key), why, remedy, CONFIG_OBJECTS)

@@ -16,15 +16,15 @@ from .._common.names import check_name, user_role
 from .._database.ca_rules import authority_findings
 from .._database.password_rules import breaking, server_version
 from .._kubernetes.changes import Key
-from .._kubernetes.sealed import Sealed
 from .._permissions.bindings import entries, misdirected, read_bindings
 from .._registry.auth_proxy import no_auth_proxy
 from .._registry.description import left_out
-from .._registry.export import ca_object, ca_source, database_of, database_types, is_generated, password_ref
+from .._registry.export import ca_object, database_of, database_types, is_generated, password_ref
 from .._registry.restart import mark_of, restart_due
 from .._registry.rollout import condition, timestamp
 from .._registry.sharing import sharing_findings
 from .._registry.status import DELETING, READY, Verdict
+from .._registry.stored_keys import database_keys, missing_key_finding, read_key
 
 __all__ = ["Inventory", "registry_findings", "restarts_pending", "tls_facts"]
 
@@ -115,22 +115,17 @@ def _database(name: str, registry: Object, _inventory: Inventory) -> Iterator[Fi
 
 
 def _secret(name: str, registry: Object, inventory: Inventory) -> Iterator[Finding]:
-    ref = password_ref(registry.get("spec") or {})
-    if ref is None or "Secret" not in inventory.read:
+    database = database_of(registry.get("spec") or {})
+    key = database_keys(database).get("password")
+    if key is None or "Secret" not in inventory.read:
         return
-    secret = inventory.objects.get(("Secret", _namespace(registry), ref.name))
-    if secret is None or ref.key not in (secret.get("data") or {}):
-        why = "it does not exist" if secret is None else f"it has no key {ref.key}"
-        remedy = "Create it, or give database.password or another database.password_secret."
-        yield Finding("secret_missing", "blocker", f"Secret {ref.name}", why, remedy, CONFIG_OBJECTS)
+    secret = inventory.objects.get((key.kind, _namespace(registry), key.ref.name))
+    value = read_key(secret, key.ref.key)
+    if secret is None or value is None:
+        yield missing_key_finding(key, secret)
         return
-    value = secret["data"][ref.key]
-    if isinstance(value, Sealed):
-        password = value.plain().decode(errors="replace")
-        deployments = inventory.deployments.values()
-        database = database_of(registry.get("spec") or {})
-        what = f"key {ref.key} of Secret {ref.name}"
-        yield from breaking(password, database, what, lambda: server_version(deployments))
+    deployments = inventory.deployments.values()
+    yield from breaking(value.decode(errors="replace"), database, str(key), lambda: server_version(deployments))
     yield from _newer_secret(name, secret, inventory)
 
 
@@ -219,23 +214,15 @@ def _transport(name: str, registry: Object, _inventory: Inventory) -> Iterator[F
 
 
 def _authority(name: str, registry: Object, inventory: Inventory) -> Iterator[Finding]:
-    spec = registry.get("spec") or {}
-    source = ca_source(spec)
-    if source is None:
+    key = database_keys(database_of(registry.get("spec") or {})).get("ca_pem")
+    if key is None:
         return
-    kind, key, what = source.kind, source.ref.key, f"{source.kind} {source.ref.name}"
-    item = inventory.objects.get((kind, _namespace(registry), source.ref.name))
-    if kind in inventory.read and (
-        item is None or key not in {**(item.get("binaryData") or {}), **(item.get("data") or {})}
-    ):
-        why = "it does not exist" if item is None else f"it has no key {key}"
-        yield Finding(
-            "ca_missing", "blocker", what, why, "Create it, or name another source in database.tls.", CONFIG_OBJECTS
-        )
+    item = inventory.objects.get((key.kind, _namespace(registry), key.ref.name))
+    if key.kind in inventory.read and read_key(item, key.ref.key) is None:
+        yield missing_key_finding(key, item)
     bundle = inventory.bundles.get(name)
     if bundle is not None:
-        verified = tls_facts(registry)["verified"]
-        yield from authority_findings(bundle, f"key {key} of {what}", verified, inventory.now)
+        yield from authority_findings(bundle, str(key), tls_facts(registry)["verified"], inventory.now)
 
 
 def _status(name: str, registry: Object, inventory: Inventory) -> Iterator[Finding]:

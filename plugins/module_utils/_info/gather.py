@@ -15,7 +15,6 @@ from .._common.model import Grant, Object
 from .._kubernetes.changes import Key
 from .._kubernetes.client import Cluster
 from .._kubernetes.reviews import Answer
-from .._kubernetes.sealed import Sealed
 from .._permissions.effective_access import RbacSnapshot, access_entry, effective_access, permissions
 from .._permissions.read_access import read_rbac, review_entries
 from .._registry.description import described
@@ -24,6 +23,7 @@ from .._registry.rollout import newest_pods
 from .._registry.shape import misfit, not_understood, without_nulls
 from .._registry.status import Verdict
 from .._registry.status_reader import KINDS, Clock, Snapshot, StatusReader
+from .._registry.stored_keys import read_key
 from .checks import Inventory, registry_findings, restarts_pending, tls_facts
 
 __all__ = ["gather_registries"]
@@ -198,8 +198,6 @@ def _bundle(registry: Object, objects: dict[Key, Object]) -> Bundle | None:
     source = ca_source(registry.get("spec") or {})
     if source is None or source.kind != "ConfigMap":
         return None
-    item = objects.get((source.kind, registry["metadata"]["namespace"], source.ref.name)) or {}
-    text, binary = ((item.get(field) or {}).get(source.ref.key) for field in ("data", "binaryData"))
-    if isinstance(binary, str):
-        text = Sealed(binary).plain().decode(errors="replace")
-    return read_bundle(text) if isinstance(text, str) else None
+    item = objects.get((source.kind, registry["metadata"]["namespace"], source.ref.name))
+    value = read_key(item, source.ref.key)
+    return None if value is None else read_bundle(value.decode(errors="replace"))

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import base64
 import os
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,14 +17,12 @@ from .._common.finding import Finding, finding_result
 from .._common.findings_table import findings_table
 from .._common.model import Database, KeyRef, Object, ProxySettings, Registry
 from .._common.names import check_name, check_object_name, derive_name
-from .._database.credentials import references
 from .._database.effective import effective_database, verifies
 from .._database.password_rules import breaking
 from .._database.read_requirement import find_server_version
 from .._kubernetes.changes import Change, creation_of
 from .._kubernetes.client import Cluster
 from .._kubernetes.executor import AT_ONCE
-from .._kubernetes.sealed import Sealed
 from .._registry.auth_proxy import lacks_certificate, name_too_long, proxy_secret
 from .._registry.export import proxy_of
 from .._registry.fields import check_front, needed_fields
@@ -34,6 +31,7 @@ from .._registry.namespace import platform_namespace, registries_namespace_name
 from .._registry.options import database_from, proxy_from
 from .._registry.platform import component
 from .._registry.shape import misfit, without_nulls
+from .._registry.stored_keys import StoredKey, database_keys, read_key
 from .required_rights import AccessRule, allowed_by, path_rights, rights_for
 from .rules import OPERATOR, ClusterState, DryRun, Source, ignored_credentials, preflight_findings
 
@@ -375,56 +373,43 @@ def _creation(cluster: Cluster, wanted: Wanted, namespace: str) -> Change:
 
 def keys_read(
     wanted: Wanted, database: Database | None, registry: Object | RegistryError | None, openshift: bool | None
-) -> Iterator[tuple[str, KeyRef, str, bool]]:
-    """Yield kind and key of each object that the registry's pods will read, the option that names it, and if it is a CA."""
-    options = {"password": "database.password_secret", "ca_pem": "database.tls"}
-    for use, (kind, ref) in references(database or Database()).items():
-        yield kind, ref, options.get(use, f"database.tls.{use}_secret"), use == "ca_pem"
+) -> Iterator[StoredKey]:
+    """Yield the keys of Secrets and ConfigMaps that the registry's pods will read."""
+    yield from database_keys(database or Database()).values()
     settings = wanted.proxy or ProxySettings()
     for option, given in (("certificate_secret", settings.certificate), ("key_secret", settings.key)):
         if given is not None:
-            yield "Secret", given, f"auth_proxy_settings.{option}", False
+            yield StoredKey("Secret", given, f"auth_proxy_settings.{option}")
     spec = registry.get("spec") or {} if isinstance(registry, dict) else None
     if wanted.known_name and openshift is False and lacks_certificate(wanted.registry, spec):
         for key in ("tls.crt", "tls.key"):
-            yield "Secret", KeyRef(proxy_secret(wanted.known_name), key), "auth_proxy", False
+            yield StoredKey("Secret", KeyRef(proxy_secret(wanted.known_name), key), "auth_proxy")
 
 
 def _sources(
-    cluster: Cluster, namespace: str, database: Database | None, keys: Iterable[tuple[str, KeyRef, str, bool]]
+    cluster: Cluster, namespace: str, database: Database | None, keys: Iterable[StoredKey]
 ) -> Iterator[Source]:
     """Yield what the registry server will read from Secrets and ConfigMaps."""
     tls = database.tls if database else None
     verified = bool(tls and (verifies(tls) or tls.mode in ("verify-ca", "verify-full")))
-    for kind, ref, option, is_ca in keys:
-        text = _text(cluster, namespace, kind, ref, is_ca)
-        yield Source(kind, ref.name, ref.key, option, text, is_ca, verified)
+    for key in keys:
+        yield Source(key, _item(cluster, namespace, key), verified)
+
+
+def _item(cluster: Cluster, namespace: str, key: StoredKey) -> Object | Forbidden | None:
+    try:
+        return cluster.get(key.kind, namespace, key.ref.name)
+    except Forbidden as error:
+        return error
 
 
 def _password(cluster: Cluster, namespace: str, database: Database) -> Iterator[Finding]:
     """Yield findings about a password that the registry server cannot use. It is given, or in a readable Secret."""
-    ref, password, what = database.password_secret, database.password or "", "database.password"
-    if ref is not None:
-        what = f"key {ref.key} of Secret {ref.name}"
-        item = _read_result(lambda: cluster.get("Secret", namespace, ref.name))
-        value = (item.get("data") or {}).get(ref.key) if isinstance(item, dict) else None
-        password = base64.b64decode(value.reveal()).decode(errors="replace") if isinstance(value, Sealed) else ""
-    yield from breaking(password, database, what, lambda: find_server_version(cluster, namespace))
-
-
-def _text(cluster: Cluster, namespace: str, kind: str, ref: KeyRef, is_ca: bool) -> str | RegistryError:
-    """Return the value of a key if it is an authority's certificate. Of all others, only their existence matters."""
-    what = f"{kind} {ref.name}"
-    try:
-        item = cluster.get(kind, namespace, ref.name)
-    except Forbidden as error:
-        return error
-    if item is None:
-        return NotFound(what, "it does not exist", "Create it.")
-    value, binary = ((item.get(field) or {}).get(ref.key) for field in ("data", "binaryData"))
-    if value is None and binary is None:
-        return NotFound(what, f"it has no key {ref.key}", "Add the key.")
-    if not is_ca:
-        return ""
-    encoded = value.reveal() if isinstance(value, Sealed) else binary
-    return str(value) if encoded is None else base64.b64decode(encoded).decode(errors="replace")
+    password, key = database.password or "", database_keys(database).get("password")
+    if key:
+        item = _item(cluster, namespace, key)
+        value = None if isinstance(item, Forbidden) else read_key(item, key.ref.key)
+        password = (value or b"").decode(errors="replace")
+    yield from breaking(
+        password, database, str(key or "database.password"), lambda: find_server_version(cluster, namespace)
+    )

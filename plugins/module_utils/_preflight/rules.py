@@ -11,8 +11,8 @@ from datetime import datetime
 from typing import Union
 
 from .._common.certificates import read_bundle
-from .._common.errors import Forbidden, InvalidInput, NotFound, RegistryError
-from .._common.finding import CONFIG_OBJECTS, NAMES, OPTIONS, RBAC, Finding, severest_first
+from .._common.errors import Forbidden, InvalidInput, RegistryError
+from .._common.finding import NAMES, OPTIONS, RBAC, Finding, severest_first
 from .._common.model import Database, Object
 from .._database.ca_rules import authority_findings
 from .._kubernetes.resources import GROUP, VERSIONS, newest
@@ -21,6 +21,7 @@ from .._registry.auth_proxy import no_auth_proxy
 from .._registry.platform import component, enabling_patch
 from .._registry.shape import not_understood
 from .._registry.sharing import sharing_findings
+from .._registry.stored_keys import StoredKey, missing_key_finding, read_key, unread_key_finding
 from .required_rights import AccessRule, yaml_rules
 
 __all__ = [
@@ -59,14 +60,9 @@ class DryRun:
 class Source:
     """A key of a Secret or ConfigMap that the registry server will read."""
 
-    kind: str
-    name: str
-    key: str
-    option: str
-    """The option that names it."""
-    text: str | RegistryError = field(repr=False, default="")
-    """Its value if it is an authority's certificate. Missing if it does not exist, another error if it may not be read."""
-    is_ca: bool = False
+    key: StoredKey
+    item: Object | Forbidden | None = field(repr=False)
+    """The object; None if it does not exist, and the error if it may not be read."""
     verified: bool = True
     """Whether the database's certificate will be verified with it."""
 
@@ -362,18 +358,16 @@ def _password(observed: ClusterState) -> Iterator[Finding]:
 
 def _sources(observed: ClusterState) -> Iterator[Finding]:
     for source in observed.sources:
-        what = f"{source.kind} {source.name}"
-        if isinstance(source.text, NotFound):
-            code = "ca_missing" if source.is_ca else "secret_missing"
-            step = f"Create it in the registries namespace, or correct {source.option}."
-            yield Finding(code, "blocker", what, source.text.why, step, CONFIG_OBJECTS)
-        elif isinstance(source.text, RegistryError):
-            code = "ca_unchecked" if source.is_ca else "secret_unchecked"
-            why = f"it was not checked whether it has the key {source.key}: the user may not read it"
-            yield Finding(code, "info", what, why, source.text.next_step, CONFIG_OBJECTS)
-        elif source.is_ca:
-            key = f"key {source.key} of {what}"
-            yield from authority_findings(read_bundle(source.text), key, source.verified, observed.now)
+        key, item = source.key, source.item
+        if isinstance(item, Forbidden):
+            yield unread_key_finding(key, item)
+            continue
+        value = read_key(item, key.ref.key)
+        if value is None:
+            yield missing_key_finding(key, item)
+        elif key.is_ca:
+            bundle = read_bundle(value.decode(errors="replace"))
+            yield from authority_findings(bundle, str(key), source.verified, observed.now)
 
 
 _CHECKS = (

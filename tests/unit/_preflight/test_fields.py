@@ -85,4 +85,4 @@ def test_options_that_the_release_lacks(
 def test_secrets_that_a_proxy_needs(asked: Wanted, openshift: bool, keys: list[tuple[str, str, str]]) -> None:
     """Without OpenShift nothing makes its certificate."""
     found = list(keys_read(asked, None, None, openshift))
-    assert [(ref.name, ref.key, option) for _kind, ref, option, _is_ca in found] == keys
+    assert [(key.ref.name, key.ref.key, key.option) for key in found] == keys

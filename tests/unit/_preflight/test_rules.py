@@ -24,7 +24,7 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._common
     failing,
     findings_table,
 )
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.model import Database
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.model import Database, KeyRef
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.reviews import ApiConnection
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._preflight.required_rights import (
     AccessRule,
@@ -41,6 +41,7 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._prefli
     ignored_credentials,
     preflight_findings,
 )
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.stored_keys import StoredKey
 from cryptography.x509 import load_pem_x509_certificate
 
 Object = dict[str, Any]
@@ -90,8 +91,15 @@ NO_CLASS = InvalidObject("x", "admission webhook denied: no policy of kind Quota
 EXCEEDED = InvalidObject("x", "exceeded quota: fraud has used 3 of 3 already", "Ask.")
 
 
-def ca(text: str | RegistryError, verified: bool = True) -> Source:
-    return Source("ConfigMap", "ca", "ca.crt", "database.tls", text, True, verified)
+def ca(item: Object | Forbidden | None, verified: bool = True) -> Source:
+    return Source(StoredKey("ConfigMap", KeyRef("ca", "ca.crt"), "database.tls", is_ca=True), item, verified)
+
+
+def pem(text: str) -> Object:
+    return {"data": {"ca.crt": text}}
+
+
+PASSWORD = StoredKey("Secret", KeyRef("s", "k"), "o")
 
 
 CASES: list[tuple[str, Object, list[str]]] = [
@@ -180,17 +188,14 @@ CASES: list[tuple[str, Object, list[str]]] = [
     ("a right is missing", {"dry_run": DryRun(True, FORBIDDEN)}, []),
     ("bad name", {"name": "9", "invalid": (InvalidInput("name", "w", "s"),)}, ["blocker name_invalid"]),
     ("bad option", {"invalid": (InvalidInput("database.host", "w", "s"),)}, ["blocker option_invalid"]),
-    ("authority", {"sources": (ca(PEM),)}, []),
-    ("authority missing", {"sources": (ca(NotFound("x", "w", "s")),)}, ["blocker ca_missing"]),
+    ("authority", {"sources": (ca(pem(PEM)),)}, []),
+    ("authority missing", {"sources": (ca(None),)}, ["blocker ca_missing"]),
+    ("authority without its key", {"sources": (ca({"data": None}),)}, ["blocker ca_missing"]),
     ("authority unseen", {"sources": (ca(FORBIDDEN),)}, ["info ca_unchecked"]),
-    ("no certificate", {"sources": (ca(""),)}, ["blocker ca_invalid"]),
-    ("cut certificate", {"sources": (ca(PEM.replace("MII", "")),)}, ["blocker ca_invalid"]),
-    (
-        "password missing",
-        {"sources": (Source("Secret", "s", "k", "o", NotFound("x", "w", "s")),)},
-        ["blocker secret_missing"],
-    ),
-    ("password unseen", {"sources": (Source("Secret", "s", "k", "o", FORBIDDEN),)}, ["info secret_unchecked"]),
+    ("no certificate", {"sources": (ca(pem("")),)}, ["blocker ca_invalid"]),
+    ("cut certificate", {"sources": (ca(pem(PEM.replace("MII", ""))),)}, ["blocker ca_invalid"]),
+    ("password missing", {"sources": (Source(PASSWORD, None),)}, ["blocker secret_missing"]),
+    ("password unseen", {"sources": (Source(PASSWORD, FORBIDDEN),)}, ["info secret_unchecked"]),
 ]
 
 
@@ -215,7 +220,7 @@ def test_all_findings_at_once() -> None:
 )
 def test_end_of_an_authority(days: int, verified: bool, expected: str) -> None:
     end = load_pem_x509_certificate(PEM.encode()).not_valid_after_utc
-    seen = replace(GOOD, now=end - timedelta(days=days), sources=(ca(PEM, verified),))
+    seen = replace(GOOD, now=end - timedelta(days=days), sources=(ca(pem(PEM), verified),))
     (found,) = preflight_findings(seen)
     assert f"{found.severity} {found.code}" == expected
 
