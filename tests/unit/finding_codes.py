@@ -51,7 +51,7 @@ PLACES = {
 TABLES = {
     "_database/mysql/connection_rules": {code: {"blocker"} for code, _ in (*NETWORK.values(), *TLS.values())},
     "_database/postgres/rules": {code: {"blocker"} for code in (*STATES.values(), *(code for _, code in REFUSALS))},
-    "_registry/status": {code: {"failed"} for _, code in status.VOLUMES},
+    "_registry/status": {code: {"failed"} for code in ("registry_unreadable", *(code for _, code in status.VOLUMES))},
     "_info/gather": {"registry_unreadable": {"unknown"}},
     "_preflight/rules": {"rights_missing": {"blocker"}, "rights_limited": {"info"}},
     "_database/mysql/rules": {"database_error": {"blocker"}, "query_failed": {"warning"}},

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Iterator
 from typing import Any
 
 from .._common.model import Object
 
-__all__ = ["NotAnApi", "check_list", "check_object", "names_in", "parsed", "preview"]
+__all__ = ["NotAnApi", "check_list", "check_object", "misfits", "names_in", "parsed", "preview", "without_nulls"]
 
 DEEPEST = 100
 """Levels of an answer. The deepest object of the API, a schema in a CustomResourceDefinition, has about forty."""
@@ -53,7 +53,7 @@ def check_list(answer: Object, kind: str) -> tuple[list[Object], str]:
     version = meta.get("resourceVersion") if isinstance(meta, dict) else None
     if not isinstance(version, str):
         raise NotAnApi(f"it sent a list of {kind} without resourceVersion")
-    if not _is_list_of(_is_map)(items):
+    if next(misfits({"items": items}, {"items": [{}]}), None):
         raise NotAnApi(f"it sent a list of {kind} with items that are no objects")
     if isinstance(meta, dict) and meta.get("continue"):
         # Objects that are missing would count as deleted.
@@ -65,7 +65,7 @@ def check_list(answer: Object, kind: str) -> tuple[list[Object], str]:
 def names_in(answer: Object, field: str, name: str) -> tuple[str, ...]:
     """Return one text of each entry of a list: the versions of a group, or the resources of a version."""
     entries = answer.get(field)
-    if not isinstance(entries, list) or not _is_list_of(_is_map)(entries):
+    if entries is None or next(misfits(entries, [{}]), None) is not None:
         raise NotAnApi(f"it sent {_name_of_kind(answer)} for a list of {field}")
     names = tuple(entry.get(name) for entry in entries)
     if not all(isinstance(one, str) for one in names):
@@ -107,59 +107,142 @@ def _check_depth(answer: Object) -> None:
     raise NotAnApi(f"it sent JSON of more than {DEEPEST} levels")
 
 
-def _is_map(value: Any) -> bool:
-    return isinstance(value, dict)
-
-
 def _is_text(value: Any) -> bool:
     return isinstance(value, str) and value != ""
 
 
-def _is_time(value: Any) -> bool:
-    return isinstance(value, str) and _TIME.fullmatch(value) is not None
-
-
-def _is_map_of_texts(value: Any) -> bool:
-    return isinstance(value, dict) and all(isinstance(one, str) for one in value.values())
-
-
-def _is_list_of(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    """Return a test for lists. null is an empty list, as the API server writes it."""
-    return lambda value: value is None or (isinstance(value, list) and all(map(fits, value)))
-
-
-_METADATA: dict[str, Callable[[Any], bool]] = {
-    **dict.fromkeys(("namespace", "uid", "resourceVersion", "generateName"), lambda value: isinstance(value, str)),
-    **dict.fromkeys(("creationTimestamp", "deletionTimestamp"), _is_time),
-    **dict.fromkeys(("labels", "annotations"), _is_map_of_texts),
-    **dict.fromkeys(("ownerReferences", "managedFields"), _is_list_of(_is_map)),
-    "finalizers": _is_list_of(lambda value: isinstance(value, str)),
-    "generation": lambda value: isinstance(value, int),
+_OWNER = {**dict.fromkeys(("apiVersion", "kind", "name", "uid"), str), "needed": ("name",)}
+_WRITE = {**dict.fromkeys(("manager", "time", "subresource"), str), "fieldsV1": {}}
+_TEXTS = {"*": str}
+_METADATA = {
+    **dict.fromkeys(("name", "namespace", "uid", "resourceVersion", "generateName"), str),
+    **dict.fromkeys(("creationTimestamp", "deletionTimestamp"), _TIME),
+    "labels": _TEXTS,
+    "annotations": _TEXTS,
+    "ownerReferences": [_OWNER],
+    "managedFields": [_WRITE],
+    "finalizers": [str],
+    "generation": int,
+    "needed": ("name",),
 }
-_PARTS: dict[str, Callable[[Any], bool]] = {
-    **dict.fromkeys(("spec", "status", "roleRef", "involvedObject"), _is_map),
-    **dict.fromkeys(("subjects", "rules", "subsets"), _is_list_of(_is_map)),
-    **dict.fromkeys(("data", "binaryData"), _is_map_of_texts),
+_COMMON: dict[str, Any] = {
+    "metadata": _METADATA,
+    "spec": {},
+    "status": {"conditions": [{}]},
+    "data": _TEXTS,
+    "binaryData": _TEXTS,
+    "needed": ("metadata",),
 }
-"""The parts of any kind that the collection relies on. Each may be absent or null."""
+"""Of any kind, also of those whose schema differs between releases of the platform."""
+_CONDITIONS = [dict.fromkeys(("type", "status", "reason", "message", "lastTransitionTime"), str)]
+_SECRET_KEY = {"name": str, "key": str, "needed": ("name", "key")}
+_VARIABLE = {"name": str, "valueFrom": {"secretKeyRef": _SECRET_KEY}, "needed": ("name",)}
+_VOLUME = {
+    "name": str,
+    "persistentVolumeClaim": {"claimName": str, "needed": ("claimName",)},
+    "secret": {"secretName": str},
+    "configMap": {"name": str},
+    "needed": ("name",),
+}
+_POD_SPEC = {
+    "containers": [{**dict.fromkeys(("name", "image"), str), "args": [str], "env": [_VARIABLE], "needed": ("name",)}],
+    "volumes": [_VOLUME],
+}
+_STATE = {
+    "running": {"startedAt": str},
+    "waiting": {"reason": str, "message": str},
+    "terminated": {**dict.fromkeys(("reason", "message", "finishedAt"), str), "exitCode": int},
+}
+_CONTAINER = {
+    "name": str,
+    "ready": bool,
+    "restartCount": int,
+    **dict.fromkeys(("state", "lastState"), _STATE),
+    "needed": ("name",),
+}
+_PORT = {**dict.fromkeys(("name", "protocol"), str), "port": int, "needed": ("port",)}
+_ADDRESS = {"ip": str, "hostname": str, "targetRef": {"kind": str, "name": str}, "needed": ("ip",)}
+_ROLE = {"rules": [{"*": [str]}]}
+_BINDING = {
+    "subjects": [dict.fromkeys(("kind", "name", "namespace"), str)],
+    "roleRef": {"kind": str, "name": str},
+}
+_REPLICAS = ("observedGeneration", "replicas", "updatedReplicas", "availableReplicas")
+_BY_KIND: dict[str, dict[str, Any]] = {
+    "Deployment": {
+        "spec": {"replicas": int, "template": {"spec": _POD_SPEC}},
+        "status": {**dict.fromkeys(_REPLICAS, int), "conditions": _CONDITIONS},
+    },
+    "Pod": {
+        "spec": _POD_SPEC,
+        "status": {"phase": str, "podIP": str, "conditions": _CONDITIONS, "containerStatuses": [_CONTAINER]},
+    },
+    "Endpoints": {
+        "subsets": [{"addresses": [_ADDRESS], "notReadyAddresses": [_ADDRESS], "ports": [_PORT]}],
+    },
+    "Event": {
+        "involvedObject": {"name": str},
+        **dict.fromkeys(("reason", "message", "lastTimestamp", "eventTime"), str),
+        "count": int,
+        "needed": ("metadata", "involvedObject"),
+    },
+    "Service": {"spec": {**dict.fromkeys(("type", "clusterIP", "externalName"), str), "ports": [_PORT]}},
+    "Role": _ROLE,
+    "ClusterRole": _ROLE,
+    "RoleBinding": _BINDING,
+    "ClusterRoleBinding": _BINDING,
+}
+"""What the collection reads of kinds that Kubernetes itself defines."""
+
+
+def misfits(value: Any, shape: Any, path: str = "") -> Iterator[str]:
+    """Yield the fields whose type is another than in the shape. null stands for an absent field.
+
+    shape: one or more types, a pattern of texts, a list's element, or fields. Fields that it does not name may be anything,
+    unless ``*`` stands for all of them.
+    """
+    if isinstance(shape, dict) and isinstance(value, dict):
+        yield from _misfit_fields(value, shape, path)
+    elif isinstance(shape, list) and isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from misfits(item, shape[0], f"{path}[{number}]")
+    elif not _fits(value, shape):
+        yield path
+
+
+def _misfit_fields(value: Object, shape: Object, path: str) -> Iterator[str]:
+    missing = [field for field in shape.get("needed", ()) if value.get(field) is None]
+    yield from (f"{path}.{field}".lstrip(".") for field in missing)
+    for field, item in value.items():
+        expected = shape.get(field, shape.get("*"))
+        if expected is not None and item is not None and field != "needed":
+            yield from misfits(item, expected, f"{path}.{field}".lstrip("."))
+
+
+def _fits(value: Any, shape: Any) -> bool:
+    """Return whether a value that is no object or list, or should be none, has the type, or the form of the pattern."""
+    if isinstance(shape, (dict, list)):
+        return False
+    if isinstance(shape, re.Pattern):
+        return isinstance(value, str) and shape.fullmatch(value) is not None
+    return isinstance(value, shape) and (shape is bool or not isinstance(value, bool))
+
+
+def without_nulls(value: Any) -> Any:
+    """Return the value without fields that are null: they mean the same as absent ones, and readers handle one form."""
+    if isinstance(value, dict):
+        return {key: without_nulls(item) for key, item in value.items() if item is not None}
+    return [without_nulls(item) for item in value] if isinstance(value, list) else value
 
 
 def _with_parts(item: Object, kind: str) -> Object:
     """Return the object if its parts have the types that they always have."""
     meta = item.get("metadata")
-    if not isinstance(meta, dict) or not _is_text(meta.get("name")):
+    name = meta.get("name") if isinstance(meta, dict) else None
+    if not _is_text(name):
         raise NotAnApi(f"it sent a {kind} without a name")
-    wrong = [f"metadata.{name}" for name, fits in _METADATA.items() if not (meta.get(name) is None or fits(meta[name]))]
-    wrong += [name for name, fits in _PARTS.items() if not (item.get(name) is None or fits(item[name]))]
-    status = item.get("status")
-    if isinstance(status, dict) and not _is_list_of(_is_map)(status.get("conditions")):
-        wrong.append("status.conditions")
-    if wrong:
-        raise NotAnApi(f"it sent a {kind} with {wrong[0]} of another type")
-    return _without_nulls(item, meta)
-
-
-def _without_nulls(item: Object, meta: Object) -> Object:
-    """Remove fields that are null: they mean the same as absent ones, and readers need to handle only one form."""
-    whole = {name: value for name, value in item.items() if value is not None}
-    return {**whole, "metadata": {name: value for name, value in meta.items() if value is not None}}
+    field = next(misfits(item, {**_COMMON, **_BY_KIND.get(kind, {})}), None)
+    if field is not None:
+        raise NotAnApi(f"it sent {kind} {name} with {field} missing or of another type")
+    plain: Object = without_nulls(item)
+    return plain

@@ -29,6 +29,10 @@ __all__ = [
 ]
 
 
+YEARS = (1970, 9000)
+"""Of the times that count."""
+
+
 def condition(item: Object | None, kind: str) -> Object:
     """Return a condition of an object's status by its type; empty if there is none."""
     conditions: list[Object] = ((item or {}).get("status") or {}).get("conditions") or []
@@ -41,7 +45,8 @@ def timestamp(text: str | None) -> datetime | None:
         found = datetime.fromisoformat(re.sub(r"\.\d+", "", text or "").replace("Z", "+00:00"))
     except ValueError:
         return None
-    return found if found.tzinfo else None
+    # Other clients write any time, and a sum must not go beyond the last year.
+    return found if found.tzinfo and YEARS[0] <= found.year <= YEARS[1] else None
 
 
 def latest(item: Object) -> datetime | None:
@@ -124,7 +129,7 @@ def restart_backoff(status: Object) -> tuple[datetime, datetime] | None:
     ended = timestamp(last.get("finishedAt"))
     if ended is None or "running" in state or held.get("reason", "CrashLoopBackOff") != "CrashLoopBackOff":
         return None
-    backoff = re.match(r"back-off (?:(\d+)m)?(\d+)s ", held.get("message", ""))
+    backoff = re.match(r"back-off (?:(\d{1,3})m)?(\d{1,3})s ", held.get("message", ""))
     guess = min(10 * 2 ** min(status.get("restartCount", 0), 5), 300)
     return ended, ended + timedelta(seconds=60 * int(backoff[1] or 0) + int(backoff[2]) if backoff else guess)
 

@@ -4,11 +4,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
 from .._common.finding import OPTIONS, Finding
 from .._common.model import Object
+from .._kubernetes.api_shape import misfits, without_nulls
 
 __all__ = ["misfit", "not_understood", "without_nulls"]
 
@@ -52,19 +50,12 @@ _SHAPE = {
     },
     "status": {"hosts": [str], "conditions": [_CONDITION]},
 }
-"""One or more types, a list's element, or fields. Other fields may be anything, unless ``*`` stands for all."""
-
-
-def without_nulls(value: Any) -> Any:
-    """Return the value without fields that are null: Kubernetes treats them as absent."""
-    if isinstance(value, dict):
-        return {key: without_nulls(item) for key, item in value.items() if item is not None}
-    return [without_nulls(item) for item in value] if isinstance(value, list) else value
+"""As api_shape.misfits takes it."""
 
 
 def misfit(registry: Object) -> str | None:
     """Return the first field of a ModelRegistry (without nulls) whose type differs from its schema, or None."""
-    return next(_misfits(registry, _SHAPE, ""), None)
+    return next(misfits(registry, _SHAPE), None)
 
 
 def not_understood(name: str, field: str) -> Finding:
@@ -74,23 +65,3 @@ def not_understood(name: str, field: str) -> Finding:
     )
     step = f"Correct it: kubectl edit modelregistry {name}. If the platform wrote it, use a release of the collection that fits."
     return Finding("registry_unreadable", "warning", f"ModelRegistry {name}", why, step, OPTIONS)
-
-
-def _misfits(value: Any, shape: Any, path: str) -> Iterator[str]:
-    if isinstance(shape, dict):
-        if not isinstance(value, dict):
-            yield path
-            return
-        yield from (f"{path}.{field}".lstrip(".") for field in shape.get("needed", ()) if field not in value)
-        for field, item in value.items():
-            expected = shape.get(field, shape.get("*"))
-            if expected is not None and field != "needed":
-                yield from _misfits(item, expected, f"{path}.{field}".lstrip("."))
-    elif isinstance(shape, list):
-        if not isinstance(value, list):
-            yield path
-            return
-        for number, item in enumerate(value):
-            yield from _misfits(item, shape[0], f"{path}[{number}]")
-    elif not isinstance(value, shape) or (isinstance(value, bool) and shape is not bool):
-        yield path

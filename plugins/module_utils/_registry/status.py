@@ -42,6 +42,7 @@ from .rollout import (
     routes_only_to,
     timestamp,
 )
+from .shape import misfit, not_understood
 
 __all__ = [
     "DELETING",
@@ -194,6 +195,10 @@ class StatusInputs:
 
 def registry_status(evidence: StatusInputs) -> Verdict:
     """Return the registry's status, by the first check that yields a verdict."""
+    field = misfit(evidence.registry) if evidence.registry else None
+    if field is not None:
+        finding = not_understood(evidence.name, field)
+        return Verdict(FAILED, finding.code, f"It cannot be checked: {finding.why}.", finding.remedy, finding.what)
     evidence = _without_overcome(evidence)
     verdict = next(verdict for check in _CHECKS for verdict in check(evidence))
     notes = tuple(dict.fromkeys(evidence.unreadable.values()))
@@ -418,7 +423,7 @@ def _newest_event(evidence: StatusInputs, name: str) -> Object:
 def _unmounted(evidence: StatusInputs, pod: Object) -> Iterator[Verdict]:
     """Yield why a pod's volumes cannot be mounted: its status says "ContainerCreating", its events say why."""
     name = pod["metadata"]["name"]
-    newest, age = _newest_event(evidence, name), evidence.age(timestamp(pod["metadata"]["creationTimestamp"]))
+    newest, age = _newest_event(evidence, name), evidence.age(timestamp(pod["metadata"].get("creationTimestamp")))
     if newest.get("reason") != "FailedMount":
         return
     if age < (CERTIFYING if _comes_later(evidence, newest["message"]) else MOUNTING):

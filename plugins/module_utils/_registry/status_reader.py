@@ -17,6 +17,7 @@ from .._common.model import Object
 from .._kubernetes.client import Cluster
 from .failure_causes import migration_failed, reports_dirty_schema
 from .rollout import acted_at, condition, database_name, database_run_by, latest, newest_pods, registry_of, timestamp
+from .shape import misfit
 from .status import SERVERS, Log, StatusInputs, Verdict, claims_of, host_service, registry_status
 
 __all__ = ["KINDS", "Clock", "Snapshot", "StatusReader"]
@@ -196,7 +197,7 @@ class StatusReader:
         return cached if isinstance(cached, list) else []
 
     def _host_exists(self, registry: Object) -> bool | None:
-        place = host_service(registry)
+        place = host_service(registry) if misfit(registry) is None else None
         if place is None:
             return None
 
