@@ -19,7 +19,7 @@ options:
       type:
         description:
           - The kind of server. MariaDB counts as V(mysql).
-          - A new registry needs it.
+          - The default for a new registry is V(mysql). A registry that exists keeps the type of its database.
         type: str
         choices: [mysql, postgres]
       host:

@@ -91,7 +91,7 @@ options:
     choices: [blocker, warning, never]
     default: blocker
 notes:
-  - Without O(database.type), it is V(mysql). The Secret of O(database.password_secret) is read for the check.
+  - The Secret of O(database.password_secret) is read for the check.
   - A password out of a Secret that a registry uses is sent only to the host, port and account that the registry itself has. With
     others in O(database), give O(database.password); without it nobody logs in, and the finding C(not_checked) says so. To know
     whose a Secret is, the registries of the namespace are listed. A Secret that no registry uses is sent to the host that is given,

@@ -77,7 +77,7 @@ NAMES: list[Case] = [
 ]
 DATABASES: list[Case] = [
     (given(database=NOTHING), "database.type", "needs a database and none is given", "Give database"),
-    (given(database={"host": "mysql"}), "database.type", "needs it", "mysql or postgres"),
+    (given(database={"host": "mysql"}), "database.name", "needed and not given", "Give database.name"),
     (on("oracle"), "type", "must be one of", "postgres"),
     (on(mysql={}), "database.mysql", "Unsupported parameters", "Supported parameters include"),
     (on(host=NOTHING), "database.host", "needed and not given", "Give database.host"),

@@ -231,4 +231,10 @@ def test_display_name_alone_names_the_registry(registries: Registries, run: Run)
     answers = {**survey("book-derived"), "registry_name": "", "display_name": "  Book Derived!"}
     created = run("create", answers, password="book-derived-password")
     assert created.said[-1]["registry"] == f"book-derived in {registries.namespace}"
+    for options, more in (((), {}), (("--check",), {}), (("--check",), {"preflight": False})):
+        other = run("create", {**answers, "display_name": "BOOK-derived", **more}, *options, fails=True)
+        assert not other.writes and "Book Derived!'" in other.output and "'BOOK-derived'" in other.output
+        assert "Give name: book-derived" in other.output and ("name_derived" in other.output) == (not more)
+        # The database is not checked with the password of a registry that may be another.
+        assert more or not any(request["objectRef"]["resource"] == "secrets" for request in other.requests)
     run("teardown", {"registry_name": "book-derived", "confirm_name": "book-derived"})

@@ -8,7 +8,7 @@ from dataclasses import fields, replace
 from typing import TypeVar
 
 from .._common.model import Database, Object, Tls
-from .._registry.export import PORTS, database_of
+from .._registry.export import PORTS, chosen_type, database_of
 from .._registry.options import check_encryption, check_for_type
 from .._registry.spec_rules import check_complete
 
@@ -22,14 +22,15 @@ def effective_database(given: Database | None, registry: Object | None) -> Datab
 
     Raises InvalidInput if a value is missing that a registry needs, or given that its kind of database cannot take.
     """
-    known = database_of((registry or {}).get("spec") or {})
-    if given is not None and given.type and given.type != known.type:
+    spec = (registry or {}).get("spec") or {}
+    known, kind = database_of(spec), chosen_type(given, spec)
+    if kind != known.type:
         # Keep nothing from a database of the other kind: an edit replaces it by the new one.
         known = Database()
     database = _merge(known, given or Database())
-    database = replace(database, type=database.type or "mysql", tls=_tls(known.tls, (given or Database()).tls))
+    database = replace(database, type=kind, tls=_tls(known.tls, (given or Database()).tls))
     if given is not None:
-        check_for_type(replace(given, type=database.type))
+        check_for_type(replace(given, type=kind))
         check_encryption(given.tls, database)
     if given is not None and given.password is not None:
         database = replace(database, password_secret=None)
@@ -38,10 +39,10 @@ def effective_database(given: Database | None, registry: Object | None) -> Datab
     # An address counts as the host, wherever the check connects to.
     database = replace(database, host=database.address)
     if database.generate:
-        check_for_type(replace(given or Database(), type=database.type, generate=True))
+        check_for_type(replace(given or Database(), type=kind, generate=True))
         return database
     check_complete(database)
-    return replace(database, port=database.port or PORTS[database.type or "mysql"])
+    return replace(database, port=database.port or PORTS[kind])
 
 
 def verifies(tls: Tls) -> bool:

@@ -29,6 +29,7 @@ from .._registry.fields import check_front, needed_fields
 from .._registry.manifests import wanted_registry
 from .._registry.namespace import platform_namespace, registries_namespace_name
 from .._registry.options import database_from, proxy_from
+from .._registry.plan import name_clash
 from .._registry.platform import component
 from .._registry.shape import misfit, without_nulls
 from .._registry.stored_keys import StoredKey, database_keys, read_key
@@ -63,6 +64,8 @@ class Wanted:
     """The given authentication options."""
     auth_proxy: str | None = None
     proxy: ProxySettings | None = None
+    derived_from: str | None = None
+    """The display name, if the name is only derived from it."""
 
     @property
     def known_name(self) -> str | None:
@@ -83,9 +86,10 @@ class Wanted:
 def wanted_from(params: Mapping[str, Any]) -> Wanted:
     """Build the job from module options. Errors in them are kept, to be reported with all other findings."""
     name, invalid = params["name"], []
+    derived_from = params["display_name"] if name is None else None
     try:
-        if name is None and params["display_name"] is not None:
-            name = derive_name(params["display_name"])
+        if derived_from is not None:
+            name = derive_name(derived_from)
         if name is not None:
             # Only a registry that is to be created must have a valid name.
             (check_name if params["job"] == "create" else check_object_name)(name)
@@ -104,7 +108,8 @@ def wanted_from(params: Mapping[str, Any]) -> Wanted:
     except InvalidInput as error:
         invalid.append(error)
     given = (params["job"], name, params["namespace"], database)
-    return Wanted(*given, tuple(invalid), params["via"], _credentials(params), params["auth_proxy"], proxy)
+    how = (params["via"], _credentials(params), params["auth_proxy"], proxy)
+    return Wanted(*given, tuple(invalid), *how, derived_from)
 
 
 def preflight(cluster: Cluster, wanted: Wanted) -> Object:
@@ -156,7 +161,12 @@ def gather_cluster_state(cluster: Cluster, wanted: Wanted) -> tuple[ClusterState
     user = _user(cluster)
     namespace = _read_result(lambda: registries_namespace_name(cluster, wanted.namespace))
     registry, odd_field = _understood(_registry(cluster, namespace, wanted.known_name))
-    database, invalid = _database(wanted, registry if isinstance(registry, dict) else None)
+    clash = _clash(wanted, registry) if odd_field is None else None
+    is_unknown = isinstance(registry, RegistryError) or odd_field is not None
+    database, invalid = _database(wanted, registry if isinstance(registry, dict) else None, is_unknown)
+    if clash is not None:
+        # What is given would be checked with the password of another registry.
+        database = None
     openshift = _openshift(cluster, wanted, registry)
     invalid += unserved_options(cluster, wanted, registry, openshift)
     if wanted.job == "create" and registry is None and wanted.known_name:
@@ -179,6 +189,7 @@ def gather_cluster_state(cluster: Cluster, wanted: Wanted) -> tuple[ClusterState
         operators=_listed(cluster, "Deployment", f"metadata.name={OPERATOR}") or [],
         registry=registry,
         odd_field=odd_field,
+        clash=clash,
         elsewhere=_elsewhere(cluster, wanted.known_name, place),
         missing=_missing(cluster, _rights(wanted, database, place), place) if place else (),
         dry_run=_dry_run(cluster, wanted, place, registry),
@@ -302,10 +313,24 @@ def _elsewhere(cluster: Cluster, name: str | None, namespace: str | None) -> tup
     )
 
 
-def _database(wanted: Wanted, registry: Object | None) -> tuple[Database | None, tuple[InvalidInput, ...]]:
-    """Return the database as the registry will use it. A plan that does not mention one yet is not an error."""
+def _clash(wanted: Wanted, registry: Object | RegistryError | None) -> RegistryError | None:
+    """Return why the registry of a derived name may be another than is meant."""
+    if wanted.derived_from is None or not isinstance(registry, dict):
+        return None
+    return name_clash(registry, wanted.derived_from)
+
+
+def _database(
+    wanted: Wanted, registry: Object | None, is_unknown: bool
+) -> tuple[Database | None, tuple[InvalidInput, ...]]:
+    """Return the database as the registry will use it, if that is known, and the errors in the options.
+
+    A plan that does not mention one yet is not an error. is_unknown: whether the registry cannot be read or understood, so
+    that the type of its database is not known.
+    """
     is_unsaid = wanted.database is None and registry is None
-    if wanted.job not in ("create", "update") or wanted.is_database_invalid or is_unsaid:
+    is_untyped = is_unknown and not (wanted.database and wanted.database.type)
+    if wanted.job not in ("create", "update") or wanted.is_database_invalid or is_unsaid or is_untyped:
         return None, wanted.invalid
     try:
         return effective_database(wanted.database, registry), wanted.invalid

@@ -97,6 +97,8 @@ class ClusterState:
     """The registry of the name, in the registries namespace."""
     odd_field: str | None = None
     """A field of that registry whose type differs from all known schemas; the other fields are then left out."""
+    clash: RegistryError | None = None
+    """Why that registry may be another than is meant."""
     elsewhere: tuple[str, ...] | RegistryError = ()
     """Other namespaces with a registry of the name."""
     missing: tuple[AccessRule, ...] = ()
@@ -293,7 +295,10 @@ def _name(observed: ClusterState) -> Iterator[Finding]:
     what = f"ModelRegistry {observed.name}"
     if not observed.name or observed.served is None:
         return
-    if observed.job == "create":
+    clash = observed.clash
+    if clash is not None:
+        yield Finding("name_derived", "blocker", clash.what, clash.why, clash.next_step, NAMES)
+    elif observed.job == "create":
         yield from _name_free(observed, what)
     elif observed.registry is None and isinstance(observed.namespace, str):
         why = f"it does not exist in namespace {observed.namespace}"
@@ -309,7 +314,8 @@ def _name(observed: ClusterState) -> Iterator[Finding]:
 
 
 def _auth_proxy(observed: ClusterState) -> Iterator[Finding]:
-    if isinstance(observed.registry, dict) and observed.job != "teardown" and observed.odd_field is None:
+    is_meant = observed.clash is None and observed.odd_field is None
+    if isinstance(observed.registry, dict) and observed.job != "teardown" and is_meant:
         found = no_auth_proxy(str(observed.name), observed.registry.get("spec") or {}, observed.openshift)
         if found is not None:
             yield found

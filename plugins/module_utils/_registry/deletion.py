@@ -16,7 +16,7 @@ from .._kubernetes.changes import Change, deletion_of, patch_of
 from .._kubernetes.resources import GROUP
 from .export import ca_object, database_of, is_generated, is_own_ca, is_own_secret, password_ref, proxy_of, uses
 from .manifests import OWNER_LABEL
-from .plan import NamespaceState, Plan, check_derived
+from .plan import NamespaceState, Plan, name_clash
 from .sharing import sharers
 
 __all__ = ["REGISTRY_LABEL", "DeletionOptions", "Dependents", "Removal", "plan_absent"]
@@ -67,8 +67,9 @@ def plan_absent(name: str, observed: NamespaceState, dependents: Dependents, opt
     registry = observed.registries.get(name)
     spec: Object = (registry or {}).get("spec") or {}
     if registry is not None:
-        if options.display_name is not None:
-            check_derived(registry, options.display_name)
+        clash = None if options.display_name is None else name_clash(registry, options.display_name)
+        if clash is not None:
+            raise clash
         _check(name, spec, dependents, options)
     others = {other: found for other, found in observed.registries.items() if other != name}
     claimed, gone, kept = [], [], []

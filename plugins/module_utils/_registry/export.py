@@ -14,6 +14,7 @@ __all__ = [
     "PORTS",
     "ca_object",
     "ca_source",
+    "chosen_type",
     "database_of",
     "database_type",
     "database_types",
@@ -38,6 +39,11 @@ def database_types(spec: Object) -> list[str]:
 def database_type(spec: Object) -> str | None:
     """Return mysql or postgres; None if the registry has no database."""
     return next(iter(database_types(spec)), None)
+
+
+def chosen_type(given: Database | None, spec: Object) -> str:
+    """Return the type of the database that a registry is to have: as it is given, else as it is stored, else mysql."""
+    return (given.type if given else None) or database_type(spec) or "mysql"
 
 
 def is_generated(spec: Object) -> bool:

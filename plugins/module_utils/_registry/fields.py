@@ -10,7 +10,7 @@ from typing import Any
 from .._common.errors import InvalidInput
 from .._common.model import Database, Object, ProxySettings, Registry, Tls
 from .auth_proxy import changed_proxy, new_proxy, wanted_proxy
-from .export import database_type, proxy_of
+from .export import chosen_type, proxy_of
 from .manifests import PROXIES
 
 __all__ = ["check_front", "needed_fields"]
@@ -36,7 +36,7 @@ def needed_fields(registry: Registry, existing: Object | None, proxy: str | None
     from the stored spec.
     """
     spec = (existing or {}).get("spec") or {}
-    kind = (registry.database.type if registry.database else None) or database_type(spec) or "mysql"
+    kind = chosen_type(registry.database, spec)
     if existing is not None:
         proxy = changed_proxy(registry.auth_proxy, spec) or proxy_of(spec)
     paths = dict(_given(registry, kind, proxy))

@@ -17,6 +17,7 @@ from .._kubernetes.merge_patch import applied, merge_patch, present_fields, rest
 from .auth_proxy import certificate_missing
 from .export import (
     ca_source,
+    chosen_type,
     database_of,
     database_type,
     is_generated,
@@ -49,7 +50,7 @@ __all__ = [
     "UNUSED_SECRET",
     "NamespaceState",
     "Plan",
-    "check_derived",
+    "name_clash",
     "plan_present",
     "restart_of",
     "unnoticed",
@@ -111,8 +112,9 @@ def plan_present(registry: Registry, observed: NamespaceState, now: str) -> Plan
     if existing is not None and existing["metadata"].get("deletionTimestamp"):
         why = f"it is being deleted since {existing['metadata']['deletionTimestamp']}"
         raise Refused(f"ModelRegistry {registry.name}", why, "Wait until it is gone, then run the task again.")
-    if existing is not None and registry.is_derived:
-        check_derived(existing, registry.display_name)
+    clash = name_clash(existing, registry.display_name) if existing is not None and registry.is_derived else None
+    if clash is not None:
+        raise clash
     registry = _with_type(registry, observed)
     _check_generated(registry.database, existing)
     registry, stores = _with_stores(registry, observed, now)
@@ -135,15 +137,15 @@ def plan_present(registry: Registry, observed: NamespaceState, now: str) -> Plan
     return Plan((*changes, *((restart,) if restart else ())), after_ready, marks)
 
 
-def check_derived(existing: Object, display_name: str | None) -> None:
-    """Raise Refused if a name derived from a display name belongs to a registry with another display name."""
+def name_clash(existing: Object, display_name: str | None) -> Refused | None:
+    """Return the error if a name derived from a display name belongs to a registry with another display name."""
     name, stored = existing["metadata"]["name"], (existing["metadata"].get("annotations") or {}).get(DISPLAY_NAME)
     if stored == display_name:
-        return
+        return None
     has = f"has the display name {quoted(stored)}" if stored else "has no display name"
     derived = f"its name was only derived from {quoted(display_name or '')}"
     why = f"it {has}, and {derived}, so it may be another registry than is meant"
-    raise Refused(f"ModelRegistry {name}", why, f"Give name: {name} if it is the one, else another name.")
+    return Refused(f"ModelRegistry {name}", why, f"Give name: {name} if it is the one, else another name.")
 
 
 def unnoticed(registry: Registry, observed: NamespaceState) -> tuple[Mark, ...]:
@@ -411,15 +413,11 @@ def _without_defaults(existing: Object) -> Object:
 
 
 def _with_type(registry: Registry, observed: NamespaceState) -> Registry:
-    """Fill in the type of the existing database if the user does not give it, and check the options for it."""
+    """Fill in the type of the database if the user does not give it, and check the options for it."""
     if registry.database is None or registry.database.type is not None:
         return registry
     existing = observed.registries.get(registry.name)
-    found = database_type((existing or {}).get("spec") or {})
-    if found is None:
-        why = "a new registry needs it" if existing is None else "the registry has no database yet"
-        raise InvalidInput("database.type", why, "Give mysql or postgres.")
-    database = replace(registry.database, type=found)
+    database = replace(registry.database, type=chosen_type(registry.database, (existing or {}).get("spec") or {}))
     check_for_type(database)
     return replace(registry, database=database)
 

@@ -51,6 +51,13 @@ def test_a_registry() -> None:
     assert found.tls and found.tls.ca == CaSource("ConfigMap", KeyRef(**CA)) and verifies(found.tls)
 
 
+@pytest.mark.parametrize(("registry", "kind"), [(None, "mysql"), (REGISTRY, "mysql"), ("postgres", "postgres")])
+def test_the_type_of_a_database_that_is_not_given(registry: Any, kind: str) -> None:
+    """As model_registry decides it."""
+    stored = {"spec": {"postgres": {"host": "pg", "database": "d", "username": "u"}}}
+    assert effective_database(GIVEN, stored if registry == "postgres" else registry).type == kind
+
+
 def test_a_registry_after_an_edit() -> None:
     found = effective_database(Database(name="other", password="canary"), REGISTRY)
     assert (found.host, found.name, found.password, found.password_secret) == (MYSQL["host"], "other", "canary", None)

@@ -17,6 +17,7 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._common
     InvalidInput,
     InvalidObject,
     NotFound,
+    Refused,
     RegistryError,
     Unreachable,
 )
@@ -157,6 +158,12 @@ CASES: list[tuple[str, Object, list[str]]] = [
     ("name elsewhere, unseen", {"elsewhere": FORBIDDEN, "dry_run": DryRun(True, TAKEN)}, ["blocker name_taken"]),
     ("names unseen", {"elsewhere": FORBIDDEN}, ["info name_unchecked"]),
     ("it is there", {"registry": THERE}, ["info name_exists"]),
+    ("it is another", {"registry": THERE, "clash": Refused("x", "w", "s")}, ["blocker name_derived"]),
+    (
+        "it is another to edit",
+        {"job": "update", "registry": THERE, "clash": Refused("x", "w", "s")},
+        ["blocker name_derived"],
+    ),
     ("it goes", {"registry": GOING}, ["blocker registry_deleting", "info name_exists"]),
     ("no name yet", {"name": None, "elsewhere": ()}, []),
     ("nothing to edit", {"job": "update"}, ["blocker registry_missing"]),

@@ -377,7 +377,7 @@ def test_another_kind_of_database_replaces_the_first() -> None:
     ("registry", "found", "words"),
     [
         (Registry("demo"), (), "database.type: a registry needs a database and none is given"),
-        (Registry("demo", database=Database(host="db")), (), "database.type: a new registry needs it"),
+        (Registry("demo", database=Database(host="db")), (), "database.name: it is needed and not given"),
         (Registry("demo", database=Database("mysql")), (), "database.host: it is needed and not given"),
         (
             Registry("demo", database=Database("mysql", "db", name="d", username="u")),
@@ -433,6 +433,16 @@ def test_an_edit_is_checked_by_the_rules_of_the_database_that_is_there(edit: Dat
     assert caught.value.what == option and "canary" not in str(caught.value)
 
 
+@pytest.mark.parametrize("kind", ["mysql", "postgres", None])
+def test_the_type_of_a_database_that_is_not_given(kind: str | None) -> None:
+    """A new registry gets MySQL; one that exists keeps the type that it has."""
+    given = Database(host="other", name="d", username="u", password_secret=KeyRef("s", "k"))
+    there = {"mysql": (stored(),), "postgres": (on_postgres(),), None: ()}[kind]
+    (change,) = plan_present(Registry("demo", database=given), observed(*there), NOW).changes
+    assert change.body["spec"][kind or "mysql"]["host"] == "other"
+    assert {"mysql", "postgres"} & change.body["spec"].keys() == {kind or "mysql"}
+
+
 def test_options_of_the_other_kind_of_database_in_an_edit() -> None:
     edit = Registry("demo", database=Database(tls=Tls(mode="require")))
     (change,) = plan_present(edit, observed(on_postgres()), NOW).changes
@@ -443,10 +453,10 @@ def test_options_of_the_other_kind_of_database_in_an_edit() -> None:
 
 
 def test_nothing_is_stored_for_a_registry_that_has_no_database() -> None:
-    """Its type cannot be guessed."""
+    """A password alone makes no database."""
     bare = stored()
     del bare["spec"]["mysql"]
-    with pytest.raises(InvalidInput, match=r"^database.type: the registry has no database yet"):
+    with pytest.raises(InvalidInput, match=r"^database.host: it is needed and not given"):
         plan_present(Registry("demo", database=Database(password="canary")), observed(bare), NOW)
 
 
