@@ -13,16 +13,18 @@ export ANSIBLE_COLLECTIONS_PATH := $(VENV)/collections
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test ci test-unit test-testbed test-integration test-timed test-molecule test-kind test-matrix lint sanity build role-specs \
-        testbed-up testbed-down kind-build docker-engine docker-engine-stop clean
+.PHONY: help venv demo quick test test-all test-rest test-unit test-testbed test-integration test-exhaustive test-timed test-default \
+        test-scenarios test-kind test-matrix lint sanity build role-specs testbed-up testbed-down kind-build docker-engine \
+        docker-engine-stop clean
 
-# Each stands for a role, default for a registry's whole life, and faults for what turns default red. They run on one
-# cluster, whose files are here: what a run that was cut off has left goes before the next begins.
-SCENARIOS := default create update grant preflight teardown faults
+# `default` is a registry's whole life. The others stand for a role each, and `faults` for what turns `default` red.
+SCENARIOS := create update grant preflight teardown faults
 # Those of test-kind.
-KIND_SCENARIOS ?= $(SCENARIOS)
-test-molecule: export MOLECULE_EPHEMERAL_DIRECTORY := $(CURDIR)/tests/output/molecule
+KIND_SCENARIOS ?= default $(SCENARIOS)
+# They run on one cluster, whose files are here: what a run that was cut off has left is removed before the next begins.
+test-default test-scenarios: export MOLECULE_EPHEMERAL_DIRECTORY := $(CURDIR)/tests/output/molecule
 test-kind: export MOLECULE_EPHEMERAL_DIRECTORY := $(CURDIR)/tests/output/kind
+INTEGRATION = $(PYTHON3) -m pytest tests/integration --numprocesses 3 --dist loadfile --no-loadscope-reorder --durations 20
 MOLECULE_TEST = $(PYTHON3) tests/tools/remains.py $(MOLECULE_EPHEMERAL_DIRECTORY) molecule test
 
 help: ## Show this list
@@ -39,28 +41,51 @@ venv: ## Make .venv, unless it is up to date (PYTHON=... chooses the interpreter
 demo: venv ## Show a registry's life on a real API server, in a few minutes
 	@$(PYTHON3) tests/demo/demo.py
 
-STAGES := lint --beside test-unit sanity --then test-molecule test-integration test-timed test-testbed
+# Run targets one after the other, each with its seconds, up to the first that fails.
+define STAGES
+@began=$$(date +%s); \
+for stage in $(1); do \
+  started=$$(date +%s); echo "── $$stage ──"; \
+  $(MAKE) --no-print-directory $$stage || { echo "── $$stage FAILED after $$(($$(date +%s) - started)) s ──" >&2; exit 1; }; \
+  echo "── $$stage passed after $$(($$(date +%s) - started)) s ──"; \
+done; \
+echo "── $(1): all passed after $$(($$(date +%s) - began)) s ──"
+endef
 
-test: venv ## Run every check and test, but test-kind and test-matrix
-	@$(PYTHON3) tests/tools/stages.py $(STAGES)
+quick: venv ## Check style, types and rules, in a minute: lint and the unit tests that run no playbook
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync lint test-rules
 
-# On kind, `default` runs a registry's whole life; the other scenarios have been run on a testbed before.
-ci: venv ## Run what CI runs: test, and the scenarios kind and default on a Docker engine
-	@KIND_SCENARIOS=default $(PYTHON3) tests/tools/stages.py $(STAGES) docker-engine kind-build test-kind
+test: venv ## Prove every promise once, before a push: lint, unit tests, sanity, jobs on real servers, a Molecule scenario
+	$(call STAGES,lint test-unit sanity test-integration test-default)
+
+test-rest: venv ## Run all that `make test` leaves out: every case, times, the testbed's own tests, all scenarios, kind
+	$(call STAGES,test-exhaustive test-timed test-scenarios test-testbed kind-build test-kind)
+
+test-all: test test-rest ## Run both
+
+test-rules: venv
+	@$(PYTHON3) -m pytest -q tests/unit -m 'not playbook' --numprocesses 2
 
 test-unit: venv ## Run the unit tests
-	@$(PYTHON3) -m pytest tests/unit
+	@$(PYTHON3) -m pytest tests/unit --numprocesses 2
 
 test-testbed: venv ## Run the testbed's own tests: real servers, no containers
 	@$(PYTHON3) -m pytest tests/testbed/tests -m 'not timed'
 
 test-integration: venv ## Run modules, roles and playbooks against real servers
-	@$(PYTHON3) -m pytest tests/integration -m 'not timed' --numprocesses 3 --dist loadfile --no-loadscope-reorder --durations 30
+	@$(INTEGRATION) -m 'not timed and not exhaustive'
 
-test-timed: venv ## Run those of both that assert seconds, and so want the machine for themselves
+test-exhaustive: venv ## Run the verdict matrix, every cut, all flavours: what proves again what test-integration proves once
+	@$(INTEGRATION) -m 'not timed and exhaustive'
+
+test-timed: venv ## Run those that assert seconds, and so want the machine for themselves
 	@$(PYTHON3) -m pytest tests/testbed/tests tests/integration -m timed
 
-test-molecule: venv ## Run the Molecule scenarios on a testbed
+test-default: venv ## Run the Molecule scenario `default` on a testbed
+	@$(FRESH)
+	@$(MOLECULE_TEST) --scenario-name default
+
+test-scenarios: venv ## Run the other Molecule scenarios on a testbed
 	@$(FRESH)
 	@$(MOLECULE_TEST) $(SCENARIOS:%=--scenario-name %)
 

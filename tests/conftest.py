@@ -13,6 +13,25 @@ pytest_plugins = ["testbed_fixtures"]
 
 LONGEST = ("test_verdicts", "test_cut", "test_wait", "test_permissions", "test_mysql_facts", "test_model_registry")
 """Files that take minutes, the longest first: processes that share the files end together only if those are not left."""
+EXHAUSTIVE = (
+    "test_cut",
+    "test_every_flavour",
+    "test_fleet",
+    "test_leaks",
+    "test_mysql_facts",
+    "test_prepare_database",
+    "test_verdicts",
+    "test_fifty_checks_in_one_play",
+)
+"""Files and tests that prove again, in every case, what others prove once: `make test` leaves them to `make test-rest`."""
+PLAYBOOKS = (
+    "test_blank_answers",
+    "test_names_are_data",
+    "test_prepare_names",
+    "test_saved_permissions",
+    "test_secret_answer",
+)
+"""Files of unit tests that run ansible-playbook, which takes seconds: `make quick` leaves them out."""
 
 OF_CALLER = ("ANSIBLE_", "AWX_", "K8S_AUTH_", "KUBECONFIG", "MYSQL_", "PG", "PYTHONPATH")
 """Environment variables, by how they begin, that would make the tests depend on who runs them."""
@@ -28,6 +47,11 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the longest files; within a file, and among the others, the order stays."""
+    """Mark the tiers, and begin with the longest files; within a file, and among the others, the order stays."""
+    for item in items:
+        names = (item.path.stem, getattr(item, "originalname", None))
+        for marker, marked in ((pytest.mark.exhaustive, EXHAUSTIVE), (pytest.mark.playbook, PLAYBOOKS)):
+            if any(name in marked for name in names):
+                item.add_marker(marker)
     order = {name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: order.get(item.path.stem, len(order)))

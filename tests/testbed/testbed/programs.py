@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,6 +40,8 @@ STAMPS = {
 """The version that Kubernetes' programs report."""
 LINKING = " ".join(["-s", "-w", *(f"-X k8s.io/component-base/version.{name}={text}" for name, text in STAMPS.items())])
 """The linker's flags."""
+STALE = "{{if .Stale}}{{.ImportPath}}{{end}}"
+"""The format in which `go list` prints only packages that must be compiled."""
 
 
 class BuildError(Exception):
@@ -101,43 +104,62 @@ def _build(module: GoModule, into: Path, say: Say) -> None:
     # Without programs the output is a file, with them a folder.
     destination = f"{into}/" if module.programs else str(into / module.name)
     packages = [f"./{program}" for program in module.programs] or ["."]
-    command = [toolchain, "build", "-ldflags", LINKING, "-o", destination, *packages]
-    say(f"building {module.what}")
+    flags = ["-ldflags", LINKING]
     started = time.monotonic()
-    with subprocess.Popen(
-        command, cwd=module.source, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as build:
-        assert build.stdout is not None
-        ticker = _Ticker(say, started)
+
+    def lines_of(*arguments: str) -> Iterator[str]:
+        """Yield what a go command prints on both streams. Raises BuildError."""
         output = []
-        for line in build.stdout:
-            output.append(line)
+        with subprocess.Popen(
+            [toolchain, *arguments],
+            cwd=module.source,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ) as command:
+            assert command.stdout is not None
+            for line in command.stdout:
+                output.append(line)
+                yield line
+        if command.returncode != 0:
+            tail = "".join(output)[-3000:]
+            raise BuildError(
+                f"building {module.name} failed (go {arguments[0]}, exit status {command.returncode}):\n{tail}"
+            )
+
+    say(f"building {module.what}")
+    with _Ticker(say, started) as ticker:
+        stale = 0
+        for line in lines_of("list", *flags, "-deps", "-f", STALE, *packages):
             if line.startswith("go: downloading"):
-                ticker.downloads += 1
-        ticker.stop()
-    if build.returncode != 0:
-        tail = "".join(line for line in output if not line.startswith("go: downloading"))[-3000:]
-        raise BuildError(f"building {module.name} failed (go build, exit status {build.returncode}):\n{tail}")
+                ticker.state = line.removeprefix("go: ").strip()
+            else:
+                stale += 1
+        for done, _package in enumerate(lines_of("build", *flags, "-v", "-o", destination, *packages), 1):
+            ticker.state = f"package {done} of {stale}"
     say(f"built in {time.monotonic() - started:.0f} s")
 
 
 class _Ticker:
-    """Reports every 15 s how long a build has been running, until it is stopped."""
+    """Reports every 15 s how far a build is."""
 
     def __init__(self, say: Say, started: float) -> None:
-        self.downloads = 0
+        self.state = "resolving modules"
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._run, args=(say, started), daemon=True)
+
+    def __enter__(self) -> _Ticker:
         self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._done.set()
+        self._thread.join()
 
     def _run(self, say: Say, started: float) -> None:
         while not self._done.wait(15):
-            fetched = f", {self.downloads} modules downloaded" if self.downloads else ""
-            say(f"still building, {time.monotonic() - started:.0f} s{fetched}")
-
-    def stop(self) -> None:
-        self._done.set()
-        self._thread.join()
+            say(f"still building, {time.monotonic() - started:.0f} s: {self.state}")
 
 
 def _toolchain(say: Say) -> tuple[str, dict[str, str]]:
