@@ -18,6 +18,7 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._common
     RegistryError,
 )
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.changes import Change
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.client import Cluster
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.merge_patch import applied
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.reviews import Answer
 
@@ -80,6 +81,8 @@ class FakeCluster:
         with self._lock:
             self.requests.append(("get", kind, name))
             return copy.deepcopy(self.objects.get((kind, name)))
+
+    get_many = Cluster.get_many
 
     def list(self, kind: str, _namespace: str | None = None) -> tuple[list[Object], str]:
         with self._lock:

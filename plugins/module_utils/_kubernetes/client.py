@@ -10,7 +10,7 @@ import re
 import ssl
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
@@ -75,6 +75,8 @@ LOGIN_TIMEOUT = 60.0
 """Seconds for reading a kubeconfig, which can run a credential plugin or ask an identity provider."""
 CONNECTIONS = 16
 """Connections kept open: for 8 concurrent writers, the watches of a wait and reads meanwhile."""
+LIST_ABOVE = 3
+"""Up to this many objects of a kind are read one by one."""
 TRIES = 5
 LONGEST_PAUSE = 10.0
 """Seconds: the cap on what a Retry-After header can ask for."""
@@ -216,6 +218,24 @@ class Cluster:
             self._versions[kind] = self._preferred_version(kind)
             items, version = self._ask(self._listing(kind, namespace, query), lambda answer: check_list(answer, kind))
         return [_readable(item, kind) for item in items], version
+
+    def get_many(self, kind: str, namespace: str | None, names: Collection[str]) -> Sequence[Object]:
+        """Return the existing objects of those names, or of more: a few are read one by one, many by a list.
+
+        If the user may not list them, all are read one by one.
+        """
+        refused = None
+        if len(names) > LIST_ABOVE:
+            try:
+                return self.list(kind, namespace)[0]
+            except NotFound:
+                return []
+            except Forbidden as error:
+                refused = error
+        try:
+            return [item for name in sorted(names) if (item := self.get(kind, namespace, name)) is not None]
+        except Forbidden as error:
+            raise (refused or error) from None
 
     def _listing(self, kind: str, namespace: str | None, query: Query) -> _Request:
         return _Request(Operation("list", kind, namespace), "GET", self._path(kind, namespace), query)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from .._common.errors import Forbidden, NotFound
+from .._common.errors import Forbidden
 from .._common.model import Grant, Object
 from .._common.names import users_group
 from .._kubernetes.client import Cluster
@@ -16,9 +16,6 @@ from .reviews import answers
 from .subject_lookup import CLUSTER_ROLE
 
 __all__ = ["read_rbac", "review_entries"]
-
-LIST_ABOVE = 3
-"""Up to so many objects of a kind are read one by one."""
 
 
 def read_rbac(
@@ -56,12 +53,7 @@ def review_entries(
 def _read(cluster: Cluster, kind: str, names: Collection[str]) -> tuple[dict[str, Object], str]:
     """Return the existing objects of the cluster by name, or else the missing right."""
     try:
-        if len(names) > LIST_ABOVE:
-            items = [item for item in cluster.list(kind)[0] if item["metadata"]["name"] in names]
-        else:
-            items = [item for name in sorted(names) if (item := cluster.get(kind, None, name))]
-    except NotFound:
-        return {}, ""
+        found = {item["metadata"]["name"]: item for item in cluster.get_many(kind, None, names)}
     except Forbidden as error:
         return {}, f"{error.next_step} {CLUSTER_ROLE}"
-    return {item["metadata"]["name"]: item for item in items}, ""
+    return {name: item for name, item in found.items() if name in names}, ""

@@ -13,8 +13,6 @@ from .._kubernetes.client import Cluster
 
 __all__ = ["CLUSTER_ROLE", "check_existence"]
 
-LIST_ABOVE = 3
-"""Up to so many objects of a kind are read one by one."""
 CLUSTER_ROLE = "The optional ClusterRole in playbooks/files/registry-admin-cluster.yaml has it."
 """The end of refusals about objects of the cluster."""
 SHOWN = 20
@@ -79,11 +77,5 @@ def _some(names: list[str]) -> str:
 def _unknown(cluster: Cluster, kind: str, names: list[str]) -> list[str]:
     """Return the names that no object has. Objects' names have no slashes or percent signs, and are no paths."""
     possible = [name for name in names if not {"/", "%"} & set(name) and name not in (".", "..")]
-    if len(possible) > LIST_ABOVE:
-        try:
-            known = {item["metadata"]["name"] for item in cluster.list(kind)[0]}
-        except NotFound:
-            known = set()
-    else:
-        known = {name for name in possible if cluster.get(kind, None, name) is not None}
+    known = {item["metadata"]["name"] for item in cluster.get_many(kind, None, possible)}
     return [name for name in names if name not in known]

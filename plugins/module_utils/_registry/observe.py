@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One snapshot of the registries namespace, by lists if more than a few objects of a kind are needed."""
+"""One snapshot of the registries namespace."""
 
 from __future__ import annotations
 
@@ -29,10 +29,6 @@ __all__ = [
     "observe_objects",
     "observe_pods",
 ]
-
-LIST_ABOVE = 3
-"""Up to this many objects of a kind are read one by one."""
-
 
 LABEL_VALUE = r"[a-z0-9A-Z]([a-z0-9A-Z._-]{0,61}[a-z0-9A-Z])?"
 
@@ -230,18 +226,17 @@ def observe_objects(
         names.setdefault(kind, set()).add(name)
     objects: dict[Key, Object] = {}
     for kind, members in sorted(names.items()):
-        for item in _read(cluster, namespace, kind, members, kind in listed):
+        read = _all if kind in listed else Cluster.get_many
+        for item in read(cluster, kind, namespace, members):
             objects[(kind, namespace, item["metadata"]["name"])] = item
     return objects
 
 
-def _read(cluster: Cluster, namespace: str, kind: str, names: set[str], wants_list: bool) -> list[Object]:
-    """Return the objects of those names; by a list if they are many or all are wanted, and the user may list."""
-    if wants_list or len(names) > LIST_ABOVE:
-        try:
-            return cluster.list(kind, namespace)[0]
-        except Forbidden:
-            if not names:
-                raise
-    answers = (cluster.get(kind, namespace, name) for name in sorted(names))
-    return [answer for answer in answers if answer is not None]
+def _all(cluster: Cluster, kind: str, namespace: str, names: set[str]) -> Sequence[Object]:
+    """Return all objects of the kind; if they may not be listed, those of the names."""
+    try:
+        return cluster.list(kind, namespace)[0]
+    except Forbidden:
+        if not names:
+            raise
+    return cluster.get_many(kind, namespace, names)

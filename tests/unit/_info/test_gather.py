@@ -51,6 +51,8 @@ class FakeCluster:
             "RoleBinding": [],
         }
 
+    get_many = Cluster.get_many
+
     def list(self, kind: str, _namespace: str | None = None, **_query: str) -> tuple[list[Object], str]:
         return copy.deepcopy(self.objects.get(kind, [])), "1"
 

@@ -524,3 +524,31 @@ def test_a_page_of_a_load_balancer() -> None:
     with pytest.raises(Unreachable, match="answered 503 with a page in HTML. Check host and proxy"):
         door.get("ConfigMap", "ns", "c")
     assert len(fake.asked) == TRIES
+
+
+LISTED = {"kind": "SecretList", "apiVersion": "v1", "metadata": {"resourceVersion": "1"}, "items": [SECRET]}
+NONE, DENIED = refused(404), refused(403, 'secrets is forbidden: User "u" cannot list resource', "Forbidden")
+
+
+@pytest.mark.parametrize(
+    ("names", "answers", "asked"),
+    [
+        ("", [], []),
+        ("abs", [NONE, NONE, SECRET], ["/a", "/b", "/s"]),
+        ("abcs", [LISTED], [""]),
+        ("abcs", [DENIED, NONE, NONE, NONE, SECRET], ["", "/a", "/b", "/c", "/s"]),
+        ("abcs", [NONE], [""]),
+    ],
+    ids=["none", "few", "many", "many that may not be listed", "many of no known kind"],
+)
+def test_few_are_read_one_by_one_and_many_by_a_list(names: str, answers: list[Answer], asked: list[str]) -> None:
+    door, fake, _ = cluster(*answers)
+    found = door.get_many("Secret", "ns", set(names))
+    assert [item["metadata"]["name"] for item in found] == (["s"] if SECRET in answers or LISTED in answers else [])
+    assert [path.partition("/secrets")[2] for _method, path, *_ in fake.asked] == asked
+
+
+def test_that_many_may_not_be_listed_is_said_if_they_may_not_be_read_either() -> None:
+    door, _, _ = cluster(DENIED, refused(403, 'secrets "a" is forbidden: User "u" cannot get resource', "Forbidden"))
+    with pytest.raises(Forbidden, match=r"verbs: \[list\]"):
+        door.get_many("Secret", "ns", set("abcd"))

@@ -176,6 +176,8 @@ class FakeCluster(Cluster):
         self._refuse(kind)
         return next((one for one in self.objects if (one["kind"], one["metadata"]["name"]) == (kind, name)), None)
 
+    get_many = Cluster.get_many
+
     def list(self, kind: str, *_scope: Any, **_selectors: Any) -> tuple[list[Object], str]:
         self.asked.append(f"list {kind}")
         self._refuse(kind)

@@ -76,6 +76,8 @@ class EngineCluster(FakeCluster):
         self._refuse(("get", kind))
         return super().get(kind, namespace, name)
 
+    get_many = Cluster.get_many
+
     def list(self, kind: str, _namespace: str | None = None, **_query: str) -> Listed:
         self._refuse(("list", kind))
         self._refuse((kind, str(_namespace)))
