@@ -47,7 +47,9 @@ options:
         registry's connections will come from. It is made as a Job, needs the right to create and delete Jobs, and is
         removed afterwards.
       - V(auto) takes V(port_forward) where the host names a Service with pods, and V(direct) otherwise. Where that path
-        is not open to the user, the finding C(not_checked) says so.
+        is not open to the user, the finding C(not_checked) says so. If the database refuses the check there in a way that need
+        not hold for the pods' addresses, such as a login, and O(relay_image) is given, V(auto) goes on to V(relay), and its result
+        counts.
     type: str
     choices: [auto, direct, port_forward, relay]
     default: auto
@@ -55,6 +57,7 @@ options:
     description:
       - The image of the relay. Any that has C(socat) will do, unless O(relay_command) says otherwise.
       - It must run as an ordinary user, and be there for the cluster to pull.
+      - Needed with O(via=relay), and used with O(via=auto) if a relay proves more than the path that was taken.
     type: str
   relay_command:
     description:
@@ -214,7 +217,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils._argspec import CHECK_RULES, DATABASE_RULES, authentication, checking, database
 from ..module_utils._common.errors import BlockerFound
 from ..module_utils._common.findings_table import failing, ordered
-from ..module_utils._database.check import Check, CheckResult, LazyCluster, check
+from ..module_utils._database.check import Check, LazyCluster, check
 from ..module_utils._database.relay import Relay
 from ..module_utils._module import Connect, Result, run_module
 from ..module_utils._registry.options import database_from
@@ -235,27 +238,28 @@ def main() -> None:
 
 def work(module: AnsibleModule, connect: Connect, result: Result) -> None:
     """Check the database, fill in the result, and fail if the findings are severe enough."""
-    params, outcome = module.params, CheckResult()
+    params = module.params
     given = params["database"]
+    is_relayed = params["relay_image"] and not module.check_mode
     wanted = Check(
         given=None if given is None else database_from(given, datetime.now(timezone.utc)),
         registry=params["registry"],
         via=params["via"],
         required_plugin=params["required_plugin"],
         timeout=params["connect_timeout"],
-        relay=None if module.check_mode else lambda host, port: _relay(module, host, port),
+        relay=(lambda host, port: _relay(module, host, port)) if is_relayed else None,
     )
-    try:
-        check(wanted, LazyCluster(connect, params["namespace"]), outcome, module.no_log_values.add)
-    finally:
-        result.update(
-            findings=ordered(outcome.findings),
-            facts=outcome.facts,
-            database=outcome.database,
-            connection=outcome.connection,
-            plugin_requirement=outcome.requirement,
-            warnings=[*outcome.warnings, *outcome.unchecked],
-        )
+    outcome = check(wanted, LazyCluster(connect, params["namespace"]), module.no_log_values.add)
+    result.update(
+        findings=ordered(outcome.findings),
+        facts=outcome.facts,
+        database=outcome.database,
+        connection=outcome.connection,
+        plugin_requirement=outcome.requirement,
+        warnings=[*outcome.warnings, *outcome.unchecked],
+    )
+    if outcome.error is not None:
+        raise outcome.error
     bad = failing(outcome.findings, params["fail_on"])
     if bad:
         raise BlockerFound(*outcome.summary(bad))

@@ -9,11 +9,13 @@ facts.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from testbed.api import Object
@@ -40,11 +42,10 @@ def main() -> None:
     from ansible_collections.opendatahub.model_registry.plugins.module_utils._database import check as check_module
     from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.check import (
         Check,
-        CheckResult,
         LazyCluster,
         check,
     )
-    from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.connection import direct
+    from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.connection import Path, direct
     from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.relay import Relay
     from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.client import Cluster
     from identity import expect_user
@@ -54,6 +55,12 @@ def main() -> None:
     expect_user(cluster, user)
     planned: dict[str, Object] = {}
 
+    @contextlib.contextmanager
+    def relay(_cluster: Cluster, _namespace: str, wanted: Relay, _warn: object) -> Iterator[Path]:
+        """Connect directly: this program's address is one of the pods' own, so it sees what a relay would see."""
+        with direct(wanted.host, wanted.port) as path:
+            yield replace(path, name="relay")
+
     class Planned(LazyCluster):
         """The cluster, with registries that do not exist yet."""
 
@@ -62,14 +69,14 @@ def main() -> None:
             return planned[name] if kind == "ModelRegistry" else super().read(kind, name)
 
     place = Planned(lambda: cluster, namespace)
-    # This program's address is one of the pods' own, so it sees what a relay would see.
-    check_module.relay = lambda _cluster, _namespace, wanted, _warn: direct(wanted.host, wanted.port)  # type: ignore[assignment, attr-defined]
+    check_module.relay = relay  # type: ignore[assignment, attr-defined]
     for line in sys.stdin:
         registry = json.loads(line)
-        outcome, name = CheckResult(), registry["metadata"]["name"]
+        name = registry["metadata"]["name"]
         planned[name] = registry
         wanted = Check(None, name, "relay", "any", 10, lambda host, port: Relay("", (), host, port, 0))
-        check(wanted, place, outcome, lambda _secret: None)
+        outcome = check(wanted, place, lambda _secret: None)
+        assert outcome.error is None, outcome.error
         print(json.dumps({"name": name, "findings": outcome.findings, "facts": outcome.facts}), flush=True)
 
 

@@ -42,8 +42,8 @@ PLACES = {
     "preflight": ("_preflight/rules", "_registry/shape", "_registry/sharing", MISSING_KEY, UNREAD_KEY, *OF_STORED),
     "check": (
         *(*MYSQL, MISSING_KEY, UNREAD_KEY),
-        *("_database/postgres/rules", "_database/check", "_database/credentials", "_database/examine"),
-        *("_database/host", "_database/password_rules"),
+        *("_database/postgres/rules", "_database/check", "_database/credentials", "_database/host"),
+        *("_database/password_rules", "_database/postgres/client"),
     ),
     "info": ("_info/checks", "_registry/shape", "_registry/sharing", "_registry/description", MISSING_KEY, *OF_STORED),
 }

@@ -4,10 +4,10 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
-from typing import Any, Callable
+from typing import Callable
 
 from .._common.errors import Forbidden, InvalidInput, NotFound, RegistryError
 from .._common.finding import PRODUCT, UNSEEN, Finding, finding_result
@@ -21,10 +21,12 @@ from .._registry.stored_keys import database_keys
 from .connection import Path, direct, port_forward, relay
 from .credentials import Credentials, read_credentials
 from .effective import effective_database
-from .examine import inspect_database, psycopg_missing, require_pymysql
 from .host import DIRECT, PORT_FORWARD, RELAY, Backend, ServiceState, choose_path, resolve_backend, wrong_form
+from .inspection import Inspection, Subject
+from .mysql import client as mysql
 from .password_rules import breaking, withheld
 from .plugin_requirement import Requirement
+from .postgres import client as postgres
 from .read_requirement import find_requirement, find_server_version
 from .relay import Relay
 
@@ -47,7 +49,7 @@ class Check:
 
 @dataclass
 class CheckResult:
-    """The results of a check, filled in as it proceeds."""
+    """The results of a check, as far as it got."""
 
     findings: list[Object] = field(default_factory=list)
     facts: Object = field(default_factory=dict)
@@ -58,12 +60,8 @@ class CheckResult:
     database: Object = field(default_factory=dict)
     """type, host, port, name and username of what was checked."""
     warnings: list[str] = field(default_factory=list)
-
-    def add(self, *troubles: Finding) -> None:
-        """Record findings that are known before the database itself is queried."""
-        self.findings += [
-            finding_result(trouble, checked_as="", path=self.connection.get("path", "")) for trouble in troubles
-        ]
+    error: RegistryError | None = None
+    """Why the check could not be made at all. A database that cannot be reached from here is a finding instead."""
 
     @property
     def unchecked(self) -> list[str]:
@@ -108,40 +106,138 @@ class LazyCluster:
         return self.cluster.get(kind, self.namespace, name)
 
 
-def check(wanted: Check, place: LazyCluster, outcome: CheckResult, conceal: Callable[[str], None]) -> None:
-    """Check the database, and fill in the outcome.
+def check(wanted: Check, place: LazyCluster, conceal: Callable[[str], None]) -> CheckResult:
+    """Check the database. conceal: called with each secret that is read."""
+    run = _Run(wanted, place)
+    try:
+        run.check(conceal)
+    except RegistryError as error:
+        run.result.error = error
+    return run.result
 
-    conceal: called with each secret that is read. Raises an error if the check cannot be made at all. A database that
-    cannot be reached from here is a finding.
-    """
-    registry = _registry(wanted.registry, place)
-    database = effective_database(wanted.given, registry)
-    outcome.database = {name: getattr(database, name) for name in ("type", "host", "port", "name", "username")}
-    if database.generate:
-        outcome.add(_generated(database))
-        return
-    kept_back = _kept_back(database, registry, place)
-    credentials = _credentials(database, place, kept_back, conceal)
-    outcome.add(*credentials.findings, *_breaking(database, credentials, registry, place))
-    requirement = _requirement(wanted.required_plugin, database, place)
-    outcome.requirement = {"plugin": requirement.plugin, "why": requirement.why}
-    wrong = wrong_form(str(database.host))
-    if wrong is not None:
-        # Whatever answers at another host is not this database.
-        outcome.add(wrong)
-        return
-    require_pymysql(database)
-    with _path(wanted, database, place, outcome) as path:
-        if path is not None:
-            facts, findings = inspect_database(
-                database, credentials, path, requirement, (outcome.connection["path"], wanted.timeout)
-            )
-            outcome.facts = facts
-            outcome.findings += findings
-    if kept_back:
-        outcome.add(_without_password(database, kept_back))
-    elif credentials.lacks:
-        outcome.add(_without_login(database, credentials))
+
+class _Run:
+    """One check, and its results so far."""
+
+    def __init__(self, wanted: Check, place: LazyCluster) -> None:
+        self._wanted, self._place = wanted, place
+        self.result = CheckResult()
+
+    def check(self, conceal: Callable[[str], None]) -> None:
+        """Check the database. Raises an error if that cannot be done at all."""
+        registry = _registry(self._wanted.registry, self._place)
+        database = effective_database(self._wanted.given, registry)
+        self.result.database = {name: getattr(database, name) for name in ("type", "host", "port", "name", "username")}
+        if database.generate:
+            self._add(_generated(database))
+            return
+        kept_back = _kept_back(database, registry, self._place)
+        credentials = _credentials(database, self._place, kept_back, conceal)
+        self._add(*credentials.findings, *_breaking(database, credentials, registry, self._place))
+        requirement = _requirement(self._wanted.required_plugin, database, self._place)
+        self.result.requirement = {"plugin": requirement.plugin, "why": requirement.why}
+        wrong = wrong_form(str(database.host))
+        if wrong is not None:
+            # Whatever answers at another host is not this database.
+            self._add(wrong)
+            return
+        if database.type == "mysql":
+            mysql.require_pymysql()
+        self._connect(Subject(database, credentials, requirement.plugin, self._wanted.timeout))
+        if kept_back:
+            self._add(_without_password(database, kept_back))
+        elif credentials.lacks:
+            self._add(_without_login(database, credentials))
+
+    def _add(self, *troubles: Finding) -> None:
+        """Record findings that are known without the database itself."""
+        path = self.result.connection.get("path", "")
+        self.result.findings += [finding_result(trouble, checked_as="", path=path) for trouble in troubles]
+
+    def _connect(self, subject: Subject) -> None:
+        """Inspect the database on the path to it. If none is open, that is a finding.
+
+        Raises an error if the user has chosen the path by name and it cannot be used.
+        """
+        database, via = subject.database, self._wanted.via
+        try:
+            if via in (PORT_FORWARD, RELAY):
+                # A relay is reached by a port-forward: make sure that one is possible before creating the relay's pod.
+                self._place.cluster.check_port_forward()
+            host, backend = _resolve_host(database, via, self._place)
+            self._add(*backend.findings)
+            if not backend.findings:
+                self._inspect(subject, host, backend)
+        except InvalidInput:
+            raise
+        except RegistryError as error:
+            refused = _rights(database, error, self._place) if isinstance(error, Forbidden) else error
+            if via != "auto":
+                raise refused from None
+            self._add(_unchecked(database, refused))
+
+    def _inspect(self, subject: Subject, host: Host, backend: Backend) -> None:
+        """Inspect the database on the best path, and from a pod if that proves more and a relay is offered."""
+        chosen, why = choose_path(self._wanted.via, host, backend)
+        self.result.connection = {"path": chosen, "why": why}
+        lacks = postgres.psycopg_missing(subject.database)
+        if lacks is not None:
+            self._add(lacks)
+            return
+        path = self._path(chosen, subject, host, backend)
+        if path is None:
+            self._add(_no_relay(host))
+            return
+        seen = _inspection(subject, path)
+        if self._wanted.via == "auto" and seen.is_doubtful:
+            seen = self._seen_by_pod(subject, self._path(RELAY, subject, host, backend)) or seen
+        self.result.facts = seen.facts
+        self.result.findings += seen.findings
+
+    def _seen_by_pod(self, subject: Subject, by_relay: AbstractContextManager[Path] | None) -> Inspection | None:
+        """Return what a pod sees of the database; None if no relay is offered, or none can be made: that is a finding."""
+        if by_relay is None:
+            return None
+        try:
+            self._place.cluster.check_port_forward()
+            seen = _inspection(subject, by_relay)
+        except RegistryError as error:
+            self._add(_unproven(subject.database, error))
+            return None
+        first = self.result.connection["path"]
+        why = f"what was refused on the path {first} may hold for its address alone, and the pods have others"
+        self.result.connection = {"path": RELAY, "why": why}
+        return seen
+
+    def _path(self, chosen: str, subject: Subject, host: Host, backend: Backend) -> AbstractContextManager[Path] | None:
+        """Return a path that is not open yet; None if it needs a relay and none may be made."""
+        port = int(subject.database.port or 0)
+        if chosen == RELAY:
+            if self._wanted.relay is None:
+                return None
+            wanted = self._wanted.relay(host.dialled, port)
+            return relay(self._place.cluster, self._place.namespace, wanted, self.result.warnings.append)
+        if chosen == PORT_FORWARD and backend.pod is not None:
+            return port_forward(self._place.cluster, backend.pod)
+        address = backend.address if self._wanted.via == "auto" and backend.address else (host.dialled, port)
+        return direct(*address)
+
+
+def _inspection(subject: Subject, path: AbstractContextManager[Path]) -> Inspection:
+    inspect = mysql.inspect if subject.database.type == "mysql" else postgres.inspect
+    with path as opened:
+        return inspect(subject, opened)
+
+
+def _no_relay(host: Host) -> Finding:
+    why = "in check mode no relay is made: its pod would be a change to the cluster"
+    return Finding("not_checked", "warning", f"database on {host.given}", why, "Run it without check mode.", UNSEEN)
+
+
+def _unproven(database: Database, error: RegistryError) -> Finding:
+    what = f"database {database.name} on {database.host}"
+    why = f"it was not checked from a pod, which would prove more: {error.what}: {error.why}"
+    return Finding("not_checked", "warning", what, why, error.next_step, UNSEEN)
 
 
 def _registry(name: str | None, place: LazyCluster) -> Object | None:
@@ -222,43 +318,6 @@ def _requirement(asked: str, database: Database, place: LazyCluster) -> Requirem
     return find_requirement(place.cluster, place.namespace)
 
 
-@contextlib.contextmanager
-def _path(wanted: Check, database: Database, place: LazyCluster, outcome: CheckResult) -> Iterator[Path | None]:
-    """Open the path to the database, or yield None if there is none. The latter is a finding.
-
-    Raises an error if the user has chosen the path by name and it cannot be used.
-    """
-    with contextlib.ExitStack() as stack:
-        path = None
-        try:
-            if wanted.via in (PORT_FORWARD, RELAY):
-                # A relay is reached by a port-forward: make sure that one is possible before creating the relay's pod.
-                place.cluster.check_port_forward()
-            host, seen = _resolve_host(database, wanted.via, place)
-            outcome.add(*seen.findings)
-            if not seen.findings:
-                chosen, why = choose_path(wanted.via, host, seen)
-                outcome.connection = {"path": chosen, "why": why}
-                lacks = psycopg_missing(database)
-                if lacks is not None:
-                    outcome.add(lacks)
-                else:
-                    target = (host, seen, int(database.port or 0))
-                    path = stack.enter_context(_open(chosen, wanted, target, place, outcome))
-        except InvalidInput:
-            raise
-        except Forbidden as error:
-            refused = _rights(database, error, place)
-            if wanted.via != "auto":
-                raise refused from None
-            outcome.add(_unchecked(database, refused))
-        except RegistryError as error:
-            if wanted.via != "auto":
-                raise
-            outcome.add(_unchecked(database, error))
-        yield path
-
-
 def _resolve_host(database: Database, via: str, place: LazyCluster) -> tuple[Host, Backend]:
     """Return the host and its backend in the cluster. Missing rights are no error on a path that needs no pod."""
     given = str(database.host)
@@ -304,25 +363,6 @@ def _elsewhere(cluster: Cluster, host: Host) -> tuple[str, ...]:
     except Forbidden:
         return ()
     return tuple(sorted(item["metadata"]["namespace"] for item in services))
-
-
-def _open(
-    chosen: str, wanted: Check, target: tuple[Host, Backend, int], place: LazyCluster, outcome: CheckResult
-) -> Any:
-    """Return the chosen path, not yet entered."""
-    host, seen, port = target
-    if chosen == PORT_FORWARD and seen.pod is not None:
-        return port_forward(place.cluster, seen.pod)
-    if chosen == RELAY and wanted.relay is None:
-        why = "in check mode no relay is made: its pod would be a change to the cluster"
-        outcome.add(
-            Finding("not_checked", "warning", f"database on {host.given}", why, "Run it without check mode.", UNSEEN)
-        )
-        return contextlib.nullcontext()
-    if chosen == RELAY and wanted.relay is not None:
-        return relay(place.cluster, place.namespace, wanted.relay(host.dialled, port), outcome.warnings.append)
-    address = seen.address if wanted.via == "auto" and seen.address else (host.dialled, port)
-    return direct(*address)
 
 
 def _rights(database: Database, error: Forbidden, place: LazyCluster) -> Forbidden:

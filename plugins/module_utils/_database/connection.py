@@ -17,7 +17,7 @@ from .._common.model import Object
 from .._kubernetes.changes import Change
 from .._kubernetes.client import Cluster
 from .._kubernetes.port_forward import Forward, within
-from .host import PodPort
+from .host import DIRECT, PORT_FORWARD, RELAY, PodPort
 from .relay import LISTEN, Relay, relay_job, relay_state
 
 __all__ = ["OpenSocket", "Path", "direct", "port_forward", "relay"]
@@ -37,6 +37,8 @@ PAUSE = 0.3
 class Path:
     """An open path."""
 
+    name: str
+    """direct, port_forward or relay."""
     open_socket: OpenSocket
     words: Callable[[], str] = field(default=str)
     """What the path's own parts say about a failed connection."""
@@ -61,7 +63,7 @@ def direct(host: str, port: int) -> Iterator[Path]:
                 error = failed
         raise error
 
-    yield Path(open_socket)
+    yield Path(DIRECT, open_socket)
 
 
 def _addresses(host: str, port: int) -> list[str]:
@@ -96,7 +98,7 @@ def port_forward(cluster: Cluster, target: PodPort) -> Iterator[Path]:
     try:
         # The first connection proves the path.
         waiting = [connect()]
-        yield Path(open_socket)
+        yield Path(PORT_FORWARD, open_socket)
     finally:
         for forward in made:
             forward.close()
@@ -119,7 +121,7 @@ def relay(cluster: Cluster, namespace: str, wanted: Relay, warn: Callable[[str],
         pod = _running(cluster, namespace, name, wanted.timeout)
         with port_forward(cluster, PodPort(namespace, pod, LISTEN)) as inner:
             open_socket = _patient(inner.open_socket, time.monotonic() + LISTENS)
-            yield Path(open_socket, lambda: _last_words(cluster, namespace, pod))
+            yield Path(RELAY, open_socket, lambda: _last_words(cluster, namespace, pod))
     finally:
         _remove(cluster, namespace, name, warn)
 

@@ -10,7 +10,7 @@ from typing import TypeVar
 from .._common.model import Database, Object, Tls
 from .._registry.export import PORTS, chosen_type, database_of
 from .._registry.options import check_encryption, check_for_type
-from .._registry.spec_rules import check_complete
+from .._registry.spec_rules import check_authority, check_complete
 
 __all__ = ["effective_database", "verifies"]
 
@@ -32,6 +32,7 @@ def effective_database(given: Database | None, registry: Object | None) -> Datab
     if given is not None:
         check_for_type(replace(given, type=kind))
         check_encryption(given.tls, database)
+        check_authority(database)
     if given is not None and given.password is not None:
         database = replace(database, password_secret=None)
     if given is not None and given.address:

@@ -10,7 +10,7 @@ from .export import database_of
 from .manifests import DATABASES, PORT, PROXIES, PROXY_PORT
 from .quantity import amount
 
-__all__ = ["check_complete", "check_spec"]
+__all__ = ["check_authority", "check_complete", "check_spec"]
 
 HEALTH_PORT = 8888
 """kube-rbac-proxy, as the operator starts it, answers the kubelet's probes on it."""
@@ -29,11 +29,7 @@ def check_spec(spec: Object) -> None:
         why = "it is the image of a database that the operator runs, and this registry has another one"
         raise InvalidInput("database.image", why, "Leave it out, or set database.generate to true.")
     check_complete(database)
-    tls = database.tls or Tls()
-    # Without an authority, a registry server on MySQL verifies with those of its image.
-    if not database.generate and not tls.ca and str(tls.mode).startswith("verify"):
-        why = "the server's certificate is to be verified and no certificate authority is given"
-        raise InvalidInput("database.tls", why, "Give one of ca_bundle, ca_config_map, ca_secret and ca_pem.")
+    check_authority(database)
 
 
 def check_complete(database: Database) -> None:
@@ -49,6 +45,18 @@ def check_complete(database: Database) -> None:
         why = "the account's password is needed and not given"
         step = "Give database.password or database.password_secret, or a client certificate if the account has one."
         raise InvalidInput("database.password", why, step)
+
+
+def check_authority(database: Database) -> None:
+    """Raise InvalidInput if PostgreSQL's certificate is to be verified without an authority.
+
+    On MySQL, a registry server then verifies with the authorities of its image.
+    """
+    tls = database.tls or Tls()
+    verifies = str(tls.mode).startswith("verify") or (database.type == "postgres" and tls.mode is None and tls.verify)
+    if verifies and not database.generate and not tls.ca and not tls.ca_pem:
+        why = "the server's certificate is to be verified and no certificate authority is given"
+        raise InvalidInput("database.tls", why, "Give one of ca_bundle, ca_config_map, ca_secret and ca_pem.")
 
 
 def _check_ports(spec: Object) -> None:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import socket
 import sys
 from typing import Any, cast
@@ -20,9 +21,6 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._common
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._database import (
     check as check_module,
 )
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._database import (
-    examine as examine_module,
-)
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.check import (
     Check,
     CheckResult,
@@ -31,8 +29,15 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._databa
 )
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.connection import Path
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.credentials import Credentials
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.plugin_requirement import Requirement
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.inspection import Inspection, Subject
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.mysql import client as mysql
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.mysql.facts import (
+    Account,
+    Failure,
+    MysqlFacts,
+)
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.postgres import client as postgres
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.postgres.facts import PostgresFacts
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.relay import SOCAT, Relay
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.client import Cluster
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.sealed import Sealed
@@ -66,11 +71,19 @@ class FakeCluster:
         pytest.fail("something was made in the cluster")
 
 
-def checked(fake: FakeCluster, via: str, **database: Any) -> CheckResult:
+def checked(fake: FakeCluster, via: str, *, offered: bool | None = None, **database: Any) -> CheckResult:
+    """Return the result of a check. offered: whether a relay may be made; by default with that path only."""
     given = Database(**{"type": "mysql", "host": HOST, "name": "d", "username": "u", "password": "p", **database})
-    wanted = Check(given, None, via, "any", 1, lambda host, port: Relay("image", SOCAT, host, port, 1))
-    outcome = CheckResult()
-    check(wanted, LazyCluster(lambda: cast("Cluster", fake), "registries"), outcome, lambda _secret: None)
+    is_offered = via == "relay" if offered is None else offered
+    make = (lambda host, port: Relay("image", SOCAT, host, port, 1)) if is_offered else None
+    return run(Check(given, None, via, "any", 1, make), fake)
+
+
+def run(wanted: Check, fake: FakeCluster) -> CheckResult:
+    """Return the result of a check. Raises the error that has ended it."""
+    outcome = check(wanted, LazyCluster(lambda: cast("Cluster", fake), "registries"), lambda _secret: None)
+    if outcome.error is not None:
+        raise outcome.error
     return outcome
 
 
@@ -82,7 +95,7 @@ def test_impersonation_is_refused_before_a_relay_is_made(via: str) -> None:
 
 def test_a_missing_library_is_told_before_a_relay_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
     """PyMySQL is needed; without psycopg a PostgreSQL database is not checked, and all else is reported."""
-    monkeypatch.setattr(examine_module, "UNFIT", "version 1.1.1 is installed")
+    monkeypatch.setattr(mysql, "UNFIT", "version 1.1.1 is installed")
     monkeypatch.setattr(postgres, "MISSING", "no psycopg")
     with pytest.raises(RegistryError, match=r"PyMySQL: version 1\.1\.1 .*1\.2 or newer") as caught:
         checked(FakeCluster(), "relay")
@@ -141,9 +154,9 @@ def test_words_of_a_relay_are_escaped() -> None:
     def refused(_timeout: float) -> socket.socket:
         raise ConnectionRefusedError(111, "Connection refused")
 
-    path = Path(refused, lambda: "\x1b[2Jgone" + "x" * 5000)
+    path = Path("relay", refused, lambda: "\x1b[2Jgone" + "x" * 5000)
     database = Database(type="mysql", host=HOST, port=3306, name="d", username="u")
-    _, (found,) = examine_module.inspect_database(database, Credentials(), path, Requirement("any", ""), ("relay", 1))
+    (found,) = mysql.inspect(Subject(database, Credentials(), "any", 1), path).findings
     assert "the relay says: \\x1b[2Jgone" in found["why"] and len(found["why"]) < 600
 
 
@@ -179,17 +192,15 @@ def test_a_stored_password_stays_with_its_database(
     """Whether by the registry's name or its Secret's: it goes to the registry's own host, port and account alone."""
     sent: list[bytes] = []
 
-    def examined(_database: Database, credentials: Credentials, *_rest: Any) -> tuple[dict[str, Any], list[Any]]:
-        sent.append(b"" if credentials.lacks else credentials.password)
-        return {}, []
+    def inspect(subject: Subject, _path: Path) -> Inspection:
+        sent.append(b"" if subject.credentials.lacks else subject.credentials.password)
+        return Inspection({}, [], False)
 
-    monkeypatch.setattr(check_module, "inspect_database", examined)
+    monkeypatch.setattr(mysql, "inspect", inspect)
     fake = FakeCluster(**{"Secret": stored(b"canary"), "ModelRegistry": REGISTRY, "all of ModelRegistry": listed})
     named = {"password": None, "host": "own.invalid", "password_secret": KeyRef("s", "key"), **given}
     by_secret = checked(fake, via, **named)
-    by_registry = CheckResult()
-    wanted = Check(Database(**given), "fraud", via, "any", 1, None)
-    check(wanted, LazyCluster(lambda: cast("Cluster", fake), "registries"), by_registry, lambda _secret: None)
+    by_registry = run(Check(Database(**given), "fraud", via, "any", 1, None), fake)
     for outcome in (by_secret, by_registry):
         told = [found for found in outcome.findings if found["code"] == "not_checked"]
         assert bool(told) is bool(words) and all(words in found["why"] for found in told)
@@ -202,7 +213,7 @@ def test_a_registry_of_another_shape_is_called_so(mysql: Any) -> None:
     fake = FakeCluster(ModelRegistry={**REGISTRY, "spec": {"mysql": mysql}})
     wanted = Check(None, "fraud", "direct", "any", 1, None)
     with pytest.raises(RegistryError, match=r"^ModelRegistry fraud: its field spec\.mysql.* another type"):
-        check(wanted, LazyCluster(lambda: cast("Cluster", fake), "registries"), CheckResult(), lambda _secret: None)
+        run(wanted, fake)
 
 
 @pytest.mark.parametrize(
@@ -225,3 +236,62 @@ def test_a_secret_that_breaks_the_url_of_postgres_is_told() -> None:
     (broken, _loopback) = checked(fake, "direct", host="localhost", **given).findings
     assert (broken["code"], broken["severity"]) == ("password_breaks_dsn", "blocker")
     assert "key key of Secret s" in broken["what"] and "can/ary" not in repr(broken)
+
+
+DENIED = MysqlFacts(failure=Failure("login", "Access denied for user 'u'@'10.0.0.9'", 1045))
+NO_HOST = MysqlFacts(failure=Failure("login", "Host '10.0.0.9' is not allowed to connect", 1130))
+CLOSED = MysqlFacts(failure=Failure("connect", "refused", reason="refused"))
+LET_IN = MysqlFacts(account=Account("u@%", "caching_sha2_password", "10.0.0.1", ("%",)))
+WRONG_PASSWORD = PostgresFacts(refusal='FATAL:  password authentication failed for user "u"')
+NO_ENTRY = PostgresFacts(refusal='FATAL:  no pg_hba.conf entry for host "10.0.0.9"')
+LET_IN_POSTGRES = PostgresFacts(version=160000, account="u", encoding="UTF8", may_create=True, encrypted=True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "here", "from_pod", "expected"),
+    [
+        ("mysql", DENIED, DENIED, {"access_denied": "blocker"}),
+        ("mysql", DENIED, LET_IN, {}),
+        ("mysql", NO_HOST, DENIED, {"access_denied": "blocker"}),
+        ("mysql", CLOSED, DENIED, {"access_denied": "blocker"}),
+        ("mysql", LET_IN, None, {}),
+        ("postgres", WRONG_PASSWORD, None, {"access_denied": "blocker"}),
+        ("postgres", NO_ENTRY, WRONG_PASSWORD, {"access_denied": "blocker"}),
+        ("postgres", NO_ENTRY, LET_IN_POSTGRES, {}),
+    ],
+)
+def test_what_is_refused_for_the_address_is_checked_from_a_pod(
+    monkeypatch: pytest.MonkeyPatch, kind: str, here: Any, from_pod: Any, expected: dict[str, str]
+) -> None:
+    """A relay is made only if it proves more, and its result is the one that counts. None: none is made."""
+    monkeypatch.setattr(mysql, "gather", lambda opened, *_rest: opened(1.0))
+    monkeypatch.setattr(postgres, "gather", lambda opened, *_rest: opened(1.0))
+    monkeypatch.setattr(check_module, "direct", lambda *_to: contextlib.nullcontext(Path("direct", lambda _left: here)))
+    made: list[Relay] = []
+
+    def relay(_cluster: Any, _namespace: str, wanted: Relay, _warn: Any) -> Any:
+        made.append(wanted)
+        return contextlib.nullcontext(Path("relay", lambda _left: from_pod))
+
+    monkeypatch.setattr(check_module, "relay", relay)
+    outcome = checked(FakeCluster(), "auto", offered=True, type=kind)
+    assert outcome.connection["path"] == ("direct" if from_pod is None else "relay")
+    assert [wanted.host for wanted in made] == [HOST] * (from_pod is not None)
+    found = {one["code"]: one["severity"] for one in outcome.findings if one["severity"] == "blocker"}
+    assert found == expected and all(one["path"] == outcome.connection["path"] for one in outcome.findings)
+    for via, offered in (("direct", True), ("auto", False)):
+        unproven = checked(FakeCluster(), via, offered=offered, type=kind)
+        assert unproven.connection["path"] == "direct" and len(made) == (from_pod is not None)
+
+
+def test_a_relay_that_cannot_be_made_leaves_what_was_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mysql, "gather", lambda *_all: DENIED)
+    monkeypatch.setattr(
+        check_module, "direct", lambda *_to: contextlib.nullcontext(Path("direct", lambda _left: cast("Any", None)))
+    )
+    outcome = checked(FakeCluster(impersonates=True), "auto", offered=True)
+    assert {one["code"]: one["severity"] for one in outcome.findings} == {
+        "not_checked": "warning",
+        "access_denied": "warning",
+    }
+    assert "from a pod" in outcome.unchecked[0] and outcome.connection["path"] == "direct"

@@ -102,8 +102,8 @@ ON_POSTGRES = {"spec": {"postgres": {key: value for key, value in MYSQL.items() 
         (Tls(verify=False), False, True),
         (Tls(enabled=True, verify=False), False, True),
         (Tls(enabled=False), True, True),
-        (Tls(verify=True), True, True),
-        (Tls(enabled=True, verify=True), True, True),
+        (Tls(verify=True), True, False),
+        (Tls(enabled=True, verify=True), True, False),
         (Tls(ca=AUTHORITY), True, True),
         (Tls(ca=AUTHORITY, verify=False), True, True),
         (Tls(ca_pem="PEM"), True, True),
@@ -114,13 +114,14 @@ ON_POSTGRES = {"spec": {"postgres": {key: value for key, value in MYSQL.items() 
 def test_tls_that_would_be_none_is_refused(
     kind: str, has_authority: bool, tls: Tls | None, encrypts: bool, on_postgres: bool
 ) -> None:
-    """The registry's present fields count: with an authority there, each of these encrypts."""
+    """The registry's present fields count: with an authority there, each of these encrypts, and PostgreSQL verifies."""
     merged = {"mysql": REGISTRY, "postgres": ON_POSTGRES}[kind] if has_authority else None
     given = replace(GIVEN, type=kind, tls=tls)
     if has_authority or (encrypts if kind == "mysql" else on_postgres):
         assert effective_database(given, merged).host == GIVEN.host
         return
-    with pytest.raises(InvalidInput, match=r"^database\.tls: .* in plain text.*certificate authority"):
+    why = "no certificate authority is given" if tls and tls.verify else "in plain text.*certificate authority"
+    with pytest.raises(InvalidInput, match=rf"^database\.tls: .* {why}"):
         effective_database(given, merged)
 
 
@@ -233,3 +234,18 @@ def test_required_plugin(
 ) -> None:
     found = required(served, frozenset(fields), deployments)
     assert (found.plugin, found.is_known) == (plugin, is_known) and why in found.why
+
+
+@pytest.mark.parametrize("tls", [Tls(mode="verify-full"), Tls(mode="verify-ca"), Tls(verify=True)])
+def test_postgres_verifies_with_an_authority_only(tls: Tls) -> None:
+    """As in model_registry. A registry that is so already is checked as it is, and one on MySQL has its image's."""
+    given = Database(type="postgres", host="h", name="d", username="u", password="p", tls=tls)
+    with pytest.raises(InvalidInput, match=r"^database\.tls: .*no certificate authority is given"):
+        effective_database(given, None)
+    assert effective_database(replace(given, tls=replace(tls, ca_pem="PEM")), None).tls
+    if tls.mode is None:
+        assert effective_database(replace(given, type="mysql"), None).tls
+    else:
+        spec = {"host": "h", "database": "d", "username": "u", "passwordSecret": {"name": "s", "key": "k"}}
+        stored = effective_database(None, {"spec": {"postgres": {**spec, "sslMode": tls.mode}}})
+        assert stored.tls and stored.tls.mode == tls.mode

@@ -9,15 +9,25 @@ import re
 import socket
 import ssl
 import struct
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
-from typing import Any, Callable
+from typing import Any
 
+from ..._common.errors import RegistryError
+from ..._common.finding import Finding
+from ..._common.model import Database, Tls
 from ..._common.text import number, printable
+from ..connection import OpenSocket, Path
+from ..credentials import Credentials
+from ..effective import verifies
+from ..inspection import Inspection, Subject, inspection_of
+from .confidence import CheckContext
 from .facts import (
+    MOST_NAMES,
     Account,
     Failure,
     MysqlFacts,
@@ -29,9 +39,9 @@ from .facts import (
     kind_of,
     own_version,
 )
+from .rules import mysql_findings
 from .tls import (
     NO_TLS,
-    CheckComplete,
     CheckEnded,
     ClearLimit,
     Context,
@@ -44,7 +54,16 @@ from .tls import (
 
 OLDEST, TOO_NEW = (1, 2), (2,)
 """Of PyMySQL. Older releases log in without TLS to a server that offers none, even if TLS is required."""
-OVERRIDDEN = ("_request_authentication", "_read_bytes", "_force_close", "_sock", "connect", "select_db")
+OVERRIDDEN = (
+    "_request_authentication",
+    "_get_auth_plugin_handler",
+    "_read_bytes",
+    "_force_close",
+    "_sock",
+    "connect",
+    "write_packet",
+    "select_db",
+)
 """What this file overrides or uses of PyMySQL's connection. If one is missing, secrets that are withheld would be sent."""
 
 
@@ -78,9 +97,8 @@ except ImportError:
 else:
     ERRORS = (*ERRORS, UnsupportedAlgorithm)
 
-__all__ = ["UNFIT", "Target", "gather", "unfit"]
+__all__ = ["UNFIT", "Target", "gather", "inspect", "require_pymysql", "unfit"]
 
-OpenSocket = Callable[[float], socket.socket]
 LARGEST_PACKET = 1024 * 1024
 """Bytes of one packet. The expected answers have a few hundred."""
 MOST_BYTES = 4 * LARGEST_PACKET
@@ -103,6 +121,8 @@ _VARIABLES = """SHOW VARIABLES WHERE Variable_name IN ('version_comment', 'auror
 'default_authentication_plugin', 'authentication_policy', 'sql_mode', 'max_connections', 'max_user_connections',
 'read_only', 'super_read_only', 'innodb_read_only', 'lower_case_table_names', 'sql_require_primary_key',
 'sql_generate_invisible_primary_key', 'innodb_force_primary_key', 'pxc_strict_mode')"""
+UTF8MB4 = 45
+"""The number of the collation utf8mb4_general_ci."""
 NO_TLS_CODE = 2026
 """PyMySQL's code for a server that offers no TLS."""
 NEEDS = re.compile(r"'(cryptography|pynacl)' package is required")
@@ -133,6 +153,65 @@ class Target:
     """Whether to log in. Otherwise only the server's greeting and certificate are read, and no password is sent."""
 
 
+def require_pymysql() -> None:
+    """Raise RegistryError if the MySQL client is not installed here, or is a release that must not be used."""
+    if UNFIT:
+        why = f"{UNFIT} for {sys.executable}, the Python that runs this module, and 1.2 or newer, below 2, is needed"
+        raise RegistryError("PyMySQL", why, f"Run: {sys.executable} -m pip install 'PyMySQL[rsa]>=1.2,<2'")
+
+
+def inspect(subject: Subject, path: Path) -> Inspection:
+    """Return what is seen of the database on the path."""
+    target = _target(subject.database, subject.credentials)
+    facts = gather(path.open_socket, target, subject.timeout)
+    context = CheckContext(
+        target.username,
+        target.database,
+        target.server_name,
+        target.encrypted,
+        verifies(subject.database.tls or Tls()),
+        subject.required_plugin,
+        path.name,
+        datetime.now(timezone.utc),
+    )
+    words = printable(path.words()) if facts.failure else ""
+
+    def findings_on(name: str) -> tuple[Finding, ...]:
+        found = mysql_findings(facts, replace(context, path=name))
+        if not words or not found:
+            return found
+        return (replace(found[0], why=f"{found[0].why}; the relay says: {words}"), *found[1:])
+
+    return inspection_of(_few_names(facts), facts.account.matched, path.name, findings_on)
+
+
+def _few_names(facts: MysqlFacts) -> MysqlFacts:
+    """Return the facts with only as many of a certificate's names as a result should list; all of them were compared."""
+    shown = facts.tls.certificate
+    if shown is None:
+        return facts
+    return replace(facts, tls=replace(facts.tls, certificate=replace(shown, names=shown.names[:MOST_NAMES])))
+
+
+def _target(database: Database, credentials: Credentials) -> Target:
+    """Return what the registry server would log in to, and how."""
+    tls = database.tls or Tls()
+    # Without the authority, nothing can be verified; no login is attempted then.
+    verified = verifies(tls) and not (tls.ca and credentials.ca_pem is None)
+    return Target(
+        username=str(database.username),
+        database=str(database.name),
+        server_name=str(database.host).strip("[]"),
+        password=credentials.password,
+        encrypted=bool(verifies(tls) or tls.ca or credentials.ca_pem or credentials.client_certificate or tls.cipher),
+        verified=verified,
+        ca_pem=credentials.ca_pem,
+        client_certificate=credentials.client_certificate,
+        client_key=credentials.client_key,
+        logs_in=not credentials.lacks,
+    )
+
+
 def gather(open_socket: OpenSocket, target: Target, timeout: float) -> MysqlFacts:
     """Return all facts that can be gathered within so many seconds. Whatever a server does is a fact, never an exception."""
     check = _Check(open_socket, target, time.monotonic() + timeout)
@@ -160,8 +239,6 @@ class _Check:
                     self._read_facts(connection)
             else:
                 self._read_greeting(self._target.verified)
-        except CheckComplete:
-            return
         except CheckEnded as ended:
             if ended.failure.stage == "tls" and self.facts.tls.offered:
                 self._show_certificate()
@@ -180,17 +257,9 @@ class _Check:
             self.facts = before
 
     def _read_greeting(self, verify: bool) -> None:
-        """Gather what a server shows before a login. Raises CheckComplete if it shows all of it."""
-        with self._socket() as sock:
-            with _as_failure("tls"):
-                context = _context(self._target, verify) if self._target.encrypted else None
-            connection = self._connection(context, _Plugins())
-            connection.only_greets = True
-            try:
-                with _as_failure("greeting", self._deadline):
-                    connection.connect(sock)
-            finally:
-                self._record_handshake(connection, context)
+        """Gather what a server shows before a login."""
+        with self._socket() as sock, self._connection(verify) as connection, _as_failure("greeting", self._deadline):
+            connection.greet(sock)
 
     @contextlib.contextmanager
     def _socket(self) -> Iterator[socket.socket]:
@@ -217,39 +286,39 @@ class _Check:
             copy.close()
             sock.close()
 
-    def _connection(self, context: Context | None, plugins: _Plugins) -> Any:
+    @contextlib.contextmanager
+    def _connection(self, verify: bool) -> Iterator[Any]:
+        """Yield a connection that is not open yet, and record what its greeting and handshake have shown."""
         target = self._target
-        return _Connection(
+        with _as_failure("tls"):
+            context = _context(target, verify) if target.encrypted else None
+        connection = _Connection(
             host=target.server_name,
             user=target.username.encode(),
             password=target.password,
             charset="utf8mb4",
             ssl=context,
             ssl_disabled=context is None,
-            auth_plugin_map=plugins,
+            auth_plugin_map=dict.fromkeys(REFUSED_PLUGINS, _Refusal),
             defer_connect=True,
             autocommit=None,
         )
-
-    def _login(self, sock: socket.socket) -> Any:
-        target, plugins = self._target, _Plugins()
-        with _as_failure("tls"):
-            context = _context(target, target.verified) if target.encrypted else None
-        connection = self._connection(context, plugins)
         try:
-            with _as_failure("login", self._deadline):
-                connection.connect(sock)
+            yield connection
         finally:
             self._record_handshake(connection, context)
+
+    def _login(self, sock: socket.socket) -> Any:
+        with self._connection(self._target.verified) as connection, _as_failure("login", self._deadline):
+            connection.connect(sock)
         sock = connection.socket
-        if target.encrypted and not is_encrypted(sock):
+        if self._target.encrypted and not is_encrypted(sock):
             raise CheckEnded(NO_TLS)
         tls = replace(self.facts.tls, used=is_encrypted(sock), verified=is_verified(sock))
-        self.facts = replace(self.facts, tls=tls, account=Account(plugin=plugins.last))
+        self.facts = replace(self.facts, tls=tls, account=Account(plugin=connection.plugin))
         return connection
 
     def _record_handshake(self, connection: Any, context: Context | None) -> None:
-        """Record what the greeting and the handshake show."""
         version = printable(getattr(connection, "server_version", ""))
         offered = bool(getattr(connection, "server_capabilities", 0) & CLIENT.SSL)
         tls = context.tls if context is not None and context.tls else TlsHandshake(offered)
@@ -265,21 +334,6 @@ class _Check:
         self.facts = replace(self.facts, schema=_schema(ask, connection, self._target.database, self._deadline))
 
 
-class _Plugins(dict):  # type: ignore[type-arg]
-    """The map that PyMySQL asks for a handler of each plugin it meets: the last one asked for is the account's."""
-
-    def __init__(self) -> None:
-        super().__init__({"": None})
-        self.last = ""
-
-    def get(self, name: Any, default: Any = None) -> Any:
-        """Return the handler that refuses a plugin, or None for those that PyMySQL handles."""
-        text = name.decode("ascii", "replace") if isinstance(name, bytes) else str(name or "")
-        if text:
-            self.last = printable(text)
-        return _Refusal if text in REFUSED_PLUGINS else default
-
-
 class _Refusal:
     """Ends a login rather than reveal the password."""
 
@@ -293,12 +347,24 @@ class _Refusal:
         )
 
 
+class _Greeted(Exception):
+    """Leaves PyMySQL's connect() before the login."""
+
+
 class _Connection(BASE):  # type: ignore[misc]
     """A connection that limits what is read: PyMySQL itself reads whatever length a server announces."""
 
+    _sock: Any
     _read_so_far = 0
-    only_greets = False
-    """Whether it ends before the login: after the greeting, and after the TLS handshake if there is one."""
+    _only_greets = False
+    plugin = ""
+    """The authentication plugin that the server named last: the account's, once it has logged in."""
+
+    def greet(self, sock: socket.socket) -> None:
+        """Read the server's greeting, and do the TLS handshake if the connection is to be encrypted. Do not log in."""
+        self._only_greets = True
+        with contextlib.suppress(_Greeted):
+            self.connect(sock)
 
     @property
     def socket(self) -> object:
@@ -306,11 +372,25 @@ class _Connection(BASE):  # type: ignore[misc]
         return self._sock
 
     def _request_authentication(self) -> None:
-        if self.only_greets and self.ssl:
-            self.ctx.ends_login = True
-        elif self.only_greets:
-            raise CheckComplete
-        super()._request_authentication()
+        if not self._only_greets:
+            super()._request_authentication()
+            return
+        if self.ssl:
+            self._start_tls()
+        raise _Greeted
+
+    def _start_tls(self) -> None:
+        """Do what PyMySQL does before it sends the login (MySQL's documentation, Protocol::SSLRequest)."""
+        if not self.server_capabilities & CLIENT.SSL:
+            raise CheckEnded(NO_TLS)
+        flags = self.client_flag | CLIENT.SSL
+        self.write_packet(struct.pack("<iIB23x", flags, LARGEST_PACKET, UTF8MB4))
+        self._sock = self.ctx.wrap_socket(self._sock, server_hostname=self.host)
+
+    def _get_auth_plugin_handler(self, plugin_name: Any) -> Any:
+        name = plugin_name.decode("ascii", "replace") if isinstance(plugin_name, bytes) else str(plugin_name)
+        self.plugin = printable(name) or self.plugin
+        return super()._get_auth_plugin_handler(plugin_name)
 
     def _read_bytes(self, num_bytes: int) -> bytes:
         self._read_so_far += num_bytes
@@ -403,8 +483,6 @@ def _as_failure(stage: str, deadline: float | None = None) -> Iterator[None]:
     """Turn any error of a server or the network into CheckEnded."""
     try:
         yield
-    except CheckComplete:
-        raise
     except CheckEnded as ended:
         if ended.failure.stage == "greeting" and stage != "greeting":
             raise CheckEnded(replace(ended.failure, stage=stage)) from None

@@ -17,7 +17,6 @@ from .facts import Failure, TlsHandshake
 
 __all__ = [
     "NO_TLS",
-    "CheckComplete",
     "CheckEnded",
     "ClearLimit",
     "Context",
@@ -55,13 +54,6 @@ class CheckEnded(Exception):
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.words)
         self.failure = failure
-
-
-class CheckComplete(CheckEnded):
-    """Ends a check that is complete before the login."""
-
-    def __init__(self) -> None:
-        super().__init__(Failure("tls", "nobody was to log in"))
 
 
 class ClearLimit(socket.socket):
@@ -112,10 +104,9 @@ def verify_reason(code: int) -> str:
 
 
 class Context(ssl.SSLContext):
-    """Keeps the result of a handshake, and optionally ends the login after it."""
+    """Keeps the result of a handshake."""
 
     tls: TlsHandshake | None = None
-    ends_login = False
 
     @classmethod
     def like_go(cls, verify: bool) -> Context:
@@ -143,9 +134,6 @@ class Context(ssl.SSLContext):
             names_host(shown[0].names, wrapped.server_hostname or "") if shown else None,
             verified=is_verified(wrapped),
         )
-        if self.ends_login:
-            wrapped.close()
-            raise CheckComplete
         return wrapped
 
 

@@ -20,12 +20,16 @@ from pathlib import Path
 from typing import Any
 
 from ..._common.certificates import as_go_reads
+from ..._common.finding import UNSEEN, Finding
 from ..._common.model import Database, Tls
 from ..._common.text import number, printable
 from ..._kubernetes.port_forward import within
 from ..connection import OpenSocket
+from ..connection import Path as OpenPath
 from ..credentials import Credentials
+from ..inspection import Inspection, Subject, inspection_of
 from .facts import Asked, PostgresFacts
+from .rules import postgres_findings
 
 try:
     import psycopg
@@ -35,7 +39,7 @@ except ImportError:
 else:
     MISSING = None
 
-__all__ = ["MISSING", "asked_of", "gather", "probe_server", "read", "words_of"]
+__all__ = ["asked_of", "gather", "inspect", "probe_server", "psycopg_missing", "read", "words_of"]
 
 CHUNK = 64 * 1024
 GRACE = 2.0
@@ -69,6 +73,26 @@ WHERE = re.compile(
 """What libpq and psycopg put before each error message."""
 MIGRATIONS = "SELECT to_regclass('schema_migrations') IS NOT NULL"
 DIRTY = "SELECT version FROM schema_migrations WHERE dirty"
+
+
+def psycopg_missing(database: Database) -> Finding | None:
+    """Return a finding if a PostgreSQL server cannot be queried because its client is not installed here."""
+    if database.type == "mysql" or MISSING is None:
+        return None
+    what = f"database {database.name} on {database.host}"
+    why = f"it was not checked: psycopg 3 is not installed for {sys.executable}, the Python that runs this module"
+    step = f"Run: {sys.executable} -m pip install 'psycopg[binary]'"
+    return Finding("not_checked", "warning", what, why, step, UNSEEN)
+
+
+def inspect(subject: Subject, path: OpenPath) -> Inspection:
+    """Return what is seen of the database on the path."""
+    asked = asked_of(subject.database)
+    if subject.credentials.lacks:
+        facts = probe_server(path.open_socket, asked, subject.timeout)
+    else:
+        facts = gather(path.open_socket, subject.database, subject.credentials, subject.timeout)
+    return inspection_of(facts, facts.account, path.name, lambda name: postgres_findings(facts, asked, name))
 
 
 def asked_of(database: Database) -> Asked:

@@ -415,31 +415,43 @@ def test_no_tls_where_it_is_wanted() -> None:
     assert not facts.tls.offered
 
 
+def is_tls(data: bytes) -> bool:
+    """Return whether this is the request for TLS and then a TLS handshake, with no password in it."""
+    return data[:4] == b"\x20\0\0\x01" and data[36:38] == b"\x16\x03" and PASSWORD not in data
+
+
 @pytest.mark.parametrize("logs_in", [True, False])
 @pytest.mark.parametrize("flags", [CAPABILITIES, CAPABILITIES | CLIENT.SSL])
 def test_a_library_that_drops_tls_is_stopped_at_the_socket(
     monkeypatch: pytest.MonkeyPatch, flags: int, logs_in: bool
 ) -> None:
-    """PyMySQL before 1.2 logs in silently if no TLS is offered; another library may do so even if it is."""
-    heard = bytearray()
+    """PyMySQL before 1.2 logs in silently if no TLS is offered; another library may do so even if it is.
+
+    For the certificate alone, the library's login is not even begun.
+    """
+    heard: list[bytes] = []
+    ended = threading.Semaphore(0)
 
     def old(self: Any) -> None:
         self.write_packet(b"\0" * 32 + self.user + b"\0" + self.password + b"\0")
 
     def behave(sock: socket.socket) -> None:
         sock.sendall(greeting(flags=flags))
-        while data := sock.recv(65536):
-            heard.extend(data)
+        heard.append(b"".join(iter(lambda: sock.recv(65536), b"")))
+        ended.release()
 
     monkeypatch.setattr("pymysql.connections.Connection._request_authentication", old)
     facts = asked(behave, encrypted=True, verified=True, logs_in=logs_in)
-    assert facts.failure is not None and facts.failure.reason == "no_tls"
-    assert not heard and not facts.tls.used and not facts.tls.verified
+    offered = bool(flags & CLIENT.SSL)
+    assert all(ended.acquire(timeout=10) for _connection in range(1 + (offered and logs_in)))
+    assert facts.failure is not None and facts.failure.reason == ("timeout" if offered and not logs_in else "no_tls")
+    assert [is_tls(data) for data in heard if data] == [True] * offered, "the connection for the certificate"
+    assert not facts.tls.used and not facts.tls.verified
 
 
 def test_a_library_that_believes_it_has_tls_is_stopped_before_the_login(monkeypatch: pytest.MonkeyPatch) -> None:
     """The request for TLS goes out, and then the login in clear: the socket keeps it back."""
-    heard = bytearray()
+    heard: list[bytes] = []
     ended = threading.Semaphore(0)
 
     def lax(self: Any) -> None:
@@ -449,8 +461,7 @@ def test_a_library_that_believes_it_has_tls_is_stopped_before_the_login(monkeypa
 
     def behave(sock: socket.socket) -> None:
         sock.sendall(greeting(flags=CAPABILITIES | CLIENT.SSL))
-        while data := sock.recv(65536):
-            heard.extend(data)
+        heard.append(b"".join(iter(lambda: sock.recv(65536), b"")))
         ended.release()
 
     monkeypatch.setattr("pymysql.connections.Connection._request_authentication", lax)
@@ -458,7 +469,7 @@ def test_a_library_that_believes_it_has_tls_is_stopped_before_the_login(monkeypa
     assert facts.failure is not None and facts.failure.reason == "no_tls"
     # A second connection checks the certificate.
     assert all(ended.acquire(timeout=10) for _connection in range(2))
-    assert len(heard) == 2 * 36 and PASSWORD not in heard
+    assert len(heard[0]) == 36 and PASSWORD not in heard[0] and is_tls(heard[1])
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.model import Database, Tls
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.credentials import Credentials
@@ -110,7 +111,6 @@ def test_without_an_authority_this_machines_count(
     monkeypatch: pytest.MonkeyPatch, tmp_path: object, mode: str, pem: str | None
 ) -> None:
     """The value of libpq for them does not exist before 16, is refused with verify-ca, and fails in psycopg's wheel."""
-    psycopg = pytest.importorskip("psycopg")
     asked: dict[str, Any] = {}
 
     def connect(**options: Any) -> None:
