@@ -171,7 +171,8 @@ class _Run:
         except InvalidInput:
             raise
         except RegistryError as error:
-            refused = _rights(database, error, self._place) if isinstance(error, Forbidden) else error
+            is_of_pod = isinstance(error, Forbidden) and via != RELAY
+            refused = _rights(database, error, self._place) if is_of_pod else error
             if via != "auto":
                 raise refused from None
             self._add(_unchecked(database, refused))
@@ -365,10 +366,10 @@ def _elsewhere(cluster: Cluster, host: Host) -> tuple[str, ...]:
     return tuple(sorted(item["metadata"]["namespace"] for item in services))
 
 
-def _rights(database: Database, error: Forbidden, place: LazyCluster) -> Forbidden:
+def _rights(database: Database, error: RegistryError, place: LazyCluster) -> RegistryError:
     """Name all rights that a port-forward needs, not only the one refused first."""
     host = host_of(str(database.host), place.namespace)
-    if host.kind != SERVICE or "Job" in error.what:
+    if host.kind != SERVICE:
         return error
     rules = (
         '{apiGroups: [""], resources: [services, endpoints], verbs: [get]} and '

@@ -74,12 +74,12 @@ def plan_absent(name: str, observed: NamespaceState, dependents: Dependents, opt
     others = {other: found for other, found in observed.registries.items() if other != name}
     claimed, gone, kept = [], [], []
     for key, item in sorted(observed.objects.items()):
-        verdict = _keep_reason(name, spec, item, others)
-        if verdict == "":
+        is_deleted, reason = _fate(name, spec, item, others)
+        if is_deleted:
             gone.append(deletion_of(item, observed.namespace))
             claimed.append(_label_ca(name, item, observed.namespace))
-        elif verdict is not None:
-            kept.append({"kind": key[0], "name": key[2], "reason": verdict})
+        elif reason:
+            kept.append({"kind": key[0], "name": key[2], "reason": reason})
     database = database_of(spec)
     sharing = sharers(name, database, others, observed.namespace)
     kept = [*_database(database, sharing), *kept, *_delegator(name, spec)]
@@ -103,11 +103,12 @@ def _check(name: str, spec: Object, dependents: Dependents, options: DeletionOpt
         raise Refused(f"ModelRegistry {name}", why, "Save what you need, then set delete_generated_data.")
 
 
-def _keep_reason(name: str, spec: Object, item: Object, others: dict[str, Object]) -> str | None:
-    """Return empty if the object is deleted, the reason if it stays, None if it does not concern the registry."""
+def _fate(name: str, spec: Object, item: Object, others: dict[str, Object]) -> tuple[bool, str]:
+    """Return whether the object is deleted, and why it stays: no reason if it does not concern the registry."""
     kind, object_name = item["kind"], item["metadata"]["name"]
     if kind == "RoleBinding":
-        return _binding_keep_reason(name, item)
+        # The cluster deletes those that the registry owns.
+        return grants_access(item, name) and not is_owned(item, name), ""
     used = {("Secret", ref.name)} if (ref := password_ref(spec)) else set()
     ca = ca_object(spec)
     own = is_own_secret(item, name) if kind == "Secret" else is_own_ca(item, name, ca)
@@ -115,9 +116,9 @@ def _keep_reason(name: str, spec: Object, item: Object, others: dict[str, Object
         # While the registry exists, the dashboard's Secret is the one that it names.
         own = False
     if not own:
-        return "it was not made for this registry alone" if (kind, object_name) in {*used, ca} else None
+        return False, "it was not made for this registry alone" if (kind, object_name) in {*used, ca} else ""
     users = sorted(other for other, found in others.items() if uses(found.get("spec") or {}, kind, object_name))
-    return f"used by {', '.join(users)}, too" if users else ""
+    return not users, f"used by {', '.join(users)}, too" if users else ""
 
 
 def _label_ca(name: str, item: Object, namespace: str) -> Change | None:
@@ -128,11 +129,6 @@ def _label_ca(name: str, item: Object, namespace: str) -> Change | None:
     if item["kind"] != "ConfigMap":
         return None
     return patch_of(item, {"kind": "ConfigMap", "metadata": {"labels": {OWNER_LABEL: name}}}, namespace)
-
-
-def _binding_keep_reason(name: str, binding: Object) -> str | None:
-    """Return the verdict on a RoleBinding. The cluster deletes those that the registry owns."""
-    return "" if grants_access(binding, name) and not is_owned(binding, name) else None
 
 
 def _database(database: Database, sharing: list[str]) -> Iterator[Object]:
