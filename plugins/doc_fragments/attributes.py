@@ -37,7 +37,7 @@ attributes:
     description:
       - Can run in C(check_mode) and return changed status prediction without modifying target.
     details:
-      - It changes nothing in either mode.
+      - The module changes nothing in either mode.
   diff_mode:
     support: N/A
     description:
@@ -55,19 +55,19 @@ attributes:
     description:
       - Supports being used with the C(async) keyword.
     details:
-      - Not with a O(kubeconfig) that is encrypted with Ansible Vault, and not in check mode, as with all modules.
+      - Not supported with a O(kubeconfig) that is encrypted with Ansible Vault, nor in check mode, as with all modules.
   platform:
     support: full
     platforms: kubernetes
     description:
       - Target platforms of the module.
     details:
-      - It runs where the Kubernetes API can be reached, mostly on the controller.
+      - It runs on a host that reaches the Kubernetes API, usually the controller.
   action_group:
     support: full
     membership: [opendatahub.model_registry.all]
     description:
       - Use C(group/opendatahub.model_registry.all) in C(module_defaults) to set defaults for this module.
     details:
-      - The group extends C(kubernetes.core.k8s), so that the authentication options are set for the modules of both collections.
+      - The group extends C(kubernetes.core.k8s). It sets the authentication options for the modules of both collections.
 """

@@ -12,9 +12,9 @@ class ModuleDocFragment:
 options:
   namespace:
     description:
-      - The registries namespace, the one namespace where registries live.
-      - By default it is asked of the platform, from the AIHub object and the DataScienceCluster. If the user may see
-        neither, it is that of V(rhoai-model-registries) and V(odh-model-registries) in which registries can be seen, and a
-        warning says so. If the platform names several, or both have registries, the task fails and asks for it.
+      - The registries namespace, the one namespace in which registries live.
+      - By default it is the one that the platform names, in the AIHub object or the DataScienceCluster. If the user may read
+        neither, it is the one of V(rhoai-model-registries) and V(odh-model-registries) that has registries, and a warning says
+        so. If the platform names several, or if both have registries, the task fails and asks for this option.
     type: str
 """

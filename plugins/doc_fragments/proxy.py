@@ -12,18 +12,18 @@ class ModuleDocFragment:
 options:
   auth_proxy_settings:
     description:
-      - How the proxy is set up, if O(auth_proxy) is V(kube_rbac) or V(oauth).
-      - An option that is left out leaves what there is, or the API's default.
+      - Settings of the proxy, if O(auth_proxy) is V(kube_rbac) or V(oauth).
+      - Options that are not set are left unchanged. On a new proxy they have the API's defaults.
     type: dict
     suboptions:
       image:
         description:
-          - Image of the proxy. An empty text goes back to the operator's own.
+          - Image of the proxy. An empty string restores the operator's own.
         type: str
       port:
         description:
-          - Port on which the proxy listens in its pod, and under which the registry's Service is reached. The API's default
-            is 8443.
+          - Port on which the proxy listens in its pod, and on which clients reach the registry's Service. The API's default is
+            8443.
         type: int
       service_route:
         description:
@@ -31,16 +31,16 @@ options:
         type: bool
       domain:
         description:
-          - Domain of the Route's host. An empty text goes back to the cluster's own.
+          - Domain of the Route's host. An empty string restores the cluster's own.
         type: str
       route_port:
         description:
-          - Port under which the Route is reached. The API's default is 443.
+          - Port on which clients reach the Route. The API's default is 443.
         type: int
       certificate_secret:
         description:
-          - An existing Secret in the registries namespace that holds the certificate that the proxy shows, instead of the one
-            that OpenShift makes for it.
+          - An existing Secret in the registries namespace with the certificate that the proxy presents, instead of the one that
+            OpenShift creates for it.
         type: dict
         suboptions: &proxy_ref
           name:
@@ -55,7 +55,7 @@ options:
             required: true
       key_secret:
         description:
-          - An existing Secret in the registries namespace that holds the private key of that certificate.
+          - An existing Secret in the registries namespace with the private key of that certificate.
         type: dict
         suboptions: *proxy_ref
 """

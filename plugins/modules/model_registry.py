@@ -15,9 +15,8 @@ author:
 description:
   - Creates, edits and deletes a model registry of OpenShift AI or Open Data Hub, with the Secret of its database password
     and its uploaded certificate authority, and waits until it is ready or gone.
-  - A registry that was made with the dashboard is edited in place, with the Secret and the ConfigMap that it has.
-  - An option that is left out leaves what it is about as it is. Labels, annotations and fields that no option is about
-    are never touched.
+  - A registry that was created with the dashboard is edited in place, with the Secret and the ConfigMap that it has.
+  - Options that are not set are left unchanged. Labels, annotations and fields that have no option are never touched.
 extends_documentation_fragment:
   - kubernetes.core.k8s_auth_options
   - opendatahub.model_registry.attributes
@@ -29,10 +28,10 @@ extends_documentation_fragment:
 options:
   name:
     description:
-      - The resource name of the registry, which can't be changed. A new one has at most 48 lowercase letters, digits and
-        dashes, the first a letter; 49 if no proxy stands before it.
-      - By default it is derived from O(display_name) as the dashboard does it. It is then never that of a registry with
-        another display name. After the display name has been changed, give the resource name.
+      - The resource name of the registry, which cannot be changed. A new name has at most 48 lowercase letters, digits and
+        dashes, and begins with a letter. If the registry has no proxy, 49 are allowed.
+      - By default it is derived from O(display_name) as the dashboard does it. A derived name never stands for a registry
+        with another display name. If the display name was changed, give the resource name.
     type: str
     aliases: [registry]
   display_name:
@@ -41,31 +40,36 @@ options:
     type: str
   description:
     description:
-      - What the registry is for. An empty text takes the description away.
+      - What the registry is for. An empty string removes the description.
     type: str
   state:
     description:
       - V(present) creates the registry, or edits it.
-      - V(absent) deletes it, and with it the Secret, the ConfigMap and the permissions that were made for it alone. The
-        database and what is in it stay, unless the operator runs the database itself.
-      - With V(absent) and O(wait=false), the registry's deletion is only asked for. The rest stays as long as the registry is
-        there, and is named in a warning; a further run deletes it once the registry is gone.
-      - With V(absent), options that only describe the registry are not looked at.
+      - V(absent) deletes the registry, and with it the Secret, the ConfigMap and the permissions that were created for it
+        alone. The database and its content remain, unless the operator runs the database itself.
+      - V(absent) with O(wait=false) only requests the deletion of the registry. What else is to be deleted remains as long as
+        the registry exists, and a warning names it. Another run deletes it once the registry is gone.
+      - With V(absent), options that only describe the registry are ignored.
     type: str
     choices: [present, absent]
     default: present
+  create:
+    description:
+      - Whether O(state=present) creates a registry that does not exist. With V(false), the task fails instead.
+    type: bool
+    default: true
   auth_proxy:
     description:
-      - What authenticates the callers and checks their rights, in front of the registry server.
-      - V(auto), the default, is for a new registry on OpenShift the newest that the cluster's release knows. On Kubernetes
-        without OpenShift it is none, since nothing there makes the certificate that a proxy needs. A registry that exists
-        keeps what it has.
-      - V(kube_rbac), V(oauth) and V(istio) ask for a certain one, which a registry that has none gets, too. If the operator
-        has put a newer one in its place, that is left there.
+      - The proxy in front of the registry server, which authenticates the callers and checks their rights.
+      - V(auto) is the default. A new registry on OpenShift gets the newest proxy that the cluster's release knows. On
+        Kubernetes without OpenShift it gets none, since nothing there creates the certificate that a proxy needs. An existing
+        registry keeps what it has.
+      - V(kube_rbac), V(oauth) and V(istio) ask for a certain proxy, also for a registry that has none. If the operator has
+        replaced it by a newer one, the newer one stays.
       - On Kubernetes without OpenShift, V(kube_rbac) needs the Secret C(<name>-kube-rbac-proxy) with C(tls.crt) and
         C(tls.key) beforehand.
-      - V(none) asks for none when the registry is created, so that nothing authenticates its callers. On OpenShift, operators
-        since v0.3.14 add one all the same, and a warning says so.
+      - V(none) creates the registry without a proxy, so that nothing authenticates its callers. On OpenShift, operators since
+        v0.3.14 add a proxy nevertheless, and a warning says so.
     type: str
     choices: [auto, kube_rbac, oauth, istio, none]
   resources:
@@ -75,15 +79,15 @@ options:
     suboptions:
       requests:
         description:
-          - Amounts that are set aside for it, by resource name.
+          - Reserved amounts, by resource name.
         type: dict
       limits:
         description:
-          - Amounts that it may use at most, by resource name.
+          - Maximum amounts, by resource name.
         type: dict
   image:
     description:
-      - Image of the registry server, such as a mirrored or pinned one. An empty text goes back to the operator's own.
+      - Image of the registry server, such as a mirrored or pinned one. An empty string restores the operator's own.
     type: str
   port:
     description:
@@ -91,17 +95,17 @@ options:
     type: int
   service_route:
     description:
-      - Whether an OpenShift Route leads to the registry server itself, past the proxy. The API's default is V(false).
+      - Whether an OpenShift Route leads directly to the registry server, past the proxy. The API's default is V(false).
     type: bool
   ignore_inference_services:
     description:
-      - Whether to delete a registry that InferenceServices still refer to, or of which this user may not see whether any
-        do. They can hang on their own deletion then.
+      - Whether to delete the registry even if InferenceServices refer to it, or if this user may not list InferenceServices.
+        Their own deletion can then hang.
     type: bool
     default: false
   delete_generated_data:
     description:
-      - Whether to delete a registry with a database that the operator runs, which destroys the data.
+      - Whether to delete a registry whose database the operator runs. That destroys the data.
     type: bool
     default: false
 seealso:
@@ -112,13 +116,12 @@ requirements:
 """
 
 EXAMPLES = r"""
-- name: A registry on MySQL
+- name: Create a registry on MySQL
   opendatahub.model_registry.model_registry:
     name: fraud-models
     display_name: Fraud models
     description: Models of the fraud team
     database:
-      type: mysql
       host: mysql.databases.svc.cluster.local
       name: fraud_models
       username: fraud
@@ -126,25 +129,25 @@ EXAMPLES = r"""
       tls:
         ca_bundle: cluster
 
-- name: The password has been changed in the database
+- name: Store a password that has changed in the database
   opendatahub.model_registry.model_registry:
     name: fraud-models
     database:
       password: "{{ vault_fraud_password }}"
 
-- name: Another description, and nothing else
+- name: Change the description, and nothing else
   opendatahub.model_registry.model_registry:
     name: fraud-models
     description: Models of the fraud and risk teams
 
-- name: A registry with a database that the operator runs
+- name: Create a registry with a database that the operator runs
   opendatahub.model_registry.model_registry:
     display_name: Playground
     database:
       type: postgres
       generate: true
 
-- name: No registry any more; its database stays
+- name: Delete a registry, and keep its database
   opendatahub.model_registry.model_registry:
     name: fraud-models
     state: absent
@@ -154,33 +157,35 @@ RETURN = r"""
 registry:
   description:
     - The registry as it is now, in check mode as it would be, and with O(state=absent) as it was.
-    - The options of this module that describe it, without any secret, and some facts about it.
-  returned: where there is or was one
+    - It has the options of this module that describe it, without any secret, and some facts about it.
+  returned: if the registry exists, or existed
   type: dict
   contains:
     name: {description: Resource name., type: str, returned: always, sample: fraud-models}
     namespace: {description: The registries namespace., type: str, returned: always, sample: rhoai-model-registries}
-    uid: {description: The object's identity., type: str, returned: where it exists}
-    display_name: {description: The name that the dashboard shows., type: str, returned: where set}
-    description: {description: What it is for., type: str, returned: where set}
+    uid: {description: UID of the object., type: str, returned: if it exists}
+    display_name: {description: The name that the dashboard shows., type: str, returned: if set}
+    description: {description: What the registry is for., type: str, returned: if set}
     database: {description: As the option O(database) without the password., type: dict, returned: always}
     auth_proxy: {description: As the option O(auth_proxy)., type: str, returned: always, sample: kube_rbac}
-    resources: {description: As the option O(resources)., type: dict, returned: where set}
-    image: {description: As the option O(image)., type: str, returned: where set}
+    resources: {description: As the option O(resources)., type: dict, returned: if set}
+    image: {description: As the option O(image)., type: str, returned: if set}
     port: {description: As the option O(port)., type: int, returned: if it is not the API's default}
     service_route: {description: As the option O(service_route)., type: bool, returned: if it is not the API's default}
-    auth_proxy_settings: {description: "As the option O(auth_proxy_settings), with what is not the API's default.", type: dict, returned: where set}
+    auth_proxy_settings: {description: "As the option O(auth_proxy_settings), without the API's defaults.", type: dict, returned: if set}
     hosts:
-      description: Names under which it is reached, by HTTPS. One of a gateway has a path, V(gateway.example.com/model-registry/fraud).
+      description:
+        - Host names of the registry, which serves HTTPS. The host of a gateway has a path, as in
+          V(gateway.example.com/model-registry/fraud).
       type: list
       elements: str
-      returned: where known
-    created: {description: When it was created., type: str, returned: where it exists}
-    deleting_since: {description: When its deletion was asked for., type: str, returned: while it is being deleted}
+      returned: if known
+    created: {description: Time of its creation., type: str, returned: if it exists}
+    deleting_since: {description: Time at which its deletion was requested., type: str, returned: while it is being deleted}
 changes:
   description:
-    - The changes that were made, in their order. In check mode those that would be made, which are the same.
-    - Also returned where the task fails, with the changes up to then.
+    - The changes, in the order in which they were made. In check mode, the same changes that would be made.
+    - A failed task returns those that were made up to then.
   returned: always
   type: list
   elements: dict
@@ -188,25 +193,26 @@ changes:
     kind: {description: Kind of the object., type: str, returned: always, sample: ModelRegistry}
     name: {description: Name of the object., type: str, returned: always, sample: fraud-models}
     action: {description: "V(create), V(patch), V(delete) or V(restart).", type: str, returned: always, sample: patch}
-    fields: {description: What was set or removed., type: list, elements: str, returned: always}
+    fields: {description: The fields that were set or removed., type: list, elements: str, returned: always}
     validated:
-      description: False where check mode could not ask the API server, since the change builds upon another one.
+      description: V(false) if the API server could not check the change in check mode, since it depends on another one.
       type: bool
       returned: always
-kept:
+retained:
   description:
-    - What the deletion leaves, each with C(kind), C(name) and C(reason).
-    - A database that the operator does not run itself is among it. If the registry was gone already, nothing is known of it.
+    - What remains after the deletion, each with C(kind), C(name) and C(reason).
+    - This includes a database that the operator does not run itself. If the registry was already gone, its database is not known.
   returned: with O(state=absent)
   type: list
   elements: dict
-lost:
-  description: What goes with the registry without having been asked for, each with C(kind), C(name) and C(reason).
+also_deleted:
+  description: What is deleted with the registry without being requested, each with C(kind), C(name) and C(reason).
   returned: with O(state=absent)
   type: list
   elements: dict
 """
 
+from dataclasses import replace
 from datetime import datetime, timezone
 
 from ansible.module_utils.basic import AnsibleModule
@@ -228,6 +234,7 @@ def main() -> None:
         **registry(),
         **waiting(),
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        "create": {"type": "bool", "default": True},
         "ignore_inference_services": {"type": "bool", "default": False},
         "delete_generated_data": {"type": "bool", "default": False},
     }
@@ -240,6 +247,8 @@ def work(module: AnsibleModule, connect: Connect, result: Result) -> None:
     params = module.params
     # A registry that is to be absent needs no more than its name: the other options may be out of date.
     wanted = registry_from(params, datetime.now(timezone.utc)) if params["state"] == "present" else None
+    if wanted is not None and not params["create"]:
+        wanted = replace(wanted, must_exist=True)
     name = resource_name(params)
     cluster = connect()
     outcome, notes = ReconcileResult(), list[str]()
@@ -259,7 +268,7 @@ def work(module: AnsibleModule, connect: Connect, result: Result) -> None:
         if outcome.error is not None:
             raise outcome.error
         if params["state"] == "absent":
-            result.update(kept=list(outcome.retained), lost=list(outcome.also_deleted))
+            result.update(retained=list(outcome.retained), also_deleted=list(outcome.also_deleted))
     finally:
         made = outcome.record.done
         result.update(

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: model_registry_info
-short_description: Show model registries, their status and what deserves attention
+short_description: Show model registries, their status and findings
 version_added: 0.1.0
 author:
   - The opendatahub.model_registry authors (@opendatahub-io)
 description:
   - Shows model registries of OpenShift AI or Open Data Hub with their database, certificates and permissions, without any
     secret.
-  - Says of each whether it is ready, and where it is not, why, in the words of the database or of Kubernetes, and what to do.
-    For that it looks at the Deployment, the pods, their logs and the endpoints, not only at the registry's own status.
-  - Changes nothing. What the user may not read is left out, with a warning that names the right that is missing.
+  - For each registry it reports whether the registry is ready, and if it is not, why, in the words of the database or of
+    Kubernetes, and what to do. For that it reads the Deployment, the pods, their logs and the endpoints, not only the
+    registry's own status.
+  - Changes nothing. What the user may not read is left out, with a warning that names the missing right.
 extends_documentation_fragment:
   - kubernetes.core.k8s_auth_options
   - opendatahub.model_registry.attributes.info
@@ -27,16 +28,16 @@ options:
   name:
     description:
       - The resource name of the only registry to show. By default, all in the registries namespace are shown.
-      - A name that no registry has is no error and gives an empty list.
+      - If no registry has the name, the list is empty. That is no error.
     type: str
     aliases: [registry]
   access:
     description:
-      - What to say about who can use a registry.
-      - V(listed) lists them, from RoleBindings, roles and the OpenShift Group of the registry, without asking about each.
-      - V(verified) also asks the API server about each, by one LocalSubjectAccessReview each. A project stands the test by its
+      - What to report about access to a registry.
+      - V(listed) lists the subjects that have access, from RoleBindings, roles and the OpenShift Group of the registry.
+      - V(verified) also asks the API server about each, by one LocalSubjectAccessReview each. A project is verified by its
         service account C(default), and members of the Group C(<registry>-users) by the Group.
-      - V(none) says nothing.
+      - V(none) reports nothing.
     type: str
     choices: [none, listed, verified]
     default: listed
@@ -49,24 +50,24 @@ requirements:
 """
 
 EXAMPLES = r"""
-- name: All registries
+- name: Show all registries
   opendatahub.model_registry.model_registry_info:
   register: found
 
-- name: Those that are not ready, and why
+- name: Show those that are not ready, and why
   ansible.builtin.debug:
     msg: "{{ item.name }}: {{ item.status.message }} {{ item.status.next_step | default('') }}"
   loop: "{{ found.registries | rejectattr('status.state', 'equalto', 'ready') }}"
   loop_control:
     label: "{{ item.name }}"
 
-- name: Who can use a registry, and whether the API server says so, too
+- name: Show who has access to a registry, and ask the API server about each
   opendatahub.model_registry.model_registry_info:
     name: fraud-models
     access: verified
   register: fraud
 
-- name: Give the same permissions on another registry
+- name: Grant the same permissions on another registry
   opendatahub.model_registry.model_registry_permissions:
     registry: fraud-models-2
     users: "{{ fraud.registries[0].permissions.users }}"
@@ -74,7 +75,7 @@ EXAMPLES = r"""
     projects: "{{ fraud.registries[0].permissions.projects }}"
     service_accounts: "{{ fraud.registries[0].permissions.service_accounts }}"
 
-- name: No finding may be a blocker
+- name: Fail if a finding is a blocker
   opendatahub.model_registry.model_registry_info:
     name: fraud-models
   register: fraud
@@ -83,28 +84,30 @@ EXAMPLES = r"""
 
 RETURN = r"""
 namespace:
-  description: The registries namespace that was looked at.
+  description: The registries namespace.
   returned: success
   type: str
   sample: rhoai-model-registries
 registries:
-  description: The registries, in the order of their names.
+  description: The registries, sorted by name.
   returned: success
   type: list
   elements: dict
   contains:
     name: {description: Resource name., type: str, returned: always, sample: fraud-models}
     namespace: {description: The registries namespace., type: str, returned: always, sample: rhoai-model-registries}
-    uid: {description: The object's identity., type: str, returned: always}
-    display_name: {description: The name that the dashboard shows., type: str, returned: where set}
-    description: {description: What it is for., type: str, returned: where set}
-    created: {description: When it was created., type: str, returned: always, sample: "2026-01-31T12:00:00Z"}
-    deleting_since: {description: When its deletion was asked for., type: str, returned: while it is being deleted}
+    uid: {description: UID of the object., type: str, returned: always}
+    display_name: {description: The name that the dashboard shows., type: str, returned: if set}
+    description: {description: What the registry is for., type: str, returned: if set}
+    created: {description: Time of its creation., type: str, returned: always, sample: "2026-01-31T12:00:00Z"}
+    deleting_since: {description: Time at which its deletion was requested., type: str, returned: while it is being deleted}
     hosts:
-      description: Names under which it is reached, by HTTPS. One of a gateway has a path, V(gateway.example.com/model-registry/fraud).
+      description:
+        - Host names of the registry, which serves HTTPS. The host of a gateway has a path, as in
+          V(gateway.example.com/model-registry/fraud).
       type: list
       elements: str
-      returned: where known
+      returned: if known
     auth_proxy:
       description:
         - As the option of that name of M(opendatahub.model_registry.model_registry). Null if the registry cannot be read.
@@ -114,11 +117,11 @@ registries:
     resources:
       description: As the option of that name of M(opendatahub.model_registry.model_registry).
       type: dict
-      returned: where set
+      returned: if set
     image:
       description: As the option of that name of M(opendatahub.model_registry.model_registry).
       type: str
-      returned: where set
+      returned: if set
     port:
       description: As the option of that name of M(opendatahub.model_registry.model_registry).
       type: int
@@ -128,34 +131,35 @@ registries:
       type: bool
       returned: if it is not the API's default
     auth_proxy_settings:
-      description: As the option of that name of M(opendatahub.model_registry.model_registry), with what is not the API's default.
+      description: As the option of that name of M(opendatahub.model_registry.model_registry), without the API's defaults.
       type: dict
-      returned: where set
+      returned: if set
     database:
       description: As the option of that name of M(opendatahub.model_registry.model_registry), without the password.
       type: dict
-      returned: where it has one
+      returned: if it has one
     status:
-      description: Whether it is ready.
+      description: Whether the registry is ready.
       type: dict
       returned: always
       contains:
         state:
           description:
-            - V(ready) where its newest pod serves; V(waiting) where it is on its way; V(failed) where it will not become
-              ready by itself; V(deleting); V(unknown) if a field of it is of no type that the collection knows, of which
-              the finding C(registry_unreadable) speaks.
+            - V(ready) if its newest pod serves, V(waiting) if it is still becoming ready, V(failed) if it cannot become ready
+              by itself, or V(deleting).
+            - V(unknown) if one of its fields has a type that the collection does not know. The finding C(registry_unreadable)
+              says more.
           type: str
           returned: always
           sample: failed
-        reason: {description: The state's cause as a short code., type: str, returned: always, sample: access_denied}
+        reason: {description: Cause of the state, as a short code., type: str, returned: always, sample: access_denied}
         message:
-          description: The cause in one sentence, with the words of the database or of Kubernetes.
+          description: The cause in one sentence, in the words of the database or of Kubernetes.
           type: str
           returned: always
           sample: "Error 1045 (28000): Access denied for user 'fraud'@'10.128.2.17' (using password: YES)"
-        next_step: {description: What to do., type: str, returned: where there is something to do}
-        source: {description: Where the words were read., type: str, returned: where known}
+        next_step: {description: What to do., type: str, returned: if there is something to do}
+        source: {description: Where the words come from., type: str, returned: if known}
     tls:
       description: How the registry server connects to the database.
       type: dict
@@ -164,9 +168,9 @@ registries:
         encrypted: {description: Whether the connection is always encrypted. Null if the registry cannot be read., type: bool, returned: always}
         verified: {description: Whether the database's certificate is checked. Null if the registry cannot be read., type: bool, returned: always}
         ca:
-          description: Where the certificate authority is.
+          description: The object with the certificate authority.
           type: dict
-          returned: where one is named
+          returned: if one is named
           contains:
             kind: {description: ConfigMap or Secret., type: str, returned: always, sample: ConfigMap}
             name: {description: The object's name., type: str, returned: always, sample: odh-trusted-ca-bundle}
@@ -181,19 +185,18 @@ registries:
                 expires: {description: End of validity., type: str, returned: always, sample: "2030-01-01T00:00:00Z"}
     access:
       description:
-        - Who can use the registry by what is in its namespace, each once for each thing that lets him, in the order of kinds
-          and names.
-        - ClusterRoleBindings are not looked at. What they give holds in all namespaces, such as for the cluster's
-          administrators.
+        - The subjects that can use the registry by objects in its namespace, sorted by kind and name, with one entry for each
+          object that grants access.
+        - ClusterRoleBindings are not read. They grant rights in all namespaces, such as to the cluster's administrators.
       type: list
       elements: dict
-      returned: where RoleBindings may be read, unless O(access=none)
+      returned: if RoleBindings may be read, unless O(access=none)
       contains:
         kind: {description: "V(User), V(Group), V(Project) or V(ServiceAccount).", type: str, returned: always, sample: Group}
-        name: {description: The name., type: str, returned: always, sample: fraud-team}
-        namespace: {description: The project of a service account., type: str, returned: for a ServiceAccount}
+        name: {description: Name of the subject., type: str, returned: always, sample: fraud-team}
+        namespace: {description: Project of the service account., type: str, returned: for a ServiceAccount}
         through:
-          description: What lets him.
+          description: The object that grants access.
           type: dict
           returned: always
           contains:
@@ -204,23 +207,24 @@ registries:
               sample: RoleBinding
             name: {description: Its name., type: str, returned: always, sample: dashboard-permissions-0b5f1c8d27a94e36c1f0}
             role:
-              description: The role that the RoleBinding gives. Those other than C(registry-user-<registry>) are listed where
-                they allow to get the registry's Service.
+              description:
+                - The role that the RoleBinding grants. Roles other than C(registry-user-<registry>) are listed if they allow to
+                  get the registry's Service.
               type: str
               returned: for a RoleBinding
               sample: Role registry-user-fraud-models
-        dashboard: {description: "Whether the dashboard lists it, which lists no single service accounts.", type: bool, returned: always}
+        dashboard: {description: "Whether the dashboard lists it. It has no list for single service accounts.", type: bool, returned: always}
         verified:
-          description: Whether the API server says so, too. Null where it was not asked.
+          description: Whether the API server confirms it. Null if it was not asked.
           type: bool
           returned: always
     permissions:
       description:
-        - The permissions on the registry, as options of M(opendatahub.model_registry.model_registry_permissions), to be given
-          back to it, for example after the registry has been created anew.
-        - What other roles give is not among them.
+        - The permissions on the registry, as options of M(opendatahub.model_registry.model_registry_permissions). Give them back
+          to it after the registry was created again, for example.
+        - Access by other roles is not among them.
       type: dict
-      returned: where RoleBindings may be read, unless O(access=none)
+      returned: if RoleBindings may be read, unless O(access=none)
       contains:
         users: {description: Users., type: list, elements: str, returned: always}
         groups: {description: Groups., type: list, elements: str, returned: always}
@@ -231,23 +235,23 @@ registries:
           elements: dict
           returned: always
         members:
-          description: Members of the Group C(<registry>-users). Null where it may not be read.
+          description: Members of the Group C(<registry>-users). Null if it may not be read.
           type: list
           elements: str
-          returned: where there is such a Group
+          returned: if there is such a Group
     findings:
-      description: What deserves attention, the most severe first.
+      description: Problems, risks and what is good to know, the most severe first.
       type: list
       elements: dict
       returned: always
       contains:
         code: {description: The finding as a short code., type: str, returned: always, sample: shared_secret}
         severity:
-          description: V(blocker) where the registry cannot work so, V(warning) for a risk, V(info) for what is good to know.
+          description: V(blocker) if the registry cannot work, V(warning) for a risk, V(info) for what is good to know.
           type: str
           returned: always
           sample: warning
-        what: {description: The object that it is about., type: str, returned: always, sample: Secret models-db}
+        what: {description: The object that the finding is about., type: str, returned: always, sample: Secret models-db}
         why: {description: What is wrong with it., type: str, returned: always}
         remedy: {description: What to do., type: str, returned: always}
         rule: {description: Where the rule comes from., type: str, returned: always}

@@ -8,23 +8,22 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: model_registry_permissions
-short_description: Say who may use a model registry, and prove it
+short_description: Grant access to a model registry, revoke it, and verify it
 version_added: 0.1.0
 author:
   - The opendatahub.model_registry authors (@opendatahub-io)
 description:
-  - Lets users, groups, the service accounts of projects, and single service accounts use a model registry of OpenShift AI
-    or Open Data Hub, or takes that away, and asks the API server whether it has the effect.
-  - Each permission is the RoleBinding that the dashboard would make, and the dashboard lists it, but for those of single
-    service accounts, for which it has no list. Permissions that were granted with the dashboard are recognized by what they
-    say, and kept.
-  - RoleBindings to the role of the registry that are not as the dashboard makes them, and permissions that are there more
-    than once, are reported as warnings. O(adopt) and O(state=exact) put one RoleBinding as the dashboard makes it in their
-    place.
-  - RoleBindings that are labelled as the registry's, or give C(registry-users-<registry>), and whose role does not exist give
-    nobody access. They are reported as warnings. O(adopt) and O(state=absent) take those who are named out of them, and
-    O(state=exact) deletes them.
-  - RoleBindings to other roles that exist are never changed, though some may give access, too.
+  - Grants users, groups, the service accounts of projects, and single service accounts access to a model registry of
+    OpenShift AI or Open Data Hub, or revokes it, and asks the API server whether that has the effect.
+  - Each permission is the RoleBinding that the dashboard would create, and the dashboard lists it. Only those of single
+    service accounts are not listed, since the dashboard has no list for them. Permissions that were granted with the
+    dashboard are recognized by their content, and kept.
+  - Warnings report RoleBindings to the role of the registry that differ from the dashboard's form, and permissions that exist
+    more than once. O(adopt) and O(state=exact) replace them by one RoleBinding in the dashboard's form.
+  - RoleBindings that have the registry's label, or refer to C(registry-users-<registry>), and whose role does not exist grant
+    no access. Warnings report them. O(adopt) and O(state=absent) remove the named subjects from them, and O(state=exact)
+    deletes them.
+  - RoleBindings to other existing roles are never changed, although some may grant access, too.
 extends_documentation_fragment:
   - kubernetes.core.k8s_auth_options
   - opendatahub.model_registry.attributes
@@ -33,28 +32,28 @@ extends_documentation_fragment:
 options:
   registry:
     description:
-      - The resource name of the registry. It can be one with which none could be created today, since such registries exist.
+      - The resource name of the registry. Existing registries can have names that are not allowed for new ones.
     type: str
     required: true
     aliases: [name]
   users:
     description:
       - Names of users, exactly as they log in.
-      - Names are taken as they are, whatever is in them. Refused are those that nobody means, which begin or end with white
-        space or have control characters, line breaks or invisible characters in them, such as zero-width spaces and marks
-        for the direction of text. The joiners U+200C and U+200D are letters of some scripts, and are let through.
+      - Names with leading or trailing white space, control characters, line breaks or invisible characters are refused.
+        Invisible are zero-width spaces and marks for the direction of text, for example. The joiners U+200C and U+200D are
+        letters of some scripts, and allowed. All other names are used as they are.
     type: list
     elements: str
   groups:
     description:
-      - Names of groups, exactly as the cluster or its identity provider has them, with the same rules as for O(users).
-        V(system:authenticated) is everybody who can log in.
+      - Names of groups, exactly as the cluster or its identity provider has them. The rules for O(users) apply.
+        V(system:authenticated) is everyone who can log in.
     type: list
     elements: str
   projects:
     description:
-      - Names of projects. All service accounts in them may use the registry, so that workbenches, pipelines and other
-        workloads of the project can.
+      - Names of projects. All their service accounts may use the registry, and with them workbenches, pipelines and other
+        workloads of the project.
     type: list
     elements: str
   service_accounts:
@@ -70,79 +69,80 @@ options:
         required: true
       name:
         description:
-          - Its name.
+          - Name of the service account.
         type: str
         required: true
   members:
     description:
-      - Names of users in the OpenShift Group C(<registry>-users), which the operator makes for each registry and which may
-        use it. The Group is deleted together with the registry.
-      - Without this option, the Group is left alone, with O(state=exact), too. An empty list with O(state=exact) empties it.
-      - Groups are objects of the cluster. The ClusterRole in C(playbooks/files/registry-admin-cluster.yaml) has the rights
-        for them.
-      - A cluster where people log in with an external identity provider (OIDC), or that is no OpenShift, has no such Groups.
+      - Names of users in the OpenShift Group C(<registry>-users), which the operator creates for each registry, and whose
+        members may use it. The Group is deleted together with the registry.
+      - Without this option the Group is left unchanged, also with O(state=exact). An empty list with O(state=exact) removes all
+        members.
+      - Groups are cluster-scoped. The ClusterRole in C(playbooks/files/registry-admin-cluster.yaml) has the rights for them.
+      - A cluster with an external identity provider (OIDC), or without OpenShift, has no such Groups.
     type: list
     elements: str
   state:
     description:
-      - V(present) gives access to all that are named, and takes it from nobody.
-      - V(absent) takes it from all that are named. A RoleBinding with several subjects loses only these.
-      - V(exact) gives access to all that are named, and takes it from all others. All lists together are the wish, so one that
-        is left out is empty, but for O(members).
+      - V(present) grants access to the named subjects, and revokes none.
+      - V(absent) revokes the access of the named subjects. A RoleBinding with several subjects loses only these.
+      - V(exact) grants access to the named subjects, and revokes all other access. All lists together are the requested
+        state. A list that is not set is empty, except for O(members).
     type: str
     choices: [present, absent, exact]
     default: present
   adopt:
     description:
-      - Whether those who are named get access by one RoleBinding each, as the dashboard makes it, and by no other one. They
-        are taken out of RoleBindings for several subjects or without the dashboard's labels, and of those that say the same
-        again. Nobody loses access by it, not for a moment.
-      - Where somebody has added others to the RoleBinding that this module has made for one, they stay in it, and the
+      - Whether each named subject gets access by exactly one RoleBinding, in the dashboard's form. The subjects are removed
+        from RoleBindings with several subjects, from those without the dashboard's labels, and from duplicates. No subject
+        loses access meanwhile, not even for a moment.
+      - If other subjects were added to a RoleBinding that this module created for one subject, they remain in it, and the
         dashboard does not list it, until they are named, too.
-      - O(state=exact) always does so.
+      - O(state=exact) implies it.
     type: bool
     default: false
   verify:
     description:
-      - Whether to ask the API server, by an access review for each, whether they may use the registry now, and to fail with
-        the reason if that is not as wished. It is a LocalSubjectAccessReview, or a SubjectAccessReview if the user may ask only
-        that.
-      - A service account is asked about with the groups that Kubernetes gives it, C(system:serviceaccounts),
-        C(system:serviceaccounts:<project>) and V(system:authenticated); a user or group with V(system:authenticated) alone.
-      - With V(present), all that are named must be allowed to.
-      - With V(absent), all that are named must not, whether they had a permission or not. They may by another way, such as
-        V(system:authenticated) or another role in the namespace.
-      - With V(exact), all that are named must be allowed to, and all who have lost access in this run must not. Who else may
-        by other roles in the namespace is no error, and is returned in RV(others) each time.
-      - O(members) who are to have access are proven by their Group, that it may and that they are in it, since reviews know no
-        memberships. Those who are to have none are asked about as users.
+      - Whether to ask the API server, by an access review for each subject, whether it may use the registry now, and to fail
+        with the reason if that is not as requested. It is a LocalSubjectAccessReview, or a SubjectAccessReview if the user may
+        only create that.
+      - A service account is reviewed with the groups that Kubernetes gives it, C(system:serviceaccounts),
+        C(system:serviceaccounts:<project>) and V(system:authenticated). A user or group is reviewed with
+        V(system:authenticated) alone.
+      - With V(present), all named subjects must have access.
+      - With V(absent), no named subject may have access, whether it had a permission or not. It can still have access in
+        another way, such as V(system:authenticated) or another role in the namespace.
+      - With V(exact), all named subjects must have access, and all subjects whose access this run has revoked must not. Others
+        who have access by other roles in the namespace are no error. RV(other_access) returns them each time.
+      - O(members) who are to have access are verified by their Group, which must have access and contain them, since reviews
+        know no memberships. Members who are to have none are reviewed as users.
       - Only what Kubernetes itself knows counts, not the groups in which an identity provider puts a user.
-      - A project stands the test by its service account C(default).
+      - A project is verified by reviewing its service account C(default).
       - In check mode nothing is verified, since nothing is changed.
     type: bool
     default: true
   must_exist:
     description:
       - Whether users, groups and projects that the cluster does not know are an error.
-      - By default a warning names those that are new among the permissions, since users and groups may come from an identity
-        provider.
+      - By default they are allowed, since users and groups can come from an identity provider. A warning names those that are
+        new among the permissions.
     type: bool
     default: false
   wait:
     description:
-      - Whether to wait for the role and the Group of a registry that has only just been created. The operator makes them.
-      - An administrator of the cluster can grant a role that is not there, so that only O(verify) waits for it.
+      - Whether to wait for the role and the Group of a new registry. The operator creates them.
+      - An administrator of the cluster can grant a role that does not exist yet. Then only O(verify) waits for it.
     type: bool
     default: true
   wait_timeout:
     description:
-      - The longest time to wait for them, in seconds, from 1 to 86400 (a day). To go on without waiting, set O(wait=false).
+      - The longest time to wait for them, in seconds, from 1 to 86400 (one day). To go on without waiting, set O(wait=false).
     type: int
     default: 60
 notes:
-  - Two runs at the same time on the same registry end as if one had run after the other. A run that has changed something
-    looks again at the end, and does what is left to do.
-  - In check mode, a registry that is not there yet is a warning, since an earlier task would have created it.
+  - Two simultaneous runs on the same registry end as if one had run after the other. A run that has changed something reads
+    the permissions again at the end, and completes what is left to do.
+  - In check mode, a registry that does not exist is a warning, since an earlier task would have created it.
 seealso:
   - module: opendatahub.model_registry.model_registry
   - module: opendatahub.model_registry.model_registry_info
@@ -152,19 +152,19 @@ requirements:
 """
 
 EXAMPLES = r"""
-- name: A team, one more person, and the workloads of a project
+- name: Grant access to a team, one more person, and the workloads of a project
   opendatahub.model_registry.model_registry_permissions:
     registry: fraud-models
     groups: [fraud-team]
     users: [alice@example.com]
     projects: [fraud-detection]
 
-- name: Everybody who can log in
+- name: Grant access to everyone who can log in
   opendatahub.model_registry.model_registry_permissions:
     registry: fraud-models
     groups: ["system:authenticated"]
 
-- name: Only these, and nobody else
+- name: Grant access to these subjects, and revoke all other access
   opendatahub.model_registry.model_registry_permissions:
     registry: fraud-models
     state: exact
@@ -173,14 +173,14 @@ EXAMPLES = r"""
       - namespace: fraud-detection
         name: pipeline-runner
 
-- name: Alice has left
+- name: Revoke the access of a person who has left
   opendatahub.model_registry.model_registry_permissions:
     registry: fraud-models
     state: absent
     users: [alice@example.com]
     members: [alice@example.com]
 
-- name: Show in the dashboard what somebody has granted with kubectl
+- name: Show permissions in the dashboard that were granted with kubectl
   opendatahub.model_registry.model_registry_permissions:
     registry: fraud-models
     users: [bob@example.com, carol@example.com]
@@ -190,67 +190,69 @@ EXAMPLES = r"""
 RETURN = r"""
 grants:
   description:
-    - Who may use the registry now through its role, in check mode who would. The RoleBinding that the operator makes for the
-      Group C(<registry>-users) is left out.
-  returned: success, and where the proof fails
+    - The subjects that may use the registry now through its role. In check mode, those that would. The RoleBinding that the
+      operator creates for the Group C(<registry>-users) is left out.
+  returned: success, and if the verification fails
   type: list
   elements: dict
   contains:
     kind: {description: "V(User), V(Group), V(Project) or V(ServiceAccount).", type: str, returned: always, sample: Group}
-    name: {description: The name., type: str, returned: always, sample: fraud-team}
-    namespace: {description: The project of a service account., type: str, returned: for a ServiceAccount}
+    name: {description: Name of the subject., type: str, returned: always, sample: fraud-team}
+    namespace: {description: Project of the service account., type: str, returned: for a ServiceAccount}
     bindings:
-      description: The RoleBindings that say so.
+      description: The RoleBindings that grant it.
       type: list
       elements: str
       returned: always
       sample: [dashboard-permissions-0b5f1c8d27a94e36c1f0]
     dashboard: {description: Whether the dashboard lists it., type: bool, returned: always}
     hidden:
-      description: Why the dashboard does not list it. It has no list for service accounts.
+      description: Why the dashboard does not list it. The dashboard has no list for service accounts.
       type: str
-      returned: where it does not
+      returned: if the dashboard does not list it
       sample: the dashboard lists no single service accounts
     verified:
-      description: Whether an access review of this run has confirmed it. Only those named by the task are asked about.
+      description: Whether an access review of this run has confirmed it. Only subjects that the task names are reviewed.
       type: bool
       returned: always
 granted:
-  description: Who has access now and had none through the role of the registry before, each with C(kind), C(name), C(namespace).
-  returned: success, and where the proof fails
+  description:
+    - The subjects that have access now and had none through the role of the registry before, each with C(kind), C(name),
+      C(namespace).
+  returned: success, and if the verification fails
   type: list
   elements: dict
 revoked:
   description:
-    - Who had access through the role of the registry before or meanwhile, and has none now, each with C(kind), C(name),
-      C(namespace).
-  returned: success, and where the proof fails
+    - The subjects that had access through the role of the registry before or meanwhile, and have none now, each with C(kind),
+      C(name), C(namespace).
+  returned: success, and if the verification fails
   type: list
   elements: dict
 members:
-  description: Who is in the Group C(<registry>-users) now, in check mode who would be.
-  returned: where O(members) is given
+  description: The members of the Group C(<registry>-users) now. In check mode, the members that it would have.
+  returned: if O(members) is given
   type: list
   elements: str
-others:
+other_access:
   description:
-    - Who else may use the registry, each with C(kind), C(name), C(namespace), by the RoleBindings of the namespace to other
-      roles than those of registries. V(exact) takes nothing from them.
-    - Rights that hold in all namespaces (ClusterRoleBindings) are seen only where these RoleBindings name their subjects.
-  returned: where O(verify) has succeeded with O(state=exact)
+    - The other subjects that may use the registry, by RoleBindings in the namespace to roles that are not a registry's, each with
+      C(kind), C(name), C(namespace). V(exact) revokes none of this access.
+    - Rights that hold in all namespaces (ClusterRoleBindings) are seen only if these RoleBindings name their subjects.
+  returned: if O(verify) succeeds with O(state=exact)
   type: list
   elements: dict
   contains:
-    why: {description: The API server's words., type: str, returned: always}
+    reason: {description: The reason that the API server gives., type: str, returned: always}
 verified:
   description:
-    - Whether access reviews have confirmed all that O(verify) asks about. It says nothing of RV(others).
+    - Whether access reviews have confirmed all that O(verify) asks about. It says nothing about RV(other_access).
   returned: always
   type: bool
 changes:
   description:
-    - The changes that were made, in their order. In check mode those that would be made, which are the same.
-    - Also returned where the task fails, with the changes up to then.
+    - The changes, in the order in which they were made. In check mode, the same changes that would be made.
+    - A failed task returns those that were made up to then.
   returned: always
   type: list
   elements: dict
@@ -258,9 +260,9 @@ changes:
     kind: {description: Kind of the object., type: str, returned: always, sample: RoleBinding}
     name: {description: Name of the object., type: str, returned: always, sample: dashboard-permissions-0b5f1c8d27a94e36c1f0}
     action: {description: "V(create), V(patch) or V(delete).", type: str, returned: always, sample: create}
-    fields: {description: What was set or removed., type: list, elements: str, returned: always}
+    fields: {description: The fields that were set or removed., type: list, elements: str, returned: always}
     validated:
-      description: False where check mode could not ask the API server, since the change builds upon another one.
+      description: V(false) if the API server could not check the change in check mode, since it depends on another one.
       type: bool
       returned: always
 """
@@ -329,8 +331,8 @@ def work(module: AnsibleModule, connect: Connect, result: Result) -> None:
             result["members"] = outcome.members
         if outcome.other_access is not None:
             others = sorted(outcome.other_access)
-            result["others"] = [
-                {**who, "why": outcome.other_access[grant].reason} for grant, who in zip(others, listed(others))
+            result["other_access"] = [
+                {**who, "reason": outcome.other_access[grant].reason} for grant, who in zip(others, listed(others))
             ]
 
 

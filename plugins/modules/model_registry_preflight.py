@@ -13,14 +13,14 @@ version_added: 0.1.0
 author:
   - The opendatahub.model_registry authors (@opendatahub-io)
 description:
-  - Says what stands against a job before it is begun, all at once. It looks whether the model registry component is enabled, its
-    API served and its operator running; whether the namespace is the platform's; which rights the user lacks; whether the name
-    is free in the whole cluster; whether the Secrets and certificates that the database takes are there and valid; and how the
+  - Reports all obstacles to a job at once, before the job begins. It checks whether the model registry component is enabled,
+    its API is served and its operator runs; whether the namespace is the platform's; which rights the user lacks; whether the
+    name is free in the whole cluster; whether the Secrets and certificates for the database exist and are valid; and how the
     API server itself is trusted.
-  - What the user may not see is said to be unchecked, and no reason to fail.
-  - The database is checked by M(opendatahub.model_registry.mysql_auth_check). The role P(opendatahub.model_registry.preflight#role)
-    runs both.
-  - Nothing is stored. For the jobs V(create) and V(update) a dry run of the registry is sent to the API server, which asks the
+  - What the user may not read is reported as unchecked, and does not make the task fail.
+  - The module M(opendatahub.model_registry.mysql_auth_check) checks the database. The role
+    P(opendatahub.model_registry.preflight#role) runs both.
+  - Nothing is stored. For the jobs V(create) and V(update), a dry run of the registry is sent to the API server, which asks the
     operator's webhooks about it.
 extends_documentation_fragment:
   - kubernetes.core.k8s_auth_options
@@ -32,41 +32,42 @@ extends_documentation_fragment:
 options:
   job:
     description:
-      - What is going to be done. It decides which rights are needed, and whether a registry must exist.
+      - The job to check for. It decides which rights are needed, and whether the registry must exist.
       - V(grant) is what M(opendatahub.model_registry.model_registry_permissions) does.
     type: str
     choices: [create, update, teardown, grant]
     default: create
   name:
     description:
-      - The resource name of the registry. Without it, nothing is said about the name.
+      - The resource name of the registry. By default it is derived from O(display_name). Without both, the name is not checked.
     type: str
     aliases: [registry]
   display_name:
     description:
-      - The name that people see, from which the resource name is derived where O(name) is not given.
+      - The name that the dashboard shows.
     type: str
   auth_proxy:
     description:
-      - The proxy that the registry is going to have, as for M(opendatahub.model_registry.model_registry).
+      - The proxy that the registry is to have, as for M(opendatahub.model_registry.model_registry).
     type: str
     choices: [auto, kube_rbac, oauth, istio, none]
   via:
     description:
-      - The path on which the database will be checked, as O(opendatahub.model_registry.mysql_auth_check#module:via) has it. It
-        decides which rights are looked for beside those of the job.
+      - The path on which the database will be checked, as O(opendatahub.model_registry.mysql_auth_check#module:via). It decides
+        which rights are needed in addition to those for the job.
     type: str
     choices: [auto, direct, port_forward, relay]
     default: auto
   fail_on:
     description:
-      - The findings that make the task fail. All findings are returned either way.
+      - The findings that make the task fail. All findings are returned in any case.
       - V(warning) stands for warnings and blockers.
     type: str
     choices: [blocker, warning, never]
     default: blocker
 notes:
-  - O(database.password) is sent nowhere. The Secret of O(database.password_secret) is read to see whether it has the key.
+  - O(database.password) is sent nowhere. The Secret of O(database.password_secret) is read, to check that it has the key, and
+    that the registry server can use the password.
 seealso:
   - module: opendatahub.model_registry.mysql_auth_check
   - module: opendatahub.model_registry.model_registry
@@ -76,12 +77,11 @@ requirements:
 """
 
 EXAMPLES = r"""
-- name: Can a registry be created?
+- name: Check whether a registry can be created
   opendatahub.model_registry.model_registry_preflight:
     job: create
     name: fraud
     database:
-      type: mysql
       host: mysql.databases.svc.cluster.local
       name: fraud
       username: fraud
@@ -91,21 +91,21 @@ EXAMPLES = r"""
       tls:
         ca_bundle: cluster
 
-- name: What may this user not do?
+- name: Check which rights this user lacks to share a registry
   opendatahub.model_registry.model_registry_preflight:
     job: grant
     name: fraud
     fail_on: never
-  register: seen
+  register: preflight
 
-- name: Show it
+- name: Show the findings
   ansible.builtin.debug:
-    msg: "{{ seen.table }}"
+    msg: "{{ preflight.table }}"
 """
 
 RETURN = r"""
 findings:
-  description: What was found, the most severe first. Also returned where the task fails.
+  description: The findings, the most severe first. Also returned if the task fails.
   returned: always
   type: list
   elements: dict
@@ -113,11 +113,11 @@ findings:
     code: {description: The finding as a short code., type: str, returned: always, sample: rights_missing}
     severity:
       description:
-        - V(blocker) where the job cannot succeed, V(warning) for a risk, V(info) for what could not be checked or is good to know.
+        - V(blocker) if the job cannot succeed, V(warning) for a risk, V(info) for what could not be checked or is good to know.
       type: str
       returned: always
       sample: blocker
-    what: {description: What it is about., type: str, returned: always, sample: DataScienceCluster default-dsc}
+    what: {description: The object or option that the finding is about., type: str, returned: always, sample: DataScienceCluster default-dsc}
     why: {description: What is wrong with it., type: str, returned: always}
     remedy: {description: What to do., type: str, returned: always}
     rule: {description: Where the rule comes from., type: str, returned: always}
@@ -132,11 +132,11 @@ table:
   type: list
   elements: str
 facts:
-  description: What was seen.
+  description: The facts that were gathered.
   returned: always
   type: dict
   contains:
-    user: {description: "Who the API server takes the user for. Empty before Kubernetes 1.28.", type: str, returned: always}
+    user: {description: "The user, as the API server knows it. Empty before Kubernetes 1.28.", type: str, returned: always}
     api:
       description: How the API server is reached.
       type: dict
@@ -150,19 +150,19 @@ facts:
           returned: always
           sample: given
         ca_file:
-          description: The file or folder with the authorities that are trusted. Empty if a kubeconfig has them as data.
+          description: The file or folder with the trusted authorities. Empty if a kubeconfig has them as data.
           type: str
           returned: always
-    namespace: {description: The registries namespace. Null where it is not known., type: str, returned: always}
+    namespace: {description: The registries namespace. Null if it is not known., type: str, returned: always}
     versions: {description: The served versions of ModelRegistry., type: list, elements: str, returned: always}
     component:
-      description: C(managementState) of each DataScienceCluster by its name. Null where they may not be read, or there is no such kind.
+      description: C(managementState) of each DataScienceCluster by its name. Null if they may not be read, or the cluster has no such kind.
       type: dict
       returned: always
     name: {description: The resource name., type: str, returned: always}
-    registry_exists: {description: Whether the registry is there. Null where it may not be read., type: bool, returned: always}
+    registry_exists: {description: Whether the registry exists. Null if it may not be read., type: bool, returned: always}
     database_checkable:
-      description: Whether enough is known, and readable, to check the database with M(opendatahub.model_registry.mysql_auth_check).
+      description: Whether enough is known, and may be read, to check the database with M(opendatahub.model_registry.mysql_auth_check).
       type: bool
       returned: always
 """
@@ -200,7 +200,7 @@ def work(module: AnsibleModule, connect: Connect, result: Result) -> None:
     bad = failing(result["findings"], module.params["fail_on"])
     if bad:
         why = " ".join(f"[{found['code']}] {found['what']}: {found['why']}. {found['remedy']}" for found in bad)
-        raise BlockerFound(f"preflight of {wanted.job}", why, "Mend these, then run the task again.")
+        raise BlockerFound(f"preflight of {wanted.job}", why, "Fix these, then run the task again.")
 
 
 if __name__ == "__main__":

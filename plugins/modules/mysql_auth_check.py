@@ -13,12 +13,12 @@ version_added: 0.1.0
 author:
   - The opendatahub.model_registry authors (@opendatahub-io)
 description:
-  - Logs in to a MySQL, MariaDB or PostgreSQL database as the registry server will, and says whether a registry will work
-    with it. What is wrong comes with the statement or server option that mends it.
-  - Looks at the host, the certificate and the versions of TLS, the account, its authentication plugin and its privileges,
+  - Logs in to a MySQL, MariaDB or PostgreSQL database as the registry server will, and reports whether a registry will work
+    with it. Each problem comes with the statement or server option that fixes it.
+  - Checks the host, the certificate and the versions of TLS, the account, its authentication plugin and its privileges,
     the database's character set, the state of the registry's tables, and limits of the server.
-  - Writes nothing to the database, ever.
-  - Fails where a blocker is found, see O(fail_on).
+  - Never writes to the database.
+  - Fails if a blocker is found, see O(fail_on).
 extends_documentation_fragment:
   - kubernetes.core.k8s_auth_options
   - opendatahub.model_registry.attributes.info
@@ -28,84 +28,86 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     details:
-      - It changes nothing in either mode. No relay is made in check mode, so O(via=relay) checks nothing there and says so.
+      - The module changes nothing in either mode. No relay is created in check mode, so O(via=relay) checks nothing then and
+        says so.
 options:
   registry:
     description:
-      - The name of a registry whose database is checked. Its password and certificates are read from where the registry
-        server gets them.
-      - One of O(registry) and O(database) is needed. Together, they stand for what an edit of the registry would give.
+      - The resource name of a registry whose database is to be checked. Its password and certificates are read from where the
+        registry server gets them.
+      - Either O(registry) or O(database) is required. Together, they check the database as an edit of the registry would leave
+        it.
     type: str
     aliases: [name]
   via:
     description:
       - The path to the database.
-      - V(direct) connects from where the module runs.
-      - V(port_forward) goes through the Kubernetes API to a pod behind the Service that the host names. It works outside
-        the cluster, where such names do not resolve. It cannot be used by a user who impersonates another.
-      - V(relay) goes through a short-lived pod in the registries namespace, so that the connection comes from where the
-        registry's connections will come from. It is made as a Job, needs the right to create and delete Jobs, and is
-        removed afterwards.
-      - V(auto) takes V(port_forward) where the host names a Service with pods, and V(direct) otherwise. Where that path
-        is not open to the user, the finding C(not_checked) says so. If the database refuses the check there in a way that need
-        not hold for the pods' addresses, such as a login, and O(relay_image) is given, V(auto) goes on to V(relay), and its result
-        counts.
+      - V(direct) connects from the host that runs the module.
+      - V(port_forward) connects through the Kubernetes API to a pod behind the Service that the host names. It works outside
+        the cluster, where such names do not resolve. A user who impersonates another cannot use it.
+      - V(relay) connects through a short-lived pod in the registries namespace, so that the connection comes from where the
+        registry's connections will come from. The pod is created as a Job, which requires the right to create and delete Jobs,
+        and removed afterwards.
+      - V(auto) chooses V(port_forward) if the host names a Service with pods, and V(direct) otherwise. If the user may not use
+        that path, the finding C(not_checked) says so.
+      - If O(relay_image) is given, and the database refuses the check on that path in a way that need not apply to the pods'
+        addresses, such as a login, V(auto) goes on to V(relay), and its result counts.
     type: str
     choices: [auto, direct, port_forward, relay]
     default: auto
   relay_image:
     description:
-      - The image of the relay. Any that has C(socat) will do, unless O(relay_command) says otherwise.
-      - It must run as an ordinary user, and be there for the cluster to pull.
-      - Needed with O(via=relay), and used with O(via=auto) if a relay proves more than the path that was taken.
+      - The image of the relay. Any image with C(socat) will do, unless O(relay_command) needs something else.
+      - The image must run as an ordinary user, and the cluster must be able to pull it.
+      - It is required with O(via=relay). With O(via=auto), it is used if a relay proves more than the chosen path.
     type: str
   relay_command:
     description:
-      - What the relay's container runs. It must listen on TCP port V({listen}) and pass each connection on to V({host}) and
-        V({port}), which are filled in.
+      - The command of the relay's container. It must listen on TCP port V({listen}) and pass each connection on to V({host})
+        and V({port}). These three are filled in.
     type: list
     elements: str
     default: [socat, "TCP-LISTEN:{listen},fork,reuseaddr", "TCP:{host}:{port}"]
   relay_timeout:
     description:
-      - Seconds in which the relay's pod must run, from 1 to 3600.
+      - The longest time until the relay's pod runs, in seconds, from 1 to 3600.
     type: int
     default: 60
   required_plugin:
     description:
       - The authentication plugin that the registry server needs of a MySQL account.
-      - V(native) is C(mysql_native_password), which registries of OpenShift AI up to 2.22 need. V(any) stands for all that
-        newer ones know.
-      - V(auto) finds it out from the versions and the schema that the cluster serves, and from its registries.
+      - V(native) is C(mysql_native_password), which registries of OpenShift AI up to 2.22 need. V(any) stands for all plugins
+        that newer ones support.
+      - V(auto) decides by the versions and the schema that the cluster serves, and by its registries.
     type: str
     choices: [auto, native, any]
     default: auto
   connect_timeout:
     description:
-      - Seconds for the whole check of the server, once the path is there, from 1 to 600. Setting a port-forward up has a limit of 5
-        seconds of its own, a relay O(relay_timeout).
+      - The longest time for the whole check of the server, in seconds, from 1 to 600. It begins once the path is open. A
+        port-forward may take 5 seconds to open, a relay O(relay_timeout).
     type: int
     default: 10
   fail_on:
     description:
-      - The findings that make the task fail. All findings are returned either way.
+      - The findings that make the task fail. All findings are returned in any case.
       - V(warning) stands for warnings and blockers.
     type: str
     choices: [blocker, warning, never]
     default: blocker
 notes:
   - The Secret of O(database.password_secret) is read for the check.
-  - A password out of a Secret that a registry uses is sent only to the host, port and account that the registry itself has. With
-    others in O(database), give O(database.password); without it nobody logs in, and the finding C(not_checked) says so. To know
-    whose a Secret is, the registries of the namespace are listed. A Secret that no registry uses is sent to the host that is given,
-    as a registry made so would send it.
-  - No connection to the Kubernetes API is made where nothing has to be asked of it. That is so with O(via=direct), a host
-    outside the cluster, O(database.password), certificates given in full, and O(required_plugin) other than V(auto).
-    A host of two parts may be a Service's, C(<service>.<namespace>), so the cluster is asked for one.
+  - A password from a Secret that a registry uses is sent only to the host and port, and for the account, of that registry. If
+    O(database) has others, set O(database.password). Otherwise there is no login, and the finding C(not_checked) says so. To
+    find out which registries use a Secret, the registries of the namespace are listed. A password from a Secret that no registry
+    uses is sent to the given host, as a registry with these options would send it.
+  - The module connects to the Kubernetes API only if it needs to. It does not with O(via=direct), a host outside the cluster,
+    O(database.password), certificates given in full, and O(required_plugin) other than V(auto). A host name of two parts can be
+    that of a Service, C(<service>.<namespace>), so the cluster is asked about it.
   - A verdict holds for the account that the server has matched with the address that the connection came from. Through a
-    port-forward that is the database's own loopback address, and a registry's pod may be matched with another account.
-    Then a finding about the account is a warning that advises V(relay), and so is one about the way to the server with
-    V(direct).
+    port-forward that is the database's own loopback address, and the server can match a registry's pod with another account.
+    A finding about the account is then a warning that recommends V(relay). With V(direct), so is a finding about the way to the
+    server.
 seealso:
   - module: opendatahub.model_registry.model_registry
 requirements:
@@ -117,7 +119,7 @@ requirements:
 """
 
 EXAMPLES = r"""
-- name: Will a registry work with this database?
+- name: Check whether a registry will work with a database
   opendatahub.model_registry.mysql_auth_check:
     database:
       host: mysql.databases.svc.cluster.local
@@ -127,20 +129,20 @@ EXAMPLES = r"""
       tls:
         ca_bundle: openshift_ai
 
-- name: Look at the database of a registry, whatever is found
+- name: Check the database of a registry, and go on whatever is found
   opendatahub.model_registry.mysql_auth_check:
     registry: fraud-models
     fail_on: never
-  register: looked
+  register: checked
 
-- name: Show what to do
+- name: Show how to fix it
   ansible.builtin.debug:
     msg: "{{ item.severity }}: {{ item.what }}: {{ item.why }} {{ item.remedy }}"
-  loop: "{{ looked.findings }}"
+  loop: "{{ checked.findings }}"
   loop_control:
     label: "{{ item.code }}"
 
-- name: A database that only the cluster reaches
+- name: Check a database that only the cluster reaches
   opendatahub.model_registry.mysql_auth_check:
     database:
       host: mysql.internal.example.com
@@ -155,7 +157,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 findings:
-  description: What was found, the most severe first. Also returned where the task fails.
+  description: The findings, the most severe first. Also returned if the task fails.
   returned: always
   type: list
   elements: dict
@@ -163,12 +165,12 @@ findings:
     code: {description: The finding as a short code., type: str, returned: always, sample: charset}
     severity:
       description:
-        - V(blocker) where a registry cannot work so, V(warning) for a risk or for what could not be checked, V(info) for
+        - V(blocker) if a registry cannot work, V(warning) for a risk or for what could not be checked, V(info) for
           what is good to know.
       type: str
       returned: always
       sample: blocker
-    what: {description: What it is about., type: str, returned: always, sample: database fraud}
+    what: {description: The object that the finding is about., type: str, returned: always, sample: database fraud}
     why: {description: What is wrong with it., type: str, returned: always}
     remedy:
       description: What to do, with statements or server options ready to paste. There is no password in it.
@@ -181,33 +183,33 @@ findings:
       returned: always
       sample: docs/findings.md#charset
     checked_as:
-      description: The account that the server has matched. Empty where nobody could log in.
+      description: The account that the server has matched. Empty if no login succeeded.
       type: str
       returned: always
       sample: "'fraud'@'%'"
-    path: {description: The path that was used. Empty where none was., type: str, returned: always, sample: port_forward}
+    path: {description: The path to the database that was used. Empty if there was none., type: str, returned: always, sample: port_forward}
 facts:
-  description: What is known of the server, the account and the database. Empty where the server could not be asked.
+  description: What is known about the server, the account and the database. Empty if the server could not be asked.
   returned: always
   type: dict
 database:
-  description: What was checked, with C(type), C(host), C(port), C(name) and C(username).
+  description: The database that was checked, with C(type), C(host), C(port), C(name) and C(username).
   returned: always
   type: dict
 connection:
-  description: The path that was used. Empty where none was.
+  description: The path to the database that was used. Empty if there was none.
   returned: always
   type: dict
   contains:
     path: {description: "V(direct), V(port_forward) or V(relay).", type: str, returned: always, sample: port_forward}
-    why: {description: Why it is that one., type: str, returned: always}
+    reason: {description: Why this path was chosen., type: str, returned: always}
 plugin_requirement:
-  description: The authentication plugin that was taken to be needed.
+  description: The authentication plugin that the account needs.
   returned: always
   type: dict
   contains:
     plugin: {description: V(native) or V(any)., type: str, returned: always, sample: any}
-    why: {description: How that is known., type: str, returned: always}
+    reason: {description: How that is known., type: str, returned: always}
 """
 
 from datetime import datetime, timezone

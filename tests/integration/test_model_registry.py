@@ -98,7 +98,7 @@ def test_life(bed: Testbed, registries: Registries, tmp_path: Path) -> None:
         ("delete", "ModelRegistry", "life"),
         ("delete", "Secret", "life-db-password"),
     ]
-    assert [kept["kind"] for kept in deleted.result["kept"]] == ["Database", "ClusterRoleBinding"]
+    assert [kept["kind"] for kept in deleted.result["retained"]] == ["Database", "ClusterRoleBinding"]
     assert registries.get("life") is None and secret(registries, "life-db-password") is None
     assert registries.sql("SHOW DATABASES LIKE 'life'")
     gone = succeeded(play(bed, task(name="life", state="absent")))
@@ -302,7 +302,7 @@ def test_generated_postgres(bed: Testbed, registries: Registries) -> None:
     assert refused.result["failed"] and "set delete_generated_data" in refused.result["msg"]
     assert not refused.writes
     gone = succeeded(play(bed, task(name="generated", state="absent", delete_generated_data=True)))
-    assert [lost["kind"] for lost in gone.result["lost"]] == ["PersistentVolumeClaim"]
+    assert [lost["kind"] for lost in gone.result["also_deleted"]] == ["PersistentVolumeClaim"]
     assert registries.get("generated") is None
 
 
@@ -390,7 +390,7 @@ def test_shared_and_foreign_objects_stay(bed: Testbed, registries: Registries) -
     succeeded(play(bed, task(**wanted)))
     gone = succeeded(play(bed, task(name="foreign", state="absent")))
     assert keys(gone.result["changes"]) == [("delete", "ModelRegistry", "foreign")]
-    assert [(kept["kind"], kept["name"]) for kept in gone.result["kept"]][1:] == [
+    assert [(kept["kind"], kept["name"]) for kept in gone.result["retained"]][1:] == [
         ("Secret", "foreign-db"),
         ("ClusterRoleBinding", "foreign-auth-delegator"),
     ]
@@ -440,7 +440,7 @@ def test_users_of_its_models_keep_a_registry(bed: Testbed, registries: Registrie
     gone = succeeded(
         play(bed, task(name="used", state="absent", ignore_inference_services=True), user="platform-admin")
     )
-    assert {"InferenceService"} == {lost["kind"] for lost in gone.result["lost"]}
+    assert {"InferenceService"} == {lost["kind"] for lost in gone.result["also_deleted"]}
     registries.api.delete("serving.kserve.io/v1beta1", "InferenceService", "fraud", "data-science")
 
 

@@ -115,7 +115,7 @@ def test_paths(bed: Testbed, registries: Registries) -> None:
     for result in (auto, direct, relayed):
         assert not result["failed"] and not result["changed"] and "not_checked" not in codes(result), result
         assert result["facts"]
-    assert auto["connection"]["path"] == "port_forward" and "the host names a Service" in auto["connection"]["why"]
+    assert auto["connection"]["path"] == "port_forward" and "the host names a Service" in auto["connection"]["reason"]
     assert (direct["connection"]["path"], relayed["connection"]["path"]) == ("direct", "relay")
     assert not unmade["failed"] and codes(unmade) == {"not_checked"} and set(unmade) == set(auto) | {"warnings"}
     assert [write[:2] for write in played.writes if write[1] != "pods/portforward"] == [
@@ -323,7 +323,7 @@ def test_required_plugin_by_release(start: Start, flavour: str) -> None:
 
         before = look()["plugin_requirement"]
         if flavour == "transition":
-            assert before["plugin"] == "any" and "no registry" in before["why"]
+            assert before["plugin"] == "any" and "no registry" in before["reason"]
             registries.make_secret("old")
             registries.create(registries.body("old"))
             place = ("apps/v1", "Deployment", "old", registries.namespace)

@@ -203,7 +203,9 @@ def test_what_others_have_made(bed: Testbed, demo: Registries) -> None:
     assert list(bindings(demo)) == ["dashboard-permissions-k3j9x2ab"]
     assert demo.api.get(f"{RBAC}/v1", "RoleBinding", "elsewhere", demo.namespace)
     # Only the API server knows that this role, too, lets her use it.
-    assert {"kind": "User", "name": "zoe"}.items() <= exact.result["others"][-1].items(), exact.result["others"]
+    assert {"kind": "User", "name": "zoe"}.items() <= exact.result["other_access"][-1].items(), exact.result[
+        "other_access"
+    ]
     refuted = play(bed, permit(users=["zoe"], state="absent")).result
     assert 'RoleBinding "elsewhere/rhoai-model-registries" of Role "model-registry-admin"' in refuted["msg"]
     demo.api.delete(f"{RBAC}/v1", "RoleBinding", "elsewhere", demo.namespace)
@@ -306,7 +308,7 @@ def test_five_hundred(bed: Testbed, demo: Registries) -> None:
     assert 3 <= at_once(proven, "create") <= 8
     fewer = succeeded(play(bed, permit(users=users[:-3], state="exact")))
     assert [write[0] for write in fewer.writes] == ["delete"] * 3
-    assert 500 + len(fewer.result["others"]) <= asked(fewer)["create localsubjectaccessreviews"] <= 520
+    assert 500 + len(fewer.result["other_access"]) <= asked(fewer)["create localsubjectaccessreviews"] <= 520
     succeeded(play(bed, permit(state="exact", verify=False)))
     assert not bindings(demo)
 

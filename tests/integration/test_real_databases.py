@@ -149,7 +149,7 @@ def test_a_postgres_of_the_users(bed: Testbed, registries: Registries, servers: 
         play(bed, task(name="own", state="absent", check_mode=True), task(name="own", state="absent"))
     ).results
     assert gone["changes"] == predicted["changes"]
-    assert gone["kept"][0]["name"] == f"own on {host(service)}:5432"
+    assert gone["retained"][0]["name"] == f"own on {host(service)}:5432"
     postgres(bed, service, "ALTER DATABASE own OWNER TO postgres")
 
 

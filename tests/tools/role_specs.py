@@ -80,8 +80,8 @@ def _but(module: ModuleType, *others: str) -> tuple[str, ...]:
 _DELETION = ("ignore_inference_services", "delete_generated_data")
 _CHECK = Passed("preflight", mysql_auth_check, _but(mysql_auth_check, "registry", "database", "namespace"))
 ROLES: Mapping[str, tuple[Passed, ...]] = {
-    "create": (Passed("create", model_registry, _but(model_registry, "state", *_DELETION)), _CHECK),
-    "update": (Passed("update", model_registry, _but(model_registry, "name", "state", *_DELETION)), _CHECK),
+    "create": (Passed("create", model_registry, _but(model_registry, "state", "create", *_DELETION)), _CHECK),
+    "update": (Passed("update", model_registry, _but(model_registry, "name", "state", "create", *_DELETION)), _CHECK),
     "preflight": (
         Passed("preflight", model_registry_preflight, _but(model_registry_preflight, "via", "fail_on")),
         _CHECK,

@@ -19,8 +19,8 @@ import pytest
 import yaml
 from ansible.errors import AnsibleFilterError
 from ansible_collections.opendatahub.model_registry.plugins.filter.access_answers import access_answers
+from ansible_collections.opendatahub.model_registry.plugins.filter.result_lines import result_lines
 from ansible_collections.opendatahub.model_registry.plugins.filter.saved_permissions import saved_permissions
-from ansible_collections.opendatahub.model_registry.plugins.filter.subject_lines import subject_lines
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNNER = Path(sys.executable).with_name("ansible-playbook")
@@ -151,7 +151,7 @@ def test_registries_keep_their_names(name: str) -> None:
 def test_what_a_controllers_job_would_lose_is_in_its_output(job: dict[str, str], kept: bool, tmp_path: Path) -> None:
     """Its files go with it. In every case, the whole path is named."""
     tasks = yaml.safe_load((ROOT / "roles" / "teardown" / "tasks" / "save.yml").read_text())
-    (tell,) = (task for task in tasks if task["name"] == "Say where it is saved")
+    (tell,) = (task for task in tasks if task["name"] == "Show where the permissions are saved")
     name = "{{ lookup('ansible.builtin.pipe', 'touch " + str(tmp_path / "ran") + "') }}"
     facts = {
         "found": {"registries": [{"permissions": {"users": [name], "members": ["ann"]}}]},
@@ -243,10 +243,22 @@ def test_lines_for_people() -> None:
         {"kind": "User", "name": "\x1b[2J\u202etxt\nok: all\x9b"},
         {"kind": "Group", "name": "x" * 10_000},
     ]
-    assert subject_lines(entries) == [
+    assert result_lines(entries) == [
         "User alice",
         "ServiceAccount a b",
         "User \\x1b[2J\\u202etxt\\nok: all\\x9b",
         f"Group {'x' * 253}… (10000 characters)",
     ]
-    assert subject_lines(["bob", "a\tb"]) == ["bob", "a\\tb"]
+    assert result_lines(["bob", "a\tb"]) == ["bob", "a\\tb"]
+
+
+def test_lines_of_changes() -> None:
+    changes = [
+        {"kind": "Secret", "name": "demo-db-password", "action": "patch", "fields": ["data", "metadata"]},
+        {"kind": "ModelRegistry", "name": "demo", "action": "delete", "fields": []},
+    ]
+    assert result_lines(changes, ["action", "kind", "name", "fields"]) == [
+        "patch Secret demo-db-password data, metadata",
+        "delete ModelRegistry demo",
+    ]
+    assert result_lines(changes) == ["Secret demo-db-password", "ModelRegistry demo"]

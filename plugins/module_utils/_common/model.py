@@ -117,6 +117,8 @@ class Registry:
     proxy: ProxySettings | None = None
     is_derived: bool = False
     """Whether the name comes from the display name. Then a registry with another one must not have it."""
+    must_exist: bool = False
+    """Whether it is an error if there is no such registry yet."""
 
 
 @dataclass(frozen=True, order=True)

@@ -54,9 +54,9 @@ class CheckResult:
     findings: list[Object] = field(default_factory=list)
     facts: Object = field(default_factory=dict)
     connection: Object = field(default_factory=dict)
-    """path and why."""
+    """path and reason."""
     requirement: Object = field(default_factory=dict)
-    """plugin and why."""
+    """plugin and reason."""
     database: Object = field(default_factory=dict)
     """type, host, port, name and username of what was checked."""
     warnings: list[str] = field(default_factory=list)
@@ -76,7 +76,7 @@ class CheckResult:
         """Return the parts of an error that lists these findings."""
         what = "database {name} of {username} on {host}:{port}".format_map(self.database)
         lines = [f"[{finding['code']}] {finding['what']}: {finding['why']}. {finding['remedy']}" for finding in bad]
-        return what, " ".join(lines), "Mend these, then run the task again."
+        return what, " ".join(lines), "Fix these, then run the task again."
 
 
 class LazyCluster:
@@ -135,7 +135,7 @@ class _Run:
         credentials = _credentials(database, self._place, kept_back, conceal)
         self._add(*credentials.findings, *_breaking(database, credentials, registry, self._place))
         requirement = _requirement(self._wanted.required_plugin, database, self._place)
-        self.result.requirement = {"plugin": requirement.plugin, "why": requirement.why}
+        self.result.requirement = {"plugin": requirement.plugin, "reason": requirement.why}
         wrong = wrong_form(str(database.host))
         if wrong is not None:
             # Whatever answers at another host is not this database.
@@ -180,7 +180,7 @@ class _Run:
     def _inspect(self, subject: Subject, host: Host, backend: Backend) -> None:
         """Inspect the database on the best path, and from a pod if that proves more and a relay is offered."""
         chosen, why = choose_path(self._wanted.via, host, backend)
-        self.result.connection = {"path": chosen, "why": why}
+        self.result.connection = {"path": chosen, "reason": why}
         lacks = postgres.psycopg_missing(subject.database)
         if lacks is not None:
             self._add(lacks)
@@ -207,7 +207,7 @@ class _Run:
             return None
         first = self.result.connection["path"]
         why = f"what was refused on the path {first} may hold for its address alone, and the pods have others"
-        self.result.connection = {"path": RELAY, "why": why}
+        self.result.connection = {"path": RELAY, "reason": why}
         return seen
 
     def _path(self, chosen: str, subject: Subject, host: Host, backend: Backend) -> AbstractContextManager[Path] | None:
@@ -382,7 +382,7 @@ def _rights(database: Database, error: RegistryError, place: LazyCluster) -> Reg
 def _without_login(database: Database, credentials: Credentials) -> Finding:
     what = f"account {database.username} and database {database.name}"
     why = f"they were not checked, the way to the server was: {' and '.join(credentials.lacks)} could not be read"
-    return Finding("not_checked", "warning", what, why, "Mend that, then check again.", UNSEEN)
+    return Finding("not_checked", "warning", what, why, "Fix that, then check again.", UNSEEN)
 
 
 def _without_password(database: Database, why: str) -> Finding:

@@ -325,10 +325,10 @@ def _database(
 ) -> tuple[Database | None, tuple[InvalidInput, ...]]:
     """Return the database as the registry will use it, if that is known, and the errors in the options.
 
-    A plan that does not mention one yet is not an error. is_unknown: whether the registry cannot be read or understood, so
-    that the type of its database is not known.
+    A new registry without one yet is not an error, nor is an edit of a registry that does not exist.
+    is_unknown: whether the registry cannot be read or understood, so that the type of its database is not known.
     """
-    is_unsaid = wanted.database is None and registry is None
+    is_unsaid = registry is None and (wanted.database is None or (wanted.job == "update" and not is_unknown))
     is_untyped = is_unknown and not (wanted.database and wanted.database.type)
     if wanted.job not in ("create", "update") or wanted.is_database_invalid or is_unsaid or is_untyped:
         return None, wanted.invalid

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from .._common.certificates import stored_form
-from .._common.errors import InvalidInput, Refused
+from .._common.errors import InvalidInput, NotFound, Refused
 from .._common.model import CaSource, Database, KeyRef, Object, Registry
 from .._common.names import SHARED_CA, ca_config_map, check_length, check_name, password_secret
 from .._common.text import quoted
@@ -106,12 +106,15 @@ class NamespaceState:
 def plan_present(registry: Registry, observed: NamespaceState, now: str) -> Plan:
     """Plan the changes that create the registry or edit it as wanted.
 
-    now: the time, as Kubernetes writes it, never the same twice. Raises InvalidInput and Refused.
+    now: the time, as Kubernetes writes it, never the same twice. Raises InvalidInput, NotFound and Refused.
     """
     existing = observed.registries.get(registry.name)
     if existing is not None and existing["metadata"].get("deletionTimestamp"):
         why = f"it is being deleted since {existing['metadata']['deletionTimestamp']}"
         raise Refused(f"ModelRegistry {registry.name}", why, "Wait until it is gone, then run the task again.")
+    if existing is None and registry.must_exist:
+        step = "Check the name, or create the registry with the playbook opendatahub.model_registry.create."
+        raise NotFound(f"ModelRegistry {registry.name}", "it does not exist, and create is false", step)
     clash = name_clash(existing, registry.display_name) if existing is not None and registry.is_derived else None
     if clash is not None:
         raise clash

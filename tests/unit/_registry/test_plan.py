@@ -13,7 +13,11 @@ from typing import Any
 
 import pytest
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._argspec import registry as registry_spec
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.errors import InvalidInput, Refused
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.errors import (
+    InvalidInput,
+    NotFound,
+    Refused,
+)
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.model import (
     CaSource,
     Database,
@@ -939,6 +943,13 @@ def test_the_longest_name_of_a_new_registry(proxy: str, longest: int) -> None:
     plan_present(Registry("x" * longest, database=MYSQL, auth_proxy=proxy), observed(), NOW)
     with pytest.raises(InvalidInput, match=f"{longest} is the most"):
         plan_present(Registry("x" * (longest + 1), database=MYSQL, auth_proxy=proxy), observed(), NOW)
+
+
+def test_a_registry_that_must_exist() -> None:
+    must = Registry("demo", description="edited", database=MYSQL, must_exist=True)
+    with pytest.raises(NotFound, match="ModelRegistry demo: it does not exist, .*opendatahub.model_registry.create"):
+        plan_present(must, observed(), NOW)
+    assert plan_present(must, observed(stored()), NOW).changes
 
 
 @pytest.mark.parametrize("has", ["Fraud models", None])
