@@ -195,6 +195,7 @@ def test_what_is_proven_on_which_path(bed: Testbed, registries: Registries) -> N
     )
     address = bed.address("mysql-80", NAMESPACE)
     wrong = {**database("proven"), "password": "another"}
+    offered = {**RELAY, "via": "auto"}
     played = play(
         bed,
         checking(database={**wrong, "host": address}),
@@ -203,10 +204,12 @@ def test_what_is_proven_on_which_path(bed: Testbed, registries: Registries) -> N
         checking(database=database("proven")),
         checking(database=database("proven"), **RELAY),
         checking(database=database("proven", host="mysql.internal.example.invalid")),
+        checking(database=wrong, **offered),
+        checking(database=database("proven"), **offered),
         user="admin",
     )
     registries.sql("DROP USER 'proven'@'127.0.0.1'")
-    direct, forward, relay, other, own, private = played.results
+    direct, forward, relay, other, own, private, goes_on, let_in = played.results
     assert [severities(one).get("access_denied") for one in (direct, forward, relay)] == [
         "warning",
         "warning",
@@ -216,6 +219,9 @@ def test_what_is_proven_on_which_path(bed: Testbed, registries: Registries) -> N
     assert severities(other) == {"account_host": "warning", "plaintext": "warning", "privileges_missing": "warning"}
     assert severities(own) == {"plaintext": "warning"}
     assert severities(private) == {"host_unresolved": "warning"} and "via: relay" in private["findings"][0]["remedy"]
+    assert goes_on["connection"]["path"] == let_in["connection"]["path"] == "relay"
+    assert goes_on["failed"] and severities(goes_on)["access_denied"] == "blocker"
+    assert severities(let_in) == {"plaintext": "warning"} and not leftovers(registries)
 
 
 def test_a_service_in_two_parts(bed: Testbed, registries: Registries) -> None:
