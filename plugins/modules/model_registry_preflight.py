@@ -170,8 +170,7 @@ facts:
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._argspec import authentication, registry
-from ..module_utils._common.errors import BlockerFound
-from ..module_utils._common.findings_table import failing
+from ..module_utils._common.findings_table import check_findings
 from ..module_utils._module import Connect, Result, run_module
 from ..module_utils._preflight.gather import preflight, wanted_from
 from ..module_utils._preflight.rules import JOBS
@@ -197,10 +196,7 @@ def work(module: AnsibleModule, connect: Connect, result: Result) -> None:
     """Gather the findings, fill in the result, and fail if they are severe enough."""
     wanted = wanted_from(module.params)
     result.update(preflight(connect(), wanted))
-    bad = failing(result["findings"], module.params["fail_on"])
-    if bad:
-        why = " ".join(f"[{found['code']}] {found['what']}: {found['why']}. {found['remedy']}" for found in bad)
-        raise BlockerFound(f"preflight of {wanted.job}", why, "Fix these, then run the task again.")
+    check_findings(f"preflight of {wanted.job}", result["findings"], module.params["fail_on"])
 
 
 if __name__ == "__main__":

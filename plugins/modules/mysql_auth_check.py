@@ -217,8 +217,7 @@ from datetime import datetime, timezone
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._argspec import CHECK_RULES, DATABASE_RULES, authentication, checking, database
-from ..module_utils._common.errors import BlockerFound
-from ..module_utils._common.findings_table import failing, ordered
+from ..module_utils._common.findings_table import check_findings, ordered
 from ..module_utils._database.check import Check, LazyCluster, check
 from ..module_utils._database.relay import Relay
 from ..module_utils._module import Connect, Result, run_module
@@ -262,9 +261,8 @@ def work(module: AnsibleModule, connect: Connect, result: Result) -> None:
     )
     if outcome.error is not None:
         raise outcome.error
-    bad = failing(outcome.findings, params["fail_on"])
-    if bad:
-        raise BlockerFound(*outcome.summary(bad))
+    what = "database {name} of {username} on {host}:{port}".format_map(outcome.database)
+    check_findings(what, outcome.findings, params["fail_on"])
 
 
 def _relay(module: AnsibleModule, host: str, port: int) -> Relay:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Findings as a table that a person reads."""
+"""Findings as a person reads them: as a table, and as the error of a task that fails because of them."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterable
 
+from .errors import BlockerFound
 from .finding import SEVERITIES
 from .model import Object
 from .text import printable_message, sentence
 
-__all__ = ["failing", "findings_table", "ordered"]
+__all__ = ["check_findings", "failing", "findings_table", "ordered"]
 
 WIDTH = 116
 """Characters of a line: what fits beside the indent and the quotes of Ansible's output."""
@@ -52,3 +53,11 @@ def _wrapped(text: str, start: str, rest: str) -> list[str]:
 def failing(findings: Iterable[Object], fail_on: str) -> list[Object]:
     """Return the findings that make a task fail."""
     return [one for one in ordered(findings) if one["severity"] in FAILING[fail_on]]
+
+
+def check_findings(what: str, findings: Iterable[Object], fail_on: str) -> None:
+    """Raise BlockerFound, which lists them, if findings make a task fail."""
+    bad = failing(findings, fail_on)
+    if bad:
+        why = " ".join(f"[{found['code']}] {found['what']}: {found['why']}. {found['remedy']}" for found in bad)
+        raise BlockerFound(what, why, "Fix these, then run the task again.")

@@ -72,12 +72,6 @@ class CheckResult:
             if finding["code"] == "not_checked"
         ]
 
-    def summary(self, bad: list[Object]) -> tuple[str, str, str]:
-        """Return the parts of an error that lists these findings."""
-        what = "database {name} of {username} on {host}:{port}".format_map(self.database)
-        lines = [f"[{finding['code']}] {finding['what']}: {finding['why']}. {finding['remedy']}" for finding in bad]
-        return what, " ".join(lines), "Fix these, then run the task again."
-
 
 class LazyCluster:
     """The cluster and the registries namespace. Neither is looked up before it is needed."""
@@ -175,7 +169,8 @@ class _Run:
             refused = _rights(database, error, self._place) if is_of_pod else error
             if via != "auto":
                 raise refused from None
-            self._add(_unchecked(database, refused))
+            step = f"{refused.next_step} Or give via: direct, or via: relay with relay_image."
+            self._add(_not_checked(database, f"it was not checked: {refused.what}: {refused.why}", step))
 
     def _inspect(self, subject: Subject, host: Host, backend: Backend) -> None:
         """Inspect the database on the best path, and from a pod if that proves more and a relay is offered."""
@@ -187,7 +182,8 @@ class _Run:
             return
         path = self._path(chosen, subject, host, backend)
         if path is None:
-            self._add(_no_relay(host))
+            why = "in check mode no relay is made: its pod would be a change to the cluster"
+            self._add(_not_checked(subject.database, why, "Run it without check mode."))
             return
         seen = _inspection(subject, path)
         if self._wanted.via == "auto" and seen.is_doubtful:
@@ -203,7 +199,8 @@ class _Run:
             self._place.cluster.check_port_forward()
             seen = _inspection(subject, by_relay)
         except RegistryError as error:
-            self._add(_unproven(subject.database, error))
+            why = f"it was not checked from a pod, which would prove more: {error.what}: {error.why}"
+            self._add(_not_checked(subject.database, why, error.next_step))
             return None
         first = self.result.connection["path"]
         why = f"what was refused on the path {first} may hold for its address alone, and the pods have others"
@@ -228,17 +225,6 @@ def _inspection(subject: Subject, path: AbstractContextManager[Path]) -> Inspect
     inspect = mysql.inspect if subject.database.type == "mysql" else postgres.inspect
     with path as opened:
         return inspect(subject, opened)
-
-
-def _no_relay(host: Host) -> Finding:
-    why = "in check mode no relay is made: its pod would be a change to the cluster"
-    return Finding("not_checked", "warning", f"database on {host.given}", why, "Run it without check mode.", UNSEEN)
-
-
-def _unproven(database: Database, error: RegistryError) -> Finding:
-    what = f"database {database.name} on {database.host}"
-    why = f"it was not checked from a pod, which would prove more: {error.what}: {error.why}"
-    return Finding("not_checked", "warning", what, why, error.next_step, UNSEEN)
 
 
 def _registry(name: str | None, place: LazyCluster) -> Object | None:
@@ -280,11 +266,7 @@ def _is_of(database: Database, registry: Object) -> bool:
 def _credentials(database: Database, place: LazyCluster, kept_back: str, conceal: Callable[[str], None]) -> Credentials:
     """Read the credentials for the check. A password that must not be sent is not even read."""
     readable = replace(database, password_secret=None) if kept_back else database
-    credentials = Credentials()
-    keys = database_keys(readable)
-    if keys or readable.password:
-        read = place.read if keys else _nothing
-        credentials = read_credentials(read, readable, conceal)
+    credentials = read_credentials(place.read, readable, conceal)
     if kept_back and database.password_secret is not None:
         credentials = replace(credentials, lacks=(*credentials.lacks, f"Secret {database.password_secret.name}"))
     return credentials
@@ -298,10 +280,6 @@ def _breaking(
     name = registry["metadata"]["name"] if registry else ""
     password = credentials.password.decode(errors="replace")
     yield from breaking(password, database, what, lambda: find_server_version(place.cluster, place.namespace, name))
-
-
-def _nothing(_kind: str, _name: str) -> None:
-    return None
 
 
 def _generated(database: Database) -> Finding:
@@ -393,8 +371,5 @@ def _without_password(database: Database, why: str) -> Finding:
     return Finding("not_checked", "warning", what, text, step, UNSEEN)
 
 
-def _unchecked(database: Database, error: RegistryError) -> Finding:
-    what = f"database {database.name} on {database.host}"
-    why = f"it was not checked: {error.what}: {error.why}"
-    step = f"{error.next_step} Or give via: direct, or via: relay with relay_image."
-    return Finding("not_checked", "warning", what, why, step, UNSEEN)
+def _not_checked(database: Database, why: str, step: str) -> Finding:
+    return Finding("not_checked", "warning", f"database {database.name} on {database.host}", why, step, UNSEEN)

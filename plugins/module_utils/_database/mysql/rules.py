@@ -192,7 +192,7 @@ def _plugin(facts: MysqlFacts, context: CheckContext) -> Iterator[Finding]:
     if not facts.account.matched:
         if needs_native and facts.failure and facts.failure.code in (1045, 1130):
             why = "nobody has logged in, and only then a server shows the account's plugin"
-            yield Finding("plugin_unproven", "info", _account(context), why, "Mend the login first.", PRODUCT)
+            yield Finding("plugin_unproven", "info", _account(context), why, "Fix the login first.", PRODUCT)
         return
     if needs_native and not plugin:
         why = f"the server has not told it, and ML Metadata, which this release runs, knows {NATIVE_PLUGIN} alone"
