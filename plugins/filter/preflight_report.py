@@ -12,11 +12,11 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._common
     UNSEEN,
     Finding,
     finding_result,
+    severest_first,
 )
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.findings_table import (
     failing,
     findings_table,
-    ordered,
 )
 
 __all__ = ["FilterModule", "preflight_report"]
@@ -66,7 +66,7 @@ def preflight_report(results: Iterable[Mapping[str, Any]], fail_on: str = "block
     for finding in (finding for result in results for finding in _findings(result)):
         # Each check reads the Secrets and certificates: do not repeat their findings.
         told.setdefault((finding["code"], finding["what"]), finding)
-    findings = ordered(told.values())
+    findings = severest_first(told.values())
     bad = failing(findings, fail_on)
     names = ", ".join(dict.fromkeys(finding["code"] for finding in bad))
     message = f"The preflight found {names}. The table above says what to do about each; {PAGE} says more."

@@ -217,7 +217,8 @@ from datetime import datetime, timezone
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._argspec import CHECK_RULES, DATABASE_RULES, authentication, checking, database
-from ..module_utils._common.findings_table import check_findings, ordered
+from ..module_utils._common.finding import severest_first
+from ..module_utils._common.findings_table import check_findings
 from ..module_utils._database.check import Check, LazyCluster, check
 from ..module_utils._database.relay import Relay
 from ..module_utils._module import Connect, Result, run_module
@@ -252,7 +253,7 @@ def work(module: AnsibleModule, connect: Connect, result: Result) -> None:
     )
     outcome = check(wanted, LazyCluster(connect, params["namespace"]), module.no_log_values.add)
     result.update(
-        findings=ordered(outcome.findings),
+        findings=severest_first(outcome.findings),
         facts=outcome.facts,
         database=outcome.database,
         connection=outcome.connection,

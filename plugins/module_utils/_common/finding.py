@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from typing import TypeVar
 
 from .model import Object
 
@@ -59,9 +60,16 @@ class Finding:
     """The source of the rule."""
 
 
-def severest_first(findings: Iterable[Finding]) -> list[Finding]:
-    """Sort the findings by severity; those of one severity keep their order."""
-    return sorted(findings, key=lambda found: SEVERITIES.index(found.severity))
+T = TypeVar("T", Finding, Object)
+
+
+def severest_first(findings: Iterable[T]) -> list[T]:
+    """Sort findings, or their results, by severity; those of one severity keep their order."""
+    return sorted(findings, key=_rank)
+
+
+def _rank(finding: Finding | Object) -> int:
+    return SEVERITIES.index(finding.severity if isinstance(finding, Finding) else finding["severity"])
 
 
 def finding_result(found: Finding, **more: str) -> Object:

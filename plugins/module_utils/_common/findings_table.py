@@ -9,11 +9,11 @@ from collections import Counter
 from collections.abc import Iterable
 
 from .errors import BlockerFound
-from .finding import SEVERITIES
+from .finding import SEVERITIES, severest_first
 from .model import Object
 from .text import printable_message, sentence
 
-__all__ = ["check_findings", "failing", "findings_table", "ordered"]
+__all__ = ["check_findings", "failing", "findings_table"]
 
 WIDTH = 116
 """Characters of a line: what fits beside the indent and the quotes of Ansible's output."""
@@ -22,14 +22,9 @@ FAILING: dict[str, tuple[str, ...]] = {"blocker": ("blocker",), "warning": ("blo
 """The severities that each value of fail_on stands for."""
 
 
-def ordered(findings: Iterable[Object]) -> list[Object]:
-    """Sort the findings, the most severe first."""
-    return sorted(findings, key=lambda found: SEVERITIES.index(found["severity"]))
-
-
 def findings_table(findings: Iterable[Object]) -> list[str]:
     """Return the lines: each finding with what is wrong and what to do, then the counts."""
-    found = ordered(findings)
+    found = severest_first(findings)
     first = max((len(one["code"]) for one in found), default=0)
     lines = []
     for one in found:
@@ -52,7 +47,7 @@ def _wrapped(text: str, start: str, rest: str) -> list[str]:
 
 def failing(findings: Iterable[Object], fail_on: str) -> list[Object]:
     """Return the findings that make a task fail."""
-    return [one for one in ordered(findings) if one["severity"] in FAILING[fail_on]]
+    return [one for one in severest_first(findings) if one["severity"] in FAILING[fail_on]]
 
 
 def check_findings(what: str, findings: Iterable[Object], fail_on: str) -> None:

@@ -4,15 +4,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from .model import Object
 from .names import user_role
 
-__all__ = ["grants_access", "is_owned", "rule_has"]
+__all__ = ["allows", "grants_access", "is_owned"]
 
 
-def rule_has(rule: Object, field: str, value: str) -> bool:
-    """Return whether a field of the rule, such as verbs, includes the value or ``*``."""
-    return bool({value, "*"} & set(rule.get(field) or ()))
+def allows(rules: Iterable[Object], group: str, resource: str, verb: str, name: str) -> bool:
+    """Return whether one of the rules gives the right, for the object of that name or for all."""
+    asked = {"apiGroups": group, "resources": resource, "verbs": verb}
+    return any(
+        all({value, "*"} & set(rule.get(field) or ()) for field, value in asked.items())
+        and (not rule.get("resourceNames") or name in rule["resourceNames"])
+        for rule in rules
+    )
 
 
 def grants_access(binding: Object, registry: str) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from .._common.model import Grant, Object
 from .._common.names import user_role
-from .._common.rbac import rule_has
+from .._common.rbac import allows
 from .._kubernetes.reviews import Answer
 from .subjects import PROJECT_GROUP, SERVICE_ACCOUNT_USER, grant_of
 
@@ -57,13 +57,7 @@ def _login(grant: Grant) -> tuple[str | None, list[str]]:
 
 def lets_use(rules: Iterable[Object], registry: str) -> bool:
     """Return whether the rules of a Role let its subjects use the registry."""
-    return any(
-        rule_has(rule, "apiGroups", "")
-        and rule_has(rule, "resources", "services")
-        and rule_has(rule, "verbs", "get")
-        and registry in (rule.get("resourceNames") or [registry])
-        for rule in rules
-    )
+    return allows(rules, "", "services", "get", registry)
 
 
 def denied_reason(grant: Grant, registry: str, answer: Answer, role: Object | None) -> str:

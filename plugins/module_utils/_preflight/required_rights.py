@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from .._common.model import Database, Object
 from .._common.names import password_secret
-from .._common.rbac import rule_has
+from .._common.rbac import allows
 from .._database.host import DIRECT, PORT_FORWARD, RELAY
 from .._kubernetes.dns import SERVICE, host_of, service_of
 from .._kubernetes.resources import GROUP
@@ -132,13 +132,7 @@ def _granting(registry: str) -> list[AccessRule]:
 
 def allowed_by(right: AccessRule, rules: Iterable[Object]) -> bool:
     """Return whether one of the rules, as a SelfSubjectRulesReview lists them, gives the right."""
-    return any(
-        rule_has(rule, "apiGroups", right.group)
-        and rule_has(rule, "resources", right.resource)
-        and rule_has(rule, "verbs", right.verb)
-        and (not rule.get("resourceNames") or right.name in rule["resourceNames"])
-        for rule in rules
-    )
+    return allows(rules, right.group, right.resource, right.verb, right.name)
 
 
 def yaml_rules(rights: Iterable[AccessRule]) -> str:
