@@ -40,14 +40,16 @@ def gather_registries(
 
     access: none, listed, or verified by access reviews. Raises Forbidden if registries may not be listed.
     """
-    warnings: list[str] = []
-    snapshot = _snapshot(cluster, namespace, warnings)
+    snapshot = _snapshot(cluster, namespace)
+    warnings = list(snapshot.unreadable.values())
     snapshot, odd = _set_apart(snapshot)
     registries = snapshot.objects["ModelRegistry"]
     names = [one for one in sorted(registries) if name in (None, one)]
     if not names and not (odd if name is None else name in odd):
         return [], warnings
-    related = {kind: _related(cluster, namespace, kind, registries.values(), warnings) for kind in RELATED}
+    answers = {kind: _related(cluster, namespace, kind, registries.values()) for kind in RELATED}
+    related = {kind: items for kind, (items, _warning) in answers.items()}
+    warnings += [warning for _items, warning in answers.values() if warning]
     inventory = _inventory(cluster, namespace, snapshot, names, related)
     warnings += [note for verdict in inventory.verdicts.values() for note in verdict.notes]
     entries = [_entry(one, inventory) for one in names]
@@ -58,7 +60,9 @@ def gather_registries(
         rbac, problems = read_rbac(cluster, [entry["name"] for entry in entries], bindings, related["Role"] or ())
         warnings += problems
         for entry in entries:
-            _add_access(cluster, entry, rbac, access == "verified", warnings)
+            who, problems = _access(cluster, entry, rbac, access == "verified")
+            entry.update(who)
+            warnings += problems
     return entries, list(dict.fromkeys(warnings))
 
 
@@ -129,15 +133,14 @@ def _entry(name: str, inventory: Inventory) -> Object:
     }
 
 
-def _add_access(cluster: Cluster, entry: Object, rbac: RbacSnapshot, verify: bool, warnings: list[str]) -> None:
-    """Add to a registry's entry who can use it."""
+def _access(cluster: Cluster, entry: Object, rbac: RbacSnapshot, verify: bool) -> tuple[Object, list[str]]:
+    """Return the fields of a registry's entry that say who can use it, and a warning if that cannot be verified."""
     name: str = entry["name"]
-    people, answers = effective_access(name, rbac), dict[Grant, Answer]()
+    people, answers, problems = effective_access(name, rbac), dict[Grant, Answer](), list[str]()
     if verify:
         answers, problems = review_entries(cluster, entry["namespace"], name, people)
-        warnings += problems
-    entry["access"] = [access_entry(one, answers) for one in people]
-    entry["permissions"] = permissions(name, rbac)
+    access = [access_entry(one, answers) for one in people]
+    return {"access": access, "permissions": permissions(name, rbac)}, problems
 
 
 def _shown(verdict: Verdict) -> Object:
@@ -145,7 +148,7 @@ def _shown(verdict: Verdict) -> Object:
     return {field: getattr(verdict, field) for field in fields if getattr(verdict, field)}
 
 
-def _snapshot(cluster: Cluster, namespace: str, warnings: list[str]) -> Snapshot:
+def _snapshot(cluster: Cluster, namespace: str) -> Snapshot:
     objects, unreadable = {}, {}
     for kind in KINDS:
         try:
@@ -156,18 +159,20 @@ def _snapshot(cluster: Cluster, namespace: str, warnings: list[str]) -> Snapshot
             unreadable[kind] = f"Whether registries are ready is only partly known. {error.next_step}"
             items = []
         objects[kind] = {item["metadata"]["name"]: item for item in items}
-    warnings += unreadable.values()
     return Snapshot(objects, unreadable)
 
 
 def _related(
-    cluster: Cluster, namespace: str, kind: str, registries: Iterable[Object], warnings: list[str]
-) -> list[Object] | None:
-    """Return the objects of a kind for findings. If they may not be listed, return those that registries name."""
+    cluster: Cluster, namespace: str, kind: str, registries: Iterable[Object]
+) -> tuple[list[Object] | None, str]:
+    """Return the objects of a kind for findings, or else a warning.
+
+    If they may not be listed, return those that registries name.
+    """
     try:
-        return cluster.list(kind, namespace)[0]
+        return cluster.list(kind, namespace)[0], ""
     except NotFound:
-        return None
+        return None, ""
     except Forbidden as error:
         refused = error
     try:
@@ -175,9 +180,8 @@ def _related(
     except Forbidden as error:
         refused, items = error, []
     if items:
-        return [item for item in items if item]
-    warnings.append(f"Nothing is said about {kind}s. {refused.next_step}")
-    return None
+        return [item for item in items if item], ""
+    return None, f"Nothing is said about {kind}s. {refused.next_step}"
 
 
 def _named(kind: str, registries: Iterable[Object]) -> set[str]:
