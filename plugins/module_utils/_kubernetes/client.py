@@ -515,7 +515,7 @@ def connected(authentication: Mapping[str, Any], until: float = math.inf) -> Clu
     except OSError as error:
         raise RegistryError("kubeconfig", f"{error.filename or 'a file'}: {error.strerror}", step) from None
     except Exception as error:
-        # Its own text can quote the file.
+        # Libraries of credential plugins and identity providers raise any. Its own text can quote the file.
         raise RegistryError("kubeconfig", f"it cannot be read ({type(error).__name__})", step) from None
     return Cluster(SimpleNamespace(client=client), until=until)
 

@@ -47,7 +47,7 @@ def within(seconds: float, work: Callable[[], T]) -> T:
     def run() -> None:
         try:
             outcome.append((True, work()))
-        except Exception as error:
+        except Exception as error:  # it is raised in the caller
             outcome.append((False, error))
 
     thread = threading.Thread(target=run, daemon=True)
@@ -117,7 +117,8 @@ class Forward:
         try:
             while self._carry():
                 pass
-        except Exception:  # noqa: S110 - whatever is wrong with the data, the connection ends, and its user sees that
+        except (OSError, ValueError, websocket.WebSocketException):
+            # The connection ends, and its user sees that.
             pass
         finally:
             self._settled.set()

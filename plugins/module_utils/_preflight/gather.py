@@ -8,7 +8,7 @@ import os
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any, Callable, TypeVar
 
@@ -114,12 +114,12 @@ def wanted_from(params: Mapping[str, Any]) -> Wanted:
 
 def preflight(cluster: Cluster, wanted: Wanted) -> Object:
     """Return findings, facts and table for the module's result."""
-    seen, database = gather_cluster_state(cluster, wanted)
+    seen = gather_cluster_state(cluster, wanted)
     findings = [finding_result(finding) for finding in preflight_findings(seen)]
-    return {"findings": findings, "table": findings_table(findings), "facts": _facts(seen, database)}
+    return {"findings": findings, "table": findings_table(findings), "facts": _facts(seen)}
 
 
-def _facts(seen: ClusterState, database: Database | None) -> Object:
+def _facts(seen: ClusterState) -> Object:
     ca, registry = seen.connection.ca, seen.registry
     components = None
     if isinstance(seen.components, list):
@@ -139,7 +139,7 @@ def _facts(seen: ClusterState, database: Database | None) -> Object:
         "component": components,
         "name": seen.name or "",
         "registry_exists": None if isinstance(registry, RegistryError) else registry is not None,
-        "database_checkable": database is not None and isinstance(seen.namespace, str),
+        "database_checkable": seen.database is not None and isinstance(seen.namespace, str),
     }
 
 
@@ -152,15 +152,14 @@ def _credentials(params: Mapping[str, Any]) -> dict[str, object]:
     return given
 
 
-def gather_cluster_state(cluster: Cluster, wanted: Wanted) -> tuple[ClusterState, Database | None]:
-    """Return the state of the cluster, and the database that the registry will use, as far as they are known.
+def gather_cluster_state(cluster: Cluster, wanted: Wanted) -> ClusterState:
+    """Return the state of the cluster, as far as it is known.
 
     Raises RegistryError if the API server does not answer, or does not know the user.
     """
-    connection = cluster.connection()
-    user = _user(cluster)
-    namespace = _read_result(lambda: registries_namespace_name(cluster, wanted.namespace))
-    registry, odd_field = _understood(_registry(cluster, namespace, wanted.known_name))
+    state = _platform_state(cluster, wanted)
+    place = state.namespace if isinstance(state.namespace, str) else None
+    registry, odd_field = _understood(_registry(cluster, place, wanted.known_name))
     clash = _clash(wanted, registry) if odd_field is None else None
     is_unknown = isinstance(registry, RegistryError) or odd_field is not None
     database, invalid = _database(wanted, registry if isinstance(registry, dict) else None, is_unknown)
@@ -169,24 +168,10 @@ def gather_cluster_state(cluster: Cluster, wanted: Wanted) -> tuple[ClusterState
         database = None
     openshift = _openshift(cluster, wanted, registry)
     invalid += unserved_options(cluster, wanted, registry, openshift)
-    if wanted.job == "create" and registry is None and wanted.known_name:
-        too_long = name_too_long(wanted.known_name, wanted.auth_proxy, bool(openshift))
-        invalid += (too_long,) if too_long else ()
-    place = namespace if isinstance(namespace, str) else None
-    seen = ClusterState(
-        job=wanted.job,
-        name=wanted.name,
-        namespace=namespace,
-        now=datetime.now(timezone.utc),
-        connection=connection,
-        user=user,
-        ignored_credentials=ignored_credentials(wanted.credentials or {}),
-        invalid=invalid,
-        declared_namespace=_declared_namespace(cluster) if wanted.namespace else place,
-        namespace_object=_read_result(lambda: cluster.get("Namespace", None, place)) if place else None,
-        components=_listed(cluster, "DataScienceCluster"),
-        served=_served(cluster),
-        operators=_listed(cluster, "Deployment", f"metadata.name={OPERATOR}") or [],
+    keys = keys_read(wanted, database, registry, openshift)
+    return replace(
+        state,
+        invalid=(*invalid, *_too_long(wanted, registry, openshift)),
         registry=registry,
         odd_field=odd_field,
         clash=clash,
@@ -196,12 +181,30 @@ def gather_cluster_state(cluster: Cluster, wanted: Wanted) -> tuple[ClusterState
         database=database,
         registries=_registries(cluster, place) if database else {},
         password=tuple(_password(cluster, place, database)) if place and database else (),
-        sources=tuple(_sources(cluster, place, database, keys_read(wanted, database, registry, openshift)))
-        if place
-        else (),
+        sources=tuple(_sources(cluster, place, database, keys)) if place else (),
         openshift=openshift,
     )
-    return seen, database
+
+
+def _platform_state(cluster: Cluster, wanted: Wanted) -> ClusterState:
+    """Return the part of the state that is not about one registry."""
+    user = _user(cluster)
+    namespace = _read_result(lambda: registries_namespace_name(cluster, wanted.namespace))
+    place = namespace if isinstance(namespace, str) else None
+    return ClusterState(
+        job=wanted.job,
+        name=wanted.name,
+        namespace=namespace,
+        now=datetime.now(timezone.utc),
+        connection=cluster.connection(),
+        user=user,
+        ignored_credentials=ignored_credentials(wanted.credentials or {}),
+        declared_namespace=_declared_namespace(cluster) if wanted.namespace else place,
+        namespace_object=_read_result(lambda: cluster.get("Namespace", None, place)) if place else None,
+        components=_listed(cluster, "DataScienceCluster"),
+        served=_served(cluster),
+        operators=_listed(cluster, "Deployment", f"metadata.name={OPERATOR}") or [],
+    )
 
 
 def _read_result(get: Callable[[], T]) -> T | RegistryError:
@@ -249,6 +252,15 @@ def unserved_options(
     return ()
 
 
+def _too_long(
+    wanted: Wanted, registry: Object | RegistryError | None, openshift: bool | None
+) -> Iterator[InvalidInput]:
+    """Yield the error about a name that is too long for a new registry with its proxy."""
+    if wanted.job == "create" and registry is None and wanted.known_name:
+        error = name_too_long(wanted.known_name, wanted.auth_proxy, bool(openshift))
+        yield from (error,) if error else ()
+
+
 def _listed(cluster: Cluster, kind: str, selector: str = "") -> list[Object] | RegistryError | None:
     """Return the objects in all namespaces; None if the cluster has no such kind."""
     try:
@@ -274,8 +286,8 @@ def _served(cluster: Cluster) -> tuple[str, ...] | None:
         return None
 
 
-def _registry(cluster: Cluster, namespace: str | RegistryError, name: str | None) -> Object | RegistryError | None:
-    if not name or not isinstance(namespace, str):
+def _registry(cluster: Cluster, namespace: str | None, name: str | None) -> Object | RegistryError | None:
+    if not name or namespace is None:
         return None
     seen = _read_result(lambda: cluster.get("ModelRegistry", namespace, name))
     # If the cluster serves no version of it, that is a finding of its own.
