@@ -186,7 +186,7 @@ def test_a_login_to_postgres_by_port_forward(bed: Testbed, servers: Servers) -> 
         (trusting,) = play(bed, wishes[1], user="admin").results
     assert not trusting["failed"] and not trusting["facts"]["asked_password"]
     (found,) = [one for one in trusting["findings"] if one["code"] == "account_host"]
-    assert found["severity"] == "warning" and "without asking for the password" in found["why"]
+    assert found["severity"] == "warning" and "did not ask for the password" in found["why"]
 
 
 @contextmanager

@@ -182,7 +182,7 @@ class _Run:
             return
         path = self._path(chosen, subject, host, backend)
         if path is None:
-            why = "in check mode no relay is made: its pod would be a change to the cluster"
+            why = "check mode does not create the relay's pod"
             self._add(_not_checked(subject.database, why, "Run it without check mode."))
             return
         seen = _inspection(subject, path)
@@ -251,7 +251,7 @@ def _kept_back(database: Database, registry: Object | None, place: LazyCluster) 
     try:
         registries = place.cluster.list("ModelRegistry", place.namespace)[0]
     except Forbidden:
-        return "whose Secret it is is not known, since the user may not list ModelRegistries"
+        return "the user may not list ModelRegistries, so its owner is not known"
     except NotFound:
         # The cluster does not serve ModelRegistry.
         return ""
@@ -283,7 +283,7 @@ def _breaking(
 
 
 def _generated(database: Database) -> Finding:
-    why = "the operator runs the database for this registry alone: it makes account and database itself"
+    why = "the operator runs this database and creates its account"
     return Finding(
         "generated_database", "info", f"{database.type} database", why, "Nothing has to be prepared.", PRODUCT
     )
@@ -291,9 +291,9 @@ def _generated(database: Database) -> Finding:
 
 def _requirement(asked: str, database: Database, place: LazyCluster) -> Requirement:
     if database.type != "mysql":
-        return Requirement("any", "the plugin is a matter of MySQL")
+        return Requirement("any", "only MySQL has authentication plugins")
     if asked != "auto":
-        return Requirement(asked, "it was asked for")
+        return Requirement(asked, "the task requests it")
     return find_requirement(place.cluster, place.namespace)
 
 
@@ -359,14 +359,14 @@ def _rights(database: Database, error: RegistryError, place: LazyCluster) -> Reg
 
 def _without_login(database: Database, credentials: Credentials) -> Finding:
     what = f"account {database.username} and database {database.name}"
-    why = f"they were not checked, the way to the server was: {' and '.join(credentials.lacks)} could not be read"
+    why = f"only the connection to the server was checked, without a login: {' and '.join(credentials.lacks)} cannot be read"
     return Finding("not_checked", "warning", what, why, "Fix that, then check again.", UNSEEN)
 
 
 def _without_password(database: Database, why: str) -> Finding:
     name = database.password_secret.name if database.password_secret else ""
     what = f"account {database.username} and database {database.name}"
-    text = f"they were not checked, the way to the server was: the password of Secret {name} was not sent to it, because {why}"
+    text = f"only the connection to the server was checked, without a login: the password in Secret {name} is kept back, because {why}"
     step = "Give the account's password as database.password, or correct database.host, port and username."
     return Finding("not_checked", "warning", what, text, step, UNSEEN)
 

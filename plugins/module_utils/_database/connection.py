@@ -152,8 +152,10 @@ def _running(cluster: Cluster, namespace: str, name: str, timeout: float) -> str
             why = trouble.words or _events(cluster, namespace, name)
             raise NotReady(f"relay {name} in namespace {namespace}", why, "Correct relay_image and relay_command.")
         if is_late:
-            why = f"its pod does not run after {timeout:.0f} s. {_events(cluster, namespace, name)}"
-            raise NotReady(f"relay {name} in namespace {namespace}", why, "Look at its quota, or raise relay_timeout.")
+            why = f"its pod is not running after {timeout:.0f} s. {_events(cluster, namespace, name)}"
+            raise NotReady(
+                f"relay {name} in namespace {namespace}", why, "Check the namespace's quota, or raise relay_timeout."
+            )
         time.sleep(PAUSE)
 
 
@@ -186,11 +188,11 @@ def _remove(cluster: Cluster, namespace: str, name: str, warn: Callable[[str], N
         cluster.write(Change("Job", namespace, name, "delete", {"propagationPolicy": "Background"}), dry_run=False)
         while _pods(cluster, namespace, name):
             if time.monotonic() > deadline:
-                warn(f"The pod of Job {name} in namespace {namespace} is still there, {GONE:.0f} s after its deletion.")
+                warn(f"The pod of Job {name} in namespace {namespace} still exists {GONE:.0f} s after its deletion.")
                 return
             time.sleep(PAUSE)
     except NotFound:
         # It was never created.
         return
     except RegistryError as error:
-        warn(f"Job {name} could not be deleted: the cluster removes it by itself in some minutes. {error}")
+        warn(f"Job {name} could not be deleted. The cluster removes it within minutes. {error}")

@@ -69,6 +69,6 @@ def read_credentials(read: Read, database: Database, conceal: Callable[[str], No
 def _line_break(password: bytes, database: Database) -> Iterator[Finding]:
     key = database_keys(database).get("password")
     if password.endswith(b"\n") and key:
-        why = "the password in it ends with a line break, which is sent as a part of it"
+        why = "the password ends with a line break, which is sent with it"
         remedy = "Write the Secret again without it."
         yield Finding("password_line_break", "warning", str(key), why, remedy, CONFIG_OBJECTS)

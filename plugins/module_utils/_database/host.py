@@ -61,7 +61,7 @@ def wrong_form(given: str) -> Finding | None:
     """Return what is wrong with a host regardless of the cluster, or None."""
     address, labels, what = address_of(given), labels_of(given), f"database.host {given}"
     if labels[-1] == "localhost" or (address is not None and (address.is_loopback or address.is_unspecified)):
-        why = "it names the machine that it is used on: to the registry's pod, that is the pod itself"
+        why = "it is a loopback address, which in the registry's pod is the pod itself"
         step = f"Give the server's own name or address, such as mysql.databases.svc.{DOMAIN}."
         return Finding("host_is_loopback", "blocker", what, why, step, DNS)
     if why := overlong(given):
@@ -69,7 +69,7 @@ def wrong_form(given: str) -> Finding | None:
     right = _completed_service_name(labels)
     if right is None:
         return None
-    why = f"no pod can resolve it: a Service's name is <service>.<namespace>.svc.{DOMAIN}"
+    why = f"pods cannot resolve it: a Service's full name is <service>.<namespace>.svc.{DOMAIN}"
     return Finding("host_form", "blocker", what, why, f"Set database.host to {right}.", DNS)
 
 
@@ -113,16 +113,16 @@ def resolve_backend(host: Host, port: int, state: ServiceState) -> Backend:
 def choose_path(via: str, host: Host, backend: Backend) -> tuple[str, str]:
     """Return the path, and the reason for it. Raises InvalidInput if the requested path cannot lead to the host."""
     if via == PORT_FORWARD and backend.pod is None:
-        why = f"no pod of the cluster is known to stand behind {host.given}: a port-forward leads to pods alone"
-        raise InvalidInput("via", why, "Use direct, or relay where only the cluster reaches the database.")
+        why = f"{host.given} has no known pod in the cluster, and a port-forward needs one"
+        raise InvalidInput("via", why, "Use direct, or relay if only the cluster can reach the database.")
     if via != "auto":
-        return via, "it was asked for"
+        return via, "the task requests it"
     if backend.pod is not None:
         place = f"{backend.pod.pod} in namespace {backend.pod.namespace}"
-        return PORT_FORWARD, f"the host names a Service, and pod {place} behind it is reached so from everywhere"
+        return PORT_FORWARD, f"the host is a Service, and the API server forwards to its pod {place}"
     if host.kind == SERVICE:
-        return DIRECT, "the host names a Service that stands for a server outside the cluster"
-    return DIRECT, "the host names no Service of the cluster"
+        return DIRECT, "the host is a Service for a server outside the cluster"
+    return DIRECT, "the host is not a Service of the cluster"
 
 
 def _no_service(host: Host, elsewhere: tuple[str, ...], what: str) -> Finding:
@@ -132,7 +132,7 @@ def _no_service(host: Host, elsewhere: tuple[str, ...], what: str) -> Finding:
         step = f"There is a Service of that name elsewhere: set database.host to {' or '.join(forms)}."
     elif "." not in host.given:
         step = (
-            "A name without dots is that of a Service in the registries namespace. For one in another namespace, set "
+            "A name without dots is a Service in the registries namespace. For a Service in another namespace, set "
             f"database.host to {host.service}.<its namespace>.svc.{DOMAIN}."
         )
     else:
@@ -150,17 +150,17 @@ def _no_port(ports: Iterable[Object], port: int, what: str) -> Finding:
 
 def _headless_port(port: int, ports: Iterable[Object], what: str) -> Finding:
     there = ", ".join(str(number) for number in _numbers(ports))
-    why = f"it is headless, so its name stands for the pods themselves, which listen on {there} and not on {port}"
+    why = f"it is headless, and its pods listen on {there}, not on {port}"
     return Finding("host_port", "blocker", what, why, f"Set database.port to {there}.", DNS)
 
 
 def _no_endpoints(endpoints: Object | None, what: str) -> Finding:
     waiting = sum(len(subset.get("notReadyAddresses") or ()) for subset in (endpoints or {}).get("subsets") or ())
-    why = "no pod that is ready stands behind it"
+    why = "it has no ready pod"
     step = "Correct its selector, or start the database."
     if waiting:
         why += f"; not ready: {waiting}"
-        step = "Look at the database's pods: they run and are not ready."
+        step = "Check why the database's pods are not ready."
     return Finding("host_no_endpoints", "blocker", what, why, step, DNS)
 
 

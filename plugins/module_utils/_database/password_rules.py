@@ -37,9 +37,9 @@ def breaking(password: str, database: Database, what: str, version: Callable[[],
     """
     if database.type == "postgres":
         if breaks_url(password):
-            why = f"{URL_WHY}, and the password in it has a character that is not allowed there"
+            why = f"{URL_WHY}, and the password has a character that is not allowed there"
             is_taken = not breaks_url(re.sub(TAKEN_IN_URL, "", password))
-            note = "; registry server 0.3.0 reads it all the same, and another release need not" if is_taken else ""
+            note = "; registry server 0.3.0 accepts it, other releases may not" if is_taken else ""
             severity = "warning" if is_taken else "blocker"
             yield Finding("password_breaks_dsn", severity, what, why + note, URL_STEP, PRODUCT)
         return
@@ -52,12 +52,12 @@ def _question_mark(what: str, version: Version) -> Iterator[Finding]:
     first = tuple(int(part) for part in QUESTION_MARK.split("."))
     if version is not None and version < first:
         return
-    why = f"it has a question mark in it, with which registry servers from {QUESTION_MARK} on do not start"
-    note = "; which version the cluster runs is not known" if version is None else ""
+    why = f"it contains a question mark, and registry servers from {QUESTION_MARK} on do not start with that"
+    note = "; the cluster's version is not known" if version is None else ""
     if version is not None:
         note = f"; the cluster runs {'.'.join(map(str, version))}"
     severity = "warning" if version is None else "blocker"
-    yield Finding("password_breaks_dsn", severity, what, why + note, "Choose one without a question mark.", PRODUCT)
+    yield Finding("password_breaks_dsn", severity, what, why + note, "Choose another without a question mark.", PRODUCT)
 
 
 def server_version(deployments: Iterable[Object]) -> Version:
@@ -90,7 +90,7 @@ def withheld(database: Database, registries: Iterable[Object]) -> str:
         return ""
     names = sorted(str(item["metadata"]["name"]) for item in users)
     used = f"registry {names[0]}" if len(names) == 1 else f"registries {', '.join(names)}"
-    return f"it is the Secret of {used}, which logs in elsewhere or as another account"
+    return f"the Secret belongs to {used}, which uses another host or account"
 
 
 def _uses(registry: Object, secret: str) -> bool:

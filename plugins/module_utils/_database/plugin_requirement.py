@@ -44,10 +44,10 @@ def required(
     found = list(deployments or ())
     users = sorted(item["metadata"]["name"] for item in found if METADATA_CONTAINER in _containers(item))
     if users:
-        return Requirement(NATIVE, f"registry {users[0]} has the container {METADATA_CONTAINER}, which is ML Metadata")
+        return Requirement(NATIVE, f"registry {users[0]} runs ML Metadata (container {METADATA_CONTAINER})")
     if found:
         return Requirement(ANY, f"none of the cluster's registries has the container {METADATA_CONTAINER}")
-    why = "there is no registry whose containers would tell whether ML Metadata is used"
+    why = "no registry exists yet, so it is not known whether ML Metadata is used"
     return Requirement(ANY, why, False)
 
 

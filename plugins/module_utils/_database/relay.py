@@ -94,7 +94,7 @@ def relay_state(pod: Object | None) -> tuple[bool, RelayProblem | None]:
     waiting = state.get("waiting") or {}
     reason = waiting.get("reason", "")
     if reason and reason not in ("ContainerCreating", "PodInitializing"):
-        return False, RelayProblem(f"{reason}: {waiting.get('message') or 'no more is said'}", reason in FINAL)
+        return False, RelayProblem(f"{reason}: {waiting.get('message') or 'no further message'}", reason in FINAL)
     for condition in status.get("conditions") or ():
         if condition.get("reason") == "Unschedulable":
             return False, RelayProblem(f"Unschedulable: {condition.get('message', '')}", False)

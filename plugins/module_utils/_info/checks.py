@@ -195,14 +195,12 @@ def _transport(name: str, registry: Object, _inventory: Inventory) -> Iterator[F
         return
     facts, what = tls_facts(registry), f"database of {name}"
     if not facts["encrypted"]:
-        why = "the registry server talks to it in plaintext, password and models included"
+        why = "the registry server sends the password and the models in plain text"
         yield Finding(
             "plaintext", "warning", what, why, "Give database.tls with the authority of its certificate.", PRODUCT
         )
     elif not facts["verified"]:
-        why = (
-            "the connection is encrypted, but anybody who answers at the host's address is believed to be the database"
-        )
+        why = "the connection is encrypted, but any server at the host's address is accepted as the database"
         yield Finding(
             "unverified",
             "warning",

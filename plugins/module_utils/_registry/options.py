@@ -326,7 +326,7 @@ def _check_in_url(option: str, value: str | None, longest: int, database_type: s
         why = f"{quoted(value)} has {bad[0]!r} in it, which breaks the registry server's connection string"
         raise InvalidInput(option, why, "Use one of letters, digits, dashes and underscores.")
     if "?" in value:
-        why = f"{quoted(value)} has '?' in it, with which registry servers from {QUESTION_MARK} on do not start"
+        why = f"{quoted(value)} contains '?', and registry servers from {QUESTION_MARK} on do not start with that"
         raise InvalidInput(option, why, "Use one without it.")
 
 

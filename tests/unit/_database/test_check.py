@@ -178,9 +178,9 @@ REGISTRY = {"metadata": {"name": "fraud", "namespace": "registries"}, "spec": {"
 @pytest.mark.parametrize(
     ("listed", "given", "words"),
     [
-        ([REGISTRY], {"host": "evil.invalid"}, "of registry fraud"),
-        ([REGISTRY], {"port": 3307}, "of registry fraud"),
-        ([REGISTRY], {"username": "root"}, "of registry fraud"),
+        ([REGISTRY], {"host": "evil.invalid"}, "belongs to registry fraud"),
+        ([REGISTRY], {"port": 3307}, "belongs to registry fraud"),
+        ([REGISTRY], {"username": "root"}, "belongs to registry fraud"),
         (Forbidden("ModelRegistry", "no", "rule"), {"host": "evil.invalid"}, "may not list"),
         ([REGISTRY], {}, ""),
         ([], {"host": "elsewhere.invalid", "password_secret": KeyRef("other", "key")}, ""),

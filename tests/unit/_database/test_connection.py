@@ -288,7 +288,7 @@ def test_relay_is_removed_when_the_check_fails() -> None:
         ({"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}}, "ImagePullBackOff: no such image"),
         ({"waiting": {"reason": "ErrImagePull", "message": "slow"}}, "ErrImagePull: slow"),
         ({"terminated": {"exitCode": 127}}, "exit code 127"),
-        ({"none": {}}, "does not run after 1 s. exceeded quota"),
+        ({"none": {}}, "is not running after 1 s. exceeded quota"),
     ],
 )
 def test_relay_that_does_not_run(state: dict[str, Any], words: str) -> None:
@@ -316,7 +316,7 @@ def test_relay_that_was_perhaps_made() -> None:
 def test_relay_that_cannot_be_removed() -> None:
     warnings = list[str]()
     use(FakeCluster(delete=Unreachable("Job", "no answer", "")), warnings)
-    assert "could not be deleted: the cluster removes it by itself" in warnings[0]
+    assert "could not be deleted. The cluster removes it within minutes" in warnings[0]
 
 
 def test_relay_waits_until_it_is_listened_to() -> None:

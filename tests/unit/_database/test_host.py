@@ -123,7 +123,7 @@ def test_a_headless_service_maps_nothing() -> None:
     )
     (trouble,) = resolve_backend(FULL, 3306, ServiceState(headless, endpoints(POD))).findings
     assert (trouble.code, trouble.severity) == ("host_port", "blocker")
-    assert "listen on 33060 and not on 3306" in trouble.why
+    assert "listen on 33060, not on 3306" in trouble.why
 
 
 def test_one_pod_of_a_headless_service() -> None:
@@ -182,7 +182,7 @@ def test_path(via: str, host: Host, seen: Backend, path: str) -> None:
 
 
 def test_a_port_forward_leads_to_pods_alone() -> None:
-    with pytest.raises(InvalidInput, match="no pod .* behind db.example.com.* Use direct, or relay"):
+    with pytest.raises(InvalidInput, match="db.example.com has no known pod .* Use direct, or relay"):
         choose_path("port_forward", host_of("db.example.com", NAMESPACE), Backend())
 
 

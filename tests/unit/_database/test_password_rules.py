@@ -134,4 +134,4 @@ def test_where_a_stored_password_goes(registries: list[Object], given: Object, g
     base: Object = {"type": "mysql", "host": "db.example.com", "username": "u", "name": "d"}
     why = withheld(Database(**{**base, "password_secret": KeyRef("s", "k"), **given}), registries)
     assert (why == "") is goes
-    assert goes or "Secret of regist" in why
+    assert goes or "Secret belongs to regist" in why

@@ -266,7 +266,7 @@ class _Check:
         """Open a connection that ends at the deadline, whatever it is being used for."""
         left = self._deadline - time.monotonic()
         if left <= 0:
-            raise CheckEnded(Failure("connect", "no time was left", reason="timeout"))
+            raise CheckEnded(Failure("connect", "the time was over before the connection", reason="timeout"))
         with _as_failure("connect"):
             sock = self._open(left)
         if self._target.encrypted or not self._target.logs_in:
@@ -343,7 +343,7 @@ class _Refusal:
     def authenticate(self, _packet: Any) -> None:
         """Raise an error."""
         raise pymysql.err.OperationalError(
-            2059, "the account's authentication plugin is not one of those of a registry"
+            2059, "a registry server does not support the account's authentication plugin"
         )
 
 
@@ -414,14 +414,16 @@ class _Queries:
             cursor.execute(question)
             rows = list(cursor.fetchall())[:MOST_ROWS]
         if any(len(row) != columns for row in rows):
-            raise CheckEnded(Failure("query", "the server gave other columns than were asked for", reason="no_mysql"))
+            raise CheckEnded(Failure("query", "the server returned other columns than requested", reason="no_mysql"))
         return rows
 
     def row(self, question: str, columns: int) -> tuple[Any, ...]:
         """Return the only row."""
         rows = self.rows(question, columns)
         if len(rows) != 1:
-            raise CheckEnded(Failure("query", f"the server gave {len(rows)} rows for one", reason="no_mysql"))
+            raise CheckEnded(
+                Failure("query", f"the server returned {len(rows)} rows instead of one", reason="no_mysql")
+            )
         return rows[0]
 
     def optional(self, question: str, columns: int) -> list[tuple[Any, ...]]:
@@ -534,8 +536,8 @@ def _mysql_failure(stage: str, error: Exception, deadline: float | None) -> Fail
         return Failure(stage, printable(error.args[1]), reason="reset")
     lacks = NEEDS.search(str(error)) if stage == "login" else None
     if lacks:
-        return Failure(stage, f"the account's plugin takes the package {lacks[1]}", reason=f"no_{lacks[1]}")
-    return Failure(stage, f"what came is not MySQL's protocol ({type(error).__name__})", reason="no_mysql")
+        return Failure(stage, f"the account's plugin needs the package {lacks[1]}", reason=f"no_{lacks[1]}")
+    return Failure(stage, f"the answer is not MySQL's protocol ({type(error).__name__})", reason="no_mysql")
 
 
 def _context(target: Target, verify: bool) -> Context:

@@ -55,11 +55,11 @@ def downgrade_unless_proven(found: Finding, facts: MysqlFacts, context: CheckCon
     """
     doubt = ""
     if found.code in OF_ROUTE and context.path == DIRECT:
-        doubt = "this was seen from here, and the cluster may have another way there"
+        doubt = "the check ran from here, and the cluster may connect in another way"
     elif found.code in OF_CLIENT:
-        doubt = "the registry's pods come from other addresses than this check"
+        doubt = "the registry's pods have other addresses than this check"
     elif found.code in OF_ACCOUNT and not facts.account.is_for_all:
-        doubt = "the registry's pods come from other addresses, for which the server may have another account"
+        doubt = "the registry's pods have other addresses, and the server may have another account for them"
     if found.severity != "blocker" or context.path == RELAY or not doubt:
         return found
     why, remedy = f"{found.why}; {doubt}", f"Check with via: relay. {found.remedy}"

@@ -17,20 +17,20 @@ RSA_PLUGINS = ("caching_sha2_password", "sha256_password")
 """Plugins that ask the server for its RSA key if there is no TLS (MySQL's documentation, Pluggable Authentication)."""
 NETWORK = {
     "unresolved": ("host_unresolved", "Correct database.host."),
-    "refused": ("port_closed", "Correct database.host and database.port, and see that the server runs."),
+    "refused": ("port_closed", "Correct database.host and database.port, and check that the server runs."),
     "timeout": (
         "database_silent",
-        "See whether database.port is that of MySQL, and whether the server is overloaded, or a firewall is on the way.",
+        "Check that database.port is MySQL's, that the server is not overloaded, and that no firewall drops the packets.",
     ),
     "reset": (
         "connection_closed",
-        "See the server's log. A firewall, a proxy or a bind address can be the cause, too.",
+        "Check the server's log, its bind address, and firewalls and proxies on the way.",
     ),
-    "network": ("unreachable", "See that the host can be reached from here, and from the cluster."),
+    "network": ("unreachable", "Check that the host can be reached from here and from the cluster."),
     "no_mysql": ("wrong_protocol", "Correct database.host and database.port."),
 }
 _LIBRARIES = {
-    "no_cryptography": "Install PyMySQL[rsa], or give database.tls: with it, the login does without.",
+    "no_cryptography": "Install PyMySQL[rsa], or give database.tls, with which the login does not need it.",
     "no_pynacl": "Install PyMySQL[ed25519].",
 }
 """Libraries that PyMySQL needs for the account's plugin (its documentation, installation)."""
@@ -43,14 +43,14 @@ TLS = {
     "expired": ("certificate_expired", "Renew the server's certificate."),
     "not_yet_valid": ("certificate_invalid", "Correct the clocks, or renew the server's certificate."),
     "self_signed": ("ca_unknown", "Give the server's certificate itself as the authority, or have it signed by one."),
-    "unknown_ca": ("ca_unknown", "Give the authority that has signed it in database.tls."),
+    "unknown_ca": ("ca_unknown", "Give the authority that signed it in database.tls."),
     "name": (
         "certificate_name",
-        "Renew it with this host among its subject alternative names, or use a name that it has.",
+        "Renew it with this host among its subject alternative names, or use one of its names.",
     ),
     "certificate": ("certificate_invalid", "Renew the server's certificate."),
     "authority": ("ca_invalid", "Give database.tls the certificate of the authority, as PEM."),
-    "client": ("client_certificate", "Store certificate and key as PEM, and such that belong together."),
+    "client": ("client_certificate", "Store a matching certificate and key as PEM."),
 }
 
 
@@ -61,7 +61,7 @@ def broken(facts: MysqlFacts, context: CheckContext) -> Iterator[Finding]:
         return
     what, why = f"server at {context.host}", failure.words
     if failure.reason in _LIBRARIES:
-        why = f"the login was not checked: {why}, and that is not installed for the Python that runs this module"
+        why = f"the login was not checked: {why}, which is not installed for the Python that runs this module"
         yield Finding("not_checked", "warning", f"account {context.username}", why, _LIBRARIES[failure.reason], UNSEEN)
         return
     if failure.reason in TLS:
@@ -83,16 +83,16 @@ def transport(facts: MysqlFacts, context: CheckContext) -> Iterator[Finding]:
         if not facts.account.matched:
             return
         offers = "offers TLS" if facts.tls.offered else "offers no TLS"
-        what_is_seen = "password and models would cross the network in plaintext"
+        what_is_seen = "the password and the models are sent in plain text"
         if facts.account.plugin in RSA_PLUGINS:
             what_is_seen = (
-                "models would cross the network in plaintext, and the password under an RSA key that the server sends: without "
-                "TLS nothing proves whose key that is, so whatever answers at the host's address can read the password"
+                "the models are sent in plain text. The password is encrypted with an RSA key that the server sends: without "
+                "TLS nothing proves whose key it is, so any server at the host's address can read the password"
             )
         why = f"{what_is_seen}. The server {offers}"
         yield Finding("plaintext", "warning", what, why, "Give database.tls.", PRODUCT)
     elif not context.verified:
-        why = "the connection is encrypted, and the certificate is not looked at"
+        why = "the connection is encrypted, but the certificate is not verified"
         yield Finding("unverified", "warning", what, why, "Leave database.tls.verify at true.", PRODUCT)
 
 
@@ -105,7 +105,7 @@ def certificate(facts: MysqlFacts, context: CheckContext) -> Iterator[Finding]:
     day = f"{shown.expires:%Y-%m-%d}"
     why = f"the certificate of {shown.subject} expires on {day}"
     if is_unlooked and context.now >= shown.expires:
-        why = f"the certificate of {shown.subject} has expired on {day}"
+        why = f"the certificate of {shown.subject} expired on {day}"
         yield Finding("certificate_expired", "blocker", what, why, TLS["expired"][1], MYSQL)
     elif context.now < shown.expires < context.now + EXPIRES_SOON:
         yield Finding("certificate_expires_soon", "warning", what, why, "Renew the server's certificate.", MYSQL)

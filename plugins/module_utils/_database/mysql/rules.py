@@ -85,14 +85,14 @@ def _login_failed(facts: MysqlFacts, context: CheckContext) -> Iterator[Finding]
 def _denied(facts: MysqlFacts, context: CheckContext, message: str) -> Finding:
     remedy = f"Check database.username and database.password. To set it: ALTER USER {account_name(facts, context)} IDENTIFIED BY '<password>';"
     if not context.encrypted:
-        remedy += " An account that was made with REQUIRE SSL is refused in the same words: give database.tls for it."
+        remedy += " An account with REQUIRE SSL gets the same error: give database.tls for it."
     number = facts.failure.code if facts.failure else 1045
-    why = f"error {number}: {message}. Whether its plugin is the right one is not known before it is let in"
+    why = f"error {number}: {message}. Its plugin cannot be checked before a login succeeds"
     return Finding("access_denied", "blocker", _account(context), why, remedy, MYSQL)
 
 
 def _host_denied(facts: MysqlFacts, context: CheckContext, message: str) -> Finding:
-    remedy = f"Make the account for the pods' addresses: CREATE USER {account_name(facts, context)} IDENTIFIED BY '<password>';"
+    remedy = f"Create the account for the pods' addresses: CREATE USER {account_name(facts, context)} IDENTIFIED BY '<password>';"
     return Finding("host_denied", "blocker", _account(context), f"error 1130: {message}", remedy, MYSQL)
 
 
@@ -104,21 +104,21 @@ def _no_database(facts: MysqlFacts, context: CheckContext, message: str) -> Find
 
 def _database_denied(facts: MysqlFacts, context: CheckContext, message: str) -> Finding:
     why = f"error 1044: {message}. MySQL says the same of a database that does not exist"
-    remedy = f"{_grant(', '.join(NEEDED), facts, context)} Where it does not exist: {_create(context)}"
+    remedy = f"{_grant(', '.join(NEEDED), facts, context)} If it does not exist: {_create(context)}"
     return Finding("database_denied", "blocker", _database(context), why, remedy, MYSQL)
 
 
 def _not_loaded(facts: MysqlFacts, context: CheckContext, message: str) -> Finding:
     version = version_of(facts.server.version) or (0, 0, 0)
-    remedy = f"Load the plugin in the server, or give the account another: {_set_plugin('caching_sha2_password', facts, context)}"
+    remedy = f"Load the plugin in the server, or give the account another one: {_set_plugin('caching_sha2_password', facts, context)}"
     if NATIVE_PLUGIN in message and facts.server.kind != "MariaDB":
         remedy = f"Start the server with mysql_native_password=ON, or give the account another plugin: {_set_plugin('caching_sha2_password', facts, context)}"
         if version >= (9, 0, 0):
             remedy = (
-                f"MySQL 9 has no mysql_native_password any more. {_set_plugin('caching_sha2_password', facts, context)}"
+                f"MySQL 9 no longer has mysql_native_password. {_set_plugin('caching_sha2_password', facts, context)}"
             )
             if context.required_plugin == NATIVE:
-                remedy = "This release needs mysql_native_password, which MySQL 9 has no more: use MySQL 8.0 or MariaDB, or update it to 2.23."
+                remedy = "This release needs mysql_native_password, which MySQL 9 no longer has: use MySQL 8.0 or MariaDB, or upgrade OpenShift AI to 2.23."
     return Finding("plugin_missing", "blocker", _account(context), f"error 1524: {message}", remedy, MYSQL)
 
 
@@ -128,7 +128,7 @@ def _unknown_plugin(facts: MysqlFacts, context: CheckContext, message: str) -> F
         if context.required_plugin == NATIVE or facts.server.kind == "MariaDB"
         else "caching_sha2_password"
     )
-    why = f"{message}. A registry server takes {', '.join(KNOWN_PLUGINS)}"
+    why = f"{message}. A registry server supports {', '.join(KNOWN_PLUGINS)}"
     return Finding("plugin_unknown", "blocker", _account(context), why, _set_plugin(wanted, facts, context), MYSQL)
 
 
@@ -158,10 +158,10 @@ def _resource(facts: MysqlFacts, context: CheckContext, message: str) -> Finding
     return Finding(code, "blocker", _account(context), f"error 1226: {message}", remedy, MYSQL)
 
 
-_TOO_MANY = "End connections that nobody needs, or raise max_connections: SET GLOBAL max_connections = 500;"
+_TOO_MANY = "End unneeded connections, or raise max_connections: SET GLOBAL max_connections = 500;"
 _ACCOUNT_LIMIT = "ALTER USER {account} WITH MAX_USER_CONNECTIONS 0;"
 _EXPIRED = "ALTER USER {account} IDENTIFIED BY '<password>' PASSWORD EXPIRE NEVER;"
-_TLS_ONLY = "Give database.tls with the authority that has signed the server's certificate."
+_TLS_ONLY = "Give database.tls with the authority that signed the server's certificate."
 _BY_CODE: dict[int, Callable[[MysqlFacts, CheckContext, str], Finding]] = {
     1040: _simple("too_many_connections", 1040, _TOO_MANY),
     1044: _database_denied,
@@ -191,20 +191,20 @@ def _plugin(facts: MysqlFacts, context: CheckContext) -> Iterator[Finding]:
     plugin, needs_native = facts.account.plugin, context.required_plugin == NATIVE
     if not facts.account.matched:
         if needs_native and facts.failure and facts.failure.code in (1045, 1130):
-            why = "nobody has logged in, and only then a server shows the account's plugin"
+            why = "a server shows the account's plugin only after a login, and the login failed"
             yield Finding("plugin_unproven", "info", _account(context), why, "Fix the login first.", PRODUCT)
         return
     if needs_native and not plugin:
-        why = f"the server has not told it, and ML Metadata, which this release runs, knows {NATIVE_PLUGIN} alone"
-        remedy = f"Look it up as the server's administrator: SHOW CREATE USER {account_name(facts, context)};"
+        why = f"the server does not show its plugin, and ML Metadata in this release supports only {NATIVE_PLUGIN}"
+        remedy = f"As the server's administrator, run: SHOW CREATE USER {account_name(facts, context)};"
         yield Finding("plugin_unproven", "info", _account(context), why, remedy, PRODUCT)
         return
     if needs_native and plugin != NATIVE_PLUGIN:
-        why = f"its plugin is {plugin}, and ML Metadata, which this release runs, knows {NATIVE_PLUGIN} alone"
+        why = f"its plugin is {plugin}, and ML Metadata in this release supports only {NATIVE_PLUGIN}"
         remedy = _set_plugin(NATIVE_PLUGIN, facts, context)
         version = version_of(facts.server.version) or (0, 0, 0)
         if facts.server.kind != "MariaDB" and version >= (9, 0, 0):
-            remedy = "MySQL 9 has no mysql_native_password: use MySQL 8.0 or MariaDB, or update it to 2.23."
+            remedy = "MySQL 9 has no mysql_native_password: use MySQL 8.0 or MariaDB, or upgrade OpenShift AI to 2.23."
         elif facts.server.kind != "MariaDB" and version >= (8, 4, 0):
             remedy = f"Start the server with mysql_native_password=ON, then: {remedy}"
         yield Finding("plugin_native", "blocker", _account(context), why, remedy, PRODUCT)
@@ -217,18 +217,18 @@ def _account_host(facts: MysqlFacts, context: CheckContext) -> Iterator[Finding]
     if not account.matched or context.path == RELAY or account.is_for_all:
         return
     what, seen_from = f"account {account.matched}", account.seen_from or "here"
-    why = f"the server has matched it with a connection from {seen_from}; the registry's pods come from other addresses"
+    why = f"the server matched it for a connection from {seen_from}; the registry's pods have other addresses"
     if account.matched.endswith("@%") and account.hosts is None:
-        why += ", for which the server would prefer an account of their own, and the account may not see whether it has one"
+        why += ". The server would prefer an account for those addresses, and this account may not see whether there is one"
         yield Finding("account_host", "info", what, why, "To be sure, check with via: relay.", MYSQL)
         return
-    why += " and may be given another account, or none"
+    why += " and may get another account, or none"
     if account.hosts is not None:
-        why += f". Of this name, or without one, the server has accounts for {', '.join(account.hosts)}"
+        why += f". The server has accounts of this name, or without a name, for {', '.join(account.hosts)}"
     remedy = "Check with via: relay."
     if not account.matched.endswith("@%"):
         make = f"CREATE USER {_text(context.username)}@'%' IDENTIFIED BY '<password>';"
-        remedy = f"Check with via: relay, or make an account for all addresses: {make}"
+        remedy = f"Check with via: relay, or create an account for all addresses: {make}"
     yield Finding("account_host", "warning", what, why, remedy, MYSQL)
 
 
@@ -246,7 +246,7 @@ def _privileges(facts: MysqlFacts, context: CheckContext) -> Iterator[Finding]:
     works = not vital or (is_made and "SELECT" not in vital)
     why = f"{', '.join(lacks)} on database {context.database} {'is' if len(lacks) == 1 else 'are'} missing"
     if works:
-        why += ". The registry starts so; changes of models, or an update of the product, may fail"
+        why += ". The registry starts without; later changes of models or upgrades may fail"
     remedy = _grant(", ".join(lacks), facts, context)
     yield Finding(
         "privileges_missing",
@@ -265,21 +265,21 @@ def _charset(facts: MysqlFacts, context: CheckContext) -> Iterator[Finding]:
     # MariaDB and MySQL 9 convert what MySQL 5.7 and 8.0 reject as an illegal mix of collations.
     converts = facts.server.kind == "MariaDB" or (version_of(facts.server.version) or (0, 0, 0)) >= (9, 0, 0)
     is_made = (schema.migration is not None or converts) and not schema.is_dirty
-    why = f"its character set is {schema.charset}, and the registry's migrations mix it with utf8mb4 (error 1267)"
+    why = f"its character set is {schema.charset}, and the registry's migrations fail on it (error 1267)"
     if is_made:
-        why = f"its character set is {schema.charset}: names with characters beyond it cannot be stored"
+        why = f"its character set is {schema.charset}, which cannot store all names"
     remedy = f"ALTER DATABASE {_identifier(context.database)} CHARACTER SET utf8mb4;"
     if not is_made and schema.charset in ("utf8", "utf8mb3"):
-        why = f"its character set is {schema.charset}: characters of four bytes cannot be stored"
+        why = f"its character set is {schema.charset}, which cannot store characters of four bytes"
         is_made = True
     yield Finding("charset", "warning" if is_made else "blocker", _database(context), why, remedy, MIGRATIONS)
 
 
 def _dirty(facts: MysqlFacts, context: CheckContext) -> Iterator[Finding]:
     if facts.schema.is_dirty:
-        why = f"migration {facts.schema.migration} has died half-way, and no registry server starts on what it has left"
+        why = f"migration {facts.schema.migration} broke off half-way, and no registry server starts on it"
         name = _identifier(context.database)
-        remedy = f"Where no models are in it yet: DROP DATABASE {name}; {_create(context)} Otherwise restore a backup."
+        remedy = f"If there are no models in it yet: DROP DATABASE {name}; {_create(context)} Otherwise restore a backup."
         yield Finding("schema_dirty", "blocker", _database(context), why, remedy, MIGRATIONS)
 
 
@@ -291,16 +291,16 @@ def _primary_key(facts: MysqlFacts, context: CheckContext) -> Iterator[Finding]:
     if not names or schema.exists is not True or is_made or variables.get(OWN_KEYS) in ("ON", "1"):
         return
     error = KEY_VARIABLES[names[0]]
-    why = f"{names[0]} is ON, and migration {KEYLESS_MIGRATION} makes a table without a primary key (error {error})"
-    remedy = f"SET GLOBAL {names[0]} = OFF; and in the server's configuration, at least until the registry is ready."
+    why = f"{names[0]} is ON, and migration {KEYLESS_MIGRATION} creates a table without a primary key (error {error})"
+    remedy = f"SET GLOBAL {names[0]} = OFF; also in the server's configuration, at least until the registry is ready."
     yield Finding("primary_key_required", "blocker", f"server at {context.host}", why, remedy, MIGRATIONS)
 
 
 def _strict_mode(facts: MysqlFacts, context: CheckContext) -> Iterator[Finding]:
     """Check Percona XtraDB Cluster's setting. A registry server takes the lock at each start."""
     if facts.server.variables.get("pxc_strict_mode") == "ENFORCING":
-        why = "pxc_strict_mode is ENFORCING, which refuses GET_LOCK (error 1105), and every start of a registry takes a lock"
-        remedy = "SET GLOBAL pxc_strict_mode = PERMISSIVE; or use a server that is no cluster."
+        why = "pxc_strict_mode is ENFORCING, which refuses GET_LOCK (error 1105), and a registry server takes this lock at each start"
+        remedy = "SET GLOBAL pxc_strict_mode = PERMISSIVE; or use a server outside a cluster."
         yield Finding("cluster_strict_mode", "blocker", f"server at {context.host}", why, remedy, MIGRATIONS)
 
 
@@ -308,7 +308,7 @@ def _server(facts: MysqlFacts, context: CheckContext) -> Iterator[Finding]:
     what, variables = f"server at {context.host}", facts.server.variables
     version = version_of(facts.server.version)
     if version and version < (5, 7, 0):
-        why = f"its version is {facts.server.version}, and registries have been tried from 5.7 on"
+        why = f"its version is {facts.server.version}, and registries are tested from 5.7 on"
         yield Finding("server_old", "warning", what, why, "Use 5.7 or newer.", PRODUCT)
     mode = variables.get("sql_mode", "").split(",")
     odd = [name for name in ("ANSI_QUOTES", "NO_BACKSLASH_ESCAPES") if name in mode]
@@ -317,8 +317,8 @@ def _server(facts: MysqlFacts, context: CheckContext) -> Iterator[Finding]:
         yield Finding("sql_mode", "warning", what, f"sql_mode has {' and '.join(odd)}", remedy, MYSQL)
     skew = facts.server.time and abs(facts.server.time - context.now)
     if skew and skew > CLOCK_SKEW:
-        why = f"it is {int(skew.total_seconds())} s off: certificates and times of models will look wrong"
-        yield Finding("clock", "info", what, why, "Have the server's clock set by NTP.", MYSQL)
+        why = f"it is {int(skew.total_seconds())} s off, which affects certificates and the times of models"
+        yield Finding("clock", "info", what, why, "Synchronize the server's clock with NTP.", MYSQL)
 
 
 def _read_only(facts: MysqlFacts, context: CheckContext) -> Iterator[Finding]:
@@ -331,9 +331,9 @@ def _read_only(facts: MysqlFacts, context: CheckContext) -> Iterator[Finding]:
         return
     why, severity = f"{names[0]} is ON", "blocker"
     if names == ["read_only"] and facts.grants.known is None:
-        why, severity = f"{why}, and whether the account may write in spite of it is not known", "warning"
+        why, severity = f"{why}, and it is not known whether the account may write anyway", "warning"
     elif names == ["read_only"] and (unbound := _unbound(facts)):
-        why, severity = f"{why}, and the account writes in spite of it by {' and '.join(unbound)} alone", "warning"
+        why, severity = f"{why}, and the account can write only through {' and '.join(unbound)}", "warning"
     remedy = f"Give the host of the primary server, or: SET GLOBAL {names[0]} = OFF;"
     yield Finding("read_only", severity, f"server at {context.host}", why, remedy, MYSQL)
 

@@ -144,7 +144,7 @@ def load_authority(context: ssl.SSLContext, pem: str | None) -> None:
         return
     known = as_go_reads(pem)
     if not known:
-        words = "the registry server, a Go program, reads no certificate in it"
+        words = "the registry server, a Go program, cannot read a certificate in it"
         raise CheckEnded(Failure("tls", words, reason="authority"))
     context.load_verify_locations(cadata=known)
 

@@ -139,7 +139,7 @@ def gather(open_socket: OpenSocket, database: Database, credentials: Credentials
             # often as the server says, which can take an hour.
             return within(timeout + GRACE, lambda: _login(options, asked, bridge))
         except TimeoutError:
-            return PostgresFacts(refusal=f"it has not answered within {timeout} s")
+            return PostgresFacts(refusal=f"it did not answer within {timeout} s")
 
 
 def _login(options: dict[str, Any], asked: Asked, bridge: _Bridge) -> PostgresFacts:
@@ -185,7 +185,7 @@ def read(connection: Any) -> PostgresFacts:
         dirty = _dirty(connection) if has_tables else None
         counts = _count(version), _count(left)
     except (TypeError, ValueError):
-        return PostgresFacts(refusal="the server gave no answer to what was asked")
+        return PostgresFacts(refusal="the server did not answer the query")
     return PostgresFacts(
         version=counts[0],
         account=printable(account),
@@ -314,7 +314,7 @@ class _Bridge:
             end.close()
 
     def _end(self) -> None:
-        self.error = f"it has not answered within {self._timeout:.0f} s"
+        self.error = f"it did not answer within {self._timeout:.0f} s"
         self.close()
 
     def _serve(self) -> None:

@@ -51,7 +51,7 @@ REFUSALS = (
     (r"invalid message length|.*protocol error|.*more than \d+ bytes", "wrong_protocol"),
     (r"could not translate host name|\[Errno -\d+\] ", "host_unresolved"),
     (r"(\[Errno \d+\] )?[Cc]onnection refused", "port_closed"),
-    (r"it has not answered within |(connection )?(timeout expired|timed out)", "database_silent"),
+    (r"it did not answer within |(connection )?(timeout expired|timed out)", "database_silent"),
     (r"the connection was closed|server closed the connection|(\[Errno \d+\] )?Connection reset", "connection_closed"),
 )
 """The beginning of libpq's and the server's messages in English, and what it means. The rest of a message can contain
@@ -79,11 +79,11 @@ def postgres_findings(facts: PostgresFacts, asked: Asked, path: str) -> list[Fin
 def _address(facts: PostgresFacts, asked: Asked) -> Iterator[Finding]:
     """Yield what is not proven for the pods, although the check was able to log in."""
     what, step = f"account {asked.username}", "To be sure, check with via: relay."
-    why = "pg_hba.conf decides by the client's address who is let in, and the registry's pods have other addresses"
+    why = "pg_hba.conf decides by the client's address, and the registry's pods have other addresses"
     if facts.asked_password:
         yield Finding("account_host", "info", what, why, step, POSTGRES)
         return
-    why = f"the server has let the check in without asking for the password, so nobody knows whether it is right: {why}"
+    why = f"the server did not ask for the password, so it is not verified: {why}"
     yield Finding("account_host", "warning", what, why, "Check with via: relay.", POSTGRES)
 
 
@@ -102,7 +102,7 @@ def _refused(facts: PostgresFacts, asked: Asked) -> Finding:
     what, remedy = {
         "access_denied": (
             f"account {asked.username}",
-            f"Correct database.username or password. To make it: CREATE ROLE {account} LOGIN; then \\password {account}.",
+            f"Correct database.username or database.password. To create the account: CREATE ROLE {account} LOGIN; then \\password {account}.",
         ),
         "host_denied": (
             f"server {asked.host}",
@@ -117,11 +117,11 @@ def _refused(facts: PostgresFacts, asked: Asked) -> Finding:
         ),
         "ca_unknown": (
             f"certificate of {asked.host}",
-            "Give database.tls the authority that has signed it.",
+            "Give database.tls the authority that signed it.",
         ),
         "certificate_name": (
             f"certificate of {asked.host}",
-            "Renew it with this host among its subject alternative names, or use a name that it has.",
+            "Renew it with this host among its subject alternative names, or use one of its names.",
         ),
         "tls_not_offered": (f"server {asked.host}", "Set ssl = on there, or choose another database.tls.mode."),
         "database_error": (f"server {asked.host}", "Look the error up in the server's documentation."),
@@ -133,13 +133,13 @@ def _refused(facts: PostgresFacts, asked: Asked) -> Finding:
 
 def _version(facts: PostgresFacts, asked: Asked) -> Iterator[Finding]:
     if facts.version < OLDEST:
-        why = f"it is PostgreSQL {facts.version // 10000}, which gets no more corrections"
+        why = f"it is PostgreSQL {facts.version // 10000}, which is no longer maintained"
         yield Finding("server_old", "warning", f"server {asked.host}", why, "Use a newer one.", POSTGRES)
 
 
 def _encoding(facts: PostgresFacts, asked: Asked) -> Iterator[Finding]:
     if facts.encoding != "UTF8":
-        why = f"its encoding is {facts.encoding}: names and descriptions in other scripts cannot be stored"
+        why = f"its encoding is {facts.encoding}, which cannot store all names and descriptions"
         remedy = (
             f"An encoding cannot be changed: CREATE DATABASE {_quoted(asked.name + '_utf8')} OWNER "
             f"{_quoted(asked.username)} ENCODING 'UTF8' TEMPLATE template0;"
@@ -165,25 +165,25 @@ def _read_only(facts: PostgresFacts, asked: Asked) -> Iterator[Finding]:
 def _tls(facts: PostgresFacts, asked: Asked) -> Iterator[Finding]:
     what = f"connection to {asked.host}"
     if not facts.encrypted:
-        why = "it is in plain text, password and models included"
+        why = "the password and the models are sent in plain text"
         yield Finding(
             "plaintext",
             "warning",
             what,
             why,
-            "Give database.tls the authority that has signed its certificate.",
+            "Give database.tls the authority that signed the server's certificate.",
             POSTGRES,
         )
     elif asked.mode not in ("verify-ca", "verify-full"):
-        why = "it is encrypted, but anybody who answers at the host's address is believed to be the database"
-        step = "Give database.tls the authority that has signed its certificate."
+        why = "it is encrypted, but any server at the host's address is accepted as the database"
+        step = "Give database.tls the authority that signed the server's certificate."
         yield Finding("unverified", "warning", what, why, step, POSTGRES)
     elif asked.mode == "verify-ca":
         why = (
-            "the certificate is of the authority, and whether it is for this host is not verified: with an authority, the "
+            "the certificate is verified, but not the host's name in it: with an authority, the "
             "registry server takes every mode as verify-ca"
         )
-        step = "Give an authority of your own that signs for this database alone, if that is too little."
+        step = "If that is too little, give an authority that signs only for this database."
         yield Finding("host_unverified", "info", what, why, step, PRODUCT)
 
 
@@ -196,9 +196,9 @@ def _limits(facts: PostgresFacts, asked: Asked) -> Iterator[Finding]:
 def _migrations(facts: PostgresFacts, asked: Asked) -> Iterator[Finding]:
     if facts.dirty_version is not None:
         why = (
-            f"a migration of the registry server has died at version {facts.dirty_version}: schema_migrations is dirty"
+            f"a migration of the registry server broke off at version {facts.dirty_version}: schema_migrations is dirty"
         )
-        remedy = "If the database holds nothing of worth, drop its tables; otherwise restore a backup."
+        remedy = "If there are no models in it yet, drop its tables; otherwise restore a backup."
         yield Finding("schema_dirty", "blocker", f"database {asked.name}", why, remedy, MIGRATIONS)
 
 

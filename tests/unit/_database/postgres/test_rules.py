@@ -142,7 +142,7 @@ def test_silent_server_ends_in_time() -> None:
     before, start = threading.active_count(), time.monotonic()
     facts = gather(silent, DATABASE, Credentials(b"canary"), 1)
     assert time.monotonic() - start < 2
-    assert "has not answered" in facts.refusal and "canary" not in facts.refusal
+    assert "did not answer" in facts.refusal and "canary" not in facts.refusal
     assert threading.active_count() == before
     kept[0].close()
 
@@ -264,11 +264,11 @@ ROW = (160003, "o\x1b[2Jdd", "UTF8", "pub\x1blic", True, False, 50)
     ("rows", "words"),
     [
         ([ROW, (False,)], ""),
-        ([None], "no answer to what was asked"),
-        ([ROW[:3]], "no answer to what was asked"),
-        ([(b"x", *ROW[1:]), (False,)], "no answer to what was asked"),
-        ([ROW, None], "no answer to what was asked"),
-        ([ROW, (True,), ("\u00b2",)], "no answer to what was asked"),
+        ([None], "did not answer the query"),
+        ([ROW[:3]], "did not answer the query"),
+        ([(b"x", *ROW[1:]), (False,)], "did not answer the query"),
+        ([ROW, None], "did not answer the query"),
+        ([ROW, (True,), ("\u00b2",)], "did not answer the query"),
     ],
 )
 def test_odd_answers(rows: list[tuple[object, ...] | None], words: str) -> None:
