@@ -64,13 +64,13 @@ def _names(variable: str, given: Any) -> list[Any]:
         return []
     entries = [name.strip() for name in re.split(r"[,\n]", given)] if isinstance(given, str) else given
     if not isinstance(entries, (list, tuple)):
-        raise AnsibleFilterError(f"{variable}: it has been read as {_kind(given)}. Quote the name.")
+        raise AnsibleFilterError(f"{variable}: YAML reads it as {_kind(given)}. Quote the name.")
     names: list[Any] = []
     for entry in entries:
         is_mapping = variable == "access_service_accounts" and isinstance(entry, Mapping)
         wrong = [part for part in (entry.values() if is_mapping else [entry]) if not isinstance(part, str)]
         if wrong:
-            raise AnsibleFilterError(f"{variable}: a name in it has been read as {_kind(wrong[0])}. Quote the name.")
+            raise AnsibleFilterError(f"{variable}: YAML reads a name in it as {_kind(wrong[0])}. Quote the name.")
         if is_mapping or entry.strip():
             names.append(entry)
     return names

@@ -79,7 +79,7 @@ def _findings(result: Mapping[str, Any]) -> list[dict[str, str]]:
     # A check that fails because of its findings names them in its message.
     if not words or any(f"[{finding['code']}]" in words for finding in found):
         return found
-    why, remedy = f"it was not checked to the end: {words}", "Correct that, then run the check again."
+    why, remedy = f"the check did not finish: {words}", "Correct that, then run the check again."
     # If a check ends before it has results, only its message tells what it was about.
     what = "database" if "connection" in result else "cluster" if "table" in result else "check"
     lost = Finding("not_checked", "warning", what, why, remedy, UNSEEN)

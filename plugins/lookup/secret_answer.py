@@ -74,18 +74,18 @@ class LookupModule(LookupBase):  # type: ignore[misc]  # ansible-core has no ann
             and self._templar.is_template(raw)
             and not hasattr(raw, "__UNSAFE__")
         ):
-            raise AnsibleLookupError(f"{name}: it has the beginning of a template's comment in it. {right}")
+            raise AnsibleLookupError(f"{name}: it contains the beginning of a template comment. {right}")
         try:
             value = self._templar.template(raw)
             value = value if value is None else _text(value)
         except Exception:
             # From 2.19 on, ansible-core raises AnsibleError for all that a template does. Older releases pass on whatever an
             # expression or filter in it raises, such as ZeroDivisionError. Any of them shows the value in its traceback.
-            why = "its value is taken for a template, and that cannot be evaluated"
-            step = "If it is meant to be one, look whether all that it names is defined."
+            why = "its value looks like a template that cannot be evaluated"
+            step = "If it is a template, check that all variables in it are defined."
             raise AnsibleLookupError(f"{name}: {why}. {right} {step}") from None
         if value is not None and not isinstance(value, str):
-            why = "it has been read as something else than a text, such as a number"
+            why = "it is not a text, but for example a number"
             raise AnsibleLookupError(f"{name}: {why}. Give it in the environment variable {environment}, or quote it.")
         return value or os.environ.get(environment, "")
 

@@ -35,7 +35,7 @@ LONGEST_RUN = 600
 """Seconds for a run of a module without wait_timeout, beyond its other time-outs."""
 INSTALL = (
     "Install it for this interpreter, or choose another with ansible_python_interpreter; in an execution environment, "
-    "build it with the collection's meta/execution-environment.yml, which has all that is needed."
+    "build it with the collection's meta/execution-environment.yml."
 )
 
 

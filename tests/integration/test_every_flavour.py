@@ -213,7 +213,10 @@ def test_who_gets_a_proxy(registries: Registries) -> None:
     assert codes.get("no_auth_proxy") == (None if on_openshift else "info")
     if not on_openshift:
         refused = play(bed, task(name="proxied", auth_proxy="kube_rbac", wait=False))
-        assert "Secret proxied-kube-rbac-proxy: it is needed for auth_proxy kube_rbac" in refused.result["msg"]
+        assert (
+            "Secret proxied-kube-rbac-proxy: it does not exist, and auth_proxy kube_rbac needs it"
+            in refused.result["msg"]
+        )
         assert not refused.writes
     succeeded(play(bed, task(name="proxied", state="absent")))
 

@@ -158,7 +158,9 @@ def test_teardown_saves_what_grant_takes_back(registries: Registries, run: Run, 
     assert "nothing was deleted" in blind.output and not file.exists()
     assert "deletionTimestamp" not in (registries.get("book-saved") or {})["metadata"]
     deleted = run("teardown", {**confirmed, "save_permissions": str(file)}, user="platform-admin")
-    assert deleted.output.count("goes with the registry, and with it alice") == 1, "a warning is given once"
+    assert deleted.output.count("is deleted with the registry, and its members are alice") == 1, (
+        "a warning is given once"
+    )
     assert file.stat().st_mode & 0o777 == 0o600
     registries.bed.until("no grants", lambda: bound(registries, "book-saved") == [])
     assert members(registries, "book-saved") is None
@@ -175,7 +177,7 @@ def test_teardown_saves_what_grant_takes_back(registries: Registries, run: Run, 
 
     # What the user may not see is reported before the deletion, and not again with it.
     deleted = run("teardown", confirmed, user="registry-admin")
-    assert deleted.output.count("It is not known who is in the Group book-saved-users") == 1
+    assert deleted.output.count("The members of the Group book-saved-users") == 1
 
 
 def subject(kind: str, name: str, **more: str) -> Answers:

@@ -64,9 +64,7 @@ def test_a_database_that_was_mended_while_the_pod_rests(bed: Testbed, registries
     assert seen["state"] == "failed" and re.search(TIMES, seen["source"]), seen
     # A task that does not wait for its end reports the failure when it comes.
     impatient = unchanged(play(bed, task(**options, wait_timeout=1)))
-    assert (
-        impatient["failed"] and "not ready after 1 s: It has failed and is tried again: Error 1142" in impatient["msg"]
-    )
+    assert impatient["failed"] and "not ready after 1 s: It failed and is retried: Error 1142" in impatient["msg"]
     assert re.search(TIMES, impatient["msg"])
 
     registries.sql("GRANT ALL ON mended.* TO 'mended'@'%'")

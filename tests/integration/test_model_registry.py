@@ -210,7 +210,10 @@ def test_deletion_that_nobody_waits_for(bed: Testbed, registries: Registries) ->
         ("delete", "ModelRegistry", "held"),
     ]
     rest = ["ConfigMap held-db-credential", "RoleBinding held-by-hand", f"Secret {password}"]
-    assert any(f"Left until the registry is gone: {', '.join(rest)}." in text for text in left.result["warnings"])
+    assert any(
+        f"Not deleted yet, since the registry still exists: {', '.join(rest)}." in text
+        for text in left.result["warnings"]
+    )
     again = succeeded(play(bed, task(**leave)))
     assert not again.writes and secret(registries, password)
     meta = {"name": "held", "namespace": registries.namespace, "finalizers": []}
@@ -382,9 +385,7 @@ def test_shared_and_foreign_objects_stay(bed: Testbed, registries: Registries) -
     store(registries, "Secret", "foreign-db-password", {"database-password": "of somebody else"})
     refused = play(bed, task(**wanted))
     assert refused.result["failed"] and not refused.writes
-    assert refused.result["msg"].startswith(
-        "Secret foreign-db-password: it exists and is not marked as this registry's"
-    )
+    assert refused.result["msg"].startswith("Secret foreign-db-password: it exists without this registry's label")
     del wanted["database"]["password"]
     wanted["database"]["password_secret"] = reference
     succeeded(play(bed, task(**wanted)))

@@ -133,7 +133,7 @@ def test_good_and_bad_registries(bed: Testbed, registries: Registries) -> None:
     assert good["status"] == {
         "state": "ready",
         "reason": "ready",
-        "message": "The registry server answers, and its Service passes requests on to it.",
+        "message": "The registry server answers, and its Service routes requests to it.",
         "source": "Deployment, pods and endpoints of ModelRegistry info-good",
     }
     assert f"info-good.{registries.namespace}.svc.cluster.local" in good["hosts"]

@@ -70,7 +70,7 @@ def test_registry_admin_is_ready(bed: Testbed, registries: Registries) -> None:
     expected = ["component_unchecked", "operator_unchecked", "rights_limited", "name_unchecked"]
     assert codes(create, "info") == expected
     (path,) = [one for one in create["findings"] if one["code"] == "rights_limited"]
-    assert path["what"] == "the user's rights in namespace databases" and "pods/portforward" in path["remedy"]
+    assert path["what"] == "the user's permissions in namespace databases" and "pods/portforward" in path["remedy"]
     assert codes(teardown) == codes(grant) == ["registry_missing"]
     assert create["facts"]["user"] == "registry-admin" and create["facts"]["database_checkable"]
     assert create["facts"]["namespace"] == registries.namespace

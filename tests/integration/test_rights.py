@@ -77,7 +77,7 @@ FORWARD_STEP = (
     '[services, endpoints], verbs: [get]}} and {{apiGroups: [""], resources: [pods/portforward], verbs: [get, create]}}.'
 )
 HOLD_STEP = (
-    "The user must hold what is to be granted. These rules in a Role in namespace {{namespace}} are missing, best without "
+    "The user must have the rights that the task grants. These rules in a Role in namespace {{namespace}} are missing, best without "
     'resourceNames, so that they hold for all registries: {{{{apiGroups: [""], resources: [{resource}], resourceNames: '
     "[{names}], verbs: [get]}}}}."
 )

@@ -215,15 +215,15 @@ def test_answers(given: dict[str, Any], expected: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("given", "text"),
     [
-        ({"users": False}, "access_users: it has been read as the boolean false"),
-        ({"users": 1001}, "access_users: it has been read as the number 1001"),
-        ({"groups": ["a", 83]}, "access_groups: a name in it has been read as the number 83"),
-        ({"members": [None]}, "access_members: a name in it has been read as null"),
-        ({"users": date(2026, 1, 1)}, r"access_users: it has been read as the date 2026-01-01\."),
-        ({"projects": {"a": "b"}}, "access_projects: it has been read as a mapping"),
+        ({"users": False}, "access_users: YAML reads it as the boolean false"),
+        ({"users": 1001}, "access_users: YAML reads it as the number 1001"),
+        ({"groups": ["a", 83]}, "access_groups: YAML reads a name in it as the number 83"),
+        ({"members": [None]}, "access_members: YAML reads a name in it as null"),
+        ({"users": date(2026, 1, 1)}, r"access_users: YAML reads it as the date 2026-01-01\."),
+        ({"projects": {"a": "b"}}, "access_projects: YAML reads it as a mapping"),
         (
             {"service_accounts": [{"namespace": 83, "name": "x"}]},
-            "access_service_accounts: a name in it has been read as the number 83",
+            "access_service_accounts: YAML reads a name in it as the number 83",
         ),
         ({"service_accounts": "no-slash"}, "access_service_accounts: 'no-slash' is not written as project/name"),
         ({"service_accounts": "a/b/c"}, "access_service_accounts: 'a/b/c' is not written"),

@@ -135,11 +135,11 @@ def read_ca_pem(text: str, now: datetime, option: str = "database.tls.ca_pem") -
     not a certificate.
     """
     if len(text.encode(errors="replace")) > LARGEST:
-        raise InvalidInput(option, "it is larger than the 1 MiB that a ConfigMap may have", "Give fewer certificates.")
+        raise InvalidInput(option, "it is larger than 1 MiB, the limit of a ConfigMap", "Give fewer certificates.")
     if _KEY.search(text):
         raise InvalidInput(option, "it holds a private key", "Give the certificate of the authority, never its key.")
     if not _MARKER.search(text):
-        raise InvalidInput(option, "there is no certificate in PEM form in it", f"Give text that has {EXAMPLE} in it.")
+        raise InvalidInput(option, "it contains no certificate in PEM form", f"Give text that has {EXAMPLE} in it.")
     certificates = list(dict.fromkeys(_given(text, option)))
     problem = problem_of(_bundle(filter(None, map(_decoded, certificates))), now)
     if problem is not None:
@@ -178,14 +178,14 @@ def problem_of(bundle: Bundle, now: datetime) -> Problem | None:
         why = "its authority has a critical extension that Go does not know (x509: unhandled critical extension)"
         return Problem("ca_invalid", why, "Give an authority without such an extension.")
     if not authorities and not bundle.others:
-        why = "there is no certificate in it that the registry server, a Go program, can read"
+        why = "it contains no certificate that the registry server, a Go program, can read"
         return Problem("ca_invalid", why, f"Store PEM in it in which each {EXAMPLE} begins a line of its own.")
     if not authorities:
         why = (
-            "no certificate in it is one of an authority: none of them has the basic constraint CA:TRUE (CA:FALSE), may sign "
+            "it contains no certificate of an authority: none has the basic constraint CA:TRUE (CA:FALSE), may sign "
             "certificates, and may do so for servers"
         )
-        step = "Give the certificate that has signed the database server's, not the server's own."
+        step = "Give the certificate that signed the database server's, not the server's own."
         return Problem("ca_invalid", why, step)
     later = [one.begins for one in authorities if one.begins > now]
     if later:
@@ -224,12 +224,12 @@ def _check_outside(text: str, option: str) -> None:
 def _der(label: str, body: str, number: int, option: str) -> bytes:
     """Return a block's content in DER. Raises InvalidInput if Go cannot read it."""
     if label == "TRUSTED CERTIFICATE":
-        why = f"block {number} in it is a trusted certificate, which only OpenSSL reads"
+        why = f"block {number} in it is a trusted certificate, which only OpenSSL can read"
         raise InvalidInput(option, why, "Convert it with openssl x509 -in FILE -out FILE.")
     if label not in _LABELS:
         raise InvalidInput(option, f"it holds a {label.lower()}", "Give the certificate of the authority.")
     if ":" in body:
-        why = f"block {number} in it has header lines, with which the registry server passes over it"
+        why = f"block {number} in it has header lines, and the registry server ignores such a block"
         raise InvalidInput(option, why, f"Remove the lines with a colon after {EXAMPLE}.")
     der = _from_base64("".join(body.split()))
     if der is None or _decoded(der) is None:

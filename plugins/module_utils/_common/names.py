@@ -67,15 +67,15 @@ def check_name(name: str, option: str = "name") -> None:
         why = f"{quoted(name)} has other characters than lowercase letters, digits and dashes"
         raise InvalidInput(option, why, _suggestion(name))
     if not name[0].isalpha():
-        why = f"{quoted(name)} does not begin with a letter, which the registry's Service, of the same name, must"
+        why = f"{quoted(name)} does not begin with a letter, as the name of the registry's Service must"
         raise InvalidInput(option, why, _suggestion(name))
     if name[-1] == "-":
         raise InvalidInput(option, f"{quoted(name)} ends with a dash", _suggestion(name))
     if name in RESERVED:
-        why = f"{quoted(name)} is the name of objects that the platform itself has in the registries namespace"
+        why = f"{quoted(name)} is the name of the platform's own objects in the registries namespace"
         raise InvalidInput(option, why, f"Use another name, such as '{name}-2'.")
     if name in YAML_WORDS:
-        why = f"{quoted(name)} is a word of YAML, as which the model registry operator reads it"
+        why = f"{quoted(name)} is a word of YAML, and the model registry operator reads it as that"
         raise InvalidInput(option, why, f"Use another name, such as '{name}-2'.")
 
 

@@ -34,7 +34,7 @@ def authority_findings(bundle: Bundle, what: str, verified: bool, now: datetime)
         yield Finding("ca_expires_soon", "warning", what, why, step, CERTIFICATES)
     if bundle.unreadable and (bundle.authorities or bundle.others):
         lines = ", ".join(map(str, bundle.unreadable[:SHOWN])) + (", …" if len(bundle.unreadable) > SHOWN else "")
-        why = f"the registry server, a Go program, passes over what begins at line {lines} of it"
+        why = f"the registry server, a Go program, ignores what begins at line {lines} of it"
         step = (
             "Correct it if its authority is needed: plain PEM, one certificate in each block, BEGIN and END on lines of their "
             "own, no critical extension that Go does not know."

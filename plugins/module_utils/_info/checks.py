@@ -103,7 +103,7 @@ def _database(name: str, registry: Object, _inventory: Inventory) -> Iterator[Fi
             OPTIONS,
         )
     elif is_generated(spec):
-        why = "the operator runs its database, on a volume that is the registry's own: deleting the registry destroys the data"
+        why = "the operator runs its database, and deletes the data with the registry"
         yield Finding(
             "generated_database",
             "info",
@@ -157,8 +157,8 @@ def _is_pending(item: Object, deployment: Object | None, pods: Sequence[Object])
 def _pending(name: str, registry: Object, inventory: Inventory) -> Iterator[Finding]:
     deployment, pods = inventory.deployments.get(name), inventory.pods.get(name, ())
     for kind, store in restarts_pending(registry, inventory.objects, deployment, pods):
-        remedy = "Run the task that has changed it again: it restarts the pods."
-        why = "it was changed and the restart of the pods is not done"
+        remedy = "Run the task that changed it again: it restarts the pods."
+        why = "it was changed, and the pods are not restarted yet"
         yield Finding("restart_pending", "warning", f"{kind} {store}", why, remedy, CONFIG_OBJECTS)
 
 
@@ -169,7 +169,7 @@ def _newer_secret(name: str, secret: Object, inventory: Inventory) -> Iterator[F
     started = [_started(pod) for pod in inventory.pods.get(name, ())]
     changed = _data_changed(secret)
     if changed and any(start and changed > start for start in started):
-        why = f"it was changed at {changed:%Y-%m-%dT%H:%M:%SZ}, after the registry's pods had started: they run with the old value"
+        why = f"it was changed at {changed:%Y-%m-%dT%H:%M:%SZ}, after the start of the registry's pods, which have the old value"
         remedy = f"Restart them: kubectl rollout restart deployment/{name}."
         yield Finding("secret_newer", "warning", f"Secret {secret['metadata']['name']}", why, remedy, CONFIG_OBJECTS)
 
@@ -228,17 +228,17 @@ def _status(name: str, registry: Object, inventory: Inventory) -> Iterator[Findi
     says_available = condition(registry, "Available").get("status") == "True"
     if says_available and verdict.state not in (READY, DELETING):
         why = f"it says Available=True and is {verdict.state}: {verdict.message}"
-        remedy = verdict.next_step or "Look again in a moment."
+        remedy = verdict.next_step or "Check again in a moment."
         yield Finding("stale_status", "warning", f"status of ModelRegistry {name}", why, remedy, ROLLOUTS)
     role = ("Role", _namespace(registry), user_role(name))
     if says_available and "Role" in inventory.read and role not in inventory.objects:
-        why = "it does not exist: nobody but administrators can be given access to the registry"
+        why = "it does not exist, so only administrators can get access to the registry"
         yield Finding(
             "role_missing",
             "warning",
             f"Role {role[2]}",
             why,
-            "Check that the operator runs: it makes the Role.",
+            "Check that the operator, which creates the Role, is running.",
             PRODUCT,
         )
 
@@ -249,7 +249,7 @@ def _without_role(name: str, registry: Object, inventory: Inventory) -> Iterator
     for binding in misdirected(bindings, name) if "Role" in inventory.read else ():
         role = binding["roleRef"]
         if role["kind"] == "Role" and ("Role", _namespace(registry), role["name"]) not in inventory.objects:
-            why = f"it gives the Role {role['name']}, which does not exist, so it gives no access to the registry"
+            why = f"its Role {role['name']} does not exist, so it gives no access to the registry"
             remedy = f"Name its subjects in model_registry_permissions with adopt: they get the Role {user_role(name)}."
             what = f"RoleBinding {binding['metadata']['name']}"
             yield Finding("grant_without_role", "warning", what, why, remedy, RBAC)
@@ -261,13 +261,15 @@ def _bindings(name: str, _registry: Object, inventory: Inventory) -> Iterator[Fi
     for binding in bindings:
         if binding.deviations:
             why = f"it grants access to the registry, and the dashboard does not list it: {binding.deviations}"
-            remedy = "Name its subjects in model_registry_permissions with adopt, or keep it in mind."
+            remedy = "Name its subjects in model_registry_permissions with adopt, or keep it as it is."
             yield Finding("hidden_grant", "info", f"RoleBinding {binding.name}", why, remedy, PRODUCT)
     for entry in entries(bindings):
         if len(entry["bindings"]) > 1:
             what = " ".join(filter(None, [entry["kind"], entry.get("namespace"), entry["name"]]))
-            why = f"several RoleBindings grant access to it: {', '.join(entry['bindings'])}. To delete one of them takes nothing away"
-            remedy = "Name it in model_registry_permissions with adopt, which leaves one of them, or keep it in mind."
+            why = f"several RoleBindings grant access to it: {', '.join(entry['bindings'])}. Deleting one of them removes no access"
+            remedy = (
+                "Name it in model_registry_permissions with adopt, which leaves one of them, or keep them as they are."
+            )
             yield Finding("duplicate_grant", "info", what, why, remedy, RBAC)
 
 

@@ -156,7 +156,7 @@ def _snapshot(cluster: Cluster, namespace: str) -> Snapshot:
         except Forbidden as error:
             if kind == "ModelRegistry":
                 raise
-            unreadable[kind] = f"Whether registries are ready is only partly known. {error.next_step}"
+            unreadable[kind] = f"The registries' status is incomplete. {error.next_step}"
             items = []
         objects[kind] = {item["metadata"]["name"]: item for item in items}
     return Snapshot(objects, unreadable)
@@ -181,7 +181,7 @@ def _related(
         refused, items = error, []
     if items:
         return [item for item in items if item], ""
-    return None, f"Nothing is said about {kind}s. {refused.next_step}"
+    return None, f"{kind}s are not reported. {refused.next_step}"
 
 
 def _named(kind: str, registries: Iterable[Object]) -> set[str]:

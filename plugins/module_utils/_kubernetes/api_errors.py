@@ -71,7 +71,7 @@ def error_from_response(
         raise NotAnApi(f"it sent {preview(hide(body)) or 'nothing'} with status {status}")
     if not answer and body.lstrip()[:1] == "<":
         step = "Check host and proxy, and look at the API server's health, then run the task again."
-        why = f"what stands before the API server answered {status} with {preview(hide(body))}"
+        why = f"a proxy before the API server answered {status} with {preview(hide(body))}"
         return (OutcomeUnknown if operation.writes else Unreachable)(str(operation), why, step)
     message = answer.get("message") or preview(hide(body)) or f"the API server answered {status} without a reason"
     if status == 403 and "admission webhook" not in message and "is forbidden: User" in message:
@@ -84,7 +84,7 @@ def error_from_response(
         step = "Check that the pods of the model registry operator are ready, then run the task again."
         return Unreachable(str(operation), message, step)
     if status >= 500 and operation.writes:
-        return OutcomeUnknown(str(operation), message, "Run the task again: it looks first at what has been stored.")
+        return OutcomeUnknown(str(operation), message, "Run the task again: it checks first what is stored.")
     kind, step = _BY_STATUS.get(status, (Unreachable, "Look at the API server's health, then run the task again."))
     if kind is InvalidObject and _NO_GATEWAY_CERTIFICATE.search(message):
         step = (
@@ -106,8 +106,8 @@ _BY_STATUS: dict[int, tuple[type[RegistryError], str]] = {
     ),
     403: (InvalidObject, "Correct what the message names, or ask the cluster's administrator about the policy."),
     404: (NotFound, "Check the name and the namespace, and that the product's operator is installed on this cluster."),
-    409: (Conflict, "Somebody else has changed the object at the same time: run the task again."),
-    410: (Conflict, "What was read is too old by now: run the task again."),
+    409: (Conflict, "Another client changed the object at the same time: run the task again."),
+    410: (Conflict, "The list is outdated: run the task again."),
     422: (InvalidObject, "Correct the value that the message names."),
 }
 
@@ -135,7 +135,7 @@ def _escalation(operation: Operation, message: str) -> Forbidden:
         rules.append(f"{{apiGroups: [{groups}], resources: [{_listed(resources)}]{named}, verbs: [{_listed(verbs)}]}}")
     where = f"a Role in namespace {operation.namespace}" if operation.namespace else "a ClusterRole"
     step = (
-        f"The user must hold what is to be granted. These rules in {where} are missing, best without resourceNames, so that "
+        f"The user must have the rights that the task grants. These rules in {where} are missing, best without resourceNames, so that "
         f"they hold for all registries: {' and '.join(rules)}."
     )
     return Forbidden(str(operation), " ".join(message.split()), step)

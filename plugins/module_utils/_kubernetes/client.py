@@ -330,7 +330,7 @@ class Cluster:
     def check_port_forward(self) -> None:
         """Raise Refused if the user impersonates another."""
         if any(name.lower().startswith("impersonate-") for name in self._client.client.default_headers):
-            why = "the client library drops impersonation there: it would act as the user who impersonates"
+            why = "the client library does not support impersonation there"
             step = "Leave impersonate_user, impersonate_groups and K8S_AUTH_IMPERSONATE_* out."
             raise Refused("port-forward", why, step)
 
@@ -428,7 +428,7 @@ class Cluster:
             raise
         except ValueError:
             # http.client quotes the header, and so the token.
-            step = "Check api_key and the like for line breaks and characters that no HTTP header can have."
+            step = "Check api_key and the other credentials for line breaks and characters that an HTTP header cannot have."
             raise InvalidInput("authentication options", "they cannot be sent to the API server", step) from None
         self._learn_time(response.headers.get("Date"))
         return response
@@ -459,12 +459,14 @@ class Cluster:
         why = f"what answered at {self._address()} is no Kubernetes API server: {self._hidden(str(error))}"
         step = "Check host and proxy: a login page, a console or a proxy answers like this."
         if isinstance(error, TooMuch) and operation.verb == "list":
-            step = f"Check host and proxy. If an API server is there, delete what is not needed of its {operation.resource}."
+            step = (
+                f"Check host and proxy. If it is an API server, delete what is not needed of its {operation.resource}."
+            )
         return NoApiServer(str(operation), why, step)
 
     def _unreachable(self, operation: Operation, error: object) -> Unreachable:
         if time.monotonic() >= self._until:
-            why = f"the time for the whole run was over before the API server at {self._address()} had answered"
+            why = f"the run's time was over before the API server at {self._address()} answered"
             step = "Give a longer wait_timeout if the option is there, and check that the API server can be reached from here."
             return Unreachable(str(operation), why, step)
         why = f"no answer from the API server at {self._address()} ({self._hidden(_plain(error))})"
@@ -572,7 +574,7 @@ def _event(line: bytes, kind: str) -> tuple[str, Object]:
     event = parsed(line)
     what, item = event.get("type"), event.get("object")
     if not isinstance(what, str) or not isinstance(item, dict):
-        raise NotAnApi(f"it sent something else than what happens to a {kind}")
+        raise NotAnApi(f"it sent something else than events of a {kind}")
     return what, item if what in ("ERROR", "BOOKMARK") else check_object(item, kind)
 
 
@@ -609,7 +611,7 @@ def _asked_pause(error: ApiException) -> float | None:
 def _plain(error: object) -> str:
     """Describe a connection's error without the client's own objects and timeouts, which are not the bounds."""
     if isinstance(error, urllib3.exceptions.ReadTimeoutError):
-        return "it has not answered in time"
+        return "it did not answer in time"
     if isinstance(error, urllib3.exceptions.NewConnectionError):
         return str(error).rpartition(": ")[2]
     return str(error)
@@ -628,5 +630,5 @@ def _not_sent(error: Exception) -> bool:
 
 def _outcome_unknown(operation: Operation, error: Exception) -> OutcomeUnknown:
     # The error's own text can quote the request.
-    why = f"the connection broke before the API server had answered ({type(error).__name__})"
-    return OutcomeUnknown(str(operation), why, "Run the task again: it looks first at what has been stored.")
+    why = f"the connection broke before the API server answered ({type(error).__name__})"
+    return OutcomeUnknown(str(operation), why, "Run the task again: it checks first what is stored.")

@@ -64,16 +64,16 @@ def denied_reason(grant: Grant, registry: str, answer: Answer, role: Object | No
     """Explain why a subject may not use a registry despite a grant. role: the registry's; None if there is none."""
     name = user_role(registry)
     if role is None:
-        why = f"the Role {name} is not there: the operator makes it"
+        why = f"the Role {name} does not exist: the operator creates it"
     elif not lets_use(role.get("rules") or (), registry):
         rule = f'{{apiGroups: [""], resources: [services], resourceNames: [{registry}], verbs: [get]}}'
         why = f"the Role {name} lacks the rule {rule}"
     else:
-        why = "the API server does not say why" if not answer.reason else answer.reason
+        why = "the API server gives no reason" if not answer.reason else answer.reason
     return f"{grant} may not use it: {why}"
 
 
 def allowed_reason(grant: Grant, answer: Answer) -> str:
     """Explain why a subject may still use a registry: RBAC names the binding."""
-    through = answer.reason or "the API server does not say through what"
+    through = answer.reason or "the API server does not say how"
     return f"{grant} still may use it: {through}"

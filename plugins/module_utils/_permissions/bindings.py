@@ -40,7 +40,7 @@ PROJECT_LABEL = "opendatahub.io/rb-project-subject"
 """The label by which the dashboard distinguishes projects from other groups."""
 SECTIONS = ("User", "Group")
 """Kinds of subjects that the dashboard's pages list. A service account gets access all the same."""
-NO_SECTION = "the dashboard lists no single service accounts"
+NO_SECTION = "the dashboard does not list single service accounts"
 SHOWN = 10
 """How many RoleBindings a message names, at most."""
 
@@ -160,15 +160,13 @@ def binding_warnings(registry: str, bindings: Iterable[Binding]) -> list[str]:
     texts = [f"RoleBinding {one.name} ({one.deviations})" for one in bindings if one.deviations and one.grants]
     warnings = []
     if texts:
-        warnings.append(
-            f"Access to {registry} is granted where the dashboard does not show it: {_some(texts)}. {_REMEDY}"
-        )
+        warnings.append(f"The dashboard does not show some access to {registry}: {_some(texts)}. {_REMEDY}")
     twice = [entry for entry in entries(bindings) if len(entry["bindings"]) > 1]
     texts = [
         f"{entry['kind']} {printable_name(entry['name'])} through {', '.join(entry['bindings'])}" for entry in twice
     ]
     if texts:
-        warnings.append(f"Access to {registry} is granted more than once: {_some(texts)}. {_REMEDY}")
+        warnings.append(f"Some access to {registry} is granted more than once: {_some(texts)}. {_REMEDY}")
     return warnings
 
 
@@ -181,10 +179,12 @@ def missing_role_warnings(registry: str, bindings: Iterable[Object]) -> list[str
     ]
     if not texts:
         return []
-    return [f"Nobody has access to {registry} through what gives a role that does not exist: {_some(texts)}. {_REMEDY}"]
+    return [
+        f"Some RoleBindings for {registry} give no access, since their role does not exist: {_some(texts)}. {_REMEDY}"
+    ]
 
 
-_REMEDY = "Name them in model_registry_permissions with adopt, and each gets one RoleBinding as the dashboard makes it."
+_REMEDY = "Name them in model_registry_permissions with adopt: each gets one RoleBinding in the dashboard's form."
 
 
 def plan_grants(
@@ -317,7 +317,7 @@ def _create(wanted: Object, namespace: str, name: str, current: Object | None) -
         return [creation]
     if _label_deviations(current, wanted["metadata"]["labels"]["app"]):
         role = (current.get("roleRef") or {}).get("name")
-        why = f"it exists, gives the role {role} and is not labelled as the registry's, so it is not replaced"
+        why = f"it exists, gives the role {role} and does not have the registry's labels, so it is not replaced"
         raise Refused(f"RoleBinding {name}", why, "Delete it, or give it another name.")
     return [deletion_of(current, namespace), replace(creation, needs=(creation.key,))]
 

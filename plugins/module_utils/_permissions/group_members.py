@@ -41,8 +41,8 @@ def plan_members(group: Object, names: Iterable[str], state: str) -> Change | No
 def no_groups(group: str) -> NotFound:
     """Return the error for a cluster without Groups."""
     why = (
-        "this cluster has no Groups of OpenShift: it is Kubernetes without OpenShift, or people log in with an external "
+        "this cluster has no Groups of OpenShift: it is Kubernetes without OpenShift, or users log in with an external "
         f"identity provider (OIDC), so there is no {group}"
     )
-    step = "Name people with users, or a group that your identity provider puts them in with groups."
+    step = "Name the users with users, or a group of your identity provider with groups."
     return NotFound("members", why, step)

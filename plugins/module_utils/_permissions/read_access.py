@@ -30,12 +30,12 @@ def read_rbac(
     cluster_roles, problem = _read(cluster, "ClusterRole", bound_cluster_roles(bindings))
     if problem:
         given = ", ".join(sorted(bound_cluster_roles(bindings)))
-        warnings.append(f"Whether the ClusterRoles {given} let anybody use registries is not known. {problem}")
+        warnings.append(f"It is not known whether the ClusterRoles {given} give access to registries. {problem}")
     known.update({("ClusterRole", name): role for name, role in cluster_roles.items()})
     asked = {users_group(name): name for name in registries if concerns_group(name, bindings)}
     groups, problem = _read(cluster, "Group", asked)
     if problem:
-        warnings.append(f"Who is in the Groups {', '.join(sorted(asked))} is not known. {problem}")
+        warnings.append(f"The members of the Groups {', '.join(sorted(asked))} are not known. {problem}")
     found = {name: groups.get(group) for group, name in asked.items() if problem or group in groups}
     return RbacSnapshot(tuple(bindings), known, found), warnings
 
@@ -47,7 +47,7 @@ def review_entries(
     try:
         return answers(cluster, namespace, registry, {entry.review_subject for entry in entries}), []
     except Forbidden as error:
-        return {}, [f"Nobody's access was verified, since {error.why}. See playbooks/files/registry-admin.yaml."]
+        return {}, [f"Access was not verified: {error.why}. See playbooks/files/registry-admin.yaml."]
 
 
 def _read(cluster: Cluster, kind: str, names: Collection[str]) -> tuple[dict[str, Object], str]:

@@ -162,7 +162,7 @@ def _observe(run: Run, desired: DesiredPermissions, result: PermissionsResult) -
         raise NotFound(f"ModelRegistry {name}", why, "Create it first, with model_registry, or correct the name.")
     since = ((registry or {}).get("metadata") or {}).get("deletionTimestamp")
     if desired.adds and since:
-        step = "Wait until it is gone, and create it anew."
+        step = "Wait until it is deleted, then create it again."
         raise Refused(f"ModelRegistry {name}", f"it is being deleted since {since}", step)
     bindings = cluster.list("RoleBinding", run.namespace)[0]
     group = None if desired.members is None else _group(cluster, users_group(name), bool(desired.members))
@@ -216,7 +216,7 @@ def _converge(
     Two concurrent runs see each other's writes in that last observation. The one that finishes later thus ends as if it
     had begun after the other. If they undo each other's work, random pauses let one of them finish.
     """
-    run, why = context.run, "others kept changing them at the same time"
+    run, why = context.run, "other clients keep changing them at the same time"
     problem: RegistryError = Conflict(f"permissions of {desired.grants.registry}", why, "Run the task again.")
     for turn in range(ROUNDS):
         additions, removals = _plan(desired, state)
@@ -271,7 +271,7 @@ def _dry_run(run: Run, steps: Sequence[list[Change]], state: _PermissionsState, 
     record, changes = result.record, [change for step in steps for change in step]
     if state.registry is None and changes:
         result.warnings.append(
-            "There is no such registry. In check mode it is assumed that an earlier task would have created it."
+            "The registry does not exist. Check mode assumes that an earlier task would have created it."
         )
         record.done.extend(Done(change, validated=False) for change in changes)
         return
@@ -279,7 +279,7 @@ def _dry_run(run: Run, steps: Sequence[list[Change]], state: _PermissionsState, 
         for step in steps:
             execute(run.cluster, step, record, dry_run=True)
     except NotFound as error:
-        result.warnings.append(f"Not all could be checked. {error}")
+        result.warnings.append(f"Some access could not be checked. {error}")
         asked = [done.change for done in record.done]
         record.done.extend(Done(change, validated=False) for change in changes if change not in asked)
 
@@ -290,8 +290,10 @@ def _wait_for(kind: str, name: str, context: _WaitContext) -> None:
     while run.cluster.get(kind, run.namespace if kind == "Role" else None, name) is None:
         if time.monotonic() + POLL > context.deadline:
             late = f" after {run.timeout:g} s" if run.waits else ""
-            step = "Check that the operator runs, and look at the registry's status with model_registry_info."
-            raise NotReady(f"{kind} {name}", f"it is not there{late}: the operator makes it for each registry", step)
+            step = "Check that the operator is running, and check the registry's status with model_registry_info."
+            raise NotReady(
+                f"{kind} {name}", f"it does not exist{late}: the operator creates it for each registry", step
+            )
         context.sleep(POLL)
 
 
@@ -339,10 +341,8 @@ def _check_concurrent_changes(
     texts = concurrent_changes(refuted, _granted_subjects(desired, then), _granted_subjects(desired, state))
     if texts:
         _report(desired, result, state)
-        why = f"somebody else has changed them meanwhile: {', '.join(texts)}"
-        raise PermissionsNotEffective(
-            f"permissions of {name}", why, "Run the task again where they are to be as it says."
-        )
+        why = f"another client changed them meanwhile: {', '.join(texts)}"
+        raise PermissionsNotEffective(f"permissions of {name}", why, "Run the task again to restore them.")
     if any(refuted.values()):
         _wait_for("Role", user_role(name), context)
 

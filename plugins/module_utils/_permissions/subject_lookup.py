@@ -54,7 +54,7 @@ def _problem(cluster: Cluster, kind: str, names: list[str]) -> RegistryError | N
         unknown = _unknown(cluster, kind, names)
     except Forbidden as error:
         step = f"{error.next_step} {CLUSTER_ROLE}"
-        return Forbidden(what, f"it was not checked whether they exist: {error.why}", step)
+        return Forbidden(what, f"their existence was not checked: {error.why}", step)
     if not unknown:
         return None
     given = _some(unknown)
@@ -62,8 +62,8 @@ def _problem(cluster: Cluster, kind: str, names: list[str]) -> RegistryError | N
         return NotFound(what, f"the cluster has none named {given}", "Check the names.")
     if not cluster.serves(kind):
         # They exist only at the identity provider.
-        why = f"this cluster keeps no list of {what}, so nobody can tell whether {given} exist"
-        return NotFound(what, why, "Leave must_exist out, and check the names where people log in.")
+        why = f"this cluster has no list of {what}, so the existence of {given} cannot be checked"
+        return NotFound(what, why, "Leave must_exist out, and check the names at the identity provider.")
     step = "Check the names. They may come from an identity provider and appear at the first login."
     return NotFound(what, f"the cluster does not know {given}", step)
 

@@ -103,16 +103,16 @@ def _mistake(name: str) -> str | None:
     if not name.strip():
         return "is empty"
     if name != name.strip():
-        return "has white space at its beginning or end"
+        return "begins or ends with white space"
     if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in name):
-        return "has a line break, another control character or half a character in it"
+        return "contains a line break, another control character or half a character"
     unseen = sorted({character for character in name if unicodedata.category(character) == "Cf"} - set(JOINERS))
     if unseen:
-        return f"has a character in it that cannot be seen: {', '.join(f'U+{ord(one):04X}' for one in unseen)}"
+        return f"contains an invisible character: {', '.join(f'U+{ord(one):04X}' for one in unseen)}"
     if re.match(r"[\[{]['\"]", name):
-        return "is a list or a mapping, and a name is wanted"
+        return "is a list or a mapping, not a name"
     if name == "*":
-        return "would mean nobody: there are no wildcards here, and everybody who can log in is the group system:authenticated"
+        return "is a wildcard, which a RoleBinding does not support. All users who can log in are the group system:authenticated"
     return None
 
 

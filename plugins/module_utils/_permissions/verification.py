@@ -59,7 +59,7 @@ def other_subjects(registry: str, bindings: Iterable[Object], expected: Mapping[
 def concurrent_changes(refuted: Iterable[Grant], then: Collection[Grant], now: Collection[Grant]) -> list[str]:
     """Return which refuted grants others have changed. then, now: all that was granted then, and is now."""
     return [
-        f"{grant} has been granted again" if grant in now else f"the grant of {grant} has been taken away"
+        f"another client granted {grant} again" if grant in now else f"another client removed the grant of {grant}"
         for grant in sorted(refuted)
         if (grant in then) is not (grant in now)
     ]
@@ -75,9 +75,9 @@ def not_effective(
         for grant in ordered[:SHOWN]
     ]
     texts += [f"And {len(ordered) - SHOWN} more"] if len(ordered) > SHOWN else []
-    step = "Take that away, too, or set verify to false where it is meant."
+    step = "Remove that, too, or set verify to false to keep it."
     if any(refuted.values()):
-        step = "Have the cluster's administrator look at the Role and at what else decides on access."
+        step = "Ask the cluster's administrator to check the Role and the cluster's other authorizers."
     return PermissionsNotEffective(f"permissions of {registry}", ". ".join(texts), step)
 
 

@@ -52,20 +52,20 @@ class AccessRule:
 def rights_for(job: str, name: str | None, database: Database | None) -> list[AccessRule]:
     """Return the rights for a job: create, update, teardown or grant. The collection's Role registry-admin has them all."""
     registry = name or ""
-    rules = [AccessRule(GROUP, "modelregistries", "list", "see which registries there are")]
+    rules = [AccessRule(GROUP, "modelregistries", "list", "list the registries")]
     if job == "grant":
-        rules.append(AccessRule(GROUP, "modelregistries", "get", "see whether the registry is there", name=registry))
+        rules.append(AccessRule(GROUP, "modelregistries", "get", "read the registry", name=registry))
         return [*rules, *_granting(registry)]
     rules.append(AccessRule(GROUP, "modelregistries", "watch", "wait until the registry is ready, or gone"))
     if job == "teardown":
         rules.append(AccessRule(GROUP, "modelregistries", "delete", "delete the registry", name=registry))
         for resource, verbs in (("secrets", ("list", "delete")), ("configmaps", ("get", "delete"))):
             rules += [
-                AccessRule("", resource, verb, "take away what was made for the registry alone") for verb in verbs
+                AccessRule("", resource, verb, "delete the registry's own Secrets and ConfigMaps") for verb in verbs
             ]
-        binding = "take away permissions on the registry"
+        binding = "remove permissions on the registry"
         return [*rules, *(AccessRule(RBAC_GROUP, "rolebindings", verb, binding) for verb in ("list", "delete"))]
-    rules.append(AccessRule(GROUP, "modelregistries", "get", "say what has become of the registry", name=registry))
+    rules.append(AccessRule(GROUP, "modelregistries", "get", "report the registry's status", name=registry))
     if job == "create":
         rules.append(AccessRule(GROUP, "modelregistries", "create", "create the registry"))
     rules.append(AccessRule(GROUP, "modelregistries", "patch", "edit the registry", job == "update", registry))
@@ -84,14 +84,14 @@ def _storing(job: str, registry: str, database: Database | None) -> list[AccessR
         rules += [AccessRule("", "configmaps", verb, "store the certificate authority") for verb in STORE]
     if job == "update" and database is not None:
         # A reference to another Secret also requires pods that are newer than that change.
-        why = "restart the registry after a new password, and see that it is in use"
+        why = "restart the registry after a new password, and check that it uses it"
         rules += [AccessRule("apps", "deployments", verb, why, name=registry) for verb in ("get", "patch")]
     return rules
 
 
 def _diagnosing() -> list[AccessRule]:
     """Return the rights that help to explain why a registry is not ready, and to check its database."""
-    why = "say why the registry does not become ready"
+    why = "report why the registry does not become ready"
     rules = [AccessRule("apps", "deployments", verb, why, False) for verb in ("list", "watch")]
     rules += [AccessRule("", "pods", verb, why, False) for verb in ("list", "watch")]
     rules += [AccessRule("", "pods/log", "get", why, False), AccessRule("", "events", "list", why, False)]
@@ -119,9 +119,9 @@ def path_rights(via: str, host: str, namespace: str) -> list[AccessRule]:
 
 
 def _granting(registry: str) -> list[AccessRule]:
-    binding, own = "change who may use the registry", "pass on what users of the registry get"
+    binding, own = "change who may use the registry", "grant the rights that the registry's users get"
     rules = [AccessRule(RBAC_GROUP, "rolebindings", verb, binding) for verb in ("list", "create", "patch", "delete")]
-    rules.append(AccessRule(RBAC_GROUP, "roles", "get", "see whether the operator has made the registry's Role"))
+    rules.append(AccessRule(RBAC_GROUP, "roles", "get", "check that the operator has created the registry's Role"))
     rules += [AccessRule("", resource, "get", own, name=registry) for resource in ("services", "endpoints")]
     review = "localsubjectaccessreviews"
     return [

@@ -136,18 +136,20 @@ def preflight_findings(observed: ClusterState) -> list[Finding]:
 def _api(observed: ClusterState) -> Iterator[Finding]:
     what = f"API server {observed.connection.host}"
     if not observed.connection.verified:
-        why = "its certificate is not looked at: whoever answers there gets your token, and the database's password"
-        step = "Set validate_certs to true, and give ca_cert (K8S_AUTH_SSL_CA_CERT) where its authority is your own."
+        why = (
+            "its certificate is not verified, so any server at that address gets your token and the database's password"
+        )
+        step = "Set validate_certs to true, and give ca_cert (K8S_AUTH_SSL_CA_CERT) if it has your own authority."
         yield Finding("api_unverified", "warning", what, why, step, TRUST)
     elif observed.connection.ca is None and observed.connection.host.startswith("https:"):
-        why = f"no authority was given for its certificate, so the client's own bundle counts: {observed.connection.default_ca}"
+        why = f"no authority is given for its certificate, so it is verified with the client's own bundle: {observed.connection.default_ca}"
         step = (
             "Give ca_cert (in AWX the field Certificate Authority Data): releases of the client differ in their bundle."
         )
         yield Finding("api_default_ca", "info", what, why, step, TRUST)
     if observed.ignored_credentials:
         lost, won = observed.ignored_credentials
-        why = f"both {lost} and {won} were given, and {won} counts{f': you act as {observed.user}' if observed.user else ''}"
+        why = f"both {lost} and {won} are given, and {won} is used{f': you act as {observed.user}' if observed.user else ''}"
         step = "Give one of the two. AWX sets the variables K8S_AUTH_* from a credential: leave kubeconfig out there."
         yield Finding("api_credentials_twice", "warning", what, why, step, TRUST)
 
@@ -162,8 +164,8 @@ def _options(observed: ClusterState) -> Iterator[Finding]:
 
 def _component(observed: ClusterState) -> Iterator[Finding]:
     if isinstance(observed.components, RegistryError):
-        why = "it was not checked whether it is enabled: the user may not read DataScienceClusters"
-        step = f"{observed.components.next_step} {CLUSTER_FILE} has it."
+        why = "it is not known whether it is enabled: the user may not read DataScienceClusters"
+        step = f"{observed.components.next_step} It is in {CLUSTER_FILE}."
         yield Finding("component_unchecked", "info", "model registry component", why, step, PRODUCT)
     for item in observed.components or [] if not isinstance(observed.components, RegistryError) else []:
         name = item["metadata"]["name"]
@@ -182,14 +184,14 @@ def _component_ready(item: Object, what: str) -> Iterator[Finding]:
     conditions = {one.get("type"): one for one in (item.get("status") or {}).get("conditions") or ()}
     condition = next((conditions[kind] for kind in READY_CONDITIONS if kind in conditions), None)
     if condition is not None and condition.get("status") == "False":
-        why = f"it says that the model registry component is not ready: {condition.get('message') or condition.get('reason', '')}"
-        step = "Look at the operators of the platform; the registry may not become ready before this is mended."
+        why = f"its model registry component is not ready: {condition.get('message') or condition.get('reason', '')}"
+        step = "Check the operators of the platform; until this is fixed, the registry may not become ready."
         yield Finding("component_not_ready", "warning", what, why, step, PRODUCT)
 
 
 def _api_group(observed: ClusterState) -> Iterator[Finding]:
     if observed.served is None:
-        why = "the cluster does not know ModelRegistry: the component is not enabled, or its operator has not been started"
+        why = "the cluster does not serve ModelRegistry: the component is not enabled, or its operator has not started yet"
         step = "Enable the model registry component, then wait until its operator is ready."
         yield Finding("crd_not_served", "blocker", f"API group {GROUP}", why, step, PRODUCT)
     elif newest(observed.served) is None:
@@ -222,23 +224,23 @@ def _refusal(observed: ClusterState) -> str:
 def _operator(observed: ClusterState) -> Iterator[Finding]:
     what = f"Deployment {OPERATOR}"
     if observed.dry_run.refused and _refusal(observed) == "operator_down":
-        step = "Look at the operator's pods and their log; an administrator of the platform restarts it."
+        step = "Check the operator's pods and their log; an administrator of the platform can restart it."
         yield Finding(
             "operator_down", "blocker", "model registry operator", observed.dry_run.refused.why, step, PRODUCT
         )
     elif isinstance(observed.operators, RegistryError) or not observed.operators:
         limit = isinstance(observed.operators, RegistryError)
-        why = "the user may not see Deployments of all namespaces" if limit else "no Deployment of that name is there"
+        why = "the user may not see Deployments of all namespaces" if limit else "no Deployment has this name"
         done = (
             "; a dry run of a registry was accepted" if observed.dry_run.sent and not observed.dry_run.refused else ""
         )
         step = "If a registry stays without a Deployment of its own, ask an administrator whether the operator runs."
         yield Finding(
-            "operator_unchecked", "info", what, f"it was not checked whether it runs: {why}{done}", step, PRODUCT
+            "operator_unchecked", "info", what, f"it is not known whether it runs: {why}{done}", step, PRODUCT
         )
     elif not any((item.get("status") or {}).get("availableReplicas") for item in observed.operators):
         place = observed.operators[0]["metadata"]["namespace"]
-        step = f"Look at its pods: kubectl get pods --namespace {place}. Nothing is made of a registry until it runs."
+        step = f"Check its pods: kubectl get pods --namespace {place}. Until it runs, registries get no Deployment."
         yield Finding(
             "operator_down", "blocker", f"{what} in namespace {place}", "none of its pods is available", step, PRODUCT
         )
@@ -257,15 +259,15 @@ def _namespace(observed: ClusterState) -> Iterator[Finding]:
         return
     what, item, refusal = f"Namespace {observed.namespace}", observed.namespace_object, _refusal(observed)
     if refusal == "namespace_missing" or item is None:
-        step = "Correct namespace, or enable the model registry component, which makes it."
+        step = "Correct namespace, or enable the model registry component, which creates it."
         yield Finding("namespace_missing", "blocker", what, "it does not exist", step, PRODUCT)
     elif refusal == "namespace_terminating" or (isinstance(item, dict) and item["metadata"].get("deletionTimestamp")):
-        step = "Wait until it is gone, and have the component make it anew."
+        step = "Wait until it is deleted and the component creates it again."
         yield Finding(
             "namespace_terminating", "blocker", what, "it is being deleted, and takes no new objects", step, PRODUCT
         )
     if observed.declared_namespace and observed.declared_namespace != observed.namespace:
-        why = f"the platform keeps its registries in {observed.declared_namespace}: the dashboard does not show what is elsewhere"
+        why = f"the platform's registries namespace is {observed.declared_namespace}, and the dashboard shows only that one"
         yield Finding(
             "namespace_other",
             "warning",
@@ -284,11 +286,11 @@ def _rights(observed: ClusterState) -> Iterator[Finding]:
             if not rights:
                 continue
             lost = list(dict.fromkeys(right.purpose for right in rights))
-            verb = "takes" if needed else "goes better with"
-            why = f"the job {observed.job} {verb} rights that are missing: {'; '.join(lost)}"
-            has_all = "" if place else f" ({ROLE_FILES} has all of them, those for a relay as a comment)"
+            verb = "needs" if needed else "can use"
+            why = f"the job {observed.job} {verb} permissions that the user lacks: {'; '.join(lost)}"
+            has_all = "" if place else f" ({ROLE_FILES} has all of them; those for a relay are a comment)"
             step = f"Add these rules to a Role there that the user is bound to{has_all}:\n{yaml_rules(rights)}"
-            yield Finding(code, severity, f"the user's rights in namespace {place or where}", why, step, RBAC)
+            yield Finding(code, severity, f"the user's permissions in namespace {place or where}", why, step, RBAC)
 
 
 def _name(observed: ClusterState) -> Iterator[Finding]:
@@ -331,16 +333,16 @@ def _name_free(observed: ClusterState, what: str) -> Iterator[Finding]:
             "name_taken", "blocker", what, f"{why}; a name is unique in the whole cluster", "Choose another name.", rule
         )
     elif isinstance(observed.registry, dict):
-        why = "it exists already: it gets what is different, and nothing else"
-        yield Finding("name_exists", "info", what, why, "Choose another name where it is to be a new one.", rule)
+        why = "it exists already: the job changes only what differs"
+        yield Finding("name_exists", "info", what, why, "Choose another name to create a new registry.", rule)
     elif isinstance(observed.elsewhere, RegistryError):
         done = (
-            ", and the API server took a dry run of it"
+            ", and the API server accepted a dry run of it"
             if observed.dry_run.sent and not observed.dry_run.refused
             else ""
         )
-        why = f"it was not checked whether another namespace has a registry of that name: the user may not look{done}"
-        step = f"{observed.elsewhere.next_step} {CLUSTER_FILE} has it."
+        why = f"it is not known whether another namespace has a registry of that name: the user may not list them{done}"
+        step = f"{observed.elsewhere.next_step} It is in {CLUSTER_FILE}."
         yield Finding("name_unchecked", "info", what, why, step, rule)
 
 

@@ -112,7 +112,7 @@ def lacks_certificate(registry: Registry, spec: Object | None) -> bool:
 
 def certificate_missing(name: str) -> Refused:
     """Return the error about a missing proxy certificate on a cluster that creates none."""
-    why = "it is needed for auth_proxy kube_rbac and does not exist: without OpenShift nothing makes the proxy's certificate"
+    why = "it does not exist, and auth_proxy kube_rbac needs it: only OpenShift creates the proxy's certificate"
     step = (
         "Create it with the keys tls.crt and tls.key, or give certificate_secret and key_secret of auth_proxy_settings."
     )
@@ -127,8 +127,8 @@ def overridden(asked: str | None, registry: Object | None) -> str | None:
     current = (registry or {}).get("auth_proxy", "none")
     if asked != "none" or current == "none":
         return None
-    why = f"auth_proxy: none was asked for, and the registry has {current}"
-    return f"{why}. On OpenShift the operator adds it by itself. Set auth_proxy to {current} or leave it out."
+    why = f"auth_proxy is none, and the registry has {current}"
+    return f"{why}. On OpenShift the operator adds it. Set auth_proxy to {current} or leave it out."
 
 
 def no_auth_proxy(name: str, spec: Object, openshift: bool | None) -> Finding | None:
@@ -139,12 +139,14 @@ def no_auth_proxy(name: str, spec: Object, openshift: bool | None) -> Finding | 
     if proxy_of(spec) is not None:
         return None
     port = (spec.get("rest") or {}).get("port") or 8080
-    why = f"no proxy authenticates its callers: whoever reaches its Service on port {port} can read and change every model"
+    why = f"no proxy authenticates its callers: any client that reaches its Service on port {port} can read and change every model"
     if openshift is False:
         step = (
-            f"Restrict who reaches it with a NetworkPolicy, or create the Secret {name}-kube-rbac-proxy (tls.crt, tls.key) "
+            f"Restrict access to it with a NetworkPolicy, or create the Secret {name}-kube-rbac-proxy (tls.crt, tls.key) "
             "and set auth_proxy to kube_rbac."
         )
         return Finding("no_auth_proxy", "info", f"ModelRegistry {name}", why, step, PRODUCT)
-    step = "Set auth_proxy of model_registry to kube_rbac, or to oauth if the cluster's release does not know that."
+    step = (
+        "Set auth_proxy of model_registry to kube_rbac, or to oauth if the cluster's release does not have kube_rbac."
+    )
     return Finding("no_auth_proxy", "warning", f"ModelRegistry {name}", why, step, PRODUCT)

@@ -95,12 +95,12 @@ def _check(name: str, spec: Object, dependents: Dependents, options: DeletionOpt
         why = f"InferenceServices refer to it and can hang on their own deletion once it is gone: {listed}"
         raise Refused(f"ModelRegistry {name}", why, "Delete them first, or set ignore_inference_services.")
     if dependents.unseen and not options.ignore_inference_services:
-        why = "InferenceServices can refer to it, and would hang on their own deletion; this user may not list them"
-        step = f"{dependents.unseen} Or set ignore_inference_services to delete it unseen."
+        why = "InferenceServices may refer to it and would hang on their own deletion, and the user may not list them"
+        step = f"{dependents.unseen} Or set ignore_inference_services to delete it without this check."
         raise Refused(f"ModelRegistry {name}", why, step)
     if is_generated(spec) and not options.generated_data:
         why = "the operator runs its database, and deletes the data with the registry"
-        raise Refused(f"ModelRegistry {name}", why, "Save what you need, then set delete_generated_data.")
+        raise Refused(f"ModelRegistry {name}", why, "Save the data that you need, then set delete_generated_data.")
 
 
 def _fate(name: str, spec: Object, item: Object, others: dict[str, Object]) -> tuple[bool, str]:
@@ -116,7 +116,7 @@ def _fate(name: str, spec: Object, item: Object, others: dict[str, Object]) -> t
         # While the registry exists, the dashboard's Secret is the one that it names.
         own = False
     if not own:
-        return False, "it was not made for this registry alone" if (kind, object_name) in {*used, ca} else ""
+        return False, "it is not this registry's alone" if (kind, object_name) in {*used, ca} else ""
     users = sorted(other for other, found in others.items() if uses(found.get("spec") or {}, kind, object_name))
     return not users, f"used by {', '.join(users)}, too" if users else ""
 
@@ -146,7 +146,7 @@ def _delegator(name: str, spec: Object) -> Iterator[Object]:
     """Yield the cluster-wide binding that the operator creates for a proxy, without an owner, and never deletes."""
     if proxy_of(spec) in ("oauth", "kube_rbac"):
         binding = auth_delegator(name)
-        why = "the operator gives it no owner, and rights in the whole cluster are the administrator's to take away"
+        why = "the operator gives it no owner, and only an administrator can delete cluster-wide rights"
         reason = f"{why}: kubectl delete clusterrolebinding {binding}"
         yield {"kind": "ClusterRoleBinding", "name": binding, "reason": reason}
 
@@ -157,7 +157,7 @@ def _also_deleted(name: str, spec: Object, dependents: Dependents) -> tuple[Obje
         reason = f"OpenShift's Group goes with the registry; its members were {', '.join(map(printable_name, dependents.members))}"
         lost.append({"kind": "Group", "name": users_group(name), "reason": reason})
     if is_generated(spec):
-        reason = "the operator deletes the database that it has run, with its data"
+        reason = "the operator deletes the database that it runs, with its data"
         lost.append({"kind": "PersistentVolumeClaim", "name": f"{name}-postgres-storage", "reason": reason})
     lost.extend(
         {"kind": "InferenceService", "name": service, "reason": "it refers to a registry that is gone"}

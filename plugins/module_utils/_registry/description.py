@@ -45,7 +45,7 @@ def left_out(registry: Object) -> Iterator[Finding]:
     """Yield a finding for each value of a registry that cannot be given back because the options refuse it."""
     for error in _returnable(registry)[1]:
         what = f"{error.what} of ModelRegistry {registry['metadata']['name']}"
-        why = f"it is stored, and the module's options refuse it, so it is left out of what can be given back: {error.why}"
+        why = f"the module's options refuse the stored value, so it is not among the returned options: {error.why}"
         yield Finding("not_returnable", "warning", what, why, error.next_step, OPTIONS)
 
 
@@ -64,7 +64,7 @@ def _returnable(registry: Object) -> tuple[Object, list[InvalidInput]]:
 def _second_authority(spec: Object) -> Iterator[InvalidInput]:
     """Yield the error about a second authority: the description has only the one that counts."""
     if set(CA_FIELDS.values()) <= set(references(spec)):
-        why = "the registry names an authority in a ConfigMap, too, and that one counts"
+        why = "the registry also has an authority in a ConfigMap, which is the one in use"
         step = "Remove sslRootCertificateSecret from the registry."
         yield InvalidInput("database.tls.ca_secret", why, step)
 
@@ -92,7 +92,7 @@ def _check_pair(description: Object, place: str, pair: list[str]) -> None:
     if len(there) == 1:
         lacks = next(option for option in pair if option not in there)
         step = f"Give {place}.{lacks}, too."
-        raise InvalidInput(f"{place}.{there[0]}", f"it goes with {lacks}, and the registry names none", step)
+        raise InvalidInput(f"{place}.{there[0]}", f"it needs {lacks}, which the registry does not have", step)
 
 
 def _given(options: Object) -> Object:

@@ -72,7 +72,7 @@ NEEDED = ("CREATE", "ALTER", "DROP", "INDEX", "REFERENCES", "SELECT", "INSERT", 
 _ACCOUNT = "Correct the account, or give another one with database.username and a password."
 _UTF8MB4 = (
     "Make the database utf8mb4 (ALTER DATABASE `{database}` CHARACTER SET utf8mb4), drop the tables that the broken "
-    "migration has left in it, then run the task again."
+    "migration left in it, then run the task again."
 )
 _GRANT = f"GRANT {', '.join(NEEDED)} ON `{{database}}`.* to the account {{username}}, for the addresses of the registry's pods."
 _OWNER = (
@@ -82,13 +82,13 @@ _OWNER = (
 _BUSY = "Raise the limit at the database, or end connections that are not needed; the server tries again by itself."
 _REACH = (
     "Check database.host and database.port ({host}:{port}), that the database runs and listens there, and that no "
-    "NetworkPolicy or firewall stands between it and the registry's pods."
+    "NetworkPolicy or firewall blocks the registry's pods."
 )
 _NO_KEYS = (
-    "The registry's migrations make a table without a primary key, which the database refuses. Switch {setting} off, then "
-    "empty {database} (or restore it from a backup) and run the task again: the migration has broken off half-way."
+    "The registry's migrations create a table without a primary key, which the database refuses. Switch {setting} off, then "
+    "empty {database} (or restore it from a backup) and run the task again: the migration broke off half-way."
 )
-_VERIFY = "Give the authority that has signed the certificate of {host}: database.tls with ca_pem or another source."
+_VERIFY = "Give the authority that signed the certificate of {host}: database.tls with ca_pem or another source."
 
 DATABASE_CAUSES = (
     Cause(
@@ -98,12 +98,12 @@ DATABASE_CAUSES = (
         " An account that is not for the addresses of the registry's pods, or that needs a client certificate, gets the"
         " same answer.{plaintext}",
     ),
-    Cause("host_denied", r"Error 1130\b", _ACCOUNT + " It must be allowed to log in from the registry's pods."),
+    Cause("host_denied", r"Error 1130\b", _ACCOUNT + " It needs a host part that matches the registry's pods."),
     Cause("access_denied", r"Error 1698\b", _ACCOUNT),
     Cause(
         "host_blocked",
         r"Error 1129\b",
-        "FLUSH HOSTS at the database, which has shut the registry's pods out after too many broken connections.",
+        "Run FLUSH HOSTS on the database: it blocks the registry's pods after too many broken connections.",
     ),
     Cause("database_denied", r"Error 1044 ", _GRANT),
     Cause(
@@ -120,13 +120,13 @@ DATABASE_CAUSES = (
         "cluster_strict_mode",
         r"Error 1105\b.*(GET_LOCK|pxc_strict_mode)",
         "Percona XtraDB Cluster with pxc_strict_mode=ENFORCING refuses the lock that the registry's migrations take, and "
-        "tables without a primary key. Set pxc_strict_mode to PERMISSIVE, or give the registry a database on a server that is no cluster.",
+        "tables without a primary key. Set pxc_strict_mode to PERMISSIVE, or give the registry a database on a server outside a cluster.",
     ),
     Cause(
         "schema_dirty",
         r"Dirty database version \d+",
         "A migration broke off half-way. Restore {database} from a backup, or empty it if no models are in it yet, then"
-        " run the task again. The usual reasons are a database that is not utf8mb4, and one that refuses tables without a primary"
+        " run the task again. The usual causes are a database that is not utf8mb4, and a server that refuses tables without a primary"
         " key (sql_require_primary_key, innodb_force_primary_key).",
     ),
     Cause(
@@ -182,28 +182,28 @@ DATABASE_CAUSES = (
     Cause(
         "tls_not_offered",
         r"TLS requested but server does not support TLS|server refused TLS connection",
-        "Turn on TLS at the database; or, where plaintext is acceptable, set database.tls.enabled to false.",
+        "Turn on TLS in the database, or set database.tls.enabled to false if plain text is acceptable.",
     ),
     Cause("ca_unknown", r"x509: certificate signed by unknown authority", _VERIFY),
     Cause(
         "certificate_name",
         r"x509: certificate (is valid for|is not valid for any names)|x509: cannot validate certificate for",
-        "Set database.host to a name that the certificate holds, or give the database a certificate for {host}.",
+        "Set database.host to a name in the certificate, or give the database a certificate for {host}.",
     ),
     Cause(
         "certificate_invalid",
         r"x509: certificate has expired or is not yet valid: .* is before ",
-        "Correct a clock that is wrong, or renew the database server's certificate.",
+        "Correct the clock that is wrong, or renew the database server's certificate.",
     ),
     Cause(
         "certificate_expired",
         r"x509: certificate has expired or is not yet valid",
-        "Renew the database server's certificate, or correct a clock that is wrong.",
+        "Renew the database server's certificate, or correct the clock that is wrong.",
     ),
     Cause(
         "tls_handshake",
         r"tls: (handshake failure|protocol version not supported|no supported)|tls: server selected unsupported",
-        "Let the database offer TLS 1.2 or newer with an ECDHE cipher suite, which the registry server needs.",
+        "Enable TLS 1.2 or newer with an ECDHE cipher suite in the database: the registry server needs it.",
     ),
     Cause(
         "ca_missing",
@@ -218,13 +218,13 @@ DATABASE_CAUSES = (
     Cause(
         "client_certificate",
         r"failed to load SSL certificate pair",
-        "Check database.tls.client_certificate_secret and client_key_secret: both keys must be there and belong together.",
+        "Check database.tls.client_certificate_secret and client_key_secret: both keys must exist and match.",
     ),
     Cause(
         "metadata_connection",
         r"mysql_real_connect failed: errno: ?, ",
-        "ML Metadata does not say why. Check, in this order: that the account's plugin is mysql_native_password (it knows no "
-        "other), that {host}:{port} can be reached from the registry's pods, and that the database takes this registry's "
+        "ML Metadata gives no reason. Check, in this order: that the account's plugin is mysql_native_password (it supports no "
+        "other), that {host}:{port} can be reached from the registry's pods, and that the database accepts this registry's "
         "kind of connection: {encryption}.",
         MAY_BE_STARTING,
     ),
@@ -237,7 +237,7 @@ DATABASE_CAUSES = (
     Cause(
         "host_unresolved",
         r"no such host|server misbehaving|Temporary failure in name resolution",
-        "Correct database.host ({host}). A bare name is one of a Service in the registry's own namespace; elsewhere it is "
+        "Correct database.host ({host}). A bare name is a Service in the registry's own namespace; for another namespace it is "
         "<service>.<namespace>.svc.cluster.local.",
         MAY_BE_STARTING,
     ),
@@ -247,22 +247,22 @@ DATABASE_CAUSES = (
     Cause(
         "wrong_protocol",
         r"unknown message type|malformed packet|unexpected read from socket|busy buffer",
-        "What listens at {host}:{port} is no database of this kind: check database.type, host and port.",
+        "The server at {host}:{port} is not a database of this type: check database.type, host and port.",
         MAY_BE_STARTING,
     ),
     Cause(
         "connection_closed",
         r"\bEOF\b|bad connection|invalid connection|connection reset|broken pipe|connection (was )?closed",
-        "What listens at {host}:{port} takes the connection and closes it at once, as a service mesh that wants mutual TLS, a "
-        "load balancer without a database behind it, or a firewall does. Exclude the database's port from the mesh, or let the "
-        "registry's pods pass; check that the database itself runs.",
+        "The server at {host}:{port} closes the connection at once. A service mesh with mutual TLS does that, and so does a "
+        "load balancer without a backend or a firewall. Exclude the database's port from the mesh, or allow the "
+        "registry's pods; check that the database itself runs.",
         MAY_BE_STARTING,
     ),
 )
 """In the order in which they are tried."""
 
-_PULL = "Correct the image that the message names, or give the nodes access to the registry it is in (a pull secret)."
-_SPECIFICATION = "Correct what the message names: the container cannot be made from the registry's specification."
+_PULL = "Correct the image that the message names, or give the nodes access to its image registry (a pull secret)."
+_SPECIFICATION = "Correct what the message names: the container cannot be created from the registry's specification."
 
 CONTAINER_CAUSES = (
     Cause(

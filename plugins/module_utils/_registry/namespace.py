@@ -53,10 +53,10 @@ def _well_known_namespace(cluster: Cluster) -> RegistriesNamespace:
     possible = populated or _existing(cluster, visible)
     if len(possible) == 1:
         ((namespace, listed),) = possible.items()
-        why = f"Registries are taken to live in {namespace}: this user may not see what the platform says (AIHub, DataScienceCluster)."
-        return RegistriesNamespace(namespace, listed, (f"{why} Give namespace to be sure.",))
+        why = f"The registries namespace is assumed to be {namespace}: the user may not read the platform's settings (AIHub, DataScienceCluster)."
+        return RegistriesNamespace(namespace, listed, (f"{why} To be sure, give namespace.",))
     which = " and ".join(possible or WELL_KNOWN)
-    why = f"neither the platform's settings nor {which} can be seen by this user"
+    why = f"the user may read neither the platform's settings nor {which}"
     if possible:
         why = f"both {which} {'have registries' if populated else 'can be there'}, and the platform's settings do not tell"
     raise RegistryError("namespace", why, "Give namespace.")

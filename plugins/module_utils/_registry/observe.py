@@ -137,7 +137,7 @@ def observe_dependents(cluster: Cluster, names: Sequence[str]) -> dict[str, Depe
     dependents = {}
     for name in names:
         members, member_warnings = _members(cluster, name)
-        warnings = [f"It was not checked whether InferenceServices refer to {name}. {unseen}"] if unseen else []
+        warnings = [f"InferenceServices that may refer to {name} were not checked. {unseen}"] if unseen else []
         dependents[name] = Dependents(
             tuple(sorted(services.get(name, ()))), unseen, members, (*warnings, *member_warnings)
         )
@@ -168,12 +168,10 @@ def _members(cluster: Cluster, name: str) -> tuple[tuple[str, ...], tuple[str, .
     try:
         group = cluster.get("Group", None, users_group(name)) or {}
     except Forbidden as error:
-        why = f"It is not known who is in the Group {users_group(name)}, which goes too. {error.next_step}"
+        why = f"The members of the Group {users_group(name)}, which is deleted too, are not known. {error.next_step}"
         return (), (why,)
     members = tuple(group.get("users") or ())
-    why = (
-        f"The Group {users_group(name)} goes with the registry, and with it {', '.join(map(printable_name, members))}."
-    )
+    why = f"The Group {users_group(name)} is deleted with the registry, and its members are {', '.join(map(printable_name, members))}."
     return members, (why,) if members else ()
 
 

@@ -33,8 +33,8 @@ __all__ = [
 ]
 
 _ENCRYPTS = (
-    "Give a certificate authority (ca_bundle, ca_config_map, ca_secret or ca_pem), a client certificate, cipher, or verify: true if an "
-    "authority that everybody knows has signed the server's certificate. For plain text leave tls out."
+    "Give a certificate authority (ca_bundle, ca_config_map, ca_secret or ca_pem), a client certificate, cipher, or verify: true if a "
+    "public authority signed the server's certificate. For plain text leave tls out."
 )
 
 Params = Mapping[str, Any]
@@ -187,7 +187,7 @@ def _resources(params: Params | None, option: str) -> Mapping[str, Any] | None:
     for part, amounts in given.items():
         for name, text in amounts.items():
             if not re.fullmatch(RESOURCE, str(name)):
-                why = f"{quoted(str(name), 80)} is no resource of a container, and no pod could be made"
+                why = f"{quoted(str(name), 80)} is not a resource of a container"
                 step = "Give cpu, memory, ephemeral-storage or one with a domain, such as nvidia.com/gpu."
                 raise InvalidInput(f"{option}.{part}", why, step)
             if amount(text) is None:
@@ -231,10 +231,10 @@ def _check_generated(database: Database, option: str) -> None:
     """Raise InvalidInput for options that the operator would ignore: it chooses its own for a database that it runs."""
     for name in ("host", "host_address", "name", "username", "port", "password", "password_secret", "tls"):
         if database.generate and getattr(database, name) is not None:
-            why = "the operator chooses it for a database that it runs: model_registry, with the account modelregistry"
+            why = "the operator sets it for a database that it runs: model_registry, with the account modelregistry"
             raise InvalidInput(f"{option}.{name}", why, "Leave it out.")
     if database.image and (database.host or database.host_address or database.generate is False):
-        why = "it is the image of a database that the operator runs, and another one is given"
+        why = "it is only for a database that the operator runs"
         raise InvalidInput(f"{option}.image", why, f"Leave it out, or set {option}.generate to true.")
 
 
@@ -249,7 +249,7 @@ def _check_cipher(tls: Tls, database_type: str | None, option: str) -> None:
         raise InvalidInput(option, "cipher suites encrypt, and tls.enabled is false", "Leave one of the two out.")
     wrong = [name for name in tls.cipher.split(":") if tls.cipher and not re.fullmatch(CIPHER, name)]
     if wrong:
-        why = f"{quoted(wrong[0])} is no cipher suite that the registry server knows"
+        why = f"{quoted(wrong[0])} is not a cipher suite of the registry server"
         step = "Give Go's names, with colons between them, such as TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256."
         raise InvalidInput(option, why, step)
 
@@ -262,7 +262,7 @@ def _is_no_address(host: str) -> bool:
 
 def _check_place(database: Database, option: str) -> None:
     if database.host is not None and (not re.fullmatch(HOST, database.host) or _is_no_address(database.host)):
-        why = f"{quoted(database.host)} is no host name or address"
+        why = f"{quoted(database.host)} is not a host name or address"
         step = "Give the bare name, such as mysql.databases.svc.cluster.local; the port has its own option."
         raise InvalidInput(f"{option}.host", why, step)
     if database.host is not None and (why := overlong(database.host)):
@@ -271,10 +271,10 @@ def _check_place(database: Database, option: str) -> None:
     if database.host_address is not None:
         address = address_of(database.host_address)
         if address is None or "[" in database.host_address:
-            why = f"{quoted(database.host_address)} is no IP address"
+            why = f"{quoted(database.host_address)} is not an IP address"
             raise InvalidInput(f"{option}.host_address", why, f"Give a name with {option}.host instead.")
         if address.version == 6:
-            why = "the operator writes an IPv6 address without brackets into a URL, where the port becomes a part of it"
+            why = "the operator writes an IPv6 address into a URL without brackets, which makes the port a part of it"
             raise InvalidInput(
                 f"{option}.host_address", why, f"Give it in brackets, as in [fd00::1], with {option}.host."
             )
@@ -310,20 +310,22 @@ def _check_in_url(option: str, value: str | None, longest: int, database_type: s
         raise InvalidInput(option, f"it has {len(value)} characters and {longest} is the most", "Use a shorter one.")
     expanded = re.search(EXPANDED, value)
     if expanded:
-        why = f"it has {expanded[0]} in it, which Kubernetes would expand on its way to the registry server"
+        why = f"it contains {expanded[0]}, which Kubernetes expands in the registry server's arguments"
         raise InvalidInput(option, why, "Choose one without it.")
     if re.search(NOT_IN_YAML, value):
-        why = "it has a line separator or control character in it, at which the operator's template of the Deployment breaks"
+        why = (
+            "it contains a line separator or control character, which breaks the operator's template of the Deployment"
+        )
         raise InvalidInput(option, why, "Remove it.")
     cut = re.search(CUT, value)
     if cut:
-        why = f"it has {cut[0]!r} in it, at which the model registry operator cuts the registry server's arguments"
+        why = f"it contains {cut[0]!r}, and the model registry operator splits the registry server's arguments there"
         raise InvalidInput(option, why, "Choose one without it.")
     part = option.rpartition(".")[2]
     breaking = f"[^{IN_URL}]" if database_type == "postgres" else f"[{BREAKS_MYSQL[part]}]"
     bad = re.search(breaking, value)
     if bad:
-        why = f"{quoted(value)} has {bad[0]!r} in it, which breaks the registry server's connection string"
+        why = f"{quoted(value)} contains {bad[0]!r}, which breaks the registry server's connection string"
         raise InvalidInput(option, why, "Use one of letters, digits, dashes and underscores.")
     if "?" in value:
         why = f"{quoted(value)} contains '?', and registry servers from {QUESTION_MARK} on do not start with that"
@@ -339,10 +341,10 @@ def _check_password(option: str, password: str, database_type: str | None) -> No
         why = f"it has {len(password)} characters and {LONGEST_PASSWORD} is the most"
         raise InvalidInput(option, why, "Check what the variable holds: it may be a whole file.")
     if re.search(r"[\x00-\x1f\x7f]", password):
-        why = "it has a line break or another control character in it"
-        raise InvalidInput(option, why, "Remove it: it is often a line break at the end of a file that was read.")
+        why = "it contains a line break or another control character"
+        raise InvalidInput(option, why, "Remove it: it is often the line break at the end of a file.")
     if database_type == "postgres" and breaks_url(password):
-        raise InvalidInput(option, f"{URL_WHY}, and it has a character that is not allowed there", URL_STEP)
+        raise InvalidInput(option, f"{URL_WHY}, and it contains a character that is not allowed there", URL_STEP)
 
 
 def breaks_url(password: str) -> bool:
@@ -377,19 +379,19 @@ def _ca(params: Params, option: str) -> CaSource | None:
 def _check_tls(tls: Tls, database_type: str | None, option: str) -> None:
     given = [tls.ca, tls.ca_pem, tls.client_certificate]
     if tls.enabled is False and (tls.verify or any(value is not None for value in given)):
-        why = "it is false, and certificates or verify are given with it"
+        why = "it is false, but certificates or verify are given"
         raise InvalidInput(f"{option}.enabled", why, "Leave enabled out, or give it alone to connect in plain text.")
     if tls.mode is not None and database_type == "mysql":
         why = "it is for PostgreSQL, and the database is MySQL"
         raise InvalidInput(f"{option}.mode", why, "Use verify for MySQL, or set database.type to postgres.")
     if tls.mode is not None and tls.verify is not None:
-        why = "verify says the same in other words"
-        raise InvalidInput(f"{option}.mode", why, "Give mode alone: verify-full is what verify stands for.")
+        why = "verify means the same"
+        raise InvalidInput(f"{option}.mode", why, "Give mode alone: verify stands for verify-full.")
     if tls.mode == "disable" and any(value is not None for value in given):
-        why = "disable connects in plain text, and certificates are given with it"
+        why = "disable means plain text, but certificates are given"
         raise InvalidInput(f"{option}.mode", why, "Leave mode out, or give it alone.")
     if tls.mode == "disable" and tls.enabled:
-        why = "disable connects in plain text, and enabled is true"
+        why = "disable means plain text, but enabled is true"
         raise InvalidInput(f"{option}.mode", why, "Leave one of the two out.")
     if tls.enabled is False and tls.mode not in (None, "disable"):
         why = f"it is false, and mode is {tls.mode}"
@@ -414,7 +416,7 @@ def _mounted(params: Params | None, option: str) -> KeyRef | None:
         return None
     is_same_number = re.fullmatch(r"0|[1-9][0-9]{0,15}", ref.name)
     if ref.name in YAML_WORDS or (re.fullmatch(YAML_NUMBER, ref.name) and not is_same_number):
-        why = f"{quoted(ref.name)} is a word or number of YAML, as which the model registry operator reads it"
+        why = f"{quoted(ref.name)} is a word or number of YAML, and the model registry operator reads it as that"
         raise InvalidInput(f"{option}.name", why, "Copy the object to one with another name.")
     return ref
 
@@ -424,7 +426,7 @@ def _check_line(option: str, text: str) -> None:
         raise InvalidInput(option, "it is empty", "Leave it out to keep it as it is, or give a text.")
     _check_single(option, text)
     if re.search(r"[\x00-\x1f\x7f]", text):
-        raise InvalidInput(option, "it has a line break or another control character in it", "Remove it.")
+        raise InvalidInput(option, "it contains a line break or another control character", "Remove it.")
 
 
 def _check_single(option: str, text: str) -> None:
@@ -434,7 +436,7 @@ def _check_single(option: str, text: str) -> None:
     is refused, too: the API server would store a different text.
     """
     if re.search(r"[\ud800-\udfff]", text):
-        raise InvalidInput(option, "it is no text in UTF-8", "Check the encoding of what the variable was read from.")
+        raise InvalidInput(option, "it is not text in UTF-8", "Check the encoding of the variable's source.")
     if f"{text[:1]}{text[-1:]}" not in ("[]", "{}"):
         return
     try:
@@ -443,7 +445,7 @@ def _check_single(option: str, text: str) -> None:
         return
     if repr(value) == text:
         what = "dictionary" if isinstance(value, dict) else "list"
-        raise InvalidInput(option, f"it is a {what} and no text", "Give a single value: check what the variable holds.")
+        raise InvalidInput(option, f"it is a {what}, not a text", "Give a single value: check what the variable holds.")
 
 
 def check_encryption(given: Tls | None, merged: Database, option: str = "database.tls") -> None:
@@ -458,7 +460,7 @@ def check_encryption(given: Tls | None, merged: Database, option: str = "databas
     has_authority = bool(tls.ca or tls.ca_pem)
     if given.mode == "disable":
         if has_authority:
-            why = "the registry has a certificate authority, with which the registry server encrypts whatever mode says"
+            why = "the registry has a certificate authority, and with one the registry server always encrypts"
             raise InvalidInput(f"{option}.mode", why, "Give enabled: false instead of mode.")
         return
     # PostgreSQL gets a client certificate only with an sslmode that encrypts, and the API's default is disable.
@@ -466,7 +468,7 @@ def check_encryption(given: Tls | None, merged: Database, option: str = "databas
     if has_authority or has_certificate or tls.verify or tls.cipher:
         return
     if merged.type == "mysql":
-        why = "with nothing else in it, a registry connects to MySQL in plain text: no field of it says just to encrypt"
+        why = "with nothing else in it, a registry connects to MySQL in plain text"
         raise InvalidInput(option, why, _ENCRYPTS)
     if not (tls.enabled or tls.verify is False or tls.mode not in (None, "disable")):
         why = "with nothing else in it, a registry connects to PostgreSQL in plain text"

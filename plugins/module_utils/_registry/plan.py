@@ -146,9 +146,9 @@ def name_clash(existing: Object, display_name: str | None) -> Refused | None:
     if stored == display_name:
         return None
     has = f"has the display name {quoted(stored)}" if stored else "has no display name"
-    derived = f"its name was only derived from {quoted(display_name or '')}"
-    why = f"it {has}, and {derived}, so it may be another registry than is meant"
-    return Refused(f"ModelRegistry {name}", why, f"Give name: {name} if it is the one, else another name.")
+    derived = f"its name is derived from {quoted(display_name or '')}"
+    why = f"it {has}, and {derived}, so it may be another registry"
+    return Refused(f"ModelRegistry {name}", why, f"Give name: {name} if you mean this one, else another name.")
 
 
 def unnoticed(registry: Registry, observed: NamespaceState) -> tuple[Mark, ...]:
@@ -293,9 +293,9 @@ def _check_generated(database: Database | None, existing: Object | None) -> None
     if database is None or not is_generated(spec) or database.type == "mysql" or database.address:
         return
     if database.generate is False:
-        why = "the operator runs the registry's database, and no other one is given"
+        why = "the operator runs the registry's database, and the options give no other"
         raise InvalidInput(
-            "database.generate", why, "Give host, name, username and password of the one to use instead."
+            "database.generate", why, "Give host, name, username and password of the database to use instead."
         )
     check_for_type(replace(database, generate=True))
 
@@ -460,5 +460,5 @@ def _settled(observed: NamespaceState, key: Key) -> Change:
 
 
 def _not_ours(kind: str, name: str, step: str) -> Refused:
-    why = f"it exists and is not marked as this registry's (label {OWNER_LABEL}), so it is not overwritten"
+    why = f"it exists without this registry's label {OWNER_LABEL}, so it is not overwritten"
     return Refused(f"{kind} {name}", why, f"{step}, or delete it.")

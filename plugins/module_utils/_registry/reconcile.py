@@ -257,9 +257,9 @@ def _stamps(changes: Iterable[Change]) -> frozenset[str]:
 
 
 def _not_renewed(name: str) -> NotReady:
-    why = f"its pods still have what was there before the change, though they were restarted {RESTARTS} times"
+    why = f"its pods still have the old value after {RESTARTS} restarts"
     step = (
-        "See what writes the Deployment, such as the log of the model registry operator, then run the task again: "
+        "Check the log of the model registry operator and other clients that change the Deployment, then run the task again: "
         "the change stays marked until new pods serve."
     )
     return NotReady(f"Deployment {name}", why, step)
@@ -270,7 +270,7 @@ def _pending_deletion_warnings(changes: Sequence[Change]) -> list[str]:
     if not changes:
         return []
     names = ", ".join(f"{change.kind} {change.name}" for change in changes)
-    return [f"Left until the registry is gone: {names}. Run the task again then, and they are deleted, too."]
+    return [f"Not deleted yet, since the registry still exists: {names}. Run the task again once it is deleted."]
 
 
 def _converge(run: Run, job: _Job, outcomes: ReconcileResults) -> None:

@@ -138,13 +138,13 @@ def rollout_message(deployment: Object) -> str:
     """Describe what the Deployment's rollout still lacks; empty if it is done (by `kubectl rollout status`)."""
     status, wanted = deployment.get("status") or {}, (deployment.get("spec") or {}).get("replicas", 1)
     if (status.get("observedGeneration") or 0) < deployment["metadata"].get("generation", 0):
-        return "its last change has not been looked at yet"
+        return "its last change is not processed yet"
     updated, total = status.get("updatedReplicas") or 0, status.get("replicas") or 0
     available = status.get("availableReplicas") or 0
     if updated < wanted:
-        return f"{updated} of {wanted} new pods have been created"
+        return f"{updated} of {wanted} new pods are created"
     if total > updated:
-        return f"{total - updated} old pods have not ended"
+        return f"{total - updated} old pods are still running"
     if available < wanted or not wanted:
         return f"{available} of {wanted} pods are available"
     return ""

@@ -60,8 +60,6 @@ def misfit(registry: Object) -> str | None:
 
 def not_understood(name: str, field: str) -> Finding:
     """Return the finding about a registry with a field whose type differs from all known schemas."""
-    why = (
-        f"its field {field} is missing or of another type than this collection knows, so nothing else is said about it"
-    )
-    step = f"Correct it: kubectl edit modelregistry {name}. If the platform wrote it, use a release of the collection that fits."
+    why = f"its field {field} is missing or has an unknown type, so nothing else is reported about it"
+    step = f"Correct it: kubectl edit modelregistry {name}. If the platform wrote it, use a release of the collection that supports the platform's."
     return Finding("registry_unreadable", "warning", f"ModelRegistry {name}", why, step, OPTIONS)

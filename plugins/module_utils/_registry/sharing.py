@@ -22,7 +22,7 @@ def sharing_findings(
     shared = sharers(name, database, registries, namespace)
     if shared:
         what = f"database {database.name} on {database.address}"
-        why = f"the registries {', '.join(shared)} use it, too: each shows and changes the models of the others"
+        why = f"the registries {', '.join(shared)} use it, too, and all of them show and change the same models"
         step = "Give each registry a database of its own with database.name."
         yield Finding("database_shared", "warning", what, why, step, PRODUCT)
     secret = _secret(database)

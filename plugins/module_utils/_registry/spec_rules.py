@@ -26,7 +26,7 @@ def check_spec(spec: Object) -> None:
     _check_amounts((spec.get("rest") or {}).get("resources") or {})
     database = database_of(spec)
     if database.image and not database.generate:
-        why = "it is the image of a database that the operator runs, and this registry has another one"
+        why = "it is only for a database that the operator runs"
         raise InvalidInput("database.image", why, "Leave it out, or set database.generate to true.")
     check_complete(database)
     check_authority(database)
@@ -55,7 +55,7 @@ def check_authority(database: Database) -> None:
     tls = database.tls or Tls()
     verifies = str(tls.mode).startswith("verify") or (database.type == "postgres" and tls.mode is None and tls.verify)
     if verifies and not database.generate and not tls.ca and not tls.ca_pem:
-        why = "the server's certificate is to be verified and no certificate authority is given"
+        why = "verifying the server's certificate needs a certificate authority, and none is given"
         raise InvalidInput("database.tls", why, "Give one of ca_bundle, ca_config_map, ca_secret and ca_pem.")
 
 
@@ -71,7 +71,7 @@ def _check_ports(spec: Object) -> None:
             raise InvalidInput("port", why, "Give port and auth_proxy_settings.port different numbers.")
         if field == PROXIES["kube_rbac"] and HEALTH_PORT in (server, port):
             option = "port" if server == HEALTH_PORT else "auth_proxy_settings.port"
-            why = f"kube-rbac-proxy, which stands before the registry server, answers its own probes on {HEALTH_PORT}"
+            why = f"kube-rbac-proxy in the same pod uses {HEALTH_PORT} for its own probes"
             raise InvalidInput(option, why, "Give another number.")
 
 
@@ -86,10 +86,10 @@ def _check_amounts(resources: Object) -> None:
         for name, text in sorted(amounts.items()):
             number = amount(text)
             if "/" in name and number is not None and number.denominator != 1:
-                why = f"{text} is no whole number, and {name} is not divided"
+                why = f"{text} is not a whole number, as {name} needs"
                 raise InvalidInput(f"resources.{part}.{name}", why, "Give a whole number.")
             if part == "requests" and _is_device(name) and amount(limits.get(name)) != number:
-                why = f"{name} is set aside and limited by the same amount only, and its request is {text}"
+                why = f"the request of {name} is {text}, and its limit must be the same"
                 raise InvalidInput(f"resources.limits.{name}", why, f"Give {text}, or leave out the request.")
     for name in sorted({*requests} & {*limits}):
         least, most = amount(requests[name]), amount(limits[name])

@@ -229,13 +229,13 @@ def _deleting(evidence: StatusInputs) -> Iterator[Verdict]:
     if not meta.get("deletionTimestamp"):
         return
     left, since = meta.get("finalizers") or [], meta["deletionTimestamp"]
-    message = f"It is being deleted since {since}; finalizers that are left: {', '.join(left) or 'none'}."
+    message = f"It is being deleted since {since}; remaining finalizers: {', '.join(left) or 'none'}."
     others = ", ".join(name for name in left if name != FINALIZER)
     step = (
-        "Look into the log of the model registry operator, which takes its finalizer off when its own clean-up has worked "
-        "(deployment model-registry-operator-controller-manager). Never take it off by hand before you have done that work."
+        "Check the log of the model registry operator, which removes its finalizer once its clean-up succeeds "
+        "(deployment model-registry-operator-controller-manager). Do not remove it by hand before you have done that clean-up."
         if FINALIZER in left or not others
-        else f"Find out what {others} waits for: the operator has taken its own finalizer off."
+        else f"Find out what {others} waits for: the operator's own finalizer is removed already."
     )
     yield Verdict(DELETING, "registry_deleting", message, step, f"metadata of ModelRegistry {meta['name']}")
 
@@ -248,7 +248,7 @@ def _operator(evidence: StatusInputs) -> Iterator[Verdict]:
     words = available.get("message", "")
     source = f"condition Available of ModelRegistry {evidence.name}"
     if since_edit < SETTLING and not _made_since(evidence.deployment, edited_at(registry)):
-        yield Verdict(WAITING, "operator", "The operator has not had the time to act on the last edit.")
+        yield Verdict(WAITING, "operator", "The operator has not processed the last edit yet.")
     if words.startswith("unexpected reconcile error") and not _TRANSIENT.search(words):
         yield _refused(words, source)
     behind = evidence.deployment is not None and matches_spec(evidence.deployment, registry) is False
@@ -256,12 +256,12 @@ def _operator(evidence: StatusInputs) -> Iterator[Verdict]:
         return
     what = "the last edit" if behind else "the registry"
     if since_edit > OPERATOR_SILENCE >= evidence.age(evidence.operator_acted) and evidence.operator_acted:
-        yield Verdict(WAITING, "operator", f"The operator is busy with other registries, and {what} waits its turn.")
+        yield Verdict(WAITING, "operator", f"The operator is busy with other registries; {what} is in its queue.")
     if since_edit > OPERATOR_SILENCE:
         step = "Check that the model registry operator runs: its pods, and the component modelregistry of the platform."
-        message = f"The operator has not acted on {what} since {edited_at(registry):%Y-%m-%dT%H:%M:%SZ}."
+        message = f"The operator has not processed {what} since {edited_at(registry):%Y-%m-%dT%H:%M:%SZ}."
         yield Verdict(FAILED, "operator_silent", message, step, f"status of ModelRegistry {evidence.name}")
-    yield Verdict(WAITING, "operator", f"The operator has not acted on {what} yet.")
+    yield Verdict(WAITING, "operator", f"The operator has not processed {what} yet.")
 
 
 def _made_since(deployment: Object | None, edit: datetime | None) -> bool:
@@ -289,7 +289,7 @@ def _unrolled(evidence: StatusInputs) -> Iterator[Verdict]:
             yield Verdict(WAITING, "deployment", "The operator has not created the Deployment yet.")
         return
     yield from _podless(evidence, deployment)
-    if "has not been looked at" in rollout_message(deployment):
+    if "is not processed yet" in rollout_message(deployment):
         yield Verdict(WAITING, "rollout", f"Rollout of Deployment {evidence.name}: {rollout_message(deployment)}.")
 
 
@@ -324,15 +324,15 @@ def _generated(evidence: StatusInputs) -> Iterator[Verdict]:
             times = restart_backoff(status)
             if since and times and times[0] <= since + SLACK:
                 message = (
-                    f"Its database has been ready since {_written(since)}, and container {status['name']}, which ended "
-                    f"before, is started again at about {_written(times[1])}."
+                    f"Its database is ready since {_written(since)}. Container {status['name']}, which ended "
+                    f"before that, starts again at about {_written(times[1])}."
                 )
                 yield Verdict(WAITING, "database_starting", message, "", f"pods of Deployment {name}")
 
 
 _GENERATED = dict.fromkeys(
     ("secret_missing", "container_config"),
-    "Read the log of the model registry operator: it makes this database, with all that the message names.",
+    "Check the log of the model registry operator: it creates this database and the objects that the message names.",
 )
 """Next steps for a database that the operator runs itself, by reason: those for the user's own would be wrong."""
 
@@ -403,7 +403,7 @@ def _unscheduled(evidence: StatusInputs, pod: Object) -> Iterator[Verdict]:
     claims = claims_of(pod)
     messages = [str(event.get("message")) for claim in claims if (event := _newest_event(evidence, claim))]
     if waited > PROVISIONING or any("no storage class is set" in one for one in messages):
-        step = f"Have a volume made or bound for PersistentVolumeClaim {', '.join(claims)}: by a default StorageClass, for one."
+        step = f"Provide a volume for PersistentVolumeClaim {', '.join(claims)}, for example by a default StorageClass."
         said_of = f"events of PersistentVolumeClaim {', '.join(claims)}" if messages else source
         yield Verdict(FAILED, "storage_unbound", messages[0] if messages else words, step, said_of)
 
@@ -440,8 +440,8 @@ def _mount_step(evidence: StatusInputs, words: str) -> tuple[str, str]:
     if missing and missing[1] in _proxy_secrets(evidence):
         return "proxy_certificate", (
             f"Create the Secret {missing[1]} in the registries namespace with the certificate of the registry's proxy (keys "
-            f"tls.crt and tls.key): kubectl create secret tls {missing[1]} --cert=FILE --key=FILE. OpenShift makes one by "
-            "itself, other clusters do not; without a proxy (auth_proxy) none is needed."
+            f"tls.crt and tls.key): kubectl create secret tls {missing[1]} --cert=FILE --key=FILE. Only OpenShift creates it by "
+            "itself. Without a proxy (auth_proxy) none is needed."
         )
     reason = next(code for pattern, code in VOLUMES if re.search(pattern, words))
     return reason, "Create what the message names in the registries namespace, or name another with database.tls."
@@ -544,14 +544,14 @@ def _silent(evidence: StatusInputs, log: Log, pod: Object, status: Object) -> It
         yield _no_service(evidence, words, source)
     if again or quiet > DATABASE_SILENCE:
         facts = _facts(evidence)
-        message = f"The database {facts['host']}:{facts['port']} does not answer: the last that the server has said is {words}"
+        message = f"The database {facts['host']}:{facts['port']} does not answer. The registry server's last log line: {words}"
         step = "Check database.host and database.port, NetworkPolicies and firewalls between the registry's pods and the host."
         yield Verdict(FAILED, "database_silent", message, step, source)
 
 
 def _no_service(evidence: StatusInputs, words: str, source: str) -> Verdict:
     namespace, name = host_service(evidence.registry or {"metadata": {}}) or ("", "")
-    message = f"There is no Service {name} in namespace {namespace}, which the database's host names: {words}."
+    message = f"The Service {name} in namespace {namespace} of the database's host does not exist: {words}."
     step = "Correct database.host, or create the Service."
     return Verdict(FAILED, "host_no_service", message, step, source)
 
@@ -568,7 +568,7 @@ def _crashing(evidence: StatusInputs, log: Log | None, status: Object, pod: str)
     cause = database_cause(known) if known else None
     if known and cause:
         yield _failed(evidence, cause, known.message, source)
-    message = f"Container {status['name']} ends again and again: {words}"
+    message = f"Container {status['name']} keeps ending: {words}"
     yield Verdict(FAILED, "container_ends", message, f"Fix what the log of pod {pod} names.", source)
 
 
@@ -599,7 +599,9 @@ def _facts(evidence: StatusInputs) -> dict[str, str]:
         "database": database.name or "",
         "username": database.username or "",
         "secret": f"key {ref.key} of Secret {ref.name}" if ref else "its Secret",
-        "plaintext": " So does an account that requires TLS: this registry has none (database.tls)." if plain else "",
+        "plaintext": " So does an account that requires TLS, which this registry does not use (database.tls)."
+        if plain
+        else "",
         "encryption": "plaintext, without database.tls" if plain else "TLS, by database.tls",
     }
 
@@ -663,17 +665,17 @@ def _waiting(evidence: StatusInputs) -> Iterator[Verdict]:
             yield Verdict(WAITING, "pods", f"The newest pod of Deployment {evidence.name} is not ready.")
         if "Endpoints" not in evidence.unreadable and not routes_only_to(evidence.endpoints, newest):
             yield Verdict(
-                WAITING, "endpoints", f"Service {evidence.name} does not pass requests on to the newest pod alone yet."
+                WAITING, "endpoints", f"Service {evidence.name} does not route requests only to the newest pod yet."
             )
     if evidence.restart_pending:
         step = "Run the task that changed it again: it restarts the pods."
-        why = "The password or the certificate authority was changed, and the pods still have the old one."
+        why = "The password or the certificate authority has changed, and the pods still have the old one."
         yield Verdict(WAITING, "restart_pending", why, step)
 
 
 def _ready(evidence: StatusInputs) -> Iterator[Verdict]:
     source = f"Deployment, pods and endpoints of ModelRegistry {evidence.name}"
-    yield Verdict(READY, "ready", "The registry server answers, and its Service passes requests on to it.", "", source)
+    yield Verdict(READY, "ready", "The registry server answers, and its Service routes requests to it.", "", source)
 
 
 _CHECKS = (_absent, _deleting, _operator, _unrolled, _generated, _pods, _conditions, _stuck, _waiting, _ready)

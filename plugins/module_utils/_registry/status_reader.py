@@ -222,7 +222,7 @@ class StatusReader:
             value = None
             # A registry administrator need not have access to a Service of another namespace.
             if key[0] != "Service":
-                self._refused[key[0]] = f"Why pods are not ready is only partly known. {error.next_step}"
+                self._refused[key[0]] = f"The reason why pods are not ready may be incomplete. {error.next_step}"
         except RegistryError:
             value = known[2] if known else None
         self._read[key] = (state, moment, value)

@@ -70,5 +70,5 @@ def missing_key_finding(key: StoredKey, item: Object | None) -> Finding:
 def unread_key_finding(key: StoredKey, error: Forbidden) -> Finding:
     """Return the finding that the user may not read the object. error: the API server's refusal."""
     code = "ca_unchecked" if key.is_ca else "secret_unchecked"
-    why = f"it was not checked whether it has the key {key.ref.key}: the user may not read it"
+    why = f"it is not known whether it has the key {key.ref.key}: the user may not read it"
     return Finding(code, "info", key.object, why, error.next_step, CONFIG_OBJECTS)

@@ -146,7 +146,7 @@ class _Deletions:
             known = self._identities.setdefault(name, meta.get("uid", ""))
             since = f" (since {meta['deletionTimestamp']})" if meta.get("deletionTimestamp") else ""
             if since or (known and meta.get("uid") != known):
-                message = f"It was deleted while this task waited for it{since}: by another user, or another run."
+                message = f"Another user or another run deleted it while this task waited for it{since}."
                 step = "Find out who deletes it, then run the task again."
                 self._gone[name] = Verdict(FAILED, "deleted", message, step, f"metadata of ModelRegistry {name}")
 
@@ -171,7 +171,7 @@ class _StaleFailureFilter:
         attempt, until = self._old[name]
         if not failed or not attempt or verdict.attempt != attempt or now >= until:
             return verdict
-        return replace(verdict, state=WAITING, message=f"It has failed and is tried again: {verdict.message}")
+        return replace(verdict, state=WAITING, message=f"It failed and is retried: {verdict.message}")
 
 
 class _WatchCache:
@@ -245,8 +245,8 @@ class _WatchCache:
             except (AttributeError, HTTPException, LookupError, OSError, ValueError) as error:
                 # Half an answer, or a connection that ends unexpectedly. If the thread ended here, waiting would silently
                 # go on with old objects.
-                why = f"what the API server has sent cannot be read ({type(error).__name__})"
-                self._report(kind, Unreachable(kind, why, "Look at what stands between here and the API server."))
+                why = f"the API server's answer cannot be read ({type(error).__name__})"
+                self._report(kind, Unreachable(kind, why, "Check proxies between here and the API server."))
             self._end.wait(PAUSE)
 
     def _follow_once(self, kind: str) -> None:
@@ -277,7 +277,7 @@ class _WatchCache:
 
     def _refuse(self, kind: str, error: Forbidden) -> None:
         with self._lock:
-            self._unreadable[kind] = f"Whether registries are ready is only partly known. {error.next_step}"
+            self._unreadable[kind] = f"The registries' status is incomplete. {error.next_step}"
         self._changed.set()
 
     def _report(self, kind: str, error: RegistryError) -> None:

@@ -117,7 +117,7 @@ def test_the_longest_name_by_what_is_asked_for(asked: str | None, openshift: boo
 
 @pytest.mark.parametrize("name", ["model-catalog", "model-catalog-postgres"])
 def test_names_of_the_platform(name: str) -> None:
-    with pytest.raises(InvalidInput, match=f"the platform itself.*'{name}-2'"):
+    with pytest.raises(InvalidInput, match=f"the platform's own objects.*'{name}-2'"):
         check_name(name)
 
 

@@ -53,7 +53,7 @@ class FakeCluster:
 
     def check_port_forward(self) -> None:
         if self.impersonates:
-            raise Refused("port-forward", "the client library drops impersonation there", "Leave it out.")
+            raise Refused("port-forward", "the client library does not support impersonation there", "Leave it out.")
 
     def get(self, kind: str, _namespace: str, _name: str) -> Any:
         found = self.objects.get(kind)
@@ -212,7 +212,7 @@ def test_a_stored_password_stays_with_its_database(
 def test_a_registry_of_another_shape_is_called_so(mysql: Any) -> None:
     fake = FakeCluster(ModelRegistry={**REGISTRY, "spec": {"mysql": mysql}})
     wanted = Check(None, "fraud", "direct", "any", 1, None)
-    with pytest.raises(RegistryError, match=r"^ModelRegistry fraud: its field spec\.mysql.* another type"):
+    with pytest.raises(RegistryError, match=r"^ModelRegistry fraud: its field spec\.mysql.* unknown type"):
         run(wanted, fake)
 
 

@@ -186,7 +186,7 @@ def test_writes_that_were_not_looked_at_are_repeated(failure: Exception) -> None
 @pytest.mark.parametrize("failure", [RESET, SLOW, refused(503), refused(500), refused(504)])
 def test_other_writes_are_not_repeated(failure: Exception) -> None:
     door, fake, _ = cluster(failure)
-    with pytest.raises(OutcomeUnknown, match="Run the task again: it looks first"):
+    with pytest.raises(OutcomeUnknown, match="Run the task again: it checks first"):
         door.write(change(), dry_run=False)
     assert len(fake.asked) == 1
 
@@ -248,7 +248,7 @@ WEBHOOK = 'Internal error occurred: failed calling webhook "m.kb.io": connection
         ),
         (refused(404, "not found"), NotFound, "operator is installed"),
         (refused(409, "exists", "AlreadyExists"), AlreadyExists, "exists"),
-        (refused(409, "the object has been modified", "Conflict"), Conflict, "Somebody else has changed the object"),
+        (refused(409, "the object has been modified", "Conflict"), Conflict, "Another client changed the object"),
         (refused(422, "spec.x: Invalid value"), InvalidObject, "spec.x: Invalid value"),
         (refused(400, 'unknown field "spec.x"'), InvalidObject, 'unknown field "spec.x"'),
         (refused(500, WEBHOOK), Unreachable, "Check that the pods of the model registry operator are ready"),
@@ -433,7 +433,7 @@ def test_a_run_that_is_over_says_so() -> None:
     """Host and proxy are not to blame."""
     fake = FakeClient(SLOW)
     door = Cluster(SimpleNamespace(client=fake), until=time.monotonic() - 1)
-    with pytest.raises(Unreachable, match="the time for the whole run was over .* longer wait_timeout"):
+    with pytest.raises(Unreachable, match="the run's time was over .* longer wait_timeout"):
         door.get("ConfigMap", "ns", "c")
 
 
@@ -475,7 +475,7 @@ def test_a_refused_port_forward_whose_words_are_lost(monkeypatch: pytest.MonkeyP
 def test_a_list_with_too_many_bytes() -> None:
     """A namespace can have that many."""
     door, _, _ = cluster(TooMuch("its answer has more than 64 MiB"))
-    with pytest.raises(NoApiServer, match="If an API server is there, delete what is not needed of its secrets"):
+    with pytest.raises(NoApiServer, match="If it is an API server, delete what is not needed of its secrets"):
         door.list("Secret", "ns")
 
 

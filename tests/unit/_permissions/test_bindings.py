@@ -235,7 +235,7 @@ def test_what_a_grant_looks_like() -> None:
         ("Project", True, True),
         ("ServiceAccount", False, True),
     ]
-    assert outcome.grants[1]["hidden"] == "the dashboard lists no single service accounts"
+    assert outcome.grants[1]["hidden"] == "the dashboard does not list single service accounts"
     assert not binding_warnings("demo", read_bindings(cluster.bindings(), "demo")), "nothing could show it"
     assert outcome.verified and outcome.before == frozenset() and outcome.after == {PROJECT, RUNNER}
 
@@ -339,10 +339,10 @@ def test_names_are_granted_as_they_are(name: str) -> None:
         ({"groups": ["a\x00b"]}, "groups", "control character"),
         ({"users": ["a\udcffb"]}, "users", "half a character"),
         ({"users": ["a\u2028b"]}, "users", "a line break"),
-        ({"users": ["ann\u200b"]}, "users", "cannot be seen: U+200B"),
-        ({"groups": ["\ufeffteam"]}, "groups", "cannot be seen: U+FEFF"),
-        ({"groups": ["a\u202eb\u2066c\u00ad"]}, "groups", "cannot be seen: U+00AD, U+202E, U+2066"),
-        ({"users": ["{'name': 'ann'}"]}, "users", "a name is wanted"),
+        ({"users": ["ann\u200b"]}, "users", "contains an invisible character: U+200B"),
+        ({"groups": ["\ufeffteam"]}, "groups", "contains an invisible character: U+FEFF"),
+        ({"groups": ["a\u202eb\u2066c\u00ad"]}, "groups", "contains an invisible character: U+00AD, U+202E, U+2066"),
+        ({"users": ["{'name': 'ann'}"]}, "users", "not a name"),
         ({"users": ["*"]}, "users", "system:authenticated"),
         ({"projects": ["Fraud"]}, "projects", "lowercase"),
         ({"projects": ["a" * 64]}, "projects", "63"),
@@ -492,7 +492,7 @@ def test_a_wrong_role_is_replaced_where_the_name_is_the_grants() -> None:
     ensure(cluster, DesiredGrants("demo", frozenset({ANN})))
     assert [request[0] for request in cluster.writes] == ["delete", "create"]
     foreign = binding(binding_name("demo", ANN), ANN, registry="other")
-    with pytest.raises(Refused, match="gives the role registry-user-other and is not labelled"):
+    with pytest.raises(Refused, match="gives the role registry-user-other and does not have the registry's labels"):
         ensure(cluster_with(foreign), DesiredGrants("demo", frozenset({ANN})))
 
 
@@ -542,7 +542,7 @@ def test_a_role_that_does_not_exist(
     assert (None if kept is None else [grant_of(one) for one in kept["subjects"]]) == left
     actions = [request[0] for request in cluster.writes]
     assert actions == sorted(actions, key=["create", "patch", "delete"].index), "what gives comes first"
-    told = [text for text in outcome.warnings if "a role that does not exist" in text]
+    told = [text for text in outcome.warnings if "their role does not exist" in text]
     assert bool(told) is (left is not None) and all(given_by["roleRef"]["name"] in text for text in told)
     written = len(cluster.writes)
     assert not ensure(cluster, wish).record.done and len(cluster.writes) == written
@@ -580,7 +580,7 @@ def test_entries() -> None:
             "namespace": "fraud",
             "bindings": ["z"],
             "dashboard": False,
-            "hidden": "the dashboard lists no single service accounts",
+            "hidden": "the dashboard does not list single service accounts",
         },
         {"kind": "User", "name": "ann", "bindings": ["team-access"], "dashboard": False, "hidden": several},
         {"kind": "User", "name": "bob", "bindings": ["team-access"], "dashboard": False, "hidden": several},
@@ -671,7 +671,7 @@ class Rival(FakeCluster):
 def proven_against(cluster: Rival, wish: DesiredGrants, **more: Any) -> PermissionsResult:
     outcome = PermissionsResult()
     with pytest.raises(
-        PermissionsNotEffective, match=r"somebody else has changed them meanwhile.*Run the task again"
+        PermissionsNotEffective, match=r"another client changed them meanwhile.*Run the task again"
     ) as error:
         ensure_permissions(Run(cluster, NAMESPACE, False, 5), DesiredPermissions(wish, **more), outcome, cluster.sleep)  # type: ignore[arg-type]
     assert cluster.slept < 1 and not outcome.verified
@@ -684,13 +684,14 @@ def test_what_another_run_has_undone_is_said() -> None:
     wish, ann = frozenset({ANN, BOB}), binding_name("demo", ANN)
     rival = Rival(lambda cluster: cluster.objects.pop(("RoleBinding", ann)), OWNER, role())
     outcome = proven_against(rival, DesiredGrants("demo", wish))
-    assert "meanwhile: the grant of User ann has been taken away." in outcome.warnings[-1]
+    assert "meanwhile: another client removed the grant of User ann." in outcome.warnings[-1]
     assert [one["name"] for one in outcome.grants] == ["bob"] and outcome.after == {BOB}
     for state in ("absent", "exact"):
         rival = Rival(lambda cluster: cluster.store(binding("b", ANN)), OWNER, role(), binding("a", ANN))
         named = wish if state == "absent" else frozenset({BOB})
         assert (
-            "User ann has been granted again" in proven_against(rival, DesiredGrants("demo", named, state)).warnings[-1]
+            "another client granted User ann again"
+            in proven_against(rival, DesiredGrants("demo", named, state)).warnings[-1]
         )
 
 
@@ -699,7 +700,7 @@ def test_a_member_that_another_run_has_removed() -> None:
     body = group("ann")
     rival = Rival(lambda cluster: cluster.store(body), OWNER, role(), operators(), group("ann"), *elsewhere(ANN))
     outcome = proven_against(rival, DesiredGrants("demo", frozenset(), "absent"), members=("ann",))
-    assert "User ann has been granted again" in outcome.warnings[-1] and outcome.members == ["ann"]
+    assert "another client granted User ann again" in outcome.warnings[-1] and outcome.members == ["ann"]
 
 
 @pytest.mark.parametrize("order", ["AAABBBAB", "ABABABAB", "AAABBBBBAA"])
@@ -793,7 +794,7 @@ def test_the_role_is_waited_for() -> None:
     assert cluster.writes[0][0] == "create" and outcome.verified
     cluster = FakeCluster(OWNER)
     run = Run(cluster, NAMESPACE, False, None)  # type: ignore[arg-type]  # a fake
-    with pytest.raises(NotReady, match="Role registry-user-demo: it is not there: the operator makes it"):
+    with pytest.raises(NotReady, match="Role registry-user-demo: it does not exist: the operator creates it"):
         ensure_permissions(run, demand, PermissionsResult(), sleep=lambda _: None)
 
 
@@ -816,7 +817,7 @@ def test_an_administrator_of_the_cluster_waits_for_the_role_too() -> None:
     assert outcome.verified and 20 < sum(slept) < 22 and len(cluster.writes) == 1
     cluster = FakeCluster(OWNER)
     cluster.as_admin = True
-    with pytest.raises(NotReady, match="Role registry-user-demo: it is not there after 0.1 s"):
+    with pytest.raises(NotReady, match="Role registry-user-demo: it does not exist after 0.1 s"):
         ensure_permissions(
             Run(cluster, NAMESPACE, False, 0.1),  # type: ignore[arg-type]  # a fake
             DesiredPermissions(DesiredGrants("demo", frozenset({ANN}))),
@@ -841,7 +842,10 @@ def test_one_is_tried_before_all() -> None:
 
 
 def test_check_mode_before_the_role_and_the_registry_are_there() -> None:
-    for cluster, warning in ((FakeCluster(OWNER), "Not all could be checked"), (FakeCluster(), "no such registry")):
+    for cluster, warning in (
+        (FakeCluster(OWNER), "Some access could not be checked"),
+        (FakeCluster(), "The registry does not exist. Check mode assumes"),
+    ):
         outcome = ensure(cluster, DesiredGrants("demo", frozenset({ANN})), check_mode=True)
         assert [(done.change.action, done.validated) for done in outcome.record.done] == [("create", False)]
         assert any(warning in text for text in outcome.warnings) and not cluster.writes
@@ -918,7 +922,7 @@ def test_a_member_with_a_grant() -> None:
 def test_no_groups_on_this_cluster() -> None:
     cluster = cluster_with()
     cluster.served.clear()
-    with pytest.raises(NotFound, match=r"external identity provider .* Name people with users, or a group"):
+    with pytest.raises(NotFound, match=r"external identity provider .* Name the users with users, or a group"):
         ensure(cluster, DesiredGrants("demo", frozenset()), members=("ann",))
     assert ensure(cluster, DesiredGrants("demo", frozenset(), "exact"), members=()).members == []
     assert wanted_members(["a", "a"], [], "present") == ["a"]
@@ -941,7 +945,7 @@ def test_existence() -> None:
     ]
     assert not ensure(cluster, wish).warnings
     cluster.served.clear()
-    with pytest.raises(NotFound, match="this cluster keeps no list of users"):
+    with pytest.raises(NotFound, match="this cluster has no list of users"):
         ensure(cluster, wish, must_exist=True)
 
 
@@ -962,7 +966,7 @@ def test_existence_that_may_not_be_seen() -> None:
             return super().get(kind, _namespace, name)
 
     outcome = ensure(Namespaced(OWNER, role()), DesiredGrants("demo", frozenset({ANN})))
-    assert "it was not checked whether they exist" in outcome.warnings[0]
+    assert "their existence was not checked" in outcome.warnings[0]
     assert "playbooks/files/registry-admin-cluster.yaml" in outcome.warnings[0]
     with pytest.raises(Forbidden):
         ensure(Namespaced(OWNER, role()), DesiredGrants("demo", frozenset({ANN})), must_exist=True)

@@ -277,8 +277,8 @@ def test_rights_on_the_path_to_the_database(via: str, host: str, expected: list[
 def test_rights_of_several_namespaces_are_told_apart() -> None:
     missing = (AccessRule("", "secrets", "get", "a"), *path_rights("auto", "mysql.db.svc", "registries"))
     first, second = preflight_findings(replace(GOOD, missing=missing))
-    assert (first.code, first.what) == ("rights_missing", "the user's rights in namespace registries")
-    assert (second.code, second.what) == ("rights_limited", "the user's rights in namespace db")
+    assert (first.code, first.what) == ("rights_missing", "the user's permissions in namespace registries")
+    assert (second.code, second.what) == ("rights_limited", "the user's permissions in namespace db")
     assert yaml.safe_load(second.remedy.partition("\n")[2])[-1]["verbs"] == ["get", "create"]
 
 

@@ -90,10 +90,10 @@ BAD: list[tuple[Options, str, str]] = [
     (database(password=str(["canary"])), "database.password", "list"),
     (database(name=str(["a"])), "database.name", "list"),
     (database(username=str({"a": "b"})), "database.username", "dictionary"),
-    (options(resources={"requests": {"no such thing!": 1}, "limits": None}), "resources.requests", "no resource of"),
-    (options(resources={"requests": None, "limits": {"cpus": 1}}), "resources.limits", "no resource of"),
-    (options(resources={"requests": None, "limits": {"nvidia.com/": 1}}), "resources.limits", "no resource of"),
-    (options(resources={"requests": None, "limits": {"": 1}}), "resources.limits", "no resource of"),
+    (options(resources={"requests": {"no such thing!": 1}, "limits": None}), "resources.requests", "not a resource of"),
+    (options(resources={"requests": None, "limits": {"cpus": 1}}), "resources.limits", "not a resource of"),
+    (options(resources={"requests": None, "limits": {"nvidia.com/": 1}}), "resources.limits", "not a resource of"),
+    (options(resources={"requests": None, "limits": {"": 1}}), "resources.limits", "not a resource of"),
     (options(name="a-"), "name", "ends with a dash"),
     (options(name=None, display_name="日本"), "display_name", "Give name, too"),
     (options(display_name=""), "display_name", "empty"),
@@ -101,15 +101,15 @@ BAD: list[tuple[Options, str, str]] = [
     (options(display_name="a\nb"), "display_name", "line break"),
     (options(resources={"requests": {"cpu": "much"}, "limits": None}), "resources.requests.cpu", "Give one such as"),
     (options(resources={"limits": {"memory": "-1Gi"}, "requests": None}), "resources.limits.memory", "no amount"),
-    (database(host=""), "database.host", "no host name"),
+    (database(host=""), "database.host", "not a host name"),
     (database(host="mysql.example:3306"), "database.host", "the port has its own option"),
     (database(host="mysql://mysql.example"), "database.host", "bare name"),
-    (database(host="my sql"), "database.host", "no host name"),
-    (database(host="{'a': 'dict'}"), "database.host", "no host name"),
-    (database(host="größe.example"), "database.host", "no host name"),
-    (database(host="a" * 254), "database.host", "no host name"),
-    (database(host="-a"), "database.host", "no host name"),
-    (database(host="a..b"), "database.host", "no host name"),
+    (database(host="my sql"), "database.host", "not a host name"),
+    (database(host="{'a': 'dict'}"), "database.host", "not a host name"),
+    (database(host="größe.example"), "database.host", "not a host name"),
+    (database(host="a" * 254), "database.host", "not a host name"),
+    (database(host="-a"), "database.host", "not a host name"),
+    (database(host="a..b"), "database.host", "not a host name"),
     (database(host=f"db.{'a' * 64}.example"), "database.host", "64 characters, and 63 is the most"),
     (database(port=0), "database.port", "1 to 65535"),
     (database(port=65536), "database.port", "1 to 65535"),
@@ -127,7 +127,7 @@ BAD: list[tuple[Options, str, str]] = [
     (database(username="a?b"), "database.username", "from 0.3.2 on"),
     (database(name="a%41"), "database.name", "connection string"),
     *(
-        (database(**named(part, f"a{text}b"), type=kind), f"database.{part}", "Kubernetes would expand")
+        (database(**named(part, f"a{text}b"), type=kind), f"database.{part}", "Kubernetes expands")
         for text in ("$(HOME)", "$(", "$$", "$$(X)", "$$$")
         for part in ("name", "username")
         for kind in ("mysql", "postgres", None)
@@ -203,7 +203,7 @@ BAD: list[tuple[Options, str, str]] = [
     (database(type="postgres", host_address="fd00::1"), "database.host_address", "without brackets"),
     (database(type="postgres", host_address="fe80::1%eth0"), "database.host_address", "without brackets"),
     *(
-        (database(host=text), "database.host", "no host name")
+        (database(host=text), "database.host", "not a host name")
         for text in ("[::::]", "[.]", "[fe80::1%eth0]", "127.1", "1.2.3.256", "10.0.0")
     ),
     *(
@@ -235,17 +235,21 @@ BAD: list[tuple[Options, str, str]] = [
     ),
     (database(image="postgres:16"), "database.image", "for PostgreSQL, and the database is MySQL"),
     *(
-        (database(type="postgres", host_address=text), "database.host_address", "no IP address")
+        (database(type="postgres", host_address=text), "database.host_address", "not an IP address")
         for text in ("db", "10.0.0", "10.0.0.1:5432", "")
     ),
-    (database(type="postgres", host="db", image="postgres:16"), "database.image", "another one is given"),
-    (generated(host="db"), "database.host", "the operator chooses it"),
-    (generated(host_address="10.0.0.1"), "database.host_address", "the operator chooses it"),
+    (
+        database(type="postgres", host="db", image="postgres:16"),
+        "database.image",
+        "only for a database that the operator runs",
+    ),
+    (generated(host="db"), "database.host", "the operator sets it"),
+    (generated(host_address="10.0.0.1"), "database.host_address", "the operator sets it"),
     (generated(name="mine"), "database.name", "the account modelregistry"),
     (generated(username="me"), "database.username", "the account modelregistry"),
-    (generated(port=5432), "database.port", "the operator chooses it"),
+    (generated(port=5432), "database.port", "the operator sets it"),
     *(
-        (cipher(text), "database.tls.cipher", "no cipher suite that the registry server knows")
+        (cipher(text), "database.tls.cipher", "not a cipher suite of the registry server")
         for text in (
             "ECDHE-RSA-AES128-GCM-SHA256",
             f"{SUITE},{SUITE}",

@@ -391,7 +391,7 @@ def test_another_kind_of_database_replaces_the_first() -> None:
         (
             Registry("demo", database=Database("postgres", "db", None, "d", "u", "p", tls=Tls(verify=True))),
             (),
-            "database.tls: .* no certificate authority is given",
+            "database.tls: .* needs a certificate authority, and none is given",
         ),
         *(
             (Registry("demo", database=database), found, "database.tls: .* in plain text")
@@ -465,7 +465,7 @@ def test_nothing_is_stored_for_a_registry_that_has_no_database() -> None:
 
 
 def test_an_object_of_others_is_not_overwritten() -> None:
-    with pytest.raises(Refused, match="Secret demo-db-password: it exists and is not marked as this registry's"):
+    with pytest.raises(Refused, match="Secret demo-db-password: it exists without this registry's label"):
         plan_present(Registry("demo", database=MYSQL), observed(secret(labels={}, annotations={})), NOW)
 
 
@@ -755,8 +755,13 @@ WRONG: list[tuple[Registry, Object, str, str]] = [
     ),
     (Registry("demo", port=8443), {}, "port", "cannot both listen on 8443"),
     (Registry("demo", proxy=ProxySettings(port=8080)), {}, "port", "cannot both listen on 8080"),
-    (Registry("demo", port=8888), {}, "port", "own probes on 8888"),
-    (Registry("demo", proxy=ProxySettings(port=8888)), {}, "auth_proxy_settings.port", "own probes on 8888"),
+    (Registry("demo", port=8888), {}, "port", "kube-rbac-proxy in the same pod uses 8888"),
+    (
+        Registry("demo", proxy=ProxySettings(port=8888)),
+        {},
+        "auth_proxy_settings.port",
+        "kube-rbac-proxy in the same pod uses 8888",
+    ),
     (
         Registry("demo", database=Database(image="pg:17")),
         {"mysql": None, "postgres": {**EXTERNAL, "host": "db"}},
@@ -771,7 +776,7 @@ WRONG: list[tuple[Registry, Object, str, str]] = [
             (Database(name="d"), "name", "modelregistry"),
             (Database(username="u"), "username", "modelregistry"),
             (Database(password="canary"), "password", "modelregistry"),
-            (Database(generate=False), "generate", "no other one is given"),
+            (Database(generate=False), "generate", "the options give no other"),
         )
     ),
 ]
@@ -958,9 +963,9 @@ def test_a_derived_name_takes_no_other_registry(has: str | None) -> None:
     there = stored()
     there["metadata"]["annotations"] = {"openshift.io/display-name": has} if has else {}
     other = Registry("demo", "FRAUD-models", database=Database(host="mine"), is_derived=True)
-    with pytest.raises(Refused, match="ModelRegistry demo: it has .*Give name: demo if it is the one"):
+    with pytest.raises(Refused, match="ModelRegistry demo: it has .*Give name: demo if you mean this one"):
         plan_present(other, observed(there), NOW)
-    with pytest.raises(Refused, match="only derived from 'FRAUD-models'"):
+    with pytest.raises(Refused, match="derived from 'FRAUD-models'"):
         plan_absent("demo", observed(there), Dependents(), DeletionOptions(display_name="FRAUD-models"))
     named = Registry("demo", "FRAUD-models")
     assert plan_present(named, observed(there), NOW).changes
@@ -972,10 +977,13 @@ def test_a_derived_name_takes_no_other_registry(has: str | None) -> None:
 @pytest.mark.parametrize(
     ("wanted", "message"),
     [
-        ({"requests": {"nvidia.com/gpu": "1"}}, r"resources\.limits\.nvidia\.com/gpu: .* its request is 1\. Give 1,"),
+        (
+            {"requests": {"nvidia.com/gpu": "1"}},
+            r"resources\.limits\.nvidia\.com/gpu: the request of nvidia.com/gpu is 1, and its limit must be the same. Give 1,",
+        ),
         ({"requests": {"nvidia.com/gpu": "1"}, "limits": {"nvidia.com/gpu": "2"}}, r"resources\.limits\.nvidia"),
         ({"requests": {"hugepages-2Mi": "4Mi"}}, r"resources\.limits\.hugepages-2Mi"),
-        ({"limits": {"nvidia.com/gpu": "500m"}}, r"resources\.limits\.nvidia\.com/gpu: 500m is no whole number"),
+        ({"limits": {"nvidia.com/gpu": "500m"}}, r"resources\.limits\.nvidia\.com/gpu: 500m is not a whole number"),
         ({"limits": {"nvidia.com/gpu": "1"}}, None),
         ({"requests": {"nvidia.com/gpu": "1"}, "limits": {"nvidia.com/gpu": "1000m"}}, None),
         ({"requests": {"cpu": "500m", "ephemeral-storage": "1Gi"}}, None),

@@ -292,7 +292,7 @@ def test_a_deletion_that_nobody_waits_for() -> None:
     for check in (True, False):
         outcome = absent(cluster, None, check)
         assert not made(outcome)
-        assert "Left until the registry is gone: Secret demo-db-password." in outcome.warnings[0]
+        assert "Not deleted yet, since the registry still exists: Secret demo-db-password." in outcome.warnings[0]
     del cluster.objects["ModelRegistry", "demo"]
     assert made(absent(cluster, None)) == [("delete", "Secret")]
 
@@ -435,7 +435,7 @@ def test_a_deletion_whose_dependents_may_not_be_seen(served: bool) -> None:
         DeletionOptions(ignore_inference_services=True),
         {"demo": outcome},
     )
-    assert not outcome.error and "It was not checked whether InferenceServices" in outcome.warnings[0]
+    assert not outcome.error and "InferenceServices that may refer to" in outcome.warnings[0]
 
 
 MANY = [f"fleet{number}" for number in range(20)]
@@ -565,7 +565,7 @@ def test_where_nobody_can_be_looked_at_all_say_why() -> None:
 
 @pytest.mark.parametrize(
     ("proxy", "warned"),
-    [({"kubeRBACProxy": {}}, "auth_proxy: none was asked for, and the registry has kube_rbac"), ({}, "")],
+    [({"kubeRBACProxy": {}}, "auth_proxy is none, and the registry has kube_rbac"), ({}, "")],
 )
 def test_no_proxy_was_asked_for_and_there_is_one(proxy: Object, warned: str) -> None:
     """On OpenShift the operator adds one by itself; whether it does shows only afterwards."""
@@ -602,7 +602,7 @@ def test_a_guessed_namespace_is_said(there: str | None, seen: tuple[str, ...]) -
     place = find_registries_namespace(cast("Cluster", cluster), None)
     assert place.namespace == (there or seen[0]) and place.listed
     assert [item["metadata"]["name"] for item in place.listed[0]] == (["demo"] if there else [])
-    assert f"taken to live in {place.namespace}" in place.warnings[0]
+    assert f"The registries namespace is assumed to be {place.namespace}" in place.warnings[0]
     assert cluster.requests == [("list", "ModelRegistry", "")] * len(seen)
 
 

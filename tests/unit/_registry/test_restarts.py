@@ -280,5 +280,5 @@ def test_an_operator_that_undoes_each_restart_is_named() -> None:
         Run(cast("Cluster", cluster), NAMESPACE, False, 5), [Task("b").registry], {"demo": outcome}
     )
     assert isinstance(outcome.error, RegistryError)
-    assert "Deployment demo: its pods still have what was there before the change" in str(outcome.error)
+    assert "Deployment demo: its pods still have the old value" in str(outcome.error)
     assert cluster.stale and cluster.marked

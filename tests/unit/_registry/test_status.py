@@ -481,7 +481,7 @@ def test_a_host_without_a_service_is_known_before_its_words_are_final() -> None:
     """The cluster's DNS may need time to say so; that no Service of that name exists is known at once."""
     verdict = registry_status(logged(Log(BEGINNING), host_exists=False))
     assert (verdict.state, verdict.reason) == ("failed", "host_no_service")
-    assert "There is no Service mysql-80 in namespace databases" in verdict.message
+    assert "The Service mysql-80 in namespace databases of the database's host does not exist" in verdict.message
     words = "dial tcp: lookup mysql-80.databases.svc.cluster.local on 10.88.0.1:53: no such host"
     assert registry_status(logged(retrying(words), host_exists=False)).state == "failed"
 
@@ -514,7 +514,7 @@ SAMPLED = [
     ),
     ("large", "failed", "unschedulable", "0/1 nodes are available: 1 Insufficient cpu."),
     ("1digit", "failed", "name_invalid", 'unexpected reconcile error: Service "1digit" is invalid'),
-    ("hanging", "deleting", "registry_deleting", "since 2026-11-23T08:58:58Z; finalizers that are left: modelregistry"),
+    ("hanging", "deleting", "registry_deleting", "since 2026-11-23T08:58:58Z; remaining finalizers: modelregistry"),
 ]
 
 
@@ -817,7 +817,7 @@ NO_CLASS = "no persistent volumes available for this claim and no storage class 
 STOPPED = [
     (_held("ImagePullBackOff", "Back-off pulling image"), "image", "Back-off pulling image"),
     (_held("CreateContainerConfigError", 'secret "x" not found'), "secret_missing", 'secret "x" not found'),
-    (_held("CrashLoopBackOff", "back-off 10s"), "container_ends", "Container postgres ends again and again"),
+    (_held("CrashLoopBackOff", "back-off 10s"), "container_ends", "Container postgres keeps ending"),
     (_unplaced("0/3 nodes are available: 3 Insufficient memory.", 30), "unschedulable", "Insufficient memory"),
     (_unplaced(UNBOUND, 30, NO_CLASS), "storage_unbound", NO_CLASS),
     (_unplaced(UNBOUND, 90), "storage_unbound", UNBOUND),
@@ -867,7 +867,7 @@ def test_an_operator_that_is_busy_is_not_silent(what: str, ago: int | None, reas
     acted = None if ago is None else found.now - timedelta(seconds=ago)
     verdict = registry_status(replace(found, operator_acted=acted))
     assert (verdict.state == "failed", verdict.reason) == (reason == "operator_silent", reason)
-    assert reason == "operator_silent" or "waits its turn" in verdict.message
+    assert reason == "operator_silent" or "is in its queue" in verdict.message
 
 
 def _front(**times: int) -> Verdict:

@@ -205,7 +205,7 @@ def test_words_from_before_count_once_they_are_said_again(monkeypatch: pytest.Mo
     cluster.logs[pod_of("wrong")] = WRONG_PASSWORD
     verdict = wait(cluster, "wrong", seconds=0.3)["wrong"]
     assert (verdict.state, verdict.reason) == ("waiting", "access_denied")
-    assert verdict.message.startswith("It has failed and is tried again: Error 1045") and verdict.next_step
+    assert verdict.message.startswith("It failed and is retried: Error 1045") and verdict.next_step
 
     def say_again(_name: str, verdict: Verdict) -> None:
         if verdict.state == "waiting":
@@ -409,7 +409,7 @@ def test_a_registry_that_is_deleted_while_it_is_waited_for() -> None:
         started = time.monotonic()
         verdict = wait(cluster, "wrong", seconds=30)["wrong"]
         assert (verdict.state, verdict.reason) == ("failed", "deleted"), kind
-        assert "deleted while this task waited" in verdict.message and verdict.next_step
+        assert "deleted it while this task waited" in verdict.message and verdict.next_step
         assert ("2026-11-23T09:00:00Z" in verdict.message) == (kind == "MODIFIED")
         assert time.monotonic() - started < 10
 
@@ -506,7 +506,7 @@ def test_one_of_many_registries_waits_for_its_turn() -> None:
     entry = {"manager": "manager", "operation": "Update", "subresource": "status", "time": "2026-11-23T08:59:58Z"}
     other["registry"]["metadata"]["managedFields"].append(entry)
     cluster.put("wrong", other)
-    assert (seen().state, seen().reason) == ("waiting", "operator") and "waits its turn" in seen().message
+    assert (seen().state, seen().reason) == ("waiting", "operator") and "is in its queue" in seen().message
 
 
 def test_the_logs_and_events_of_a_generated_database_are_read() -> None:
