@@ -232,7 +232,7 @@ def test_a_role_that_the_operator_has_not_made(prepared: Registries) -> None:
             refused = play(bed, wish)
     finally:
         bed.start("operator")
-    assert "Role registry-user-rights: it is not there after 2 s" in late.result["msg"], late.output
+    assert "Role registry-user-rights: it does not exist after 2 s" in late.result["msg"], late.output
     rule = f'{{apiGroups: ["{RBAC}"], resources: [roles], verbs: [get]}}'
     assert f"The user needs this rule in a Role in namespace {prepared.namespace}: {rule}." in refused.result["msg"]
     assert 'cannot get resource "roles"' in refused.result["msg"]

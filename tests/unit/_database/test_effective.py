@@ -120,7 +120,11 @@ def test_tls_that_would_be_none_is_refused(
     if has_authority or (encrypts if kind == "mysql" else on_postgres):
         assert effective_database(given, merged).host == GIVEN.host
         return
-    why = "no certificate authority is given" if tls and tls.verify else "in plain text.*certificate authority"
+    why = (
+        "needs a certificate authority, and none is given"
+        if tls and tls.verify
+        else "in plain text.*certificate authority"
+    )
     with pytest.raises(InvalidInput, match=rf"^database\.tls: .* {why}"):
         effective_database(given, merged)
 
@@ -240,7 +244,7 @@ def test_required_plugin(
 def test_postgres_verifies_with_an_authority_only(tls: Tls) -> None:
     """As in model_registry. A registry that is so already is checked as it is, and one on MySQL has its image's."""
     given = Database(type="postgres", host="h", name="d", username="u", password="p", tls=tls)
-    with pytest.raises(InvalidInput, match=r"^database\.tls: .*no certificate authority is given"):
+    with pytest.raises(InvalidInput, match=r"^database\.tls: .*needs a certificate authority, and none is given"):
         effective_database(given, None)
     assert effective_database(replace(given, tls=replace(tls, ca_pem="PEM")), None).tls
     if tls.mode is None:

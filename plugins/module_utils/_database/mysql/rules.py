@@ -279,7 +279,9 @@ def _dirty(facts: MysqlFacts, context: CheckContext) -> Iterator[Finding]:
     if facts.schema.is_dirty:
         why = f"migration {facts.schema.migration} broke off half-way, and no registry server starts on it"
         name = _identifier(context.database)
-        remedy = f"If there are no models in it yet: DROP DATABASE {name}; {_create(context)} Otherwise restore a backup."
+        remedy = (
+            f"If there are no models in it yet: DROP DATABASE {name}; {_create(context)} Otherwise restore a backup."
+        )
         yield Finding("schema_dirty", "blocker", _database(context), why, remedy, MIGRATIONS)
 
 
