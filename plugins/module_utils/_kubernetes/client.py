@@ -219,23 +219,22 @@ class Cluster:
             items, version = self._ask(self._listing(kind, namespace, query), lambda answer: check_list(answer, kind))
         return [_readable(item, kind) for item in items], version
 
-    def get_many(self, kind: str, namespace: str | None, names: Collection[str]) -> Sequence[Object]:
+    def get_many(
+        self, kind: str, namespace: str | None, names: Collection[str], one_by_one: bool = False
+    ) -> Sequence[Object]:
         """Return the existing objects of those names, or of more: a few are read one by one, many by a list.
 
-        If the user may not list them, all are read one by one.
+        one_by_one: whether many are read so, too, if the user may not list them. Else that raises Forbidden.
         """
-        refused = None
         if len(names) > LIST_ABOVE:
             try:
                 return self.list(kind, namespace)[0]
             except NotFound:
                 return []
-            except Forbidden as error:
-                refused = error
-        try:
-            return [item for name in sorted(names) if (item := self.get(kind, namespace, name)) is not None]
-        except Forbidden as error:
-            raise (refused or error) from None
+            except Forbidden:
+                if not one_by_one:
+                    raise
+        return [item for name in sorted(names) if (item := self.get(kind, namespace, name)) is not None]
 
     def _listing(self, kind: str, namespace: str | None, query: Query) -> _Request:
         return _Request(Operation("list", kind, namespace), "GET", self._path(kind, namespace), query)

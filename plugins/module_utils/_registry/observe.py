@@ -224,17 +224,17 @@ def observe_objects(
         names.setdefault(kind, set()).add(name)
     objects: dict[Key, Object] = {}
     for kind, members in sorted(names.items()):
-        read = _all if kind in listed else Cluster.get_many
-        for item in read(cluster, kind, namespace, members):
+        for item in _read(cluster, namespace, kind, members, kind in listed):
             objects[(kind, namespace, item["metadata"]["name"])] = item
     return objects
 
 
-def _all(cluster: Cluster, kind: str, namespace: str, names: set[str]) -> Sequence[Object]:
-    """Return all objects of the kind; if they may not be listed, those of the names."""
-    try:
-        return cluster.list(kind, namespace)[0]
-    except Forbidden:
-        if not names:
-            raise
-    return cluster.get_many(kind, namespace, names)
+def _read(cluster: Cluster, namespace: str, kind: str, names: set[str], wants_list: bool) -> Sequence[Object]:
+    """Return the objects of those names, and all of the kind if they are wanted and the user may list."""
+    if wants_list:
+        try:
+            return cluster.list(kind, namespace)[0]
+        except Forbidden:
+            if not names:
+                raise
+    return cluster.get_many(kind, namespace, names, one_by_one=True)
