@@ -68,3 +68,14 @@ def test_every_reason_of_a_failure_is_in_the_page_where_a_user_looks_up_its_word
     given = given_codes()
     assert {code for code, (states, _) in given.items() if "failed" in states} <= explained
     assert explained <= {code for code, (_, places) in given.items() if "status" in places}
+
+
+@pytest.mark.parametrize(
+    "page",
+    ["docs/create.md", "docs/findings.md", "docs/preparing-the-database.md", "playbooks/prepare_database.yml"],
+)
+def test_pages_name_the_needed_privileges(page: str) -> None:
+    """In the order of the constant, each time that a page lists more than two of them."""
+    privilege = f"(?:{'|'.join(NEEDED)})"
+    lists = re.findall(rf"{privilege}(?:(?:, ?| and ){privilege}){{2,}}", (ROOT / page).read_text())
+    assert lists and all(re.findall(privilege, one) == list(NEEDED) for one in lists), lists
