@@ -36,7 +36,7 @@ from .._registry.stored_keys import StoredKey, database_keys, read_key
 from .required_rights import AccessRule, allowed_by, path_rights, rights_for
 from .rules import OPERATOR, ClusterState, DryRun, Source, ignored_credentials, preflight_findings
 
-__all__ = ["Wanted", "keys_read", "preflight", "unserved_options", "wanted_from"]
+__all__ = ["Wanted", "database_to_check", "keys_read", "preflight", "unserved_options", "wanted_from"]
 
 T = TypeVar("T")
 CREDENTIALS = ("kubeconfig", "host", "api_key", "username", "password", "client_cert", "client_key")
@@ -161,11 +161,7 @@ def gather_cluster_state(cluster: Cluster, wanted: Wanted) -> ClusterState:
     place = state.namespace if isinstance(state.namespace, str) else None
     registry, odd_field = _understood(_registry(cluster, place, wanted.known_name))
     clash = _clash(wanted, registry) if odd_field is None else None
-    is_unknown = isinstance(registry, RegistryError) or odd_field is not None
-    database, invalid = _database(wanted, registry if isinstance(registry, dict) else None, is_unknown)
-    if clash is not None:
-        # What is given would be checked with the password of another registry.
-        database = None
+    database, invalid = database_to_check(wanted, registry, odd_field, clash)
     openshift = _openshift(cluster, wanted, registry)
     invalid += unserved_options(cluster, wanted, registry, openshift)
     keys = keys_read(wanted, database, registry, openshift)
@@ -332,20 +328,24 @@ def _clash(wanted: Wanted, registry: Object | RegistryError | None) -> RegistryE
     return name_clash(registry, wanted.derived_from)
 
 
-def _database(
-    wanted: Wanted, registry: Object | None, is_unknown: bool
+def database_to_check(
+    wanted: Wanted, registry: Object | RegistryError | None, odd_field: str | None, clash: RegistryError | None
 ) -> tuple[Database | None, tuple[InvalidInput, ...]]:
     """Return the database as the registry will use it, if that is known, and the errors in the options.
 
-    A new registry without one yet is not an error, nor is an edit of a registry that does not exist.
-    is_unknown: whether the registry cannot be read or understood, so that the type of its database is not known.
+    A new registry without one yet is not an error, nor is an edit of a registry that does not exist. If a registry cannot be
+    read or understood, the type of its database is not known. If there is a clash, the password is that of another registry.
     """
-    is_unsaid = registry is None and (wanted.database is None or (wanted.job == "update" and not is_unknown))
+    is_unknown = isinstance(registry, RegistryError) or odd_field is not None
     is_untyped = is_unknown and not (wanted.database and wanted.database.type)
-    if wanted.job not in ("create", "update") or wanted.is_database_invalid or is_unsaid or is_untyped:
+    is_missing = registry is None and wanted.job == "update" and wanted.known_name is not None
+    is_unsaid = wanted.database is None and not isinstance(registry, dict)
+    if clash or is_untyped or is_missing or is_unsaid or wanted.is_database_invalid:
+        return None, wanted.invalid
+    if wanted.job not in ("create", "update"):
         return None, wanted.invalid
     try:
-        return effective_database(wanted.database, registry), wanted.invalid
+        return effective_database(wanted.database, registry if isinstance(registry, dict) else None), wanted.invalid
     except InvalidInput as error:
         return None, (*wanted.invalid, error)
 

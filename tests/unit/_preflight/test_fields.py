@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.errors import Forbidden, Refused
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.model import (
     Database,
     KeyRef,
@@ -16,6 +18,7 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._common
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.client import Cluster
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._preflight.gather import (
     Wanted,
+    database_to_check,
     keys_read,
     unserved_options,
 )
@@ -86,3 +89,36 @@ def test_secrets_that_a_proxy_needs(asked: Wanted, openshift: bool, keys: list[t
     """Without OpenShift nothing makes its certificate."""
     found = list(keys_read(asked, None, None, openshift))
     assert [(key.ref.name, key.ref.key, key.option) for key in found] == keys
+
+
+GIVEN = Database(host="db", name="d", username="u", password="canary")
+ON_POSTGRES: Object = {
+    "metadata": {"name": "fraud"},
+    "spec": {"postgres": {"host": "pg", "database": "d", "username": "u", "passwordSecret": {"name": "s", "key": "k"}}},
+}
+UNSEEN, CLASH = Forbidden("ModelRegistry fraud", "w", "s"), Refused("ModelRegistry fraud", "w", "s")
+
+
+@pytest.mark.parametrize(
+    ("job", "given", "registry", "unclear", "kind"),
+    [
+        ("create", GIVEN, None, {}, "mysql"),
+        ("create", None, None, {}, None),
+        ("update", GIVEN, ON_POSTGRES, {}, "postgres"),
+        ("update", replace(GIVEN, type="mysql"), ON_POSTGRES, {}, "mysql"),
+        ("update", None, ON_POSTGRES, {}, "postgres"),
+        ("update", GIVEN, None, {}, None),
+        ("update", GIVEN, UNSEEN, {}, None),
+        ("update", replace(GIVEN, type="mysql"), UNSEEN, {}, "mysql"),
+        ("update", GIVEN, BARE, {"odd_field": "spec.postgres"}, None),
+        ("create", GIVEN, ON_POSTGRES, {"clash": CLASH}, None),
+        ("teardown", GIVEN, ON_POSTGRES, {}, None),
+    ],
+)
+def test_the_database_of_a_job(
+    job: str, given: Database | None, registry: Any, unclear: dict[str, Any], kind: str | None
+) -> None:
+    """If a registry cannot be read, its type is not guessed; that of another registry is not checked."""
+    how: dict[str, Any] = {"odd_field": None, "clash": None, **unclear}
+    database, invalid = database_to_check(Wanted(job, "fraud", None, given), registry, **how)
+    assert (database and database.type, invalid) == (kind, ())
