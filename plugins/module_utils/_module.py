@@ -20,7 +20,8 @@ from ._common.errors import InvalidInput, RegistryError
 from ._common.names import check_namespace
 from ._common.text import printable_message
 from ._kubernetes.authentication import given, secrets_in, user_info
-from ._kubernetes.client import MISSING, OLDEST_CLIENT, Cluster, client_version, connected
+from ._kubernetes.client import Cluster
+from ._kubernetes.login import MISSING, OLDEST_CLIENT, client_version, connected
 from ._kubernetes.sealed import forms, hidden
 from ._registry.options import check_numbers
 

@@ -346,7 +346,7 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._databa
     LazyCluster,
     check,
 )
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.client import connected
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.login import connected
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.model import Database
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.relay import Relay
 place = LazyCluster(lambda: connected({}), sys.argv[1])

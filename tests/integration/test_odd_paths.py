@@ -70,7 +70,7 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._databa
     LazyCluster,
     check,
 )
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.client import connected
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.login import connected
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.model import Database
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.relay import Relay
 namespace, host, port, image, *command = sys.argv[1:]
@@ -106,7 +106,7 @@ print(json.dumps([facts.account.matched, facts.schema.charset, repr(facts.failur
 
 TIMED = """
 import json, sys, time
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.client import connected
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.login import connected
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.relay import Relay
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.mysql.client import Target, gather
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.connection import direct, relay

@@ -14,7 +14,20 @@ from typing import Any
 
 from .._common.model import Object
 
-__all__ = ["NotAnApi", "check_list", "check_object", "misfits", "names_in", "parsed", "preview", "without_nulls"]
+__all__ = [
+    "NotAnApi",
+    "check_list",
+    "check_object",
+    "check_written",
+    "event_of",
+    "misfits",
+    "names_in",
+    "parsed",
+    "preview",
+    "spec_fields",
+    "status_of",
+    "without_nulls",
+]
 
 DEEPEST = 100
 """Levels of an answer. The deepest object of the API, a schema in a CustomResourceDefinition, has about forty."""
@@ -71,6 +84,42 @@ def names_in(answer: Object, field: str, name: str) -> tuple[str, ...]:
     if not all(isinstance(one, str) for one in names):
         raise NotAnApi(f"it sent {field} without {name}")
     return names
+
+
+def spec_fields(answer: Object) -> frozenset[str]:
+    """Return the fields of a ModelRegistry's spec, such as rest and rest.image, from an OpenAPI document."""
+    try:
+        schemas = answer["components"]["schemas"]
+        (schema,) = (found for name, found in schemas.items() if name.endswith(".ModelRegistry"))
+        fields = schema["properties"]["spec"].get("properties") or {}
+        inner = (f"{name}.{field}" for name, part in fields.items() for field in part.get("properties") or ())
+        return frozenset([*fields, *inner])
+    except (AttributeError, LookupError, TypeError, ValueError):
+        raise NotAnApi("it sent a description of its API without ModelRegistry") from None
+
+
+def status_of(answer: Object) -> Object:
+    """Return the status of a review."""
+    status = answer.get("status")
+    if not isinstance(status, dict):
+        raise NotAnApi("it sent a review without status")
+    return status
+
+
+def check_written(answer: Object, kind: str, is_deletion: bool) -> Object:
+    """Return the answer to a write if it is the resulting object, or the Status of a deletion."""
+    if is_deletion and answer.get("kind") == "Status":
+        return answer
+    return check_object(answer, kind)
+
+
+def event_of(line: bytes, kind: str) -> tuple[str, Object]:
+    """Return what a line of a watch says has happened, and the object."""
+    event = parsed(line)
+    what, item = event.get("type"), event.get("object")
+    if not isinstance(what, str) or not isinstance(item, dict):
+        raise NotAnApi(f"it sent something else than events of a {kind}")
+    return what, item if what in ("ERROR", "BOOKMARK") else check_object(item, kind)
 
 
 def preview(text: str) -> str:

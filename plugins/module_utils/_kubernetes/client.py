@@ -9,18 +9,14 @@ import math
 import re
 import ssl
 import time
-import traceback
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
 from http.client import HTTPException, IncompleteRead
-from types import SimpleNamespace
 from typing import Any, Callable, TypeVar
 from urllib.parse import quote
-
-from ansible.module_utils.compat.version import LooseVersion
 
 from .._common.errors import (
     Forbidden,
@@ -35,44 +31,38 @@ from .._common.errors import (
 )
 from .._common.model import Object
 from .api_errors import Operation, error_from_response
-from .api_shape import NotAnApi, check_list, check_object, names_in, parsed
+from .api_shape import (
+    NotAnApi,
+    check_list,
+    check_object,
+    check_written,
+    event_of,
+    names_in,
+    parsed,
+    spec_fields,
+    status_of,
+)
 from .changes import Change
 from .port_forward import Forward, open_websocket, within
 from .resources import GROUP, KINDS, VERSIONS, Kind, can_be_name, can_be_namespace, collection_path, newest
 from .reviews import Answer, ApiConnection
-from .sealed import Sealed, hidden, seal, sealed_in, unsealed, url_without_user, without_user
+from .sealed import Sealed, hidden, seal, sealed_in, unsealed, url_without_user
 from .transport import Bounds, TooMuch, bind, bounded
 
 try:
-    import kubernetes
     import urllib3
-
-    # The parts of get_api_client(). As a whole it would also run discovery, without any time-out.
-    from ansible_collections.kubernetes.core.plugins.module_utils.k8s.client import (
-        _create_auth_spec,
-        _create_configuration,
-        _create_headers,
-        _set_header,
-    )
-    from ansible_collections.kubernetes.core.plugins.module_utils.k8s.exceptions import CoreException
     from kubernetes.client.exceptions import ApiException
 except ImportError:
-    MISSING: str | None = traceback.format_exc()
-    """Why there can be no Cluster: the client library is not installed. _module reports it."""
-else:
-    MISSING = None
+    # They come with the client library; the login module reports its absence.
+    pass
 
-__all__ = ["MISSING", "OLDEST_CLIENT", "Cluster", "Listed", "client_version", "connected"]
+__all__ = ["Cluster", "Listed"]
 
-OLDEST_CLIENT = "24.2.0"
-"""The version of the Python package kubernetes that is needed, as in meta/ee-requirements.txt."""
 CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 30.0
 """Seconds without a byte. The API server abandons a request after 60, and a webhook after 10 by default."""
 REQUEST_TIMEOUT = 60.0
 """Seconds for a request with all its retries and pauses, from the first byte to the last."""
-LOGIN_TIMEOUT = 60.0
-"""Seconds for reading a kubeconfig, which can run a credential plugin or ask an identity provider."""
 CONNECTIONS = 16
 """Connections kept open: for 8 concurrent writers, the watches of a wait and reads meanwhile."""
 LIST_ABOVE = 3
@@ -176,7 +166,7 @@ class Cluster:
         They are on the first level, such as rest, and the second, such as rest.image.
         """
         path = f"/openapi/v3/apis/{GROUP}/{self.version()}"
-        return self._ask(_Request(Operation("get", "ModelRegistry"), "GET", path), _spec_fields)
+        return self._ask(_Request(Operation("get", "ModelRegistry"), "GET", path), spec_fields)
 
     def serves(self, kind: str) -> bool:
         """Return whether the cluster has that kind of object. Every authenticated user may ask."""
@@ -266,7 +256,9 @@ class Cluster:
             request = _Request(operation, "DELETE", path, (), options)
         self._sent |= sealed_in(change.body)
         try:
-            return self._ask(request, lambda answer: _readable(_written(answer, change), change.kind))
+            return self._ask(
+                request, lambda answer: _readable(check_written(answer, change.kind, verb == "delete"), change.kind)
+            )
         except NoApiServer as error:
             if dry_run:
                 raise
@@ -289,7 +281,7 @@ class Cluster:
         response = self._send(request)
         try:
             for line in _lines(response):
-                what, item = _event(line, kind)
+                what, item = event_of(line, kind)
                 if what == "ERROR":
                     return
                 yield what, _readable(item, kind)
@@ -323,7 +315,7 @@ class Cluster:
         if namespace and KINDS[kind].namespaced:
             body["metadata"] = {"namespace": namespace}
         operation = Operation("create", kind, namespace if KINDS[kind].namespaced else None)
-        status = self._ask(_Request(operation, "POST", self._path(kind, namespace), body=body), _status)
+        status = self._ask(_Request(operation, "POST", self._path(kind, namespace), body=body), status_of)
         return Answer(bool(status.get("allowed")), status.get("reason") or status.get("evaluationError") or "")
 
     def check_port_forward(self) -> None:
@@ -336,7 +328,7 @@ class Cluster:
     def self_review(self, kind: str, spec: Object) -> Object:
         """Return what the API server says about the user: the status of a SelfSubjectReview or SelfSubjectRulesReview."""
         body = {"apiVersion": KINDS[kind].api_version, "kind": kind, "spec": spec}
-        return self._ask(_Request(Operation("create", kind), "POST", self._path(kind, None), body=body), _status)
+        return self._ask(_Request(Operation("create", kind), "POST", self._path(kind, None), body=body), status_of)
 
     def connection(self) -> ApiConnection:
         """Return how the API server is reached, and which authorities are trusted."""
@@ -490,46 +482,6 @@ class Cluster:
             self.clock_skew = ahead if self.clock_skew is None else max(self.clock_skew, ahead)
 
 
-def client_version() -> str | None:
-    """Return the version of the client library if it is too old."""
-    version: str = kubernetes.__version__
-    return version if LooseVersion(version) < LooseVersion(OLDEST_CLIENT) else None
-
-
-def connected(authentication: Mapping[str, Any], until: float = math.inf) -> Cluster:
-    """Return the cluster for kubernetes.core's authentication options. Nothing is sent to it yet.
-
-    until: as for a Cluster.
-    """
-    limit = max(0.0, min(LOGIN_TIMEOUT, until - time.monotonic()))
-    step = "Check kubeconfig and context, or give host and api_key."
-    try:
-        client = within(limit, lambda: _client(authentication))
-    except TimeoutError:
-        why = f"no credentials within {limit:.0f} s: a credential plugin or an identity provider does not answer"
-        raise RegistryError("kubeconfig", why, step) from None
-    except (CoreException, kubernetes.config.ConfigException) as error:
-        raise RegistryError("kubeconfig", without_user(str(error)), step) from None
-    except (urllib3.exceptions.ProxySchemeUnknown, urllib3.exceptions.LocationParseError):
-        # Their own texts can quote the URL, which may contain a password.
-        raise RegistryError("proxy", "it is no URL that begins with http:// or https://", "Correct proxy.") from None
-    except OSError as error:
-        raise RegistryError("kubeconfig", f"{error.filename or 'a file'}: {error.strerror}", step) from None
-    except Exception as error:
-        # Libraries of credential plugins and identity providers raise any. Its own text can quote the file.
-        raise RegistryError("kubeconfig", f"it cannot be read ({type(error).__name__})", step) from None
-    return Cluster(SimpleNamespace(client=client), until=until)
-
-
-def _client(authentication: Mapping[str, Any]) -> Any:
-    """Return what kubernetes.core's get_api_client() wraps, without discovery, which would ask for /version and /apis."""
-    options = _create_auth_spec(**authentication)
-    client = kubernetes.client.ApiClient(_create_configuration(options))
-    for header, value in _create_headers(**authentication).items():
-        _set_header(client, header, value)
-    return kubernetes.dynamic.DynamicClient(client, discoverer=lambda _client, _cache: None)
-
-
 def _query(**values: str) -> Query:
     return tuple((name, value) for name, value in values.items() if value)
 
@@ -542,39 +494,6 @@ def _strict(dry_run: bool) -> Query:
 def _readable(answer: Object, kind: str) -> Object:
     """Return the object as it may leave this file."""
     return seal(answer) if kind == "Secret" else answer
-
-
-def _spec_fields(answer: Object) -> frozenset[str]:
-    try:
-        schemas = answer["components"]["schemas"]
-        (schema,) = (found for name, found in schemas.items() if name.endswith(".ModelRegistry"))
-        fields = schema["properties"]["spec"].get("properties") or {}
-        inner = (f"{name}.{field}" for name, part in fields.items() for field in part.get("properties") or ())
-        return frozenset([*fields, *inner])
-    except (AttributeError, LookupError, TypeError, ValueError):
-        raise NotAnApi("it sent a description of its API without ModelRegistry") from None
-
-
-def _status(answer: Object) -> Object:
-    status = answer.get("status")
-    if not isinstance(status, dict):
-        raise NotAnApi("it sent a review without status")
-    return status
-
-
-def _written(answer: Object, change: Change) -> Object:
-    """Return the answer to a write: the resulting object, or the Status of a deletion."""
-    if change.action == "delete" and answer.get("kind") == "Status":
-        return answer
-    return check_object(answer, change.kind)
-
-
-def _event(line: bytes, kind: str) -> tuple[str, Object]:
-    event = parsed(line)
-    what, item = event.get("type"), event.get("object")
-    if not isinstance(what, str) or not isinstance(item, dict):
-        raise NotAnApi(f"it sent something else than events of a {kind}")
-    return what, item if what in ("ERROR", "BOOKMARK") else check_object(item, kind)
 
 
 def _lines(response: Any) -> Iterator[bytes]:

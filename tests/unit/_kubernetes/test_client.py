@@ -34,8 +34,8 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubern
     LOG_BYTES,
     TRIES,
     Cluster,
-    connected,
 )
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.login import connected
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.sealed import Sealed
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.transport import TooMuch
 from kubernetes.client.exceptions import ApiException
