@@ -152,7 +152,7 @@ registries:
           type: str
           returned: always
           sample: failed
-        reason: {description: Cause of the state, as a short code., type: str, returned: always, sample: access_denied}
+        reason: {description: "Cause of the state, as a short code.", type: str, returned: always, sample: access_denied}
         message:
           description: The cause in one sentence, in the words of the database or of Kubernetes.
           type: str

@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -20,3 +22,16 @@ def test_documentation_is_yaml(file: Path) -> None:
     assert file.name == "__init__.py" or blocks
     for block in blocks:
         assert yaml.safe_load(block)
+
+
+def unknown_keys(results: dict[str, Any]) -> Iterator[str]:
+    """Yield what is no key of a result: a text with a comma in braces gives one, unless it is quoted."""
+    for result in results.values():
+        yield from result.keys() - {"description", "type", "elements", "returned", "sample", "contains", "choices"}
+        yield from unknown_keys(result.get("contains") or {})
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+def test_results_are_documented_with_known_keys(file: Path) -> None:
+    for block in re.findall(r'RETURN = r?"""(.*?)"""', file.read_text(), re.DOTALL):
+        assert list(unknown_keys(yaml.safe_load(block))) == []
