@@ -23,7 +23,7 @@ description:
   - Takes the variables of the playbook C(opendatahub.model_registry.grant), without C(access_), and gives each as a list.
   - A text has names with commas or line breaks between them. White space around them is dropped.
   - The names in a list are taken as they are, so that they can have commas, too. Empty ones are dropped.
-  - What is no text is an error that names the variable, since YAML has read a name as something else then.
+  - A value that is not a text is an error that names the variable, since YAML then reads a name as another type.
 options:
   _input:
     description: C(users), C(groups), C(projects), C(service_accounts) and C(members).
@@ -88,7 +88,7 @@ def _account(entry: Any) -> Any:
 
 
 def _kind(value: Any) -> str:
-    """Describe how YAML has read a name, with the resulting value."""
+    """Describe how YAML reads a name, with the resulting value."""
     if isinstance(value, bool):
         return f"the boolean {str(value).lower()}"
     if isinstance(value, (int, float)):

@@ -30,7 +30,7 @@ author:
 description:
   - Takes the registered results of M(opendatahub.model_registry.model_registry_preflight) and
     M(opendatahub.model_registry.mysql_auth_check), and gives their findings as one list and as a table.
-  - A check that has failed for another reason than its findings adds the finding C(not_checked).
+  - A check that fails for another reason than its findings adds the finding C(not_checked).
 positional: _input, fail_on
 options:
   _input:
@@ -46,7 +46,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Show what both checks have found
+- name: Show the findings of both checks
   ansible.builtin.debug:
     msg: "{{ ([cluster, database] | opendatahub.model_registry.preflight_report).table }}"
 """
