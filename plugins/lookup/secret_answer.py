@@ -13,9 +13,9 @@ author:
   - The opendatahub.model_registry authors (@opendatahub-io)
 description:
   - Gives the value of a variable, or, if the variable is not given or empty, of an environment variable.
-  - A variable's value is a template, unless it is tagged C(!unsafe). Where it is none, since the secret has a C({{) in it,
+  - A variable's value is a template, unless it is tagged C(!unsafe). If the secret contains a C({{) and is no valid template,
     Ansible's own error shows the secret. The error of this lookup names the variable and shows nothing of its value.
-  - A value that YAML has read as something else than a text is an error, too, since that has altered it.
+  - A value that YAML does not read as a text is an error, too, since YAML alters it.
 options:
   _terms:
     description: The name of the variable.
