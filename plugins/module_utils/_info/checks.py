@@ -19,12 +19,12 @@ from .._kubernetes.changes import Key
 from .._permissions.bindings import entries, misdirected, read_bindings
 from .._registry.auth_proxy import no_auth_proxy
 from .._registry.description import left_out
-from .._registry.export import ca_object, database_of, database_types, is_generated, password_ref
+from .._registry.export import database_of, database_types, is_generated
 from .._registry.restart import mark_of, restart_due
 from .._registry.rollout import condition, timestamp
 from .._registry.sharing import sharing_findings
 from .._registry.status import DELETING, READY, Verdict
-from .._registry.stored_keys import database_keys, missing_key_finding, read_key
+from .._registry.stored_keys import database_keys, missing_key_finding, read_at_start, read_key
 
 __all__ = ["Inventory", "registry_findings", "restarts_pending", "tls_facts"]
 
@@ -141,10 +141,7 @@ def restarts_pending(
 
     pods: the registry's; none if they may not be read.
     """
-    spec = registry.get("spec") or {}
-    ref, authority = password_ref(spec), ca_object(spec)
-    used = [("Secret", ref.name)] if ref else []
-    used += [authority] if authority and authority not in used else []
+    used = [(key.kind, key.ref.name) for key in read_at_start(registry.get("spec") or {})]
     found = {one: objects.get((one[0], _namespace(registry), one[1])) for one in used}
     return [one for one, item in found.items() if item and _is_pending(item, deployment, pods)]
 

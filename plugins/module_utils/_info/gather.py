@@ -18,12 +18,12 @@ from .._kubernetes.reviews import Answer
 from .._permissions.effective_access import RbacSnapshot, access_entry, effective_access, permissions
 from .._permissions.read_access import read_rbac, review_entries
 from .._registry.description import described
-from .._registry.export import ca_object, ca_source, password_ref, proxy_of
+from .._registry.export import ca_source, proxy_of
 from .._registry.rollout import newest_pods
 from .._registry.shape import misfit, not_understood, without_nulls
 from .._registry.status import Verdict
 from .._registry.status_reader import KINDS, Clock, Snapshot, StatusReader
-from .._registry.stored_keys import read_key
+from .._registry.stored_keys import read_at_start, read_key
 from .checks import Inventory, registry_findings, restarts_pending, tls_facts
 
 __all__ = ["gather_registries"]
@@ -186,15 +186,8 @@ def _related(
 
 def _named(kind: str, registries: Iterable[Object]) -> set[str]:
     """Return the names of that kind that registries refer to."""
-    names = set()
-    for registry in registries:
-        spec = registry.get("spec") or {}
-        ref, source = password_ref(spec), ca_object(spec)
-        if kind == "Secret" and ref:
-            names.add(ref.name)
-        if source and source[0] == kind:
-            names.add(source[1])
-    return names
+    keys = (key for registry in registries for key in read_at_start(registry.get("spec") or {}))
+    return {key.ref.name for key in keys if key.kind == kind}
 
 
 def _bundle(registry: Object, objects: dict[Key, Object]) -> Bundle | None:

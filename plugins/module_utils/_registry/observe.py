@@ -21,6 +21,7 @@ from .export import ca_object, password_ref
 from .fields import needed_fields
 from .plan import UNUSED_SECRET, NamespaceState, unnoticed
 from .restart import Mark, restart_due
+from .stored_keys import read_at_start
 
 __all__ = [
     "observe_dependents",
@@ -121,13 +122,9 @@ def observe_for_absent(
 
 def _owned(name: str, spec: Object) -> Iterable[tuple[str, str]]:
     """Yield the objects, by kind and name, that may have been created for a registry alone."""
-    ref, ca = password_ref(spec), ca_object(spec)
     yield "Secret", password_secret(name)
     yield "ConfigMap", ca_config_map(name)
-    if ca:
-        yield ca
-    if ref:
-        yield "Secret", ref.name
+    yield from ((key.kind, key.ref.name) for key in read_at_start(spec))
 
 
 def observe_dependents(cluster: Cluster, names: Sequence[str]) -> dict[str, Dependents]:

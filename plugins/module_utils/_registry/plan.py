@@ -45,6 +45,7 @@ from .quantity import with_stored_spelling
 from .restart import RESTART_PENDING, RESTARTED, Mark, mark_of, restart_due, restart_value
 from .rollout import registry_of
 from .spec_rules import check_spec
+from .stored_keys import read_at_start
 
 __all__ = [
     "UNUSED_SECRET",
@@ -250,10 +251,8 @@ def _store_change(registry: str, observed: NamespaceState, wanted: Object, name:
 
 def _keys_read(registry: Object, kind: str, name: str) -> set[str]:
     """Return the keys of an object that the registry's pods read; none if it does not refer to the object."""
-    spec = registry.get("spec") or {}
-    ref, ca = password_ref(spec), ca_source(spec)
-    sources = (("Secret", ref), (ca.kind, ca.ref) if ca else ("", None))
-    return {one.key for of, one in sources if one and (of, one.name) == (kind, name)}
+    keys = read_at_start(registry.get("spec") or {})
+    return {key.ref.key for key in keys if (key.kind, key.ref.name) == (kind, name)}
 
 
 def _registry_change(registry: Registry, observed: NamespaceState, now: str) -> Change | None:

@@ -10,8 +10,9 @@ from .._common.errors import Forbidden
 from .._common.finding import CONFIG_OBJECTS, Finding
 from .._common.model import Database, KeyRef, Object
 from .._kubernetes.sealed import Sealed
+from .export import database_of
 
-__all__ = ["StoredKey", "database_keys", "missing_key_finding", "read_key", "unread_key_finding"]
+__all__ = ["StoredKey", "database_keys", "missing_key_finding", "read_at_start", "read_key", "unread_key_finding"]
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,12 @@ def database_keys(database: Database) -> dict[str, StoredKey]:
         if client_ref:
             keys[purpose] = StoredKey("Secret", client_ref, f"database.tls.{purpose}_secret")
     return keys
+
+
+def read_at_start(spec: Object) -> tuple[StoredKey, ...]:
+    """Return the keys of the password and of the authority, which a registry's pods read only when they start."""
+    keys = database_keys(database_of(spec))
+    return tuple(keys[purpose] for purpose in ("password", "ca_pem") if purpose in keys)
 
 
 def read_key(item: Object | None, key: str) -> bytes | None:
