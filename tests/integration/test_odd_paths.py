@@ -64,19 +64,14 @@ threading.Event().wait()
 
 LONG = """
 import sys
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.check import (
-    Check,
-    CheckResult,
-    LazyCluster,
-    check,
-)
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.check import Check, LazyCluster, check
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.login import connected
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.model import Database
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.relay import Relay
 namespace, host, port, image, *command = sys.argv[1:]
 given = Database(type="mysql", host=host, port=int(port), name="d", username="u", password="p")
 relay = lambda host, port: Relay(image, command, host, port, 60)
-check(Check(given, None, "relay", "any", 300, relay), LazyCluster(lambda: connected({}), namespace), CheckResult(), lambda _: None)
+check(Check(given, None, "relay", "any", 300, relay), LazyCluster(lambda: connected({}), namespace), lambda _: None)
 """
 """A check that takes long enough to be killed."""
 
