@@ -51,10 +51,10 @@ from typing import Any
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
-__all__ = ["LookupModule"]
+from ..module_utils._common.errors import InvalidInput
+from ..plugin_utils._answers.secrets import secret_text
 
-COMMENT = "{#"
-"""A template with this returns its text without what follows, and no error."""
+__all__ = ["LookupModule"]
 
 
 class LookupModule(LookupBase):  # type: ignore[misc]  # ansible-core has no annotations
@@ -64,32 +64,8 @@ class LookupModule(LookupBase):  # type: ignore[misc]  # ansible-core has no ann
         """Return the secret of each variable. Raises AnsibleLookupError."""
         self.set_options(var_options=variables, direct=kwargs)
         environment = self.get_option("env")
-        return [self._answer(name, (variables or {}).get(name), environment) for name in terms]
-
-    def _answer(self, name: str, raw: Any, environment: str) -> str:
-        right = f"Give it in the environment variable {environment}, or tag its value with !unsafe."
-        if (
-            isinstance(raw, str)
-            and COMMENT in raw
-            and self._templar.is_template(raw)
-            and not hasattr(raw, "__UNSAFE__")
-        ):
-            raise AnsibleLookupError(f"{name}: it contains the beginning of a template comment. {right}")
         try:
-            value = self._templar.template(raw)
-            value = value if value is None else _text(value)
-        except Exception:
-            # From 2.19 on, ansible-core raises AnsibleError for all that a template does. Older releases pass on whatever an
-            # expression or filter in it raises, such as ZeroDivisionError. Any of them shows the value in its traceback.
-            why = "its value looks like a template that cannot be evaluated"
-            step = "If it is a template, check that all variables in it are defined."
-            raise AnsibleLookupError(f"{name}: {why}. {right} {step}") from None
-        if value is not None and not isinstance(value, str):
-            why = "it is not a text, but for example a number"
-            raise AnsibleLookupError(f"{name}: {why}. Give it in the environment variable {environment}, or quote it.")
-        return value or os.environ.get(environment, "")
-
-
-def _text(value: Any) -> Any:
-    """Return decrypted values as strings. In ansible-core before 2.19 an encrypted value is an object of its own."""
-    return str(value) if hasattr(value, "__ENCRYPTED__") else value
+            found = [secret_text(name, (variables or {}).get(name), self._templar, environment) for name in terms]
+        except InvalidInput as error:
+            raise AnsibleLookupError(str(error)) from None
+        return [secret or os.environ.get(environment, "") for secret in found]

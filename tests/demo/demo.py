@@ -115,7 +115,7 @@ def edit(bed: Testbed) -> None:
 
     def rotate() -> None:
         sql(bed, "ALTER USER 'fraud'@'%%' IDENTIFIED BY %s", rotated)
-        play(bed, "update", NAMED, password=rotated)
+        play(bed, "update", {**NAMED, "rotate_password": "true"}, password=rotated)
 
     step("Another database password: the registry is restarted with it, and answers", rotate)
     found = step("The model is still there", lambda: rest(bed, "GET", MODELS))

@@ -27,6 +27,7 @@ Options = dict[str, Any]
 CORE = "Zx81kanaRie"
 PASSWORD = f"é?{CORE}-'\"{{{{ no }}}}%"
 """Whatever is quoted or escaped in it, CORE stays as it is."""
+ROTATED = {"rotate_password": "true"}
 BROKEN = '''\
 """Breaks requests of the module's process alone: TROUBLE says how."""
 import os, signal, sys
@@ -176,12 +177,12 @@ def test_every_playbook(registries: Registries, runner: Runner) -> None:
     prepare(registries, "quiet")
     books: list[tuple[str, Options, bool, dict[str, str]]] = [
         ("create", answers("quiet"), True, {}),
-        ("update", answers("quiet", description="edited"), True, {}),
-        ("update", answers("quiet", database_port="no number"), False, {}),
-        ("update", answers("quiet", database_type="oracle"), False, {}),
-        ("update", answers("nowhere"), False, {}),
-        ("update", answers("quiet", database_host="nowhere", update_wait_timeout=15), False, {}),
-        ("update", answers("quiet"), False, {"K8S_AUTH_KUBECONFIG": "/dev/null", "KUBECONFIG": "/dev/null"}),
+        ("update", answers("quiet", description="edited", **ROTATED), True, {}),
+        ("update", answers("quiet", database_port="no number", **ROTATED), False, {}),
+        ("update", answers("quiet", database_type="oracle", **ROTATED), False, {}),
+        ("update", answers("nowhere", **ROTATED), False, {}),
+        ("update", answers("quiet", database_host="nowhere", update_wait_timeout=15, **ROTATED), False, {}),
+        ("update", answers("quiet", **ROTATED), False, {"K8S_AUTH_KUBECONFIG": "/dev/null", "KUBECONFIG": "/dev/null"}),
         ("teardown", {"registry_name": "quiet"}, False, {}),
         ("teardown", gone("quiet"), True, {}),
     ]

@@ -108,6 +108,9 @@ def test_life(registries: Registries, run: Run) -> None:
     assert stored["metadata"]["annotations"]["openshift.io/display-name"] == "Registry booklife"
     again = run("update", edit)
     assert again.counts["changed"] == 0 and not again.writes
+    run("update", {"registry_name": "booklife", "clear": "description"})
+    stored = registries.get("booklife")
+    assert stored is not None and "openshift.io/description" not in stored["metadata"]["annotations"]
 
     before = persisted(registries, "booklife")
     refused = run("teardown", {"registry_name": "booklife"}, fails=True)
@@ -151,9 +154,14 @@ def test_password_is_rotated_and_never_shown(registries: Registries, run: Run) -
     first = registries.pod("bookrotate")["metadata"]["name"]
     registries.sql("ALTER USER 'bookrotate'@'%' IDENTIFIED BY '" + CANARY.replace("'", "''") + "'")
     before = persisted(registries, "bookrotate")
-    foreseen = run("update", {"registry_name": "bookrotate"}, *loud, "--check", password=CANARY)
+    # One that was set for another registry is left alone.
+    kept = run("update", {"registry_name": "bookrotate", "display_name": "Kept"}, "--check", password=CANARY)
+    assert "MODEL_REGISTRY_DATABASE_PASSWORD: it is set and not used" in " ".join(kept.output.split())
+    assert [line.split()[1] for line in kept.said[-1]["changes"]] == ["ModelRegistry"]
+    rotation = {"registry_name": "bookrotate", "rotate_password": "true"}
+    foreseen = run("update", rotation, *loud, "--check", password=CANARY)
     assert not foreseen.writes and persisted(registries, "bookrotate") == before
-    rotated = run("update", {"registry_name": "bookrotate"}, *loud, password=CANARY)
+    rotated = run("update", rotation, *loud, password=CANARY)
     assert rotated.counts["changed"] == 1 and rotated.said[-1]["changes"] == foreseen.said[-1]["changes"]
     assert registries.pod("bookrotate")["metadata"]["name"] != first
     assert registries.rest("bookrotate", "GET", "/readyz/health")[0] == 200
@@ -183,7 +191,10 @@ CA_SOURCES: list[tuple[Answers, Answers]] = [
         {"ca_source": "secret", "ca_name": "own-ca", "ca_key": "ca.crt", "database_verify": "false"},
         {"sslRootCertificateSecret": {"name": "own-ca", "key": "ca.crt"}},
     ),
-    ({"ca_source": "pem"}, {"sslRootCertificateConfigMap": {"name": "bookca-db-credential", "key": "ca.crt"}}),
+    (
+        {"ca_source": "pem", "ca_pem": trustme.CA().cert_pem.bytes().decode()},
+        {"sslRootCertificateConfigMap": {"name": "bookca-db-credential", "key": "ca.crt"}},
+    ),
     (
         {"client_certificate_secret_name": "own", "client_key_secret_name": "own"},
         {
@@ -198,11 +209,10 @@ CA_SOURCES: list[tuple[Answers, Answers]] = [
 
 def test_flat_answers_choose_certificates(registries: Registries, run: Run) -> None:
     """Each answer about certificates reaches the registry's specification, one after the other on the same registry."""
-    pem = trustme.CA().cert_pem.bytes().decode()
     # Neither the database nor the objects with certificates exist.
     run("create", {**survey("bookca"), "create_wait": False, "preflight": False}, password="bookca-password")
     for answers, expected in CA_SOURCES:
-        given = {"registry_name": "bookca", "ca_pem": pem, "update_wait": False, "preflight": False, **answers}
+        given = {"registry_name": "bookca", "update_wait": False, "preflight": False, **answers}
         run("update", given)
         mysql = (registries.get("bookca") or {})["spec"]["mysql"]
         assert {key: value for key, value in mysql.items() if key.startswith("ssl")} == expected, answers

@@ -1,58 +1,125 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Answers that are left blank are not given, whatever an ansible-core reads in them.
-
-The play runs with the ansible-core of this Python, so that the matrix runs it with each.
-"""
+"""Answers as a controller writes them and as a user types them, read by each ansible-core that the matrix has."""
 
 from __future__ import annotations
 
-import json
-import os
-import re
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.opendatahub.model_registry.plugins.plugin_utils._answers.questions import PLAYBOOKS
+from answer_runs import ROOT, in_one_play, options_of, run
 
-ROOT = Path(__file__).resolve().parents[2]
-RUNNER = Path(sys.executable).with_name("ansible-playbook")
-ANSWERS = ROOT / "playbooks" / "vars" / "answers.yml"
-ASKED = sorted(set(re.findall(r"\b((?:auth_proxy|ca|client|database)_[a-z_]+) \| default", ANSWERS.read_text())))
-"""All variables of the database and of the proxy that the playbooks read."""
-
-
-def given(place: Path, variables: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return what the roles get as database and as settings of the proxy."""
-    keep = {"content": "{{ [answers_given, answers_proxy_given] | to_json }}", "dest": f"{place}/given.json"}
-    files = [str(ANSWERS)]
-    play = {"hosts": "localhost", "gather_facts": False, "vars_files": files, "tasks": [{"ansible.builtin.copy": keep}]}
-    (place / "play.yml").write_text(yaml.safe_dump([play]))
-    (place / "answers.yml").write_text(variables)
-    done = subprocess.run(
-        [str(RUNNER), str(place / "play.yml"), "-e", f"@{place}/answers.yml"],
-        env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".venv" / "collections")},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    database, proxy = json.loads((place / "given.json").read_text())
-    return database, proxy
+LEAST = {
+    "create": "registry_name: fraud\n",
+    "update": "registry_name: fraud\n",
+    "grant": "registry_name: fraud\naccess_users: ann\n",
+    "teardown": "registry_name: fraud\n",
+    "preflight": "registry_name: fraud\n",
+    "prepare_database": "database_name: d\ndatabase_username: u\ndatabase_password: p\ndatabase_host: h\n",
+}
+"""The least that each playbook needs."""
 
 
-@pytest.mark.parametrize("blank", ["", "!unsafe ''"])
-def test_blank_answers_are_not_given(tmp_path: Path, blank: str) -> None:
+@pytest.mark.parametrize("book", ["create", "grant", "prepare_database"])
+def test_blank_answers_are_not_given(tmp_path: Path, book: str) -> None:
     """A name of ``None`` would be a name, and a ``tls`` of nulls asks for TLS."""
-    assert {"database_name", "database_tls_cipher", "auth_proxy_certificate_secret_name", "ca_source"} <= set(ASKED)
-    assert given(tmp_path, "".join(f"{name}: {blank}\n" for name in ASKED)) == ({}, {})
+    names = [asked for asked in PLAYBOOKS[book].questions if f"{asked.variable}:" not in LEAST[book]]
+    files = [LEAST[book]]
+    for blank in ("", "!unsafe ''", "~", "!unsafe 'null'", "'  '"):
+        secret = "" if "null" in blank else blank  # a password can be that text
+        lines = (f"{asked.variable}: {secret if asked.kind == 'secret' else blank}\n" for asked in names)
+        files.append(LEAST[book] + "".join(lines))
+    (expected, *found), output = in_one_play(tmp_path, book, {}, files)
+    assert expected is not None and found == [expected] * len(found), output
 
 
 def test_false_is_an_answer(tmp_path: Path) -> None:
-    answers = "database_verify: false\ndatabase_generate: false\nauth_proxy_service_route: false\ndatabase_name: d\n"
-    database, proxy = given(tmp_path, answers)
-    assert database == {"generate": False, "name": "d", "tls": {"verify": False}}
-    assert proxy == {"service_route": False}
+    answers = (
+        "registry_name: f\ndatabase_verify: false\ndatabase_generate: !unsafe 'no'\nauth_proxy_service_route: 'no'\n"
+    )
+    read, output = options_of(tmp_path, "create", answers)
+    database = {"generate": False, "tls": {"verify": False}}
+    assert read == {"name": "f", "database": database, "auth_proxy_settings": {"service_route": False}}, output
+
+
+def test_a_name_is_read_as_it_is_typed_or_refused(tmp_path: Path) -> None:
+    """ansible-core from 2.19 on alters what a controller writes; it is never used altered."""
+    texts = ("2024_10", "0123", "12:30", "2026-01-01", "no")
+    forms = ("database_name: '{}'\n", "database_name: {}\n", "database_name: !unsafe '{}'\n")
+    files = [form.format(text) for text in texts for form in forms]
+    found, output = in_one_play(tmp_path, "create", {"registry_name": "f"}, files)
+    for number, text in enumerate(texts):
+        quoted, plain, tagged = found[3 * number : 3 * number + 3]
+        assert quoted is not None and quoted["database"] == {"name": text}
+        assert plain is None and (tagged is None or tagged == quoted)
+    assert output.count("database_name: it has been read as") >= found.count(None) >= len(texts)
+
+
+CALLS = [
+    ("create", ["-e", "registry_name=f", "-e", "ca_sorce=cluster"], "ca_sorce: the playbook create has no variable"),
+    ("create", ["-e", "registry_name=f", "-e", "ca_source=openshift-ai"], "ca_source: it cannot be 'openshift-ai'."),
+    ("update", [], "registry_name: it is not given, and the playbook update needs it."),
+    ("grant", ["-e", "registry_name=f access_user=ann"], "Did you mean access_users?"),
+    ("teardown", ["-e", "confirm_name=f"], "registry_name: it is not given, and the playbook teardown needs it."),
+    ("preflight", ["-e", "registry_name=f database_via=relay"], "database_via: it is relay, and relay_image"),
+    ("prepare_database", [], "database_name: it is not given, and the playbook prepare_database needs it."),
+    ("create", ["-e", "registry_name={{ nowhere }}"], "registry_name: its template cannot be evaluated"),
+]
+
+
+@pytest.mark.parametrize(("book", "arguments", "text"), CALLS, ids=[text for _, _, text in CALLS])
+def test_playbooks_stop_at_what_is_wrong(tmp_path: Path, book: str, arguments: list[str], text: str) -> None:
+    """With a bare localhost in the inventory, which has no connection of its own."""
+    (tmp_path / "hosts").write_text("localhost\n")
+    done = run(tmp_path, f"opendatahub.model_registry.{book}", "-i", "hosts", *arguments)
+    assert done.returncode == 2 and text in done.stdout, done.stdout + done.stderr
+    assert "ok=0" in done.stdout and "UNREACHABLE" not in done.stdout and "interpreter" not in done.stderr
+
+
+def test_an_inventory_is_read_too(tmp_path: Path) -> None:
+    (tmp_path / "hosts").write_text("localhost database_backup_window=1 ca_sorce=cluster\n")
+    done = run(tmp_path, "opendatahub.model_registry.create", "-i", "hosts", "-e", "registry_name=f")
+    assert "ca_sorce: the playbook create has no variable" in done.stdout, done.stdout + done.stderr
+    assert "database_backup_window" not in done.stdout
+
+
+WHERE = """\
+  tasks:
+    - ansible.builtin.debug:
+        msg: "{{ ansible_connection | default('none') }} {{ ansible_python_interpreter }} {{ ansible_playbook_python }}"
+    - ansible.builtin.command: "true"
+      changed_when: false
+"""
+
+
+def test_a_bare_localhost_is_local_and_uses_ansibles_python(tmp_path: Path) -> None:
+    """The head of a playbook, with other tasks. A task that needs a connection works, without a word about Python."""
+    head = (ROOT / "playbooks" / "teardown.yml").read_text().partition("  pre_tasks:")[0]
+    (tmp_path / "vars").symlink_to(ROOT / "playbooks" / "vars")
+    (tmp_path / "play.yml").write_text(head + WHERE)
+    (tmp_path / "hosts").write_text("localhost\nother ansible_connection=local ansible_python_interpreter=/x/python\n")
+    done = run(tmp_path, "play.yml", "-i", "hosts")
+    assert done.returncode == 0 and "WARNING" not in done.stdout + done.stderr, done.stdout + done.stderr
+    other = run(tmp_path, "play.yml", "-i", "hosts", "-e", "registry_hosts=other")
+    assert '"local /x/python ' in other.stdout, other.stdout + other.stderr
+
+
+def test_a_password_that_nothing_asks_for_is_named(tmp_path: Path) -> None:
+    environment = {"MODEL_REGISTRY_DATABASE_PASSWORD": "of-another"}
+    read, output = options_of(tmp_path, "update", "registry_name: risk\ndescription: x\n", environment=environment)
+    assert read == {"name": "risk", "description": "x"}
+    assert "MODEL_REGISTRY_DATABASE_PASSWORD: it is set and not used" in " ".join(output.split())
+    asked = "registry_name: risk\nrotate_password: true\n"
+    read, output = options_of(tmp_path, "update", asked, "-vvv", environment=environment)
+    assert read == {"name": "risk", "database": {"password": "of-another"}}
+    assert "of-another" not in output
+
+
+def test_the_role_grant_itself_takes_access_from_nobody_by_accident(tmp_path: Path) -> None:
+    """The reader refuses that for the playbook; the role is used without it, too."""
+    role = {"role": "opendatahub.model_registry.grant", "vars": {"grant_registry": "fraud", "grant_state": "exact"}}
+    (tmp_path / "play.yml").write_text(yaml.safe_dump([{"hosts": "localhost", "gather_facts": False, "roles": [role]}]))
+    done = run(tmp_path, "play.yml")
+    assert done.returncode == 2 and "all would lose access" in done.stdout, done.stdout + done.stderr

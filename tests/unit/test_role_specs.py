@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +16,11 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._argspe
     registry,
     waiting,
 )
-from jinja2 import Environment, meta
 from role_specs import ROLES, role_spec, spec_file
 
 Spec = dict[str, Any]
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = {"grant": "sharing"}
-"""The pages of playbooks that have another name."""
-FILTERS = ("bool", "dict2items", "items2dict", "opendatahub.model_registry.access_answers")
-"""Filters that the playbooks use and Jinja does not have."""
 
 
 def load(role: str, file: str) -> Spec:
@@ -70,21 +64,6 @@ def test_every_option_is_described(role: str) -> None:
         return found
 
     assert undescribed(options(role)) == []
-
-
-@pytest.mark.parametrize("playbook", ROLES)
-def test_pages_list_the_flat_variables(playbook: str) -> None:
-    """Each variable that a playbook takes is in its page's table, and the other way round."""
-    texts = [(ROOT / "playbooks" / f"{playbook}.yml").read_text()]
-    (play,) = yaml.safe_load(texts[0])
-    texts += [(ROOT / "playbooks" / file).read_text() for file in play.get("vars_files", ())]
-    environment = Environment(autoescape=True)
-    environment.filters.update(dict.fromkeys(FILTERS, str))
-    used = {name for text in texts for name in meta.find_undeclared_variables(environment.parse(text))}
-    used |= {name for text in texts for name in re.findall(r"secret_answer', '(\w+)'", text)}
-    used = {name for name in used if not name.startswith("answers_")} - {"omit", "lookup", "dict"}
-    page = (ROOT / "docs" / f"{PAGES.get(playbook, playbook)}.md").read_text()
-    assert used == set(re.findall(r"^\| `([a-z0-9_]+)` \|", page, re.MULTILINE))
 
 
 @pytest.mark.parametrize("part", [registry(), waiting(), checking(), permissions()])

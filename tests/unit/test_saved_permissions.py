@@ -11,14 +11,11 @@ import json
 import os
 import subprocess
 import sys
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from ansible.errors import AnsibleFilterError
-from ansible_collections.opendatahub.model_registry.plugins.filter.access_answers import access_answers
 from ansible_collections.opendatahub.model_registry.plugins.filter.result_lines import result_lines
 from ansible_collections.opendatahub.model_registry.plugins.filter.saved_permissions import saved_permissions
 
@@ -107,7 +104,9 @@ def run(saved: Path, place: Path) -> subprocess.CompletedProcess[str]:
     ]
     told = "{{ {" + ", ".join(f"'{name}': {name} | default(none)" for name in names) + "} | to_json }}"
     keep = {"ansible.builtin.copy": {"content": told, "dest": str(place / "read.json")}, "vars": role["vars"]}
-    (place / "play.yml").write_text(yaml.safe_dump([{**play, "tasks": [keep]}]))
+    folder = ROOT / "playbooks"
+    files = [str(folder / file) for file in play["vars_files"]]
+    (place / "play.yml").write_text(yaml.safe_dump([{**play, "vars_files": files, "tasks": [keep]}]))
     return subprocess.run(
         [str(RUNNER), "--extra-vars", f"@{saved}", str(place / "play.yml")],
         env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".venv" / "collections")},
@@ -186,53 +185,6 @@ def test_members_that_are_not_known_are_left_out() -> None:
     """So that grant leaves the Group unchanged. None of them is an empty list."""
     assert "access_members" not in saved_permissions({"users": [], "members": None}, "fraud")
     assert "access_members: []" in saved_permissions({"users": [], "members": []}, "fraud")
-
-
-@pytest.mark.parametrize(
-    ("given", "expected"),
-    [
-        ({"users": " a ,b,\n c d\n,"}, {"users": ["a", "b", "c d"]}),
-        ({"users": [" a", "b,c", "", " "]}, {"users": [" a", "b,c"]}),
-        ({"users": None, "groups": ""}, {}),
-        ({"members": ""}, {"members": None}),
-        ({"members": " , "}, {"members": None}),
-        ({"members": []}, {"members": []}),
-        (
-            {"service_accounts": "a/b, c/d.e"},
-            {"service_accounts": [{"namespace": "a", "name": "b"}, {"namespace": "c", "name": "d.e"}]},
-        ),
-        (
-            {"service_accounts": [{"namespace": "a", "name": "b"}]},
-            {"service_accounts": [{"namespace": "a", "name": "b"}]},
-        ),
-    ],
-)
-def test_answers(given: dict[str, Any], expected: dict[str, Any]) -> None:
-    nothing: dict[str, Any] = {"users": [], "groups": [], "projects": [], "service_accounts": [], "members": None}
-    assert access_answers(given) == {**nothing, **expected}
-
-
-@pytest.mark.parametrize(
-    ("given", "text"),
-    [
-        ({"users": False}, "access_users: YAML reads it as the boolean false"),
-        ({"users": 1001}, "access_users: YAML reads it as the number 1001"),
-        ({"groups": ["a", 83]}, "access_groups: YAML reads a name in it as the number 83"),
-        ({"members": [None]}, "access_members: YAML reads a name in it as null"),
-        ({"users": date(2026, 1, 1)}, r"access_users: YAML reads it as the date 2026-01-01\."),
-        ({"projects": {"a": "b"}}, "access_projects: YAML reads it as a mapping"),
-        (
-            {"service_accounts": [{"namespace": 83, "name": "x"}]},
-            "access_service_accounts: YAML reads a name in it as the number 83",
-        ),
-        ({"service_accounts": "no-slash"}, "access_service_accounts: 'no-slash' is not written as project/name"),
-        ({"service_accounts": "a/b/c"}, "access_service_accounts: 'a/b/c' is not written"),
-        ({"service_accounts": ["/b"]}, "access_service_accounts: '/b' is not written"),
-    ],
-)
-def test_answers_that_are_no_names(given: dict[str, Any], text: str) -> None:
-    with pytest.raises(AnsibleFilterError, match=text):
-        access_answers(given)
 
 
 def test_lines_for_people() -> None:

@@ -9,16 +9,12 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
+from answer_runs import in_one_play
 
-ROOT = Path(__file__).resolve().parents[2]
-RUNNER = Path(sys.executable).with_name("ansible-playbook")
 VARIABLE = "MODEL_REGISTRY_DATABASE_PASSWORD"
 BRACES = (
     "s3a{{b",
@@ -37,29 +33,10 @@ PLAIN = ("simple", "p%}a}}'\"\\ $(x) €", "0123456", "True", "[1,2]", "{'a': 1}
 
 def passwords(place: Path, given: list[str], environment: str = "", *options: str) -> tuple[list[str | None], str]:
     """Return the password that create's role gets from each variables file, None for an error; and all output."""
-    answers = yaml.safe_load((ROOT / "playbooks" / "vars" / "answers.yml").read_text())
-    tasks: list[dict[str, Any]] = []
-    for number, text in enumerate(given):
-        (place / f"{number}.yml").write_text(text)
-        keep = {"content": "{{ create_database | to_json }}", "dest": f"{place}/{number}.json"}
-        tasks.append({"ansible.builtin.include_vars": f"{place}/{number}.yml", "no_log": True})
-        tasks.append(
-            {"ansible.builtin.copy": keep, "vars": {"create_database": "{{ answers_given }}"}, "ignore_errors": True}
-        )
-    play = {"hosts": "localhost", "gather_facts": False, "vars": answers, "tasks": tasks}
-    (place / "play.yml").write_text(yaml.safe_dump([play]))
-    collections = {"ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".venv" / "collections")}
-    done = subprocess.run(
-        [str(RUNNER), *options, str(place / "play.yml")],
-        env={**os.environ, **collections, **({VARIABLE: environment} if environment else {})},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    output = done.stdout + done.stderr
-    assert done.returncode == 0, output
-    files = [place / f"{number}.json" for number in range(len(given))]
-    return [json.loads(file.read_text()).get("password") if file.exists() else None for file in files], output
+    account = {"registry_name": "fraud", "database_username": "fraud"}
+    secret = {VARIABLE: environment} if environment else {}
+    found, output = in_one_play(place, "create", account, given, *options, environment=secret)
+    return [None if read is None else read["database"].get("password") for read in found], output
 
 
 def test_braces_in_a_variable_are_an_error_that_does_not_show_them(tmp_path: Path) -> None:

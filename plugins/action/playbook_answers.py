@@ -1,0 +1,102 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a playbook of the collection does first: read the variables that it is given, and stop if one of them is wrong."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible.plugins.loader import module_loader
+from ansible.utils.vars import load_extra_vars
+
+from ..module_utils._common.errors import InvalidInput
+from ..module_utils._common.text import printable_message
+from ..plugin_utils._answers.names import elsewhere, misspelt
+from ..plugin_utils._answers.questions import PLAYBOOKS, Playbook, Question
+from ..plugin_utils._answers.reader import read, role_options, unused_environment
+from ..plugin_utils._answers.secrets import decrypted, secret_text
+from ..plugin_utils._answers.values import listed
+
+__all__ = ["ActionModule"]
+
+ROLES = Path(__file__).parents[2] / "roles"
+Variables = Mapping[str, Any]
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no annotations
+    """The entry point for Ansible."""
+
+    _requires_connection = False
+    _supports_check_mode = True
+    _VALID_ARGS = frozenset({"playbook"})
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return the options of the playbook's role, or fail with all that is wrong."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        variables = task_vars or {}
+        book = PLAYBOOKS[self._task.args["playbook"]]
+        typed = load_extra_vars(self._loader)
+        errors = [
+            *_missing_collection(book),
+            *misspelt(book, typed, variables, partial(_options_of_roles, self._loader)),
+        ]
+        given, unreadable = self._given(book, variables)
+        answers, wrong = read(book, given, os.environ)
+        # What cannot be evaluated is not missing, too.
+        errors += [*unreadable, *(error for error in wrong if error.what not in {one.what for one in unreadable})]
+        if errors:
+            return {**result, "failed": True, "msg": printable_message(" ".join(map(str, errors)))}
+        result["warnings"] = list(_warnings(book, typed, unused_environment(book, answers, os.environ)))
+        # A secret may be among the options: neither a callback nor a log gets them.
+        hidden = any(asked.kind == "secret" and asked.variable in answers for asked in book.questions)
+        return {**result, "changed": False, "options": role_options(book, answers), "_ansible_no_log": hidden}
+
+    def _given(self, book: Playbook, variables: Variables) -> tuple[dict[str, Any], list[InvalidInput]]:
+        """Return the values of the playbook's variables, and errors about those that cannot be evaluated."""
+        given: dict[str, Any] = {}
+        errors: list[InvalidInput] = []
+        for asked in book.questions:
+            if asked.variable in variables:
+                try:
+                    given[asked.variable] = self._value(asked, variables[asked.variable], variables.get("omit"))
+                except InvalidInput as error:
+                    errors.append(error)
+        return given, errors
+
+    def _value(self, asked: Question, raw: Any, omitted: Any) -> Any:
+        """Return a variable's value. Raises InvalidInput."""
+        if asked.kind == "secret":
+            value = secret_text(asked.variable, raw, self._templar, asked.env)
+        else:
+            try:
+                value = decrypted(self._templar.template(raw))
+            except Exception as error:  # ansible-core before 2.19 passes on whatever a template raises
+                raise InvalidInput(asked.variable, f"its template cannot be evaluated: {error}", "") from None
+        return None if omitted is not None and value == omitted else value
+
+
+def _missing_collection(book: Playbook) -> Iterator[InvalidInput]:
+    if book.collection and not module_loader.has_plugin(book.collection):
+        name = book.collection.rpartition(".")[0]
+        step = f"Install it: ansible-galaxy collection install {name}."
+        yield InvalidInput(name, f"the playbook {book.name} needs this collection, and it is not installed", step)
+
+
+def _options_of_roles(loader: Any) -> dict[str, set[str]]:
+    """Return the names of the variables that each role documents."""
+    specs = {path.parents[1].name: loader.load_from_file(str(path)) for path in ROLES.glob("*/meta/argument_specs.yml")}
+    return {role: set(spec["argument_specs"]["main"]["options"]) for role, spec in specs.items()}
+
+
+def _warnings(book: Playbook, typed: Variables, unused: list[str]) -> Iterator[str]:
+    others = elsewhere(book, typed)
+    if others:
+        yield f"{listed(others, 'and')}: the playbook {book.name} does not use this. It is for another playbook."
+    for variable in unused:
+        step = "Give rotate_password=true to store it." if "rotate_password" in book.variables else ""
+        yield f"{variable}: it is set and not used, since nothing asks for it here. {step}".strip()

@@ -1,0 +1,401 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The reader of the playbooks' variables: its table, what it makes of values, and what it refuses in whose words."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible_collections.opendatahub.model_registry.plugins.plugin_utils._answers.names import elsewhere, misspelt
+from ansible_collections.opendatahub.model_registry.plugins.plugin_utils._answers.questions import (
+    PLAYBOOKS,
+    Playbook,
+    Question,
+    question,
+)
+from ansible_collections.opendatahub.model_registry.plugins.plugin_utils._answers.reader import (
+    read,
+    role_options,
+    unused_environment,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = {"grant": "sharing", "prepare_database": "preparing-the-database"}
+"""The pages of playbooks that have another name."""
+ENV = "MODEL_REGISTRY_DATABASE_PASSWORD"
+Variables = dict[str, Any]
+BLANK = (None, "", " ", "\n\t ", "null")
+NAMED: dict[str, Variables] = {
+    "create": {"registry_name": "fraud"},
+    "update": {"registry_name": "fraud"},
+    "grant": {"registry_name": "fraud", "access_users": "ann"},
+    "teardown": {"registry_name": "fraud"},
+    "preflight": {},
+    "prepare_database": {
+        "database_name": "d",
+        "database_username": "u",
+        "database_password": "p",
+        "database_host": "h",
+    },
+}
+"""The least that each playbook needs."""
+QUESTIONS = [(book, asked) for book in PLAYBOOKS.values() for asked in book.questions]
+IDS = [f"{book.name}-{asked.variable}" for book, asked in QUESTIONS]
+
+
+def options(name: str, variables: Variables, environment: dict[str, str] | None = None) -> Variables:
+    """Return the options of the role, if nothing is wrong."""
+    answers, errors = read(PLAYBOOKS[name], variables, environment or {})
+    assert not errors, [str(error) for error in errors]
+    return role_options(PLAYBOOKS[name], answers)
+
+
+def refusals(name: str, variables: Variables, environment: dict[str, str] | None = None) -> list[str]:
+    """Return what is wrong with the values."""
+    return [str(error) for error in read(PLAYBOOKS[name], variables, environment or {})[1]]
+
+
+def names(book: str, *typed: str, others: tuple[str, ...] = ()) -> list[str]:
+    """Return what is wrong with the names of variables."""
+    roles = {"create": {"create_wait", "create_wait_timeout"}, "preflight": {"preflight_via"}, "grant": {"grant_wait"}}
+    return [str(error) for error in misspelt(PLAYBOOKS[book], typed, others, lambda: roles)]
+
+
+@pytest.mark.parametrize("name", PLAYBOOKS)
+def test_pages_list_the_variables(name: str) -> None:
+    """Each variable that a playbook takes is in its page's table, with what it can be, and the other way round."""
+    page = (ROOT / "docs" / f"{PAGES.get(name, name)}.md").read_text()
+    rows = dict(re.findall(r"^\| `([a-z0-9_]+)` \| (.*)$", page, re.MULTILINE))
+    assert set(rows) == set(PLAYBOOKS[name].variables)
+    for asked in PLAYBOOKS[name].questions:
+        if asked.choices and (name in ("create", "grant") or asked.variable not in PLAYBOOKS["create"].variables):
+            missing = [choice for choice in asked.choices if f"`{choice}`" not in rows[asked.variable]]
+            assert not missing or "sslmode" in rows[asked.variable], asked.variable
+
+
+@pytest.mark.parametrize("name", [name for name, book in PLAYBOOKS.items() if book.role])
+def test_playbooks_hand_on_every_option(name: str) -> None:
+    """And no other, each to a variable that the role has."""
+    book = PLAYBOOKS[name]
+    (play,) = yaml.safe_load((ROOT / "playbooks" / f"{name}.yml").read_text())
+    (role,) = play["roles"]
+    handed = {**role["vars"], **play.get("vars", {})}
+    taken = {re.sub("^[a-z]+_", "", variable): text for variable, text in handed.items()}
+    answered = {asked.option.partition(".")[0] for asked in book.questions if asked.option}
+    assert set(taken) == answered
+    assert all(f"registry_answers.options.{option} " in text for option, text in taken.items())
+    specs = {
+        variable: option
+        for file in (ROOT / "roles").glob("*/meta/argument_specs.yml")
+        for variable, option in yaml.safe_load(file.read_text())["argument_specs"]["main"]["options"].items()
+    }
+    assert set(handed) <= set(specs)
+    for asked in book.questions:
+        if asked.choices and asked.option and "." not in asked.option:
+            prefix = "preflight" if asked.option == "via" else name
+            assert set(asked.choices) == set(specs[f"{prefix}_{asked.option}"]["choices"]), asked.variable
+
+
+def test_prepare_database_uses_every_option() -> None:
+    files = ("prepare_database.yml", "tasks/prepare_database.yml")
+    used = re.findall(
+        r"registry_answers\.options\.(\w+)", "".join((ROOT / "playbooks" / file).read_text() for file in files)
+    )
+    assert set(used) == {asked.option for asked in PLAYBOOKS["prepare_database"].questions if asked.option}
+
+
+@pytest.mark.parametrize("name", PLAYBOOKS)
+@pytest.mark.parametrize("blank", BLANK)
+def test_blank_is_not_given(name: str, blank: Any) -> None:
+    """The least that a playbook needs gives the same with all else blank."""
+    variables: Variables = dict.fromkeys(PLAYBOOKS[name].variables, blank)
+    # A password can be that very text.
+    secrets = {asked.variable: "" for asked in PLAYBOOKS[name].questions if asked.kind == "secret"}
+    assert options(name, {**variables, **secrets, **NAMED[name]}) == options(name, NAMED[name])
+
+
+CONVERTED: list[tuple[str, Any, Any]] = [
+    *(("preflight", value, True) for value in (True, "true", "yes", "True", "YES", " on ")),
+    *(("preflight", value, False) for value in (False, "false", "no", "No", "FALSE", "off")),
+    ("auth_proxy_port", 9443, 9443),
+    ("auth_proxy_port", "9443", 9443),
+    ("auth_proxy", " oauth ", "oauth"),
+    ("description", " a, b ", " a, b "),
+]
+
+
+@pytest.mark.parametrize(("variable", "value", "answer"), CONVERTED)
+def test_conversion(variable: str, value: Any, answer: Any) -> None:
+    asked = question(PLAYBOOKS["create"], variable)
+    given_too = options("create", {**NAMED["create"], variable: value})
+    for name in asked.option.split("."):
+        given_too = given_too[name]
+    assert given_too == answer and type(given_too) is type(answer)
+
+
+SOURCES = "Give cluster, openshift_ai, config_map, secret, pem or none."
+NOBODY = "access_users, access_groups, access_projects, access_service_accounts or access_members: the playbook grant needs one of these."
+SECRET = {"database_password_secret_name": "x", "database_password_secret_key": "x"}
+REFUSED: list[tuple[str, Variables, str]] = [
+    ("create", {"ca_source": "openshift-ai"}, "ca_source: it cannot be 'openshift-ai'. Did you mean openshift_ai? " + SOURCES),
+    ("create", {"ca_source": "Cluster"}, "ca_source: it cannot be 'Cluster'. Did you mean cluster? Give cluster,"),
+    ("create", {"ca_source": "config_map"}, "ca_source: it is config_map, and ca_name is not given. Give ca_name."),
+    ("create", {"ca_source": "secret", "ca_name": "x"}, "ca_source: it is secret, and ca_key is not given."),
+    ("create", {"ca_source": "pem"}, "ca_source: it is pem, and ca_pem is not given."),
+    ("create", {"ca_pem": "x"}, "ca_pem: it is given, and ca_source is not given. Give ca_source: pem."),
+    ("create", {"ca_pem": "x", "ca_source": "cluster"}, "ca_pem: ca_source is cluster, which has no use for it."),
+    ("create", {"ca_name": "x", "ca_key": "y"}, "ca_name: it is given, and ca_source is not given. Give ca_source: config_map or secret."),
+    ("create", {"ca_source": False}, "ca_source: it has been read as the boolean false: quote it. Give cluster,"),
+    ("create", {"preflight": "maybe"}, "preflight: 'maybe' is neither true nor false."),
+    ("create", {"preflight": 1}, "preflight: the number 1 is neither true nor false."),
+    ("create", {"preflight": "0"}, "preflight: '0' is neither true nor false."),
+    ("create", {"database_port": "no number"}, "database_port: 'no number' is not a whole number."),
+    ("create", {"database_port": "0123"}, "database_port: '0123' is not a whole number."),
+    ("create", {"database_port": True}, "database_port: the boolean true is not a whole number."),
+    ("create", {"database_port": 3306.5}, "database_port: the number 3306.5 is not a whole number."),
+    ("create", {"database_name": 202410}, "database_name: it has been read as the number 202410: quote it."),
+    ("create", {"database_username": 83}, "database_username: it has been read as the number 83: quote it."),
+    ("create", {"description": date(2026, 1, 1)}, "description: it has been read as the date 2026-01-01: quote it."),
+    ("create", {"registry_name": True}, "registry_name: it has been read as the boolean true: quote it."),
+    ("create", {"database_host": ["a"]}, "database_host: it has been read as a list: quote it."),
+    ("create", {"database_via": "relay"}, "database_via: it is relay, and relay_image is not given."),
+    ("create", {"database_password_secret_name": "x"}, "database_password_secret_name: it is given, and database_password_secret_key is not given."),
+    ("create", {"database_password_secret_key": "x"}, "database_password_secret_key: it is given, and database_password_secret_name is not given."),
+    ("create", {"database_password": "x", **SECRET}, "database_password: database_password_secret_name is given, too."),
+    ("create", {"database_host": "x", "database_host_address": "10.0.0.1"}, "database_host: database_host_address is given, too."),
+    ("create", {"client_key_secret_key": "x"}, "client_key_secret_key: it is given, and client_key_secret_name is not given."),
+    ("create", {"registry_name": ""}, "registry_name or display_name: the playbook create needs one of these."),
+    ("update", {"registry_name": None}, "registry_name: it is not given, and the playbook update needs it."),
+    ("teardown", {"registry_name": " "}, "registry_name: it is not given, and the playbook teardown needs it."),
+    ("grant", {"registry_name": ""}, "registry_name: it is not given, and the playbook grant needs it."),
+    ("update", {"rotate_password": True}, "rotate_password: it is true, and database_password is not given."),
+    ("update", {"rotate_password": "no", "database_password": "x"}, "rotate_password: it is false, and database_password is given."),
+    ("update", {"clear": "descripton"}, "clear: it cannot be 'descripton'. Did you mean description?"),
+    ("update", {"clear": "description", "description": "x"}, "clear: description is given, too."),
+    *(("grant", {"access_users": "", "access_state": state}, NOBODY) for state in ("present", "absent", "exact")),
+    ("grant", {"access_users": "", "access_members": [], "access_state": "exact"}, "the playbook grant needs one of these."),
+    ("grant", {"access_users": " , "}, "the playbook grant needs one of these."),
+    ("grant", {"access_state": "Exact"}, "access_state: it cannot be 'Exact'. Did you mean exact? Give present, absent or exact."),
+    ("preflight", {"job": "created"}, "job: it cannot be 'created'. Did you mean create? Give create, update, teardown or grant."),
+    ("prepare_database", {"database_name": "fr`aud"}, "database_name: it cannot be 'fr`aud'. Give at most 64 letters"),
+    ("prepare_database", {"database_host": ""}, "admin_host or database_host: the playbook prepare_database needs one of these."),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "variables", "text"), REFUSED, ids=[text for _, _, text in REFUSED])
+def test_what_is_refused(name: str, variables: Variables, text: str) -> None:
+    found = refusals(name, {**NAMED[name], **variables})
+    assert any(text in refusal for refusal in found), found
+
+
+def test_all_that_is_wrong_is_told_at_once() -> None:
+    wrong = {"registry_name": 83, "ca_source": "clusters", "database_port": "x", "preflight": "x"}
+    assert [text.partition(":")[0] for text in refusals("create", wrong)] == [
+        "registry_name",
+        "database_port",
+        "ca_source",
+        "preflight",
+    ]
+
+
+MISSPELT = [
+    ("create", "ca_sorce", "ca_sorce: the playbook create has no variable of this name. Did you mean ca_source, which can be cluster, openshift_ai,"),
+    ("grant", "access_user", "Did you mean access_users?"),
+    ("grant", "access_group", "Did you mean access_groups?"),
+    ("grant", "access_Users", "Did you mean access_users?"),
+    ("grant", "access-users", "Did you mean access_users?"),
+    ("grant", "access_list", "access_list: the playbook grant has no variable"),
+    ("create", "registryname", "Did you mean registry_name?"),
+    ("create", "registry", "Did you mean registry_name?"),
+    ("teardown", "confirm", "Did you mean confirm_name?"),
+    ("create", "database_user", "Did you mean database_username?"),
+    ("create", "databse_host", "Did you mean database_host?"),
+    ("create", "auth_proxy_routes", "auth_proxy_routes: the playbook create has no variable"),
+    ("create", "descripton", "Did you mean description?"),
+    ("create", "create_wiat", "create_wiat: the role create has no variable of this name. Did you mean create_wait?"),
+    ("create", "create_foo", "create_foo: the role create has no variable of this name."),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("book", "typed", "text"), MISSPELT, ids=[typed for _, typed, _ in MISSPELT])
+def test_misspelt_names(book: str, typed: str, text: str) -> None:
+    (found,) = names(book, typed)
+    assert text in found
+
+
+def test_names_that_are_right_or_others() -> None:
+    """What a controller adds, what other plays have, and variables of roles and of other playbooks of the collection."""
+    others = (
+        *("awx_job_id", "tower_user_name", "ansible_user", "hostvars", "group_names", "inventory_hostname", "omit"),
+        *("playbook_dir", "role_names", "environment", "play_hosts", "vars", "users", "host", "team"),
+    )
+    assert names("create", *others, others=others) == []
+    assert names("create", "create_wait", "preflight_via", "grant_wait", "access_users", "ca_source") == []
+
+
+def test_an_inventory_is_shared_with_other_plays() -> None:
+    """A name that only begins like ours is another play's there; one that is nearly ours is misspelt there, too."""
+    assert names("create", others=("database_backup_window", "client_id", "access_log", "create_swap", "jobs")) == []
+    assert len(names("create", others=("ca_sorce", "database_hosts"))) == 2
+
+
+def test_variables_of_other_playbooks_are_named() -> None:
+    """Unless they describe a registry: one file of them can be given to each playbook."""
+    assert elsewhere(PLAYBOOKS["create"], ["access_users", "job", "admin_host", "x"]) == ["access_users", "job"]
+    assert elsewhere(PLAYBOOKS["teardown"], ["ca_source", "registry_name", "clear"]) == ["clear"]
+
+
+AUTHORITIES: list[tuple[Variables, Variables]] = [
+    ({"ca_source": "cluster"}, {"ca_bundle": "cluster"}),
+    ({"ca_source": "openshift_ai"}, {"ca_bundle": "openshift_ai"}),
+    ({"ca_source": "config_map", "ca_name": "n", "ca_key": "k"}, {"ca_config_map": {"name": "n", "key": "k"}}),
+    ({"ca_source": "secret", "ca_name": "n", "ca_key": "k"}, {"ca_secret": {"name": "n", "key": "k"}}),
+    ({"ca_source": "pem", "ca_pem": "p"}, {"ca_pem": "p"}),
+    ({"ca_source": "none"}, {"enabled": False}),
+    ({"client_key_secret_name": "n"}, {"client_key_secret": {"name": "n", "key": "tls.key"}}),
+    ({"database_verify": "no"}, {"verify": False}),
+]
+
+
+@pytest.mark.parametrize(("variables", "tls"), AUTHORITIES)
+def test_authorities(variables: Variables, tls: Variables) -> None:
+    assert options("create", {**NAMED["create"], **variables})["database"] == {"tls": tls}
+
+
+ACCESS: list[tuple[Variables, Variables]] = [
+    ({"access_users": " a ,b,\n c d\n,"}, {"users": ["a", "b", "c d"]}),
+    ({"access_users": [" a", "b,c", "", " "]}, {"users": [" a", "b,c"]}),
+    ({"access_users": "x", "access_members": " , "}, {"users": ["x"]}),
+    ({"access_users": "x", "access_members": []}, {"users": ["x"], "members": []}),
+    (
+        {"access_service_accounts": "a/b, c/d.e"},
+        {"service_accounts": [{"namespace": "a", "name": "b"}, {"namespace": "c", "name": "d.e"}]},
+    ),
+    (
+        {"access_service_accounts": [{"namespace": "a", "name": "b"}]},
+        {"service_accounts": [{"namespace": "a", "name": "b"}]},
+    ),
+]
+
+
+@pytest.mark.parametrize(("variables", "lists"), ACCESS)
+def test_access(variables: Variables, lists: Variables) -> None:
+    assert options("grant", {"registry_name": "fraud", **variables}) == {"registry": "fraud", **lists}
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "text"),
+    [
+        ("users", False, "access_users: it has been read as the boolean false"),
+        ("users", 1001, "access_users: it has been read as the number 1001"),
+        ("groups", ["a", 83], "access_groups: a name in it has been read as the number 83"),
+        ("members", [None], "access_members: a name in it has been read as null"),
+        ("users", date(2026, 1, 1), "access_users: it has been read as the date 2026-01-01"),
+        ("projects", {"a": "b"}, "access_projects: it has been read as a mapping"),
+        (
+            "service_accounts",
+            [{"namespace": 83, "name": "x"}],
+            "access_service_accounts: a name in it has been read as the number 83",
+        ),
+        ("service_accounts", "no-slash", "access_service_accounts: 'no-slash' is not written as project/name"),
+        ("service_accounts", "a/b/c", "access_service_accounts: 'a/b/c' is not written"),
+        ("service_accounts", ["/b"], "access_service_accounts: '/b' is not written"),
+    ],
+)
+def test_what_is_no_name(variable: str, value: Any, text: str) -> None:
+    found = refusals("grant", {"registry_name": "fraud", f"access_{variable}": value})
+    assert len(found) == 1 and text in found[0]
+
+
+ACCOUNT: Variables = {"registry_name": "fraud", "database_username": "u"}
+PASSWORDS: list[tuple[str, Variables, bool]] = [
+    ("create", ACCOUNT, True),
+    ("create", {"registry_name": "fraud", "description": "x"}, False),
+    ("create", {**ACCOUNT, "database_password_secret_name": "s", "database_password_secret_key": "k"}, False),
+    ("create", {"registry_name": "fraud", "database_generate": True}, False),
+    ("update", {"registry_name": "risk", "description": "x"}, False),
+    ("update", ACCOUNT, False),
+    ("update", {"registry_name": "risk", "rotate_password": False}, False),
+    ("update", {"registry_name": "risk", "rotate_password": "yes"}, True),
+    ("preflight", ACCOUNT, True),
+    ("preflight", {**ACCOUNT, "job": "update"}, False),
+    ("preflight", {**ACCOUNT, "job": "update", "rotate_password": True}, True),
+]
+
+
+@pytest.mark.parametrize(("name", "variables", "used"), PASSWORDS)
+def test_a_password_in_the_environment(name: str, variables: Variables, used: bool) -> None:
+    """Used by the job that asks for it. One that is there and not used is named."""
+    environment = {ENV: "of-the-environment"}
+    database = options(name, variables, environment).get("database", {})
+    assert (database.get("password") == "of-the-environment") is used
+    answers = read(PLAYBOOKS[name], variables, environment)[0]
+    assert unused_environment(PLAYBOOKS[name], answers, environment) == ([] if used else [ENV])
+    assert not unused_environment(PLAYBOOKS[name], answers, {ENV: ""})
+
+
+def test_a_variable_comes_before_the_environment() -> None:
+    variables = {**ACCOUNT, "database_password": "of-the-variable"}
+    assert options("create", variables, {ENV: "other"})["database"]["password"] == "of-the-variable"
+
+
+def test_clearing() -> None:
+    """An empty text is no answer, so what is to be taken away is named."""
+    cleared = options("update", {"registry_name": "fraud", "clear": "description, database_tls_cipher"})
+    assert cleared == {"name": "fraud", "description": "", "database": {"tls": {"cipher": ""}}}
+
+
+ANY = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.dates(),
+    st.text(),
+    st.sampled_from(["true", "yes", "relay", "cluster", "exact", "null", "a/b", "83"]),
+    st.lists(st.one_of(st.text(), st.none(), st.integers()), max_size=3),
+    st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=2),
+)
+
+
+@pytest.mark.parametrize(("book", "asked"), QUESTIONS, ids=IDS)
+@settings(max_examples=25)
+@given(value=ANY)
+def test_an_answer_is_taken_as_it_is_or_refused_by_name(book: Playbook, asked: Question, value: Any) -> None:
+    """Never dropped and never altered: it is the role's, or an error that begins with the variable and hides secrets."""
+    answers, errors = read(book, {**NAMED[book.name], asked.variable: value}, {})
+    about = [error for error in errors if error.what == asked.variable]
+    blank = value is None or (isinstance(value, str) and value.strip() in ("", "null"))
+    if asked.kind in ("text", "choice", "secret") and not blank and not about:
+        assert isinstance(value, str) and answers[asked.variable] in (value, value.strip())
+    if asked.kind in ("boolean", "integer") and not blank and not about:
+        assert str(answers[asked.variable]).lower() == str(value).strip().lower() or isinstance(value, str)
+    if asked.kind == "secret":
+        assert not any(str(value) in str(error) for error in about if len(str(value)) > 9)
+    if not blank and asked.variable not in answers:
+        # Commas alone name nobody.
+        assert about or not str(value).strip(", \n")
+
+
+VARIABLES = st.dictionaries(
+    st.sampled_from(sorted({name for book in PLAYBOOKS.values() for name in book.variables})), ANY
+)
+
+
+@pytest.mark.parametrize("name", PLAYBOOKS)
+@settings(max_examples=60)
+@given(variables=VARIABLES)
+def test_reading_ends_with_options_or_errors(name: str, variables: Variables) -> None:
+    """Whatever is given, and each error is three parts about a variable of the playbook."""
+    answers, errors = read(PLAYBOOKS[name], variables, {})
+    known = set(PLAYBOOKS[name].variables)
+    assert all(set(re.split(r", | or ", error.what)) <= known for error in errors)
+    if not errors:
+        assert isinstance(role_options(PLAYBOOKS[name], answers), dict)
