@@ -12,6 +12,10 @@ export ANSIBLE_COLLECTIONS_PATH := $(VENV)/collections
 # Given on the command line, it chooses the interpreter that .venv is made with.
 export PYTHON
 
+# pyenv's own commands run only the versions that the user switched on; the others are as good.
+PYENV := $(or $(PYENV_ROOT),$(HOME)/.pyenv)
+space := $() $()
+
 .DEFAULT_GOAL := help
 .PHONY: help venv demo quick test test-all test-rest test-unit test-testbed test-integration test-exhaustive test-timed test-default \
         test-scenarios test-kind test-matrix lint sanity build role-specs testbed-up testbed-down kind-build docker-engine \
@@ -105,8 +109,8 @@ endef
 kind-build: venv ## Build what a kind cluster is made of, where it is not in the user's cache
 	@testbed kind build
 
-test-matrix: venv ## Run the tests on every ansible-core (MATRIX_CORES='2.16 2.21' and MATRIX_TESTS=... choose)
-	@$(PYTHON3) tests/tools/matrix.py
+test-matrix: venv ## Run the tests on every ansible-core, each with a Python that it supports (see noxfile.py)
+	@PATH="$(VENV)/bin:$(subst $(space),:,$(wildcard $(PYENV)/versions/3.*/bin)):$$PATH" nox
 
 lint: venv ## Check style and types: ruff, mypy, ansible-lint with yamllint, changelog fragments
 	ruff check .
@@ -137,5 +141,5 @@ docker-engine-stop: venv ## Stop it, with all that runs on it
 	@testbed kind engine --stop
 
 clean: ## Remove what was made in the repository; the user's cache stays
-	rm -rf .venv .ansible .mypy_cache .pytest_cache .ruff_cache dist tests/output
+	rm -rf .venv .ansible .mypy_cache .nox .pytest_cache .ruff_cache dist tests/output
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

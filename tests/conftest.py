@@ -36,7 +36,7 @@ PLAYBOOKS = (
 OF_CALLER = ("ANSIBLE_", "AWX_", "K8S_AUTH_", "KUBECONFIG", "MYSQL_", "PG", "PYTHONPATH")
 """Environment variables, by how they begin, that would make the tests depend on who runs them."""
 OF_MATRIX = ("ANSIBLE_COLLECTIONS_PATH", "ANSIBLE_DEPRECATION_WARNINGS")
-"""What tests/tools/matrix.py sets on purpose."""
+"""What noxfile.py sets on purpose."""
 
 
 def pytest_configure() -> None:

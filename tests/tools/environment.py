@@ -30,18 +30,13 @@ __all__ = [
     "COLLECTIONS",
     "NEWEST",
     "OLDEST",
-    "REQUIREMENTS",
     "ROOT",
-    "STAMP",
-    "TESTBED_PROJECT",
     "VENV",
     "Interpreter",
     "SetupError",
     "cache_root",
     "candidates",
-    "create",
     "fingerprint",
-    "finished",
     "interpreters",
     "locked",
     "outside",
@@ -54,9 +49,9 @@ VENV = ROOT / ".venv"
 COLLECTIONS = VENV / "collections" / "ansible_collections"
 STAMP = "made-from"
 """The file that says what a virtual environment was made from. Without it, the environment is not finished."""
-REQUIREMENTS = ROOT / "tests" / "requirements.txt"
+REQUIREMENTS = (ROOT / "tests" / "requirements.txt", ROOT / "tests" / "requirements-checks.txt")
 TESTBED_PROJECT = ROOT / "tests" / "testbed" / "pyproject.toml"
-INPUTS = (REQUIREMENTS, TESTBED_PROJECT, Path(__file__).resolve())
+INPUTS = (*REQUIREMENTS, TESTBED_PROJECT, Path(__file__).resolve())
 
 BUNDLE = "ansible==14.5.0"
 """The package whose wheel carries kubernetes.core: a user who can install Python packages needs no Galaxy."""
@@ -64,7 +59,7 @@ BUNDLED = "kubernetes/core"
 OPTIONAL = "ansible/mysql"
 """What the playbook prepare_database needs, and nothing else of the collection."""
 OLDEST, NEWEST = 10, 14
-"""The minor versions of Python 3 that tests/requirements.txt can be installed on."""
+"""The minor versions of Python 3 that tests/requirements-checks.txt can be installed on."""
 
 PROBE = "import sys; print('%d.%d.%d' % sys.version_info[:3], sys.executable, flush=True); import ensurepip, venv"
 SITE_PACKAGES = "import sysconfig; print(sysconfig.get_paths()['purelib'])"
@@ -280,7 +275,7 @@ def make() -> None:
         raise SetupError(GIT_WANTED)
     chosen = choose()
     print(f"Making .venv with {chosen}", flush=True)
-    create(VENV, chosen, ["--requirement", REQUIREMENTS])
+    create(VENV, chosen, [argument for file in REQUIREMENTS for argument in ("--requirement", file)])
     add_collections(VENV / "bin" / "python")
     (VENV / STAMP).write_text(fingerprint(ROOT, INPUTS))
     print(f".venv is ready after {time.monotonic() - started:.1f} s", flush=True)
