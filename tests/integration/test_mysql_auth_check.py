@@ -115,7 +115,7 @@ def test_paths(bed: Testbed, registries: Registries) -> None:
     for result in (auto, direct, relayed):
         assert not result["failed"] and not result["changed"] and "not_checked" not in codes(result), result
         assert result["facts"]
-    assert auto["connection"]["path"] == "port_forward" and "the host names a Service" in auto["connection"]["reason"]
+    assert auto["connection"]["path"] == "port_forward" and "the host is a Service" in auto["connection"]["reason"]
     assert (direct["connection"]["path"], relayed["connection"]["path"]) == ("direct", "relay")
     assert not unmade["failed"] and codes(unmade) == {"not_checked"} and set(unmade) == set(auto) | {"warnings"}
     assert [write[:2] for write in played.writes if write[1] != "pods/portforward"] == [

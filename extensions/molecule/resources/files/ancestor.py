@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def main() -> None:
-    """Walk up from here; exit with a message where there is none."""
+    """Walk up from here; exit with a message if there is none."""
     program, pid = sys.argv[1], os.getpid()
     while pid > 1:
         command = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")[:2]
