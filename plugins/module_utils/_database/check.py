@@ -24,6 +24,7 @@ from .effective import effective_database
 from .host import DIRECT, PORT_FORWARD, RELAY, Backend, ServiceState, choose_path, resolve_backend, wrong_form
 from .inspection import Inspection, Subject
 from .mysql import client as mysql
+from .mysql.connection import require_pymysql
 from .password_rules import breaking, withheld
 from .plugin_requirement import Requirement
 from .postgres import client as postgres
@@ -136,7 +137,7 @@ class _Run:
             self._add(wrong)
             return
         if database.type == "mysql":
-            mysql.require_pymysql()
+            require_pymysql()
         self._connect(Subject(database, credentials, requirement.plugin, self._wanted.timeout))
         if kept_back:
             self._add(_without_password(database, kept_back))

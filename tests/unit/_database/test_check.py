@@ -31,6 +31,7 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._databa
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.credentials import Credentials
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.inspection import Inspection, Subject
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.mysql import client as mysql
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.mysql import connection
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.mysql.facts import (
     Account,
     Failure,
@@ -95,7 +96,7 @@ def test_impersonation_is_refused_before_a_relay_is_made(via: str) -> None:
 
 def test_a_missing_library_is_told_before_a_relay_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
     """PyMySQL is needed; without psycopg a PostgreSQL database is not checked, and all else is reported."""
-    monkeypatch.setattr(mysql, "UNFIT", "version 1.1.1 is installed")
+    monkeypatch.setattr(connection, "UNFIT", "version 1.1.1 is installed")
     monkeypatch.setattr(postgres, "MISSING", "no psycopg")
     with pytest.raises(RegistryError, match=r"PyMySQL: version 1\.1\.1 .*1\.2 or newer") as caught:
         checked(FakeCluster(), "relay")

@@ -17,11 +17,10 @@ from typing import Any
 
 import pytest
 import trustme
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.mysql.client import (
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.mysql.client import Target, gather
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.mysql.connection import (
     OVERRIDDEN,
     UNFIT,
-    Target,
-    gather,
     unfit,
 )
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.mysql.facts import MysqlFacts
