@@ -16,7 +16,12 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
+from ..plugin_utils._answers.wording import with_variables
+
 __all__ = ["ActionModule"]
+
+ANSWERS = "registry_answers"
+"""What a playbook registers the result of playbook_answers as."""
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no annotations
@@ -36,7 +41,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no ann
                     wrap_async=bool(self._task.async_val),
                 )
             )
-        return result
+        # A playbook of the collection has read its variables: its user knows these.
+        return with_variables(result) if ANSWERS in (task_vars or {}) else result
 
     @contextmanager
     def _arguments(self, given: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

@@ -247,6 +247,7 @@ other_access:
 verified:
   description:
     - Whether access reviews have confirmed all that O(verify) asks about. It says nothing about RV(other_access).
+    - Null if no subject is named and none has lost access, so that there is nothing to ask about.
   returned: always
   type: bool
 changes:

@@ -131,7 +131,7 @@ def test_component_is_removed(bed: Testbed, registries: Registries, state: str) 
         item.pop("status", None)
     try:
         api.apply(changed)
-        (result,) = look(bed, {"name": "looked"}, user="platform-admin").results
+        (result,) = look(bed, {"name": "looked", "database": DATABASE}, user="platform-admin").results
         assert codes(result, "blocker") == ["component_disabled"]
     finally:
         api.apply(cluster)
@@ -141,7 +141,7 @@ def test_operator_is_down(bed: Testbed) -> None:
     """Its webhook does not answer the dry run: that is visible without permission to see the operator."""
     bed.stop("operator")
     try:
-        (result,) = look(bed, {"name": "looked"}).results
+        (result,) = look(bed, {"name": "looked", "database": DATABASE}).results
         assert codes(result, "blocker") == ["operator_down"]
     finally:
         bed.start("operator")

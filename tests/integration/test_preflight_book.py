@@ -14,6 +14,13 @@ from testbed.api import ApiError
 from testbed.bed import Testbed
 
 PREFLIGHT = "opendatahub.model_registry.model_registry_preflight"
+DATABASE = {
+    "type": "mysql",
+    "host": "mysql-80.databases.svc.cluster.local",
+    "name": "d",
+    "username": "u",
+    "password": "p",
+}
 HOOKS = ("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration")
 
 
@@ -119,5 +126,5 @@ def _made(registries: Registries, body: dict[str, Any]) -> bool:
 
 
 def _codes(bed: Testbed, user: str) -> list[str]:
-    found = play(bed, task(PREFLIGHT, name="taken", fail_on="never"), user=user).result["findings"]
+    found = play(bed, task(PREFLIGHT, name="taken", database=DATABASE, fail_on="never"), user=user).result["findings"]
     return [one["code"] for one in found if one["severity"] == "blocker"]

@@ -244,7 +244,7 @@ def test_display_name_alone_names_the_registry(registries: Registries, run: Run)
     for options, more in (((), {}), (("--check",), {}), (("--check",), {"preflight": False})):
         other = run("create", {**answers, "display_name": "BOOK-derived", **more}, *options, fails=True)
         assert not other.writes and "Book Derived!'" in other.output and "'BOOK-derived'" in other.output
-        assert "Give name: book-derived" in other.output and ("name_derived" in other.output) == (not more)
+        assert "Give registry_name: book-derived" in other.output and ("name_derived" in other.output) == (not more)
         # The database is not checked with the password of a registry that may be another.
         assert more or not any(request.get("objectRef", {}).get("resource") == "secrets" for request in other.requests)
     run("teardown", {"registry_name": "book-derived", "confirm_name": "book-derived"})

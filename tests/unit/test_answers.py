@@ -37,7 +37,7 @@ NAMED: dict[str, Variables] = {
     "update": {"registry_name": "fraud"},
     "grant": {"registry_name": "fraud", "access_users": "ann"},
     "teardown": {"registry_name": "fraud"},
-    "preflight": {},
+    "preflight": {"registry_name": "fraud"},
     "prepare_database": {
         "database_name": "d",
         "database_username": "u",

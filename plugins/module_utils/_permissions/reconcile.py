@@ -83,7 +83,8 @@ class PermissionsResult:
     after: frozenset[Grant] = frozenset()
     other_access: dict[Grant, Answer] | None = None
     """Other subjects with access by other roles; None if not reviewed."""
-    verified: bool = False
+    verified: bool | None = False
+    """None if there was nothing to verify."""
     is_known: bool = False
     """Whether the run has seen the resulting grants, so that grants and after contain them."""
     warnings: list[str] = field(default_factory=list)
@@ -318,7 +319,7 @@ def _verify(
     if refuted:
         role = run.cluster.get("Role", run.namespace, user_role(name)) if any(refuted.values()) else None
         raise not_effective(name, refuted, found, role)
-    result.verified = True
+    result.verified = True if expected else None
     if desired.grants.state == "exact":
         asked = answers(run.cluster, run.namespace, name, other_subjects(name, state.bindings, expected))
         result.other_access = {grant: answer for grant, answer in asked.items() if answer.allowed}

@@ -333,13 +333,23 @@ def database_to_check(
 ) -> tuple[Database | None, tuple[InvalidInput, ...]]:
     """Return the database as the registry will use it, if that is known, and the errors in the options.
 
-    A new registry without one yet is not an error, nor is an edit of a registry that does not exist. If a registry cannot be
+    A new registry without one is an error, as it is when it is created. An edit of a registry that does not exist is not: that
+    has a finding of its own. If a registry cannot be
     read or understood, the type of its database is not known. If there is a clash, the password is that of another registry.
     """
     is_unknown = isinstance(registry, RegistryError) or odd_field is not None
     is_untyped = is_unknown and not (wanted.database and wanted.database.type)
     is_missing = registry is None and wanted.job == "update" and wanted.known_name is not None
     is_unsaid = wanted.database is None and not isinstance(registry, dict)
+    if (
+        is_unsaid
+        and registry is None
+        and wanted.job == "create"
+        and wanted.known_name
+        and not wanted.is_database_invalid
+    ):
+        why = "a registry needs a database and none is given"
+        return None, (*wanted.invalid, InvalidInput("database", why, "Give database with type mysql or postgres."))
     if clash or is_untyped or is_missing or is_unsaid or wanted.is_database_invalid:
         return None, wanted.invalid
     if wanted.job not in ("create", "update"):

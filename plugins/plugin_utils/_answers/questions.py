@@ -287,6 +287,8 @@ PLAYBOOKS = {
             "preflight",
             "preflight",
             PREFLIGHT,
+            one_of=("registry_name", "display_name"),
+            one_of_step="Give registry_name, or a display_name to derive it from.",
         ),
         Playbook(
             "prepare_database",

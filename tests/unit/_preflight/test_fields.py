@@ -103,7 +103,6 @@ UNSEEN, CLASH = Forbidden("ModelRegistry fraud", "w", "s"), Refused("ModelRegist
     ("job", "given", "registry", "unclear", "kind"),
     [
         ("create", GIVEN, None, {}, "mysql"),
-        ("create", None, None, {}, None),
         ("update", GIVEN, ON_POSTGRES, {}, "postgres"),
         ("update", replace(GIVEN, type="mysql"), ON_POSTGRES, {}, "mysql"),
         ("update", None, ON_POSTGRES, {}, "postgres"),
@@ -122,3 +121,16 @@ def test_the_database_of_a_job(
     how: dict[str, Any] = {"odd_field": None, "clash": None, **unclear}
     database, invalid = database_to_check(Wanted(job, "fraud", None, given), registry, **how)
     assert (database and database.type, invalid) == (kind, ())
+
+
+def test_a_new_registry_needs_a_database() -> None:
+    """As when it is created. Without a name, or with a registry that cannot be read, nothing is known of it."""
+    database, (error,) = database_to_check(Wanted("create", "fraud", None, None), None, None, None)
+    assert database is None and str(error).startswith("database: a registry needs a database and none is given.")
+    for wanted, registry in (
+        (Wanted("create", None, None, None), None),
+        (Wanted("create", "fraud", None, None), UNSEEN),
+        (Wanted("create", "fraud", None, None), ON_POSTGRES),
+        (Wanted("update", "fraud", None, None), None),
+    ):
+        assert database_to_check(wanted, registry, None, None)[1] == ()

@@ -1,0 +1,79 @@
+# SPDX-FileCopyrightText: The opendatahub.model_registry authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Messages of the modules in the words of a playbook's user, who knows its variables and not the modules' options."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from .questions import PLAYBOOKS
+
+__all__ = ["in_variables", "with_variables"]
+
+AUTHORITY = "ca_source"
+MANY = {
+    "database.password_secret": "database_password_secret_name",
+    "database.tls": AUTHORITY,
+    "database.tls.enabled": AUTHORITY,
+    "database.tls.ca_bundle": AUTHORITY,
+    "database.tls.client_certificate_secret": "client_certificate_secret_name",
+    "database.tls.client_key_secret": "client_key_secret_name",
+    "auth_proxy_settings.certificate_secret": "auth_proxy_certificate_secret_name",
+    "auth_proxy_settings.key_secret": "auth_proxy_key_secret_name",
+    **{
+        f"database.tls.{option}{part}": variable
+        for option in ("ca_config_map", "ca_secret")
+        for part, variable in (("", AUTHORITY), (".name", "ca_name"), (".key", "ca_key"))
+    },
+}
+"""Options that several variables are for, or one with others."""
+VARIABLES = MANY | {
+    asked.option: asked.variable
+    for book in PLAYBOOKS.values()
+    if book.role
+    for asked in book.questions
+    if "." in asked.option and "{" not in asked.option
+}
+PATH = re.compile(rf"(?<![\w./-])({'|'.join(map(re.escape, sorted(VARIABLES, key=len, reverse=True)))})(?![\w-]|\.\w)")
+PLAIN = {
+    "namespace": "registries_namespace",
+    "name": "registry_name",
+    "must_exist": "access_must_exist",
+}
+"""Options whose names are words, too: they are only meant at the beginning of a message, or after these verbs."""
+WORD = re.compile(rf"((?:^|\b[Gg]ive |\b[Ss]et |\b[Cc]orrect |\b[Ll]eave ))({'|'.join(PLAIN)})(?=[:,.]| out\b| to\b)")
+PHRASES = (
+    (re.compile(r"\bvia: (?=direct|relay|port_forward|auto)"), "database_via: "),
+    (re.compile(r"\bdatabase with type mysql or postgres"), "database_type, and with it database_host and the others"),
+    (re.compile(r"\b(?:one of )?ca_bundle, ca_config_map, ca_secret (?:and|or) ca_pem"), AUTHORITY),
+    (re.compile(r"\bdatabase\.host, port and username"), "database_host, database_port and database_username"),
+    (
+        re.compile(r"\bhost, name, username and password of the database"),
+        "database_host, database_name, database_username and database_password of the database",
+    ),
+)
+
+
+def in_variables(text: str) -> str:
+    """Return a message with the playbooks' variables in the place of the modules' options."""
+    for pattern, words in PHRASES:
+        text = pattern.sub(words, text)
+    text = WORD.sub(lambda found: found[1] + PLAIN[found[2]], text)
+    return PATH.sub(lambda found: VARIABLES[found[1]], text)
+
+
+def with_variables(result: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a module's result with the same in all that it says to its user; facts and objects stay as they are."""
+    said = {name: in_variables(result[name]) for name in ("msg",) if isinstance(result.get(name), str)}
+    lists = {
+        name: [in_variables(one) if isinstance(one, str) else one for one in result[name]]
+        for name in ("warnings", "table")
+        if isinstance(result.get(name), list)
+    }
+    findings = [
+        {key: in_variables(value) if key in ("what", "why", "remedy") else value for key, value in finding.items()}
+        for finding in result.get("findings") or ()
+    ]
+    return {**result, **said, **lists, **({"findings": findings} if findings else {})}
