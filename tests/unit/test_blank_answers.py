@@ -123,3 +123,28 @@ def test_the_role_grant_itself_takes_access_from_nobody_by_accident(tmp_path: Pa
     (tmp_path / "play.yml").write_text(yaml.safe_dump([{"hosts": "localhost", "gather_facts": False, "roles": [role]}]))
     done = run(tmp_path, "play.yml")
     assert done.returncode == 2 and "all would lose access" in done.stdout, done.stdout + done.stderr
+
+
+def test_errors_of_modules_name_the_variables(tmp_path: Path) -> None:
+    """Wherever an ansible-core shows the error; a task of the user's own has the module's options."""
+    database = {"database_host": "mysql://x", "database_name": "d", "database_username": "u"}
+    given = " ".join(f"{name}={value}" for name, value in {"registry_name": "f", "preflight": "no", **database}.items())
+    done = run(tmp_path, "opendatahub.model_registry.create", "-e", given)
+    output = done.stdout + done.stderr
+    assert "database_host: 'mysql://x' is not a host name" in output and "database.host" not in output, output
+    task = {"opendatahub.model_registry.model_registry": {"name": "f", "database": {"host": "mysql://x"}}}
+    (tmp_path / "play.yml").write_text(yaml.safe_dump([{"hosts": "localhost", "gather_facts": False, "tasks": [task]}]))
+    assert "database.host: 'mysql://x' is not a host name" in run(tmp_path, "play.yml").stdout
+
+
+def test_a_missing_collection_is_named(tmp_path: Path) -> None:
+    (tmp_path / "ansible_collections").mkdir()
+    for name in ("opendatahub", "kubernetes"):
+        place = ROOT / ".venv" / "collections" / "ansible_collections" / name
+        (tmp_path / "ansible_collections" / name).symlink_to(place)
+    only = {"ANSIBLE_COLLECTIONS_PATH": str(tmp_path), "ANSIBLE_COLLECTIONS_SCAN_SYS_PATH": "false"}
+    done = run(tmp_path, "opendatahub.model_registry.prepare_database", environment=only)
+    assert "ansible.mysql: the playbook prepare_database needs this collection" in done.stdout, (
+        done.stdout + done.stderr
+    )
+    assert "ansible-galaxy collection install ansible.mysql" in done.stdout

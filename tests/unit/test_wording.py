@@ -25,11 +25,11 @@ MESSAGES = [
     ("database.tls.ca_config_map.key: it is empty.", "ca_key: it is empty."),
     ("Give one of ca_bundle, ca_config_map, ca_secret and ca_pem.", "Give ca_source."),
     ("Or give via: direct, or via: relay with relay_image.", "Or give database_via: direct, or database_via: relay with relay_image."),
-    ("Give database.password, or correct database.host, port and username.", "Give database_password, or correct database_host, database_port and database_username."),
+    ("Correct database.host, port and username.", "Correct database_host, database_port and database_username."),
     ("auth_proxy_settings.port: 0 is no port.", "auth_proxy_port: 0 is no port."),
     ("Set namespace to models, or leave it out.", "Set registries_namespace to models, or leave it out."),
     ("my.database.host and database.host.svc and /database.host are names.", "my.database.host and database.host.svc and /database.host are names."),
-    ("Give credentials that are valid: kubeconfig and context, or host and api_key.", "Give credentials that are valid: kubeconfig and context, or host and api_key."),
+    ("Give valid ones: kubeconfig, or host and api_key.", "Give valid ones: kubeconfig, or host and api_key."),
 ]  # fmt: skip
 
 

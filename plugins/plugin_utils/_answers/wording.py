@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from .questions import PLAYBOOKS
@@ -66,14 +67,18 @@ def in_variables(text: str) -> str:
 
 def with_variables(result: Mapping[str, Any]) -> dict[str, Any]:
     """Return a module's result with the same in all that it says to its user; facts and objects stay as they are."""
-    said = {name: in_variables(result[name]) for name in ("msg",) if isinstance(result.get(name), str)}
-    lists = {
-        name: [in_variables(one) if isinstance(one, str) else one for one in result[name]]
-        for name in ("warnings", "table")
-        if isinstance(result.get(name), list)
-    }
+    said = {name: _said(result[name]) for name in ("msg", "exception") if name in result}
+    lists = {name: [_said(one) for one in result[name]] for name in ("warnings", "table") if result.get(name)}
     findings = [
         {key: in_variables(value) if key in ("what", "why", "remedy") else value for key, value in finding.items()}
         for finding in result.get("findings") or ()
     ]
     return {**result, **said, **lists, **({"findings": findings} if findings else {})}
+
+
+def _said(value: Any) -> Any:
+    """Return a message, or since ansible-core 2.19 a summary of an error or warning, with variables in it."""
+    if isinstance(value, str):
+        return in_variables(value)
+    event = getattr(value, "event", None)
+    return value if event is None else replace(value, event=replace(event, msg=in_variables(event.msg)))
