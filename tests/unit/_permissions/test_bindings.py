@@ -888,6 +888,11 @@ def test_members(now: list[str], names: list[str], state: str) -> None:
     assert len(cluster.writes) == (0 if set(now) == expected else 1)
 
 
+def test_nothing_to_ask_about() -> None:
+    """Neither confirmed nor refuted."""
+    assert ensure(FakeCluster(OWNER, role(), operators(), group()), DesiredGrants("demo", frozenset())).verified is None
+
+
 def test_members_are_proven_by_their_group() -> None:
     cluster = FakeCluster(OWNER, role(), operators(), group())
     assert ensure(cluster, DesiredGrants("demo", frozenset()), members=("ann",)).verified
