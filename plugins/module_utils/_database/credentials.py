@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Callable
+from typing import Callable, Optional
 
 from .._common.errors import Forbidden
 from .._common.finding import CONFIG_OBJECTS, Finding
@@ -15,7 +15,7 @@ from .._registry.stored_keys import database_keys, missing_key_finding, read_key
 
 __all__ = ["Credentials", "Read", "read_credentials"]
 
-Read = Callable[[str, str], "Object | None"]
+Read = Callable[[str, str], Optional[Object]]
 """Returns the object of a kind and name in the registries namespace, or None if there is none."""
 
 
