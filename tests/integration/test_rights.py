@@ -197,7 +197,7 @@ def test_a_right_that_is_missing(prepared: Registries, case: Case) -> None:
         + "."
     )
     assert step.format(namespace=prepared.namespace) in told, told
-    grants = "must hold" in case.step
+    grants = "must have" in case.step
     said = "attempting to grant RBAC permissions" if grants else f'cannot {case.verb} resource "{case.resource}"'
     assert case.outcome == WARNING or said in told, told
     # The log does not show that a deletion was a dry run: its body says so.
