@@ -57,18 +57,20 @@ _LOOSE = re.compile(r"^[ \t]*[A-Za-z0-9+/]{48,}={0,2}[ \t\r]*$", re.MULTILINE)
 _KEY = re.compile(r"private\s{1,8}key", re.IGNORECASE)
 _LABELS = ("CERTIFICATE", "X509 CERTIFICATE")
 """The second is an old name of the first (OpenSSL's documentation, PEM_read_bio_X509); Go does not know it."""
-_EC_PUBLIC_KEY = bytes.fromhex("06072a8648ce3d0201")
-_GO_CURVES = tuple(map(bytes.fromhex, ("06052b81040021", "06082a8648ce3d030107", "06052b81040022", "06052b81040023")))
-"""Object identifiers in DER: of elliptic curves in general, and of those that Go knows (RFC 5480, section 2.1.1.1)."""
-_VERSION_3 = bytes.fromhex("a003020102")
-_CONSTRAINTS, _USAGES = bytes.fromhex("0603551d13"), bytes.fromhex("0603551d25")
-"""Object identifiers in DER: of a certificate's basic constraints, and of its extended key usages (RFC 5280, section 4.2.1)."""
-_FOR_SERVERS = (bytes.fromhex("06082b06010505070301"), bytes.fromhex("0604551d2500"))
-"""The usage for TLS servers, and the one that stands for any."""
-_HANDLED = tuple(bytes.fromhex(f"0603551d{number:02x}") for number in (15, 17, 19, 30, 31, 32, 33, 36, 37, 54))
-"""Object identifiers in DER, of the extensions that Go knows if they are critical (processExtensions of crypto/x509)."""
-_CRITICAL = re.compile(b"\x01\x01\xff\x04")
-"""What follows an extension's identifier in DER if it is critical, and begins its value (RFC 5280, section 4.1)."""
+_SEQUENCE, _BOOLEAN, _VERSION, _EXTENSIONS = 0x30, 0x01, 0xA0, 0xA3
+"""Tags in DER (RFC 5280, section 4.1)."""
+_EC_PUBLIC_KEY = bytes.fromhex("2a8648ce3d0201")
+_GO_CURVES = tuple(map(bytes.fromhex, ("2b81040021", "2a8648ce3d030107", "2b81040022", "2b81040023")))
+"""Object identifiers: of elliptic curves in general, and of those that Go knows (RFC 5480, section 2.1.1.1)."""
+_HANDLED = tuple(bytes((0x55, 0x1D, number)) for number in (15, 17, 19, 30, 31, 32, 33, 36, 37, 54))
+"""Object identifiers of the extensions that Go knows if they are critical (processExtensions of crypto/x509)."""
+_ALTERNATIVE_NAMES, _CONSTRAINTS, _NAME_CONSTRAINTS, _USAGES = (
+    bytes((0x55, 0x1D, number)) for number in (17, 19, 30, 37)
+)
+_NAMES = frozenset((0x81, 0x82, 0x86, 0x87))
+"""Tags of the names that Go knows: email, DNS name, URI and IP address (RFC 5280, section 4.2.1.6)."""
+_FOR_SERVERS = (bytes.fromhex("2b06010505070301"), bytes.fromhex("551d2500"))
+"""The extended key usage for TLS servers, and the one that stands for any."""
 _SHORT = {
     "commonName": "CN",
     "organizationName": "O",
@@ -296,6 +298,12 @@ def _lines_of(text: str, offsets: Iterable[int]) -> Iterator[int]:
         yield line
 
 
+_Element = tuple[int, bytes]
+"""Tag and content of an element in DER."""
+_Extensions = dict[bytes, tuple[bool, bytes]]
+"""By object identifier: whether the extension is critical, and its value."""
+
+
 @dataclass(frozen=True)
 class _Decoded:
     """A certificate that Go can read. authority: None if it is not an authority's, or Go refuses it."""
@@ -313,16 +321,18 @@ def _bundle(certificates: Iterable[_Decoded]) -> Bundle:
 @lru_cache(maxsize=2048)
 def _decoded(der: bytes) -> _Decoded | None:
     """Decode a certificate. Return None if it is not one that Go reads."""
-    if not _is_whole(der) or not _is_known_curve(der):
-        return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
         context.load_verify_locations(cadata=der)
+        fields = _fields(der)
+        extensions = _extensions(fields)
+        _check_curve(fields)
+        is_refused = _is_refused(extensions)
         # OpenSSL lists only authorities.
         listed = context.get_ca_certs()
-        if not listed or not _signs_for_go(der):
+        if not listed or not _signs_for_go(fields, extensions):
             return _Decoded()
-        authority, is_refused = _authority(listed[0]), _is_refused(der)
+        authority = _authority(listed[0])
         return _Decoded(None if is_refused else authority, is_refused)
     except (ValueError, OverflowError, ssl.SSLError):
         return None
@@ -347,32 +357,87 @@ def _escaped(value: str) -> str:
     return "".join(character if character.isprintable() else f"\\{ord(character):02x}" for character in text)
 
 
-def _is_whole(der: bytes) -> bool:
-    """Return whether this is exactly one DER element, as Go requires (X.690, section 8.1)."""
-    if len(der) < 4 or der[0] != 0x30:
-        return False
-    size = der[1] & 0x7F if der[1] & 0x80 else 0
-    length = int.from_bytes(der[2 : 2 + size], "big") if size else der[1]
-    return 2 + size + length == len(der)
+def _elements(der: bytes) -> Iterator[_Element]:
+    """Yield the elements one after another. Raises ValueError if they are not DER as Go reads it (X.690, section 10.1)."""
+    position = 0
+    while position < len(der):
+        head = der[position : position + 6]
+        size = head[1] & 0x7F if len(head) > 1 and head[1] & 0x80 else 0
+        length = int.from_bytes(head[2 : 2 + size] if size else head[1:2], "big")
+        start = position + 2 + size
+        position = start + length
+        is_shortest = length >> 8 * (size - 1) and length > 0x7F if size else len(head) > 1 and head[1] != 0x80
+        if head[0] & 0x1F == 0x1F or size > 4 or not is_shortest or position > len(der):
+            raise ValueError("not DER")
+        yield head[0], der[start:position]
 
 
-def _signs_for_go(der: bytes) -> bool:
+def _sequence(der: bytes) -> Iterator[_Element]:
+    """Return the elements of what is exactly one sequence. Raises ValueError for anything else."""
+    ((tag, content),) = _elements(der)
+    if tag != _SEQUENCE:
+        raise ValueError("not a sequence")
+    return _elements(content)
+
+
+def _fields(der: bytes) -> list[_Element]:
+    """Return the fields that a certificate's signature is about. Raises ValueError if it is malformed."""
+    (_tag, signed), _algorithm, _signature = _sequence(der)
+    return list(_elements(signed))
+
+
+def _extensions(fields: Iterable[_Element]) -> _Extensions:
+    """Return whether each extension is critical, and its value. Raises ValueError if they are malformed or not unique."""
+    listed = [one for tag, content in fields if tag == _EXTENSIONS for _tag, one in _sequence(content)]
+    found: _Extensions = {}
+    for extension in listed:
+        (_tag, identifier), *flag, (_tag, value) = _elements(extension)
+        if identifier in found or flag not in ([], [(_BOOLEAN, b"\x00")], [(_BOOLEAN, b"\xff")]):
+            raise ValueError("a repeated or malformed extension")
+        found[identifier] = (flag == [(_BOOLEAN, b"\xff")], value)
+    return found
+
+
+def _signs_for_go(fields: list[_Element], extensions: _Extensions) -> bool:
     """Return whether Go accepts an authority listed by OpenSSL for servers (Certificate.Verify of crypto/x509).
 
     OpenSSL goes by other extensions if there are no basic constraints. It also lists authorities for clients only.
     """
-    has_constraints = _VERSION_3 not in der[:16] or _CONSTRAINTS in der
-    return has_constraints and (_USAGES not in der or any(usage in der for usage in _FOR_SERVERS))
+    has_constraints = fields[0] != (_VERSION, b"\x02\x01\x02") or _CONSTRAINTS in extensions
+    if _USAGES not in extensions:
+        return has_constraints
+    return has_constraints and any(usage in _FOR_SERVERS for _tag, usage in _sequence(extensions[_USAGES][1]))
 
 
-def _is_refused(der: bytes) -> bool:
+def _is_refused(extensions: _Extensions) -> bool:
     """Return whether Go refuses every chain with this certificate (UnhandledCriticalExtension of crypto/x509)."""
-    return not all(der.endswith(_HANDLED, 0, critical.start()) for critical in _CRITICAL.finditer(der))
+    handled = [_is_handled(one, value) or not critical for one, (critical, value) in extensions.items()]
+    return not all(handled)
 
 
-def _is_known_curve(der: bytes) -> bool:
-    key = der.find(_EC_PUBLIC_KEY)
-    return key < 0 or der.startswith(_GO_CURVES, key + len(_EC_PUBLIC_KEY))
+def _is_handled(identifier: bytes, value: bytes) -> bool:
+    """Return whether Go knows an extension and what is in it. Raises ValueError if Go cannot read it.
+
+    As processExtensions of crypto/x509: one known alternative name is enough, and name constraints are all known ones.
+    """
+    if identifier == _ALTERNATIVE_NAMES:
+        return not _NAMES.isdisjoint([tag for tag, _name in _sequence(value)])
+    if identifier == _NAME_CONSTRAINTS:
+        trees = [tree for _tag, part in _sequence(value) for _tag, tree in _elements(part)]
+        bases = [next(_elements(tree), None) for tree in trees]
+        if not bases or None in bases:
+            raise ValueError("empty name constraints")
+        return _NAMES.issuperset([base[0] for base in bases if base])
+    return identifier in _HANDLED
+
+
+def _check_curve(fields: list[_Element]) -> None:
+    """Raise ValueError if the key is on an elliptic curve that Go does not know."""
+    key = fields[6 if fields[0][0] == _VERSION else 5][1]
+    (_tag, algorithm), _key = _elements(key)
+    (_tag, kind), *parameters = _elements(algorithm)
+    if kind == _EC_PUBLIC_KEY and not any(curve in _GO_CURVES for _tag, curve in parameters):
+        raise ValueError("an unknown curve")
 
 
 def read_certificate(der: bytes | None) -> Certificate | None:

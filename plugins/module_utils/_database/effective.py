@@ -8,9 +8,9 @@ from dataclasses import fields, replace
 from typing import TypeVar
 
 from .._common.model import Database, Object, Tls
+from .._registry.database_edit import check_edit
 from .._registry.export import PORTS, chosen_type, database_of
-from .._registry.options import check_encryption, check_for_type
-from .._registry.spec_rules import check_authority, check_complete
+from .._registry.spec_rules import check_complete
 
 __all__ = ["effective_database", "verifies"]
 
@@ -30,9 +30,7 @@ def effective_database(given: Database | None, registry: Object | None) -> Datab
     database = _merge(known, given or Database())
     database = replace(database, type=kind, tls=_tls(known.tls, (given or Database()).tls))
     if given is not None:
-        check_for_type(replace(given, type=kind))
-        check_encryption(given.tls, database)
-        check_authority(database)
+        check_edit(given, spec)
     if given is not None and given.password is not None:
         database = replace(database, password_secret=None)
     if given is not None and given.address:
@@ -40,7 +38,6 @@ def effective_database(given: Database | None, registry: Object | None) -> Datab
     # An address counts as the host, wherever the check connects to.
     database = replace(database, host=database.address)
     if database.generate:
-        check_for_type(replace(given or Database(), type=kind, generate=True))
         return database
     check_complete(database)
     return replace(database, port=database.port or PORTS[kind])

@@ -19,7 +19,7 @@ from .._kubernetes.changes import Key
 from .._permissions.bindings import entries, misdirected, read_bindings
 from .._registry.auth_proxy import no_auth_proxy
 from .._registry.description import left_out
-from .._registry.export import database_of, database_types, is_generated
+from .._registry.export import database_of, database_types, is_encrypted, is_generated, is_verified
 from .._registry.restart import mark_of, restart_due
 from .._registry.rollout import condition, timestamp
 from .._registry.sharing import sharing_findings
@@ -63,9 +63,7 @@ def registry_findings(name: str, inventory: Inventory) -> list[Finding]:
 def tls_facts(registry: Object, bundle: Bundle | None = None) -> Object:
     """Return how the registry server connects to the database, and what is known of the authority that it trusts."""
     tls = database_of(registry.get("spec") or {}).tls or Tls()
-    verified = bool(tls.verify) or tls.mode in ("verify-ca", "verify-full")
-    encrypts = tls.ca or verified or tls.client_certificate or tls.cipher or tls.mode not in (None, *_OPPORTUNISTIC)
-    facts: Object = {"encrypted": bool(encrypts), "verified": verified}
+    facts: Object = {"encrypted": is_encrypted(tls), "verified": is_verified(tls)}
     if tls.ca:
         certificates = [
             {"subject": one.subject, "expires": one.expires.strftime("%Y-%m-%dT%H:%M:%SZ")}
@@ -73,10 +71,6 @@ def tls_facts(registry: Object, bundle: Bundle | None = None) -> Object:
         ]
         facts["ca"] = {"kind": tls.ca.kind, **asdict(tls.ca.ref), "certificates": certificates}
     return facts
-
-
-_OPPORTUNISTIC = ("disable", "allow", "prefer")
-"""PostgreSQL's sslmode values that do without encryption if the server offers none."""
 
 
 def _name(name: str, registry: Object, _inventory: Inventory) -> Iterator[Finding]:

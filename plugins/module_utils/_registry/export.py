@@ -18,9 +18,11 @@ __all__ = [
     "database_of",
     "database_type",
     "database_types",
+    "is_encrypted",
     "is_generated",
     "is_own_ca",
     "is_own_secret",
+    "is_verified",
     "password_ref",
     "proxy_of",
     "references",
@@ -29,6 +31,8 @@ __all__ = [
 
 PORTS = {"mysql": 3306, "postgres": 5432}
 """The API's defaults if no port is given."""
+_OPPORTUNISTIC = ("disable", "allow", "prefer")
+"""PostgreSQL's sslmode values that do without encryption if the server offers none."""
 
 
 def database_types(spec: Object) -> list[str]:
@@ -80,6 +84,17 @@ def database_of(spec: Object) -> Database:
         generate=values.get("generateDeployment"),
         image=values.get("image"),
     )
+
+
+def is_encrypted(tls: Tls) -> bool:
+    """Return whether a registry server with these stored settings always encrypts its connection to the database."""
+    certificates = tls.ca or tls.client_certificate
+    return bool(certificates or is_verified(tls) or tls.cipher or tls.mode not in (None, *_OPPORTUNISTIC))
+
+
+def is_verified(tls: Tls) -> bool:
+    """Return whether a registry server with these stored settings verifies the database's certificate."""
+    return bool(tls.verify) or tls.mode in ("verify-ca", "verify-full")
 
 
 def _ca(values: Object) -> CaSource | None:

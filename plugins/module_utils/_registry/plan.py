@@ -8,19 +8,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from .._common.certificates import stored_form
-from .._common.errors import InvalidInput, NotFound, Refused
-from .._common.model import CaSource, Database, KeyRef, Object, Registry
+from .._common.errors import NotFound, Refused
+from .._common.model import CaSource, KeyRef, Object, Registry
 from .._common.names import SHARED_CA, ca_config_map, check_length, check_name, password_secret
 from .._common.text import quoted
 from .._kubernetes.changes import Change, Key, creation_of, deletion_of, patch_of
 from .._kubernetes.merge_patch import applied, merge_patch, present_fields, restricted
 from .auth_proxy import certificate_missing
+from .database_edit import check_edit, with_type, without_defaults, without_effect
 from .export import (
     ca_source,
-    chosen_type,
-    database_of,
-    database_type,
-    is_generated,
     is_own_ca,
     is_own_secret,
     password_ref,
@@ -30,7 +27,6 @@ from .export import (
 )
 from .fields import check_front
 from .manifests import (
-    CA_FIELDS,
     CA_KEY,
     DISPLAY_NAME,
     OWNER_LABEL,
@@ -40,7 +36,6 @@ from .manifests import (
     wanted_registry,
     wanted_secret,
 )
-from .options import check_encryption, check_for_type
 from .quantity import with_stored_spelling
 from .restart import RESTART_PENDING, RESTARTED, Mark, mark_of, restart_due, restart_value
 from .rollout import registry_of
@@ -119,8 +114,10 @@ def plan_present(registry: Registry, observed: NamespaceState, now: str) -> Plan
     clash = name_clash(existing, registry.display_name) if existing is not None and registry.is_derived else None
     if clash is not None:
         raise clash
-    registry = _with_type(registry, observed)
-    _check_generated(registry.database, existing)
+    if registry.database is not None:
+        spec = (existing or {}).get("spec") or {}
+        check_edit(registry.database, spec)
+        registry = replace(registry, database=with_type(registry.database, spec))
     registry, stores = _with_stores(registry, observed, now)
     change = _registry_change(registry, observed, now)
     changes = (*stores, *((change,) if change else ()))
@@ -261,42 +258,19 @@ def _registry_change(registry: Registry, observed: NamespaceState, now: str) -> 
         wanted = _new_registry(registry, observed)
         check_length(registry.name, proxy_of(wanted["spec"]) is not None)
         check_name(registry.name)
-        _check_database(registry, present_fields(wanted)["spec"])
+        check_spec(present_fields(wanted)["spec"])
         return creation_of(wanted, observed.namespace, registry.name)
     spec = existing.get("spec") or {}
     if registry.resources is not None:
         stored = (spec.get("rest") or {}).get("resources") or {}
         registry = replace(registry, resources=with_stored_spelling(registry.resources, stored))
     wanted = wanted_registry(registry, observed.version, _wanted_proxies(registry, existing, observed))
-    wanted = _without_effect(registry, spec, wanted)
+    wanted = {**wanted, "spec": without_effect(registry.database, spec, wanted["spec"])}
     wanted = _with_switch(existing, _with_unused_secret(existing, wanted, observed), now)
-    change = patch_of(_without_defaults(existing), wanted, observed.namespace)
-    _check_database(registry, applied(existing, change.body)["spec"] if change else spec, is_new=change is not None)
+    change = patch_of({**existing, "spec": without_defaults(spec)}, wanted, observed.namespace)
+    if change is not None:
+        check_spec(applied(existing, change.body)["spec"])
     return change
-
-
-def _check_database(registry: Registry, spec: Object, is_new: bool = True) -> None:
-    """Raise InvalidInput if the resulting spec cannot work, or has less TLS than the options request.
-
-    is_new: whether this run changes it; an unchanged spec is not checked.
-    """
-    if is_new:
-        check_spec(spec)
-    if registry.database is not None:
-        check_encryption(registry.database.tls, database_of(spec))
-
-
-def _check_generated(database: Database | None, existing: Object | None) -> None:
-    """Raise InvalidInput for options without effect while the operator continues to run the registry's database."""
-    spec = (existing or {}).get("spec") or {}
-    if database is None or not is_generated(spec) or database.type == "mysql" or database.address:
-        return
-    if database.generate is False:
-        why = "the operator runs the registry's database, and the options give no other"
-        raise InvalidInput(
-            "database.generate", why, "Give host, name, username and password of the database to use instead."
-        )
-    check_for_type(replace(database, generate=True))
 
 
 def _new_registry(registry: Registry, observed: NamespaceState) -> Object:
@@ -384,44 +358,6 @@ def _unmarking(registry: Object, namespace: str) -> tuple[Change, ...]:
     body: Object = {"metadata": {"annotations": dict.fromkeys(marks)}}
     before = {"metadata": {"annotations": marks}}
     return (Change(*key, "patch", body, before, {"metadata": {"annotations": {}}}, needs=(key,)),)
-
-
-def _without_effect(registry: Registry, spec: Object, wanted: Object) -> Object:
-    """Return what is wanted, without changes that are not requested and would have no effect.
-
-    Of two authorities the one in the ConfigMap counts, so the other may stay. With an authority, a registry server on
-    PostgreSQL treats every sslMode alike, so the stored one stays.
-    """
-    kind = database_type(spec)
-    fields = wanted["spec"].get(kind or "")
-    tls = registry.database.tls if registry.database else None
-    if kind is None or not fields or tls is None or tls.ca is None:
-        return wanted
-    source, idle = ca_source(spec), set()
-    if source == tls.ca:
-        idle |= {name for name in CA_FIELDS.values() if fields.get(name, "") is None}
-    if source is not None and kind == "postgres" and tls.mode is None and tls.verify is None:
-        idle.add("sslMode")
-    kept = {name: value for name, value in fields.items() if name not in idle}
-    return {**wanted, "spec": {**wanted["spec"], kind: kept}}
-
-
-def _without_defaults(existing: Object) -> Object:
-    """Remove a field that means the same as its absence: verifyServerCert: false."""
-    mysql = (existing.get("spec") or {}).get("mysql") or {}
-    if mysql.get("verifyServerCert") is not False:
-        return existing
-    return applied(existing, {"spec": {"mysql": {"verifyServerCert": None}}})
-
-
-def _with_type(registry: Registry, observed: NamespaceState) -> Registry:
-    """Fill in the type of the database if the user does not give it, and check the options for it."""
-    if registry.database is None or registry.database.type is not None:
-        return registry
-    existing = observed.registries.get(registry.name)
-    database = replace(registry.database, type=chosen_type(registry.database, (existing or {}).get("spec") or {}))
-    check_for_type(database)
-    return replace(registry, database=database)
 
 
 def _pending(registries: Iterable[Object], observed: NamespaceState, stores: Iterable[Change]) -> dict[Key, Mark]:

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 
 from .._common.model import Database, KeyRef, Object, Tls
 from .._common.names import MAX_NAME_LENGTH_WITH_PROXY
-from .export import database_of, is_generated
+from .export import database_of, is_encrypted, is_generated
 from .failure_causes import (
     CONNECTING,
     GAVE_UP,
@@ -590,8 +590,7 @@ def _facts(evidence: StatusInputs) -> dict[str, str]:
     database = database_of((evidence.registry or {}).get("spec") or {})
     if evidence.generates:
         database = _generated_database(evidence.name)
-    ref, tls = database.password_secret, database.tls or Tls()
-    plain = not (tls.ca or tls.verify)
+    ref, plain = database.password_secret, not is_encrypted(database.tls or Tls())
     return {
         "name": evidence.name,
         "host": database.address or "",

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import base64
+import ipaddress
 import time
 from datetime import datetime
 
@@ -141,6 +142,93 @@ def test_critical_extensions_by_gos_rules(extension: x509.ExtensionType, by_go: 
         read_ca_pem(text, NOW)
     mixed = read_bundle(A + text)
     assert problem_of(mixed, NOW) is None and mixed.unreadable == (A.count("\n") + 1,)
+
+
+def _general(tag: int, content: bytes) -> bytes:
+    return bytes((tag, len(content))) + content
+
+
+def _raw(identifier: str, value: bytes) -> x509.ExtensionType:
+    return x509.UnrecognizedExtension(x509.ObjectIdentifier(identifier), value)
+
+
+DNS, EMAIL, URI = (
+    x509.DNSName("db.example"),
+    x509.RFC822Name("example.com"),
+    x509.UniformResourceIdentifier("db.example"),
+)
+MAILBOX, LINK = x509.RFC822Name("a@example.com"), x509.UniformResourceIdentifier("https://db.example")
+NETWORK, ADDRESS = (
+    x509.IPAddress(ipaddress.ip_network("10.0.0.0/8")),
+    x509.IPAddress(ipaddress.ip_address("10.0.0.1")),
+)
+DIRECTORY = x509.DirectoryName(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "x")]))
+OTHER, NUMBER = (
+    x509.OtherName(x509.ObjectIdentifier("1.2.3.4"), b"\x05\x00"),
+    x509.RegisteredID(x509.ObjectIdentifier("1.2.3")),
+)
+SAN, CONSTRAINTS = x509.SubjectAlternativeName, x509.NameConstraints
+READ, REFUSED, UNREADABLE = (1, 0), (0, 1), (0, 0)
+CRITICAL: dict[str, tuple[x509.ExtensionType, tuple[int, int]]] = {
+    "names: DNS": (SAN([DNS]), READ),
+    "names: email": (SAN([MAILBOX]), READ),
+    "names: URI": (SAN([LINK]), READ),
+    "names: address": (SAN([ADDRESS]), READ),
+    "names: directory": (SAN([DIRECTORY]), REFUSED),
+    "names: other": (SAN([OTHER]), REFUSED),
+    "names: registered": (SAN([NUMBER]), REFUSED),
+    "names: directory and DNS": (SAN([DIRECTORY, DNS]), READ),
+    "names: none": (_raw("2.5.29.17", _general(0x30, b"")), REFUSED),
+    "constraints: DNS": (CONSTRAINTS([DNS], None), READ),
+    "constraints: email": (CONSTRAINTS([EMAIL], None), READ),
+    "constraints: URI": (CONSTRAINTS([URI], None), READ),
+    "constraints: network": (CONSTRAINTS([NETWORK], None), READ),
+    "constraints: directory": (CONSTRAINTS([DIRECTORY], None), REFUSED),
+    "constraints: other": (CONSTRAINTS([OTHER], None), REFUSED),
+    "constraints: directory and DNS": (CONSTRAINTS([DIRECTORY, DNS], None), REFUSED),
+    "constraints: DNS excluded": (CONSTRAINTS(None, [DNS]), READ),
+    "constraints: directory excluded": (CONSTRAINTS(None, [DIRECTORY]), REFUSED),
+    "constraints: DNS, directory excluded": (CONSTRAINTS([DNS], [DIRECTORY]), REFUSED),
+    "constraints: none": (_raw("2.5.29.30", _general(0x30, b"")), UNREADABLE),
+    "constraints: none permitted": (_raw("2.5.29.30", _general(0x30, _general(0xA0, b""))), UNREADABLE),
+    "constraints: an empty subtree": (
+        _raw("2.5.29.30", _general(0x30, _general(0xA0, _general(0x30, b"")))),
+        UNREADABLE,
+    ),
+    "policy constraints": (x509.PolicyConstraints(0, None), READ),
+    "policy mappings": (_raw("2.5.29.33", bytes.fromhex("300c300a0603550403") + bytes.fromhex("06032a0304")), READ),
+    "no mapping": (_raw("2.5.29.33", _general(0x30, b"")), READ),
+    "any policy inhibited": (x509.InhibitAnyPolicy(1), READ),
+    "issuer's names": (x509.IssuerAlternativeName([DNS]), REFUSED),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("extension", "by_go"), CRITICAL.values(), ids=CRITICAL)
+def test_what_is_in_a_critical_extension(extension: x509.ExtensionType, by_go: tuple[int, int]) -> None:
+    """by_go: whether Go reads the authority, and verifies with it (ParseCertificate, seen with Go 1.26)."""
+    bundle = read_bundle(certificate("x", extensions=[extension], critical=True))
+    assert (len(bundle.authorities), bundle.refused) == by_go
+    assert bool(bundle.unreadable) is (by_go != READ)
+    bundle = read_bundle(certificate("x", extensions=[extension]))
+    assert (len(bundle.authorities), bundle.refused) == (UNREADABLE if by_go == UNREADABLE else READ)
+
+
+def test_bytes_of_other_extensions_in_a_value() -> None:
+    """They stand for nothing there: what looks critical, basic constraints, and usages for clients."""
+    value = b"\x01\x01\xff\x04\x06\x03\x55\x1d\x13\x06\x03\x55\x1d\x25"
+    extension = _raw("1.2.3.4", value)
+    assert read_bundle(certificate("x", extensions=[extension])).authorities
+    assert not read_bundle(certificate("x", is_ca=None, extensions=[SIGNS, extension])).authorities
+
+
+def test_time_is_linear_in_an_extension() -> None:
+    begun = time.process_time()
+    trees = b"\x30\x02\x82\x00" * (150 * 1024)
+    size = len(trees).to_bytes(3, "big")
+    whole = (len(trees) + 5).to_bytes(3, "big")
+    extension = _raw("2.5.29.30", b"\x30\x83" + whole + b"\xa0\x83" + size + trees)
+    assert read_bundle(certificate("x", extensions=[extension], critical=True)).authorities
+    assert time.process_time() - begun < 3, "0.3 s where it was measured"
 
 
 @pytest.mark.parametrize(

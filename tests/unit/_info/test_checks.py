@@ -304,6 +304,8 @@ def test_no_finding_quotes_a_password() -> None:
         ({"postgres": {"database": "d", "sslMode": "prefer"}}, (False, False)),
         ({"postgres": {"database": "d", "sslMode": "require"}}, (True, False)),
         ({"postgres": {"database": "d", "sslMode": "verify-ca"}}, (True, True)),
+        # The API has this field for MySQL only.
+        ({"postgres": {"database": "d", "verifyServerCert": True}}, (False, False)),
     ],
 )
 def test_tls_facts(database: dict[str, Any], expected: tuple[bool, bool]) -> None:

@@ -981,3 +981,27 @@ def test_hosts_that_can_be_used(hosts: list[str] | None, shown: list[str] | None
     registry = copy.deepcopy(SAMPLES["good"]["registry"])
     registry["status"]["hosts"] = hosts
     assert described(registry).get("hosts") == shown
+
+
+@pytest.mark.parametrize(
+    ("database", "is_plain"),
+    [
+        ({"mysql": {}}, True),
+        ({"mysql": {"verifyServerCert": True}}, False),
+        ({"mysql": {"sslCipher": "TLS_AES_128_GCM_SHA256"}}, False),
+        ({"postgres": {"sslMode": "disable"}}, True),
+        ({"postgres": {"sslMode": "prefer"}}, True),
+        ({"postgres": {"sslMode": "require"}}, False),
+        ({"postgres": {"sslMode": "verify-full"}}, False),
+    ],
+)
+def test_a_next_step_says_that_a_connection_is_plain_only_if_it_is(database: dict[str, Any], is_plain: bool) -> None:
+    found = logged(Log(ended("Error 1045 (28000): Access denied for user 'u'@'10.88.1.4' (using password: YES)")))
+    assert found.registry and found.deployment
+    found.registry["spec"] = {"rest": {}, **database}
+    # A form in which the two are not compared.
+    for container in found.deployment["spec"]["template"]["spec"]["containers"]:
+        container["args"] = []
+    verdict = registry_status(found)
+    assert verdict.reason == "access_denied"
+    assert ("requires TLS, which this registry does not use" in verdict.next_step) is is_plain
