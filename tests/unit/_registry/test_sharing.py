@@ -90,7 +90,7 @@ def test_a_deletion_says_who_else_uses_the_database(database: str, shared: bool)
         "a", NamespaceState(NAMESPACE, "v1beta1", registries, {}), Dependents(), DeletionOptions()
     ).retained
     assert [one["kind"] for one in kept] == ["Database"]
-    assert kept[0]["reason"].endswith("; the registries b use it, too") == shared
+    assert kept[0]["reason"].endswith("; the registry b uses it, too") == shared
 
 
 def test_a_fleet_is_compared_in_a_short_time() -> None:
