@@ -40,7 +40,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no ann
         variables = task_vars or {}
         book = PLAYBOOKS[self._task.args["playbook"]]
         typed = load_extra_vars(self._loader)
-        errors: list[InvalidInput] = [
+        errors = [
             *_missing_collection(book),
             *misspelt(book, typed, variables, partial(_options_of_roles, self._loader)),
         ]
@@ -92,7 +92,7 @@ def _options_of_roles(loader: Any) -> dict[str, set[str]]:
     return {role: set(spec["argument_specs"]["main"]["options"]) for role, spec in specs.items()}
 
 
-def _message(errors: Sequence[InvalidInput]) -> str:
+def _message(errors: Sequence[Exception]) -> str:
     """Return the errors as one message, numbered if there are several."""
     if len(errors) == 1:
         return str(errors[0])

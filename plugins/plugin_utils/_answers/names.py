@@ -52,7 +52,7 @@ def misspelt(
             errors.extend(_of_role(name, role, book, role_options().get(role, ())))
             continue
         near = _nearest(name, known)
-        error = None if near else _another_name(name, book, role_options)
+        error = _another_name(name, book, role_options)
         begun = [variable for variable in known if variable.startswith(f"{name}_")]
         if error:
             errors.append(error)
@@ -122,7 +122,8 @@ def _another_name(
 
 def _variables_for(name: str, book: Playbook) -> list[str]:
     """Return the playbook's variables for an option: those of this very option, or else of a part of the option's path."""
-    name = "_".join(SYNONYMS.get(word, word) for word in name.split("_"))
+    if name == "user" or name.startswith("db_"):
+        name = "_".join(SYNONYMS.get(word, word) for word in name.split("_"))
     paths = [
         (path.split("."), asked.variable)
         for asked in book.questions
