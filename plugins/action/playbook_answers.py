@@ -15,8 +15,8 @@ from ansible.plugins.loader import module_loader
 from ansible.utils.vars import load_extra_vars
 
 from ..module_utils._common.errors import InvalidInput
-from ..module_utils._common.text import printable_message
-from ..plugin_utils._answers.names import elsewhere, misspelt, owner
+from ..module_utils._common.text import printable_message, printable_name
+from ..plugin_utils._answers.names import doubtful, elsewhere, misspelt, owner
 from ..plugin_utils._answers.questions import PLAYBOOKS, Playbook, Question
 from ..plugin_utils._answers.reader import environment_use, read, role_options, unused_environment
 from ..plugin_utils._answers.secrets import decrypted, secret_text
@@ -50,7 +50,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no ann
         errors += [*unreadable, *(error for error in wrong if error.what not in {one.what for one in unreadable})]
         if errors:
             return {**result, "failed": True, "msg": printable_message(_message(errors))}
-        result["warnings"] = list(_warnings(book, typed, answers))
+        result["warnings"] = list(_warnings(book, typed, variables, answers))
         # A secret may be among the options: neither a callback nor a log gets them.
         hidden = any(asked.kind == "secret" and asked.variable in answers for asked in book.questions)
         return {**result, "changed": False, "options": role_options(book, answers), "_ansible_no_log": hidden}
@@ -99,7 +99,9 @@ def _message(errors: Sequence[Exception]) -> str:
     return " ".join(f"({number}) {error}" for number, error in enumerate(errors, 1))
 
 
-def _warnings(book: Playbook, typed: Variables, answers: Variables) -> Iterator[str]:
+def _warnings(book: Playbook, typed: Variables, variables: Variables, answers: Variables) -> Iterator[str]:
+    for name, near in doubtful(typed, variables):
+        yield f"{printable_name(name)}: the playbook {book.name} does not use it. If {near} is meant, correct its name."
     for variable in elsewhere(book, typed):
         yield f"{variable}: the playbook {book.name} does not use it. It is a variable of the playbook {owner(variable)}."
     for variable in unused_environment(book, answers, os.environ):

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.opendatahub.model_registry.plugins.plugin_utils._answers.names import (
+    doubtful,
     elsewhere,
     misspelt,
     owner,
@@ -28,6 +29,7 @@ from ansible_collections.opendatahub.model_registry.plugins.plugin_utils._answer
     role_options,
     unused_environment,
 )
+from ansible_collections.opendatahub.model_registry.plugins.plugin_utils._answers.secrets import decrypted
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -277,9 +279,31 @@ def test_names_that_are_right_or_others() -> None:
 
 
 def test_an_inventory_is_shared_with_other_plays() -> None:
-    """A name that only begins like ours is another play's there; one that is nearly ours is misspelt there, too."""
+    """A name that only begins like ours is another play's there; one of TLS or access is misspelt there, too."""
     assert names("create", others=("database_backup_window", "client_id", "access_log", "create_swap", "jobs")) == []
-    assert len(names("create", others=("ca_sorce", "database_hosts"))) == 2
+    assert len(names("create", others=("ca_sorce", "access_user"))) == 2
+
+
+def test_other_roles_variables_do_not_stop_a_playbook() -> None:
+    """They nearly are ours, and so are named in a warning."""
+    others = ("registry_host", "database_user", "registry_images", "descriptions", "registry_name")
+    assert names("create", others=others) == []
+    found = dict(doubtful((), others))
+    assert set(found) == {"registry_host", "database_user", "registry_images", "descriptions"}
+    assert found["registry_host"] == "registry_hosts"
+    assert doubtful(("registry_host",), others[:1]) == []
+
+
+def test_encrypted_values_at_any_depth() -> None:
+    """As ansible-core before 2.19 has them."""
+
+    class Encrypted:
+        __ENCRYPTED__ = True
+
+        def __str__(self) -> str:
+            return "ann"
+
+    assert decrypted({"a": [Encrypted(), {"b": Encrypted()}, 1]}) == {"a": ["ann", {"b": "ann"}, 1]}
 
 
 def test_variables_of_other_playbooks_are_named() -> None:

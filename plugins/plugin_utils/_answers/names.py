@@ -13,7 +13,7 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._common
 from .questions import PLAYBOOKS, Playbook, Question
 from .values import listed
 
-__all__ = ["elsewhere", "misspelt", "owner"]
+__all__ = ["doubtful", "elsewhere", "misspelt", "owner"]
 
 FAMILIES = ("registry_", "registries_", "display_", "database_", "ca_", "client_", "auth_proxy_", "relay_", "access_")
 """How variables begin that are nobody else's if they are given to a playbook."""
@@ -28,6 +28,8 @@ VIA = "database_via"
 """A playbook with this variable runs the role preflight, too."""
 MOST = 4
 """Variables that a message lists, at most."""
+STRICT = ("ca_", "access_")
+"""How variables begin that decide about TLS and access: one that is nearly one of them is an error in an inventory, too."""
 SHORTEST = 6
 """Characters. A shorter name in an inventory is not taken for a misspelt one."""
 
@@ -41,7 +43,8 @@ def misspelt(
     """Return an error for each name that is not a playbook's, and looks like one or is an option that one is for.
 
     typed: variables that this playbook alone is given. others: those that it shares with other playbooks, such as an
-    inventory's; one that only begins like ours is left alone there. role_options: the variables of each role.
+    inventory's; one is only wrong there if it is nearly one that decides about TLS or access. role_options: the
+    variables of each role.
     """
     known = {asked.variable: asked for other in PLAYBOOKS.values() for asked in other.questions}
     known.update({asked.variable: asked for asked in book.questions})
@@ -58,12 +61,25 @@ def misspelt(
             errors.append(error)
         elif near or begun or name.startswith(FAMILIES):
             errors.append(_unknown(name, book, near or _begun(name, book, begun), known))
-    for name in sorted(set(others) - known.keys() - set(typed)):
+    errors.extend(
+        _unknown(name, book, near, known) for name, near in _alike(typed, others, known) if near.startswith(STRICT)
+    )
+    return errors
+
+
+def doubtful(typed: Collection[str], others: Iterable[str]) -> list[tuple[str, str]]:
+    """Return the shared variables that may be misspelt or another role's, each with the variable that it nearly is."""
+    known = {variable for book in PLAYBOOKS.values() for variable in book.variables}
+    return [(name, near) for name, near in _alike(typed, others, known) if not near.startswith(STRICT)]
+
+
+def _alike(typed: Collection[str], others: Iterable[str], known: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Yield the shared variables that nearly are one of the known, each with that one."""
+    for name in sorted(set(others) - set(known) - set(typed)):
         if len(name) >= SHORTEST and not name.startswith(("ansible_", *OF_ROLES)):
             near = _nearest(name, known)
             if near:
-                errors.append(_unknown(name, book, near, known))
-    return errors
+                yield name, near
 
 
 def elsewhere(book: Playbook, typed: Iterable[str]) -> list[str]:
