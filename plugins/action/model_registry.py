@@ -16,7 +16,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-from ..plugin_utils._answers.wording import with_variables
+from ..plugin_utils._answers.wording import output_with_variables
 
 __all__ = ["ActionModule"]
 
@@ -28,10 +28,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no ann
     """The action of all modules of the collection: meta/runtime.yml names this plugin for each of them."""
 
     _supports_async = True
+    _is_of_playbook = False
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Run the module, and return its result."""
         result: dict[str, Any] = super().run(tmp, task_vars)
+        self._is_of_playbook = ANSWERS in (task_vars or {})
         with self._arguments(self._task.args) as arguments:
             result.update(
                 self._execute_module(
@@ -41,8 +43,15 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no ann
                     wrap_async=bool(self._task.async_val),
                 )
             )
-        # A playbook of the collection has read its variables: its user knows these.
-        return with_variables(result) if ANSWERS in (task_vars or {}) else result
+        return result
+
+    def _parse_returned_data(self, res: dict[str, Any], *arguments: Any) -> Any:
+        """Return the module's result, in a playbook of the collection with the variables that its user knows.
+
+        From ansible-core 2.19 on, parsing also records the warnings, so they are changed before.
+        """
+        known = {**res, "stdout": output_with_variables(res["stdout"])} if self._is_of_playbook else res
+        return super()._parse_returned_data(known, *arguments)
 
     @contextmanager
     def _arguments(self, given: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

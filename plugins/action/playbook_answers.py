@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,11 @@ from ansible.plugins.loader import module_loader
 from ansible.utils.vars import load_extra_vars
 
 from ..module_utils._common.errors import InvalidInput
-from ..module_utils._common.text import printable_message
-from ..plugin_utils._answers.names import elsewhere, misspelt
+from ..module_utils._common.text import printable_message, printable_name
+from ..plugin_utils._answers.names import doubtful, elsewhere, misspelt, owner
 from ..plugin_utils._answers.questions import PLAYBOOKS, Playbook, Question
-from ..plugin_utils._answers.reader import read, role_options, unused_environment
+from ..plugin_utils._answers.reader import environment_use, read, role_options, unused_environment
 from ..plugin_utils._answers.secrets import decrypted, secret_text
-from ..plugin_utils._answers.values import listed
 
 __all__ = ["ActionModule"]
 
@@ -50,8 +49,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no ann
         # What cannot be evaluated is not missing, too.
         errors += [*unreadable, *(error for error in wrong if error.what not in {one.what for one in unreadable})]
         if errors:
-            return {**result, "failed": True, "msg": printable_message(" ".join(map(str, errors)))}
-        result["warnings"] = list(_warnings(book, typed, unused_environment(book, answers, os.environ)))
+            return {**result, "failed": True, "msg": printable_message(_message(errors))}
+        result["warnings"] = list(_warnings(book, typed, variables, answers))
         # A secret may be among the options: neither a callback nor a log gets them.
         hidden = any(asked.kind == "secret" and asked.variable in answers for asked in book.questions)
         return {**result, "changed": False, "options": role_options(book, answers), "_ansible_no_log": hidden}
@@ -93,10 +92,17 @@ def _options_of_roles(loader: Any) -> dict[str, set[str]]:
     return {role: set(spec["argument_specs"]["main"]["options"]) for role, spec in specs.items()}
 
 
-def _warnings(book: Playbook, typed: Variables, unused: list[str]) -> Iterator[str]:
-    others = elsewhere(book, typed)
-    if others:
-        yield f"{listed(others, 'and')}: the playbook {book.name} does not use this. It is for another playbook."
-    for variable in unused:
-        step = "Give rotate_password=true to store it." if "rotate_password" in book.variables else ""
-        yield f"{variable}: it is set and not used, since nothing asks for it here. {step}".strip()
+def _message(errors: Sequence[Exception]) -> str:
+    """Return the errors as one message, numbered if there are several."""
+    if len(errors) == 1:
+        return str(errors[0])
+    return " ".join(f"({number}) {error}" for number, error in enumerate(errors, 1))
+
+
+def _warnings(book: Playbook, typed: Variables, variables: Variables, answers: Variables) -> Iterator[str]:
+    for name, near in doubtful(typed, variables):
+        yield f"{printable_name(name)}: the playbook {book.name} does not use it. If {near} is meant, correct its name."
+    for variable in elsewhere(book, typed):
+        yield f"{variable}: the playbook {book.name} does not use it. It is a variable of the playbook {owner(variable)}."
+    for variable in unused_environment(book, answers, os.environ):
+        yield f"{variable}: it is set, and ignored. {environment_use(book, answers)}"

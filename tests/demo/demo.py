@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -52,8 +53,10 @@ def play(bed: Testbed, playbook: str, answers: dict[str, str], *, password: str 
     """Run a playbook inside the testbed, as an administrator of registries would. fails: the expected error."""
     environment = {**bed.environment("registry-admin"), "MODEL_REGISTRY_DATABASE_PASSWORD": password, **QUIET}
     name = playbook if playbook.endswith(".yml") else f"opendatahub.model_registry.{playbook}"
-    command = [str(Path(sys.executable).with_name("ansible-playbook")), name, "--extra-vars", json.dumps(answers)]
-    print(f"    $ ansible-playbook {' '.join(command[1:])}", flush=True)
+    command = [str(Path(sys.executable).with_name("ansible-playbook")), name]
+    if answers:
+        command += ["--extra-vars", json.dumps(answers)]
+    print(f"    $ ansible-playbook {shlex.join(command[1:])}", flush=True)
     command = bed.command(command)
     said = []
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:

@@ -156,7 +156,7 @@ def test_password_is_rotated_and_never_shown(registries: Registries, run: Run) -
     before = persisted(registries, "bookrotate")
     # One that was set for another registry is left alone.
     kept = run("update", {"registry_name": "bookrotate", "display_name": "Kept"}, "--check", password=CANARY)
-    assert "MODEL_REGISTRY_DATABASE_PASSWORD: it is set and not used" in " ".join(kept.output.split())
+    assert "MODEL_REGISTRY_DATABASE_PASSWORD: it is set, and ignored" in " ".join(kept.output.split())
     assert [line.split()[1] for line in kept.said[-1]["changes"]] == ["ModelRegistry"]
     rotation = {"registry_name": "bookrotate", "rotate_password": "true"}
     foreseen = run("update", rotation, *loud, "--check", password=CANARY)

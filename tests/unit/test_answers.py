@@ -11,7 +11,12 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.opendatahub.model_registry.plugins.plugin_utils._answers.names import elsewhere, misspelt
+from ansible_collections.opendatahub.model_registry.plugins.plugin_utils._answers.names import (
+    doubtful,
+    elsewhere,
+    misspelt,
+    owner,
+)
 from ansible_collections.opendatahub.model_registry.plugins.plugin_utils._answers.questions import (
     PLAYBOOKS,
     Playbook,
@@ -19,10 +24,12 @@ from ansible_collections.opendatahub.model_registry.plugins.plugin_utils._answer
     question,
 )
 from ansible_collections.opendatahub.model_registry.plugins.plugin_utils._answers.reader import (
+    environment_use,
     read,
     role_options,
     unused_environment,
 )
+from ansible_collections.opendatahub.model_registry.plugins.plugin_utils._answers.secrets import decrypted
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -64,7 +71,12 @@ def refusals(name: str, variables: Variables, environment: dict[str, str] | None
 
 def names(book: str, *typed: str, others: tuple[str, ...] = ()) -> list[str]:
     """Return what is wrong with the names of variables."""
-    roles = {"create": {"create_wait", "create_wait_timeout"}, "preflight": {"preflight_via"}, "grant": {"grant_wait"}}
+    roles = {
+        "create": {"create_wait", "create_wait_timeout", "create_description"},
+        "update": {"update_description"},
+        "preflight": {"preflight_via", "preflight_connect_timeout"},
+        "grant": {"grant_wait"},
+    }
     return [str(error) for error in misspelt(PLAYBOOKS[book], typed, others, lambda: roles)]
 
 
@@ -150,7 +162,7 @@ REFUSED: list[tuple[str, Variables, str]] = [
     ("create", {"ca_source": "secret", "ca_name": "x"}, "ca_source: it is secret, and ca_key is not given."),
     ("create", {"ca_source": "pem"}, "ca_source: it is pem, and ca_pem is not given."),
     ("create", {"ca_pem": "x"}, "ca_pem: it is given, and ca_source is not given. Give ca_source: pem."),
-    ("create", {"ca_pem": "x", "ca_source": "cluster"}, "ca_pem: ca_source is cluster, which has no use for it."),
+    ("create", {"ca_pem": "x", "ca_source": "cluster"}, "ca_pem: ca_source is cluster, which has no use for it. Leave it out, or give ca_source: pem."),
     ("create", {"ca_name": "x", "ca_key": "y"}, "ca_name: it is given, and ca_source is not given. Give ca_source: config_map or secret."),
     ("create", {"ca_source": False}, "ca_source: it has been read as the boolean false: quote it. Give cluster,"),
     ("create", {"preflight": "maybe"}, "preflight: 'maybe' is neither true nor false."),
@@ -176,6 +188,8 @@ REFUSED: list[tuple[str, Variables, str]] = [
     ("teardown", {"registry_name": " "}, "registry_name: it is not given, and the playbook teardown needs it."),
     ("grant", {"registry_name": ""}, "registry_name: it is not given, and the playbook grant needs it."),
     ("update", {"rotate_password": True}, "rotate_password: it is true, and database_password is not given."),
+    ("update", {"rotate_password": True}, "Give database_password, or set the environment variable MODEL_REGISTRY_DATABASE_PASSWORD."),
+    ("update", {"clear": "display_name"}, "clear: display_name cannot be removed, only changed. What can be removed: description, registry_image,"),
     ("update", {"rotate_password": "no", "database_password": "x"}, "rotate_password: it is false, and database_password is given."),
     ("update", {"clear": "descripton"}, "clear: it cannot be 'descripton'. Did you mean description?"),
     ("update", {"clear": "description", "description": "x"}, "clear: description is given, too."),
@@ -213,18 +227,40 @@ MISSPELT = [
     ("grant", "access-users", "Did you mean access_users?"),
     ("grant", "access_list", "access_list: the playbook grant has no variable"),
     ("create", "registryname", "Did you mean registry_name?"),
-    ("create", "registry", "Did you mean registry_name?"),
-    ("teardown", "confirm", "Did you mean confirm_name?"),
+    ("create", "registry", "Use registry_name."),
+    ("teardown", "confirm", "Use confirm_name."),
     ("create", "database_user", "Did you mean database_username?"),
     ("create", "databse_host", "Did you mean database_host?"),
     ("create", "auth_proxy_routes", "auth_proxy_routes: the playbook create has no variable"),
     ("create", "descripton", "Did you mean description?"),
     ("create", "create_wiat", "create_wiat: the role create has no variable of this name. Did you mean create_wait?"),
+    ("create", "access_user", "Did you mean access_users? It is a variable of the playbook grant."),
+    ("update", "via", "via: the playbook update has no variable of this name. Use database_via."),
+    ("create", "namespace", "Use registries_namespace."),
+    ("create", "name", "Use registry_name."),
+    ("create", "host", "Use database_host."),
+    ("create", "password", "Use database_password."),
+    ("create", "user", "Use database_username."),
+    ("create", "db_host", "Use database_host."),
+    ("create", "db_user", "Use database_username."),
+    ("create", "db_password", "Use database_password."),
+    ("create", "database", "Use database_type, database_host, database_host_address, database_port and others."),
+    ("create", "password_secret", "Use database_password_secret_name or database_password_secret_key."),
+    ("create", "ca_bundle", "Use ca_source."),
+    ("grant", "name", "Use registry_name."),
+    ("grant", "users", "Use access_users."),
+    ("create", "users", "It may mean access_users, a variable of the playbook grant."),
+    ("create", "wait", "Use create_wait."),
+    ("update", "update_description", "update_description: the playbook update sets this variable of its role itself. Use description."),
+    ("create", "preflight_via", "the playbook create sets this variable of its role itself. Use database_via."),
+    ("grant", "preflight_via", "preflight_via: the playbook grant does not use it. It is a variable of the role preflight."),
+    ("update", "create_wait", "create_wait: the playbook update does not use it. It is a variable of the role create."),
+    ("update", "create_description", "create_description: the playbook update does not use it. Use description."),
     ("create", "create_foo", "create_foo: the role create has no variable of this name."),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("book", "typed", "text"), MISSPELT, ids=[typed for _, typed, _ in MISSPELT])
+@pytest.mark.parametrize(("book", "typed", "text"), MISSPELT, ids=[f"{book}-{typed}" for book, typed, _ in MISSPELT])
 def test_misspelt_names(book: str, typed: str, text: str) -> None:
     (found,) = names(book, typed)
     assert text in found
@@ -236,20 +272,56 @@ def test_names_that_are_right_or_others() -> None:
         *("awx_job_id", "tower_user_name", "ansible_user", "hostvars", "group_names", "inventory_hostname", "omit"),
         *("playbook_dir", "role_names", "environment", "play_hosts", "vars", "users", "host", "team"),
     )
-    assert names("create", *others, others=others) == []
-    assert names("create", "create_wait", "preflight_via", "grant_wait", "access_users", "ca_source") == []
+    options_of_others = {"users", "host"}
+    assert names("create", others=others) == []
+    assert names("create", *(name for name in others if name not in options_of_others), others=others) == []
+    assert names("create", "create_wait", "preflight_connect_timeout", "access_users", "ca_source") == []
 
 
 def test_an_inventory_is_shared_with_other_plays() -> None:
-    """A name that only begins like ours is another play's there; one that is nearly ours is misspelt there, too."""
+    """A name that only begins like ours is another play's there; one of TLS or access is misspelt there, too."""
     assert names("create", others=("database_backup_window", "client_id", "access_log", "create_swap", "jobs")) == []
-    assert len(names("create", others=("ca_sorce", "database_hosts"))) == 2
+    assert len(names("create", others=("ca_sorce", "access_user"))) == 2
+
+
+def test_other_roles_variables_do_not_stop_a_playbook() -> None:
+    """They nearly are ours, and so are named in a warning."""
+    others = ("registry_host", "database_user", "registry_images", "descriptions", "registry_name")
+    assert names("create", others=others) == []
+    found = dict(doubtful((), others))
+    assert set(found) == {"registry_host", "database_user", "registry_images", "descriptions"}
+    assert found["registry_host"] == "registry_hosts"
+    assert doubtful(("registry_host",), others[:1]) == []
+
+
+def test_encrypted_values_at_any_depth() -> None:
+    """As ansible-core before 2.19 has them."""
+
+    class Encrypted:
+        __ENCRYPTED__ = True
+
+        def __str__(self) -> str:
+            return "ann"
+
+    assert decrypted({"a": [Encrypted(), {"b": Encrypted()}, 1]}) == {"a": ["ann", {"b": "ann"}, 1]}
 
 
 def test_variables_of_other_playbooks_are_named() -> None:
     """Unless they describe a registry: one file of them can be given to each playbook."""
     assert elsewhere(PLAYBOOKS["create"], ["access_users", "job", "admin_host", "x"]) == ["access_users", "job"]
     assert elsewhere(PLAYBOOKS["teardown"], ["ca_source", "registry_name", "clear"]) == ["clear"]
+    assert [owner(name) for name in ("access_users", "job", "clear", "admin_host")] == [
+        "grant",
+        "preflight",
+        "update",
+        "prepare_database",
+    ]
+
+
+def test_no_variable_leads_into_an_error() -> None:
+    """What a message about a name recommends is accepted, or is said to be another playbook's."""
+    for book in PLAYBOOKS.values():
+        assert names(book.name, *book.variables) == []
 
 
 AUTHORITIES: list[tuple[Variables, Variables]] = [
@@ -339,6 +411,21 @@ def test_a_password_in_the_environment(name: str, variables: Variables, used: bo
     answers = read(PLAYBOOKS[name], variables, environment)[0]
     assert unused_environment(PLAYBOOKS[name], answers, environment) == ([] if used else [ENV])
     assert not unused_environment(PLAYBOOKS[name], answers, {ENV: ""})
+
+
+@pytest.mark.parametrize(
+    ("name", "variables", "text"),
+    [
+        ("create", {}, "database_username"),
+        ("update", {}, "rotate_password=true"),
+        ("preflight", {"job": "update"}, "rotate_password=true"),
+        ("preflight", {}, "database_username"),
+    ],
+)
+def test_an_ignored_password_says_when_it_is_used(name: str, variables: Variables, text: str) -> None:
+    """A user with another registry's password in the environment is not told to store it."""
+    said = environment_use(PLAYBOOKS[name], variables)
+    assert text in said and "Give" not in said
 
 
 def test_a_variable_comes_before_the_environment() -> None:

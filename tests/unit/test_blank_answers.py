@@ -110,7 +110,10 @@ def test_a_password_that_nothing_asks_for_is_named(tmp_path: Path) -> None:
     environment = {"MODEL_REGISTRY_DATABASE_PASSWORD": "of-another"}
     read, output = options_of(tmp_path, "update", "registry_name: risk\ndescription: x\n", environment=environment)
     assert read == {"name": "risk", "description": "x"}
-    assert "MODEL_REGISTRY_DATABASE_PASSWORD: it is set and not used" in " ".join(output.split())
+    assert (
+        "MODEL_REGISTRY_DATABASE_PASSWORD: it is set, and ignored. It is used only with rotate_password=true"
+        in " ".join(output.split())
+    )
     asked = "registry_name: risk\nrotate_password: true\n"
     read, output = options_of(tmp_path, "update", asked, "-vvv", environment=environment)
     assert read == {"name": "risk", "database": {"password": "of-another"}}

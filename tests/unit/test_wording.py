@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
+import yaml
 from ansible_collections.opendatahub.model_registry.plugins.plugin_utils._answers.questions import PLAYBOOKS
 from ansible_collections.opendatahub.model_registry.plugins.plugin_utils._answers.wording import (
     PLAIN,
@@ -14,6 +16,7 @@ from ansible_collections.opendatahub.model_registry.plugins.plugin_utils._answer
     in_variables,
     with_variables,
 )
+from answer_runs import run
 
 MESSAGES = [
     ("namespace: both have registries. Give namespace.", "registries_namespace: both have registries. Give registries_namespace."),
@@ -29,6 +32,16 @@ MESSAGES = [
     ("auth_proxy_settings.port: 0 is no port.", "auth_proxy_port: 0 is no port."),
     ("Set namespace to models, or leave it out.", "Set registries_namespace to models, or leave it out."),
     ("my.database.host and database.host.svc and /database.host are names.", "my.database.host and database.host.svc and /database.host are names."),
+    ("Give database.password.", "Give database_password (or the environment variable MODEL_REGISTRY_DATABASE_PASSWORD)."),
+    ("database.password: it is empty.", "database_password: it is empty."),
+    ("Create it first, with model_registry.", "Create it first, with the playbook opendatahub.model_registry.create."),
+    ("users: the cluster does not know 'ann'.", "access_users: the cluster does not know 'ann'."),
+    ("groups: the cluster does not know 'x'.", "access_groups: the cluster does not know 'x'."),
+    ("The users: one of them.", "The users: one of them."),
+    ("Correct relay_image and relay_command.", "Correct relay_image."),
+    ("Check the namespace's quota, or raise relay_timeout.", "Check the namespace's quota, or raise preflight_relay_timeout."),
+    ("To be sure, give namespace.", "To be sure, give registries_namespace."),
+    ("Name it in model_registry_permissions with adopt, or keep it.", "Name it in the playbook grant with access_adopt, or keep it."),
     ("Give valid ones: kubeconfig, or host and api_key.", "Give valid ones: kubeconfig, or host and api_key."),
 ]  # fmt: skip
 
@@ -63,3 +76,41 @@ def test_results() -> None:
         "facts": {"x": "database.host"},
     }
     assert with_variables({"changed": False}) == {"changed": False}
+
+
+MODULE = """
+from ansible.module_utils.basic import AnsibleModule
+
+module = AnsibleModule({"fails": {"type": "bool"}})
+module.warn("To be sure, give namespace.")
+result = {"table": ["Give database.port."], "facts": "database.host"}
+if module.params["fails"]:
+    module.fail_json(msg="database.host: w.", **result)
+module.exit_json(**result)
+"""
+ACTION = "from ansible_collections.opendatahub.model_registry.plugins.action.model_registry import ActionModule\n"
+
+
+@pytest.mark.parametrize("of_playbook", [True, False])
+@pytest.mark.parametrize("fails", [True, False])
+def test_warnings_that_ansible_shows(tmp_path: Path, of_playbook: bool, fails: bool) -> None:
+    """With variables in a playbook of the collection, once each; with options elsewhere."""
+    for folder, text in (("library", MODULE), ("action_plugins", ACTION)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "speaks.py").write_text(text)
+    variables: dict[str, object] = {"registry_answers": {}} if of_playbook else {}
+    tasks = [
+        {"speaks": {"fails": fails}, "register": "said", "ignore_errors": True},
+        {"ansible.builtin.debug": {"msg": "table={{ said.table[0] }} facts={{ said.facts }}"}},
+    ]
+    play = {"hosts": "localhost", "gather_facts": False, "vars": variables, "tasks": tasks}
+    (tmp_path / "play.yml").write_text(yaml.safe_dump([play]))
+    done = run(tmp_path, "play.yml")
+    output = " ".join((done.stdout + done.stderr).split())
+    assert done.returncode == 0, output
+    assert ("give registries_namespace." in output) is of_playbook
+    assert ("give namespace." in output) is not of_playbook
+    assert ("table=Give database_port. facts=database.host" in output) is of_playbook
+    if fails:
+        assert ("database_host: w." in output) is of_playbook
+        assert ("database.host: w." in output) is not of_playbook

@@ -29,13 +29,15 @@ def read_rbac(
     known = {("Role", str(role["metadata"]["name"])): role for role in roles}
     cluster_roles, problem = _read(cluster, "ClusterRole", bound_cluster_roles(bindings))
     if problem:
-        given = ", ".join(sorted(bound_cluster_roles(bindings)))
-        warnings.append(f"It is not known whether the ClusterRoles {given} give access to registries. {problem}")
+        given = sorted(bound_cluster_roles(bindings))
+        which = f"ClusterRole {given[0]} gives" if len(given) == 1 else f"ClusterRoles {', '.join(given)} give"
+        warnings.append(f"It is not known whether the {which} access to registries. {problem}")
     known.update({("ClusterRole", name): role for name, role in cluster_roles.items()})
     asked = {users_group(name): name for name in registries if concerns_group(name, bindings)}
     groups, problem = _read(cluster, "Group", asked)
     if problem:
-        warnings.append(f"The members of the Groups {', '.join(sorted(asked))} are not known. {problem}")
+        kind = "Group" if len(asked) == 1 else "Groups"
+        warnings.append(f"The members of the {kind} {', '.join(sorted(asked))} are not known. {problem}")
     found = {name: groups.get(group) for group, name in asked.items() if problem or group in groups}
     return RbacSnapshot(tuple(bindings), known, found), warnings
 

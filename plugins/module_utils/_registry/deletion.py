@@ -17,7 +17,7 @@ from .._kubernetes.resources import GROUP
 from .export import ca_object, database_of, is_generated, is_own_ca, is_own_secret, password_ref, proxy_of, uses
 from .manifests import OWNER_LABEL
 from .plan import NamespaceState, Plan, name_clash
-from .sharing import sharers
+from .sharing import others_use, sharers
 
 __all__ = ["REGISTRY_LABEL", "DeletionOptions", "Dependents", "Removal", "plan_absent"]
 
@@ -138,7 +138,7 @@ def _database(database: Database, sharing: list[str]) -> Iterator[Object]:
     place = f"{database.name} on {database.address}:{database.port}"
     reason = f"{database.type} data is never deleted with a registry"
     if sharing:
-        reason += f"; the registries {', '.join(sharing)} use it, too"
+        reason += f"; {others_use(sharing)} it, too"
     yield {"kind": "Database", "name": place, "reason": reason}
 
 

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from .._common.finding import PRODUCT, Finding
 from .._common.model import Database, Object
@@ -12,7 +12,12 @@ from .._kubernetes.dns import resolved
 from .export import PORTS, database_of
 from .shape import misfit, without_nulls
 
-__all__ = ["sharers", "sharing_findings"]
+__all__ = ["others_use", "sharers", "sharing_findings"]
+
+
+def others_use(names: Sequence[str]) -> str:
+    """Return the subject and the verb of a sentence about other registries."""
+    return f"the registry {names[0]} uses" if len(names) == 1 else f"the registries {', '.join(names)} use"
 
 
 def sharing_findings(
@@ -22,13 +27,13 @@ def sharing_findings(
     shared = sharers(name, database, registries, namespace)
     if shared:
         what = f"database {database.name} on {database.address}"
-        why = f"the registries {', '.join(shared)} use it, too, and all of them show and change the same models"
+        why = f"{others_use(shared)} it, too, and they all show and change the same models"
         step = "Give each registry a database of its own with database.name."
         yield Finding("database_shared", "warning", what, why, step, PRODUCT)
     secret = _secret(database)
     users = [other for other, found in _others(name, registries, secret) if secret and _secret(found) == secret]
     if users:
-        why = f"the registries {', '.join(users)} use it, too: the dashboard deletes a Secret with the first of them"
+        why = f"{others_use(users)} it, too: the dashboard deletes a Secret with the first of them"
         step = "Give each registry a Secret of its own, with database.password or database.password_secret."
         yield Finding("shared_secret", "warning", f"Secret {secret}", why, step, PRODUCT)
 

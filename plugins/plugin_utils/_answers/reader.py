@@ -12,7 +12,7 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._common
 from .questions import Need, Playbook, Question, question
 from .values import converted, is_blank, listed
 
-__all__ = ["read", "role_options", "unused_environment"]
+__all__ = ["environment_use", "read", "role_options", "unused_environment"]
 
 Answers = dict[str, Any]
 
@@ -37,7 +37,9 @@ def read(
             answers[asked.variable] = answer
     answers.update(_from_environment(book, answers, environment))
     errors.extend(_missing(book, answers))
-    errors.extend(error for asked in book.questions if asked.variable in answers for error in _beside(asked, answers))
+    errors.extend(
+        error for asked in book.questions if asked.variable in answers for error in _beside(book, asked, answers)
+    )
     return answers, errors
 
 
@@ -55,13 +57,20 @@ def role_options(book: Playbook, answers: Answers) -> dict[str, Any]:
     return options
 
 
-def unused_environment(book: Playbook, answers: Answers, environment: Mapping[str, str]) -> list[str]:
+def unused_environment(book: Playbook, answers: Mapping[str, Any], environment: Mapping[str, str]) -> list[str]:
     """Return the environment variables that have a secret which nothing asks for."""
     return [
         asked.env
         for asked in book.questions
         if asked.env and environment.get(asked.env) and not _asks_for_environment(book, asked, answers)
     ]
+
+
+def environment_use(book: Playbook, answers: Mapping[str, Any]) -> str:
+    """Return when a password in the environment would be used."""
+    if (book.job or answers.get("job", "create")) == "create":
+        return "It is used only if database_username is given, and no Secret or database_generate."
+    return "It is used only with rotate_password=true, as the new password of the registry's account."
 
 
 def _from_environment(book: Playbook, answers: Answers, environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
@@ -71,7 +80,7 @@ def _from_environment(book: Playbook, answers: Answers, environment: Mapping[str
             yield asked.variable, secret
 
 
-def _asks_for_environment(book: Playbook, asked: Question, answers: Answers) -> bool:
+def _asks_for_environment(book: Playbook, asked: Question, answers: Mapping[str, Any]) -> bool:
     """Whether a secret in the environment is meant for this registry and this job.
 
     It may have been left there for another one. So a registry's password is only taken by a job that creates it, if the
@@ -97,12 +106,12 @@ def _missing(book: Playbook, answers: Answers) -> Iterator[InvalidInput]:
         yield InvalidInput(listed(book.one_of), f"the playbook {book.name} needs one of these", book.one_of_step)
 
 
-def _beside(asked: Question, answers: Answers) -> Iterator[InvalidInput]:
+def _beside(book: Playbook, asked: Question, answers: Answers) -> Iterator[InvalidInput]:
     """Yield what is wrong with the answer beside the others."""
     answer = answers[asked.variable]
     for need in asked.needs:
         if not need.when or _word(answer) in need.when:
-            yield from _unmet(asked, need, answers)
+            yield from _unmet(book, asked, need, answers)
     for variable in asked.excludes:
         if variable in answers:
             yield InvalidInput(asked.variable, f"{variable} is given, too", "Give one of the two.")
@@ -114,14 +123,16 @@ def _beside(asked: Question, answers: Answers) -> Iterator[InvalidInput]:
                 yield InvalidInput("clear", f"{variable} is given, too", "Give one of the two.")
 
 
-def _unmet(asked: Question, need: Need, answers: Answers) -> Iterator[InvalidInput]:
+def _unmet(book: Playbook, asked: Question, need: Need, answers: Answers) -> Iterator[InvalidInput]:
     given = f"it is {_word(answers[asked.variable])}" if need.when else "it is given"
     allowed = f"Give {need.variable}{f': {listed(need.values)}' if need.values else ''}."
     if need.variable not in answers:
-        yield InvalidInput(asked.variable, f"{given}, and {need.variable} is not given", allowed)
+        env = question(book, need.variable).env
+        step = f"{allowed[:-1]}, or set the environment variable {env}." if env else allowed
+        yield InvalidInput(asked.variable, f"{given}, and {need.variable} is not given", step)
     elif need.values and answers[need.variable] is not None and _word(answers[need.variable]) not in need.values:
         why = f"{need.variable} is {_word(answers[need.variable])}, which has no use for it"
-        yield InvalidInput(asked.variable, why, f"Leave it out, or: {allowed[0].lower()}{allowed[1:]}")
+        yield InvalidInput(asked.variable, why, f"Leave it out, or {allowed[0].lower()}{allowed[1:]}")
 
 
 def _word(answer: Any) -> str:

@@ -35,5 +35,9 @@ def secret_text(name: str, raw: Any, templar: Any, environment: str) -> str | No
 
 
 def decrypted(value: Any) -> Any:
-    """Return decrypted values as strings. In ansible-core before 2.19 an encrypted value is an object of its own."""
+    """Return decrypted values as strings, at any depth. Before ansible-core 2.19 each is an object of its own."""
+    if isinstance(value, dict):
+        return {key: decrypted(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [decrypted(part) for part in value]
     return str(value) if hasattr(value, "__ENCRYPTED__") else value

@@ -13,7 +13,7 @@ from typing import Any
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.errors import InvalidInput
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.text import printable_name
 
-from .questions import Question
+from .questions import PLAYBOOKS, Question
 
 __all__ = ["converted", "is_blank", "listed"]
 
@@ -70,6 +70,9 @@ def _integer(asked: Question, value: Any) -> int:
 def _choice(asked: Question, value: str) -> str:
     if value in asked.choices:
         return value
+    if asked.variable == "clear" and value in PLAYBOOKS["update"].variables:
+        why = f"{value} cannot be removed, only changed"
+        raise InvalidInput(asked.variable, why, f"What can be removed: {listed(asked.choices, 'and')}.")
     plain = {re.sub("[^a-z]", "", choice): choice for choice in asked.choices}
     close = get_close_matches(re.sub("[^a-z]", "", value.lower()), plain, 1)
     hint = f"Did you mean {plain[close[0]]}? " if close else ""

@@ -4,14 +4,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
-from .questions import PLAYBOOKS
+from .questions import DATABASE_PASSWORD, PLAYBOOKS
 
-__all__ = ["in_variables", "with_variables"]
+__all__ = ["in_variables", "output_with_variables", "with_variables"]
 
 AUTHORITY = "ca_source"
 MANY = {
@@ -45,7 +45,13 @@ PLAIN = {
 }
 """Options whose names are words, too: they are only meant at the beginning of a message, or after these verbs."""
 WORD = re.compile(rf"((?:^|\b[Gg]ive |\b[Ss]et |\b[Cc]orrect |\b[Ll]eave ))({'|'.join(PLAIN)})(?=[:,.]| out\b| to\b)")
+SUBJECTS = re.compile(r"^(users|groups|projects|service_accounts|members)(?=: )")
+"""Options of model_registry_permissions: they are only meant at the beginning of a message."""
 PHRASES = (
+    (re.compile(r"\bwith model_registry(?=[,.])"), "with the playbook opendatahub.model_registry.create"),
+    (re.compile(r"\bmodel_registry_permissions with adopt\b"), "the playbook grant with access_adopt"),
+    (re.compile(r"\brelay_image and relay_command\b"), "relay_image"),
+    (re.compile(r"(?<!_)\brelay_timeout\b"), "preflight_relay_timeout"),
     (re.compile(r"\bvia: (?=direct|relay|port_forward|auto)"), "database_via: "),
     (re.compile(r"\bdatabase with type mysql or postgres"), "database_type, and with it database_host and the others"),
     (re.compile(r"\b(?:one of )?ca_bundle, ca_config_map, ca_secret (?:and|or) ca_pem"), AUTHORITY),
@@ -62,7 +68,24 @@ def in_variables(text: str) -> str:
     for pattern, words in PHRASES:
         text = pattern.sub(words, text)
     text = WORD.sub(lambda found: found[1] + PLAIN[found[2]], text)
-    return PATH.sub(lambda found: VARIABLES[found[1]], text)
+    text = SUBJECTS.sub(r"access_\1", text)
+    return PATH.sub(_variable, text)
+
+
+def _variable(found: re.Match[str]) -> str:
+    variable = VARIABLES[found[1]]
+    if variable != "database_password" or found.string[found.end() :].startswith(": "):
+        return variable
+    return f"{variable} (or the environment variable {DATABASE_PASSWORD})"
+
+
+def output_with_variables(output: str) -> str:
+    """Return a module's output, which is JSON with its result, likewise. Anything else stays as it is."""
+    try:
+        result = json.loads(output)
+    except ValueError:
+        return output
+    return json.dumps(with_variables(result)) if isinstance(result, dict) else output
 
 
 def with_variables(result: Mapping[str, Any]) -> dict[str, Any]:
@@ -80,5 +103,5 @@ def _said(value: Any) -> Any:
     """Return a message, or since ansible-core 2.19 a summary of an error or warning, with variables in it."""
     if isinstance(value, str):
         return in_variables(value)
-    event = getattr(value, "event", None)
-    return value if event is None else replace(value, event=replace(event, msg=in_variables(event.msg)))
+    event = value.get("event") if isinstance(value, Mapping) else None
+    return {**value, "event": {**event, "msg": in_variables(event["msg"])}} if event else value

@@ -27,7 +27,7 @@ from .api import Api, Object
 from .cache import Say, cached
 from .certificates import write_certificates
 from .flavours import FLAVOURS, Flavour
-from .layout import USERS, Layout
+from .layout import USERS, Layout, command_for
 from .programs import go_binary
 from .servers import SERVERS
 from .supervisor import Settings
@@ -94,7 +94,7 @@ class Testbed:
         bed = cls(state)
         if bed.running():
             raise TestbedError(
-                f"a testbed is running already in {state}: stop it with `testbed down`, or choose another --state"
+                f"a testbed is running already in {state}: stop it with `{command_for(state)} down`, or choose another --state"
             )
         binary, homes = prepare({*databases, *more_servers}, say)
         try:

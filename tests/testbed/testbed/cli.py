@@ -14,11 +14,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .bed import DEFAULT_DATABASES, Testbed, TestbedError, prepare
-from .cache import cache_root
 from .flavours import FLAVOURS
 from .kind import cli as kind
 from .kind.engine import EngineError
-from .layout import USERS
+from .layout import USERS, command_for, default_state
 from .parts import PARTS
 from .programs import BuildError
 from .servers import SERVERS, ServerError
@@ -43,11 +42,10 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="testbed", description="A Kubernetes cluster of real parts, as plain processes, without root."
     )
-    default = os.environ.get("TESTBED_STATE") or cache_root() / "run" / "default"
     parser.add_argument(
         "--state",
         type=Path,
-        default=Path(default),
+        default=default_state(),
         help="the testbed's directory (default: $TESTBED_STATE, or %(default)s)",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -121,7 +119,9 @@ def _up(options: argparse.Namespace) -> int:
         owner=_owner(options.owner),
         say=_say,
     )
-    _say(f"ready after {time.monotonic() - started:.1f} s: testbed exec -- COMMAND, testbed shell, testbed down")
+    command = command_for(options.state)
+    ready = f"ready after {time.monotonic() - started:.1f} s"
+    _say(f"{ready}: {command} exec -- COMMAND, {command} shell, {command} down")
     return 0
 
 

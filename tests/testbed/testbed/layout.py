@@ -4,8 +4,12 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
+
+from .cache import cache_root
 
 __all__ = [
     "ADDRESS",
@@ -18,6 +22,8 @@ __all__ = [
     "WEBHOOK_PORT",
     "Layout",
     "User",
+    "command_for",
+    "default_state",
 ]
 
 ADDRESS = "10.88.0.1"
@@ -96,3 +102,13 @@ class Layout:
     def log(self, part: str) -> Path:
         """Return the file of a part's standard output and error, over all its starts."""
         return self.logs / f"{part}.log"
+
+
+def default_state() -> Path:
+    """Return the directory of the testbed that is meant if the command line does not name one."""
+    return Path(os.environ.get("TESTBED_STATE") or cache_root() / "run" / "default")
+
+
+def command_for(state: Path) -> str:
+    """Return the beginning of commands for the testbed in this directory."""
+    return "testbed" if state == default_state() else f"testbed --state {shlex.quote(str(state))}"

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from registries import Registries, command_lines, processes
 from testbed.bed import Testbed, TestbedError
-from testbed.layout import PARTS_USER, USERS
+from testbed.layout import PARTS_USER, USERS, command_for, default_state
 from testbed.programs import TESTBED as TESTBED_MODULE
 
 TESTBED = [sys.executable, "-m", "testbed.cli"]
@@ -43,6 +43,15 @@ def cli(
         timeout=120,
         check=False,
     )
+
+
+def test_commands_that_are_shown_name_the_directory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Unless it is the one that commands without --state use."""
+    monkeypatch.delenv("TESTBED_STATE", raising=False)
+    assert command_for(default_state()) == "testbed"
+    assert command_for(tmp_path / "a b") == f"testbed --state '{tmp_path}/a b'"
+    monkeypatch.setenv("TESTBED_STATE", str(tmp_path))
+    assert command_for(tmp_path) == "testbed"
 
 
 def processes_of(state: Path) -> list[str]:

@@ -237,8 +237,8 @@ def test_what_may_not_be_read_is_said_with_the_rule() -> None:
     around, warnings = read_rbac(cluster, ["fraud"], [operators(), VIEWERS], [])
     assert around.groups == {"fraud": None} and permissions("fraud", around)["members"] is None
     assert len(warnings) == 2
-    assert "ClusterRoles view" in warnings[0] and "the rule for ClusterRole" in warnings[0]
-    assert "Groups fraud-users" in warnings[1] and "the rule for Group" in warnings[1]
+    assert "ClusterRole view gives" in warnings[0] and "the rule for ClusterRole" in warnings[0]
+    assert "The members of the Group fraud-users" in warnings[1] and "the rule for Group" in warnings[1]
 
 
 def test_each_is_asked_about_once() -> None:

@@ -16,6 +16,7 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._regist
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.export import database_of
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.plan import NamespaceState
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.sharing import (
+    others_use,
     sharers,
     sharing_findings,
 )
@@ -90,7 +91,7 @@ def test_a_deletion_says_who_else_uses_the_database(database: str, shared: bool)
         "a", NamespaceState(NAMESPACE, "v1beta1", registries, {}), Dependents(), DeletionOptions()
     ).retained
     assert [one["kind"] for one in kept] == ["Database"]
-    assert kept[0]["reason"].endswith("; the registries b use it, too") == shared
+    assert kept[0]["reason"].endswith("; the registry b uses it, too") == shared
 
 
 def test_a_fleet_is_compared_in_a_short_time() -> None:
@@ -106,3 +107,8 @@ def test_a_fleet_is_compared_in_a_short_time() -> None:
         taken.append(time.process_time() - start)
     assert codes == ["database_shared", "shared_secret"]
     assert min(taken) < 0.1
+
+
+def test_one_registry_and_several() -> None:
+    assert others_use(["a"]) == "the registry a uses"
+    assert others_use(["a", "b"]) == "the registries a, b use"
