@@ -37,8 +37,10 @@ def test_a_file_is_left(tmp_path: Path) -> None:
 
 
 def test_a_process_is_left(tmp_path: Path) -> None:
-    script = f"exec >/dev/null 2>&1; setsid sh -c 'sleep 60; : {tmp_path}/testbed' & echo $! > {tmp_path}/state.yml"
-    status, said = run(tmp_path, script)
-    os.killpg(int((tmp_path / "state.yml").read_text()), signal.SIGKILL)
+    note = tmp_path / "state.yml"
+    # A process has no command line while it becomes another program: the command ends when the one left behind has begun.
+    left = f"exec >/dev/null 2>&1; setsid sh -c 'echo $$ > {note}; sleep 60; : {tmp_path}/testbed' &"
+    status, said = run(tmp_path, f"{left} until [ -s {note} ]; do sleep 0.05; done")
+    os.killpg(int(note.read_text()), signal.SIGKILL)
     assert status == 1
     assert "process " in said and f"{tmp_path}/testbed" in said
