@@ -56,8 +56,8 @@ INPUTS = (*REQUIREMENTS, TESTBED_PROJECT, Path(__file__).resolve())
 BUNDLE = "ansible==14.5.0"
 """The package whose wheel carries kubernetes.core: a user who can install Python packages needs no Galaxy."""
 BUNDLED = "kubernetes/core"
-OPTIONAL = "ansible/mysql"
-"""What the playbook prepare_database needs, and nothing else of the collection."""
+OTHERS = ("ansible/mysql", "ansible/posix")
+"""What the playbook prepare_database needs, and a callback whose output is JSON, for tests."""
 OLDEST, NEWEST = 10, 14
 """The minor versions of Python 3 that tests/requirements-checks.txt can be installed on."""
 
@@ -225,7 +225,7 @@ def bundled_collection(python: Path) -> Path:
     """Return the unpacked `ansible_collections` directory of BUNDLE in the user's cache, filled if it is missing."""
     cache = cache_root()
     cache.mkdir(parents=True, exist_ok=True)
-    done = cache / f"{BUNDLE.replace('==', '-')}-2"
+    done = cache / f"{BUNDLE.replace('==', '-')}-3"
     with locked(cache):
         if not done.is_dir():
             with tempfile.TemporaryDirectory(prefix=".ansible-", dir=cache) as name:
@@ -236,7 +236,7 @@ def bundled_collection(python: Path) -> Path:
                     f"downloading {BUNDLE} for its {BUNDLED.replace('/', '.')}",
                     [python, "-m", "pip", "download", *options, "--dest", scratch, BUNDLE],
                 )
-                for collection in (BUNDLED, OPTIONAL):
+                for collection in (BUNDLED, *OTHERS):
                     unpack(next(scratch.glob("*.whl")), collection, scratch / "unpacked")
                 (scratch / "unpacked").rename(done)
     return done / "ansible_collections"
@@ -246,7 +246,7 @@ def add_collections(python: Path) -> None:
     """Lay out what Ansible finds in `.venv`: kubernetes.core, and this collection as a link to the repository."""
     bundle = bundled_collection(python)
     source = bundle / BUNDLED
-    for collection in (BUNDLED, OPTIONAL):
+    for collection in (BUNDLED, *OTHERS):
         shutil.copytree(bundle / collection, COLLECTIONS / collection)
     version = json.loads((source / "MANIFEST.json").read_text())["collection_info"]["version"]
     own = COLLECTIONS / "opendatahub" / "model_registry"

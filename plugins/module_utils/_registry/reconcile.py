@@ -13,6 +13,7 @@ from typing import Protocol
 from .._common.errors import AlreadyExists, Conflict, InvalidInput, NotReady, OutcomeUnknown, RegistryError
 from .._common.model import Object, Registry
 from .._common.names import MAX_NAME_LENGTH_WITH_PROXY, check_length
+from .._common.progress import report_progress
 from .._kubernetes.changes import Change, Key, deletion_of, layer
 from .._kubernetes.client import Listed
 from .._kubernetes.executor import ChangeLog, Done, execute_all
@@ -44,6 +45,8 @@ class ReconcileResult:
     """The result of a run for one registry, so far."""
 
     record: ChangeLog = field(default_factory=ChangeLog)
+    before: Object | None = None
+    """The registry before the run, as options of model_registry; None if there was none."""
     registry: Object | None = None
     """As options of model_registry; None if there is none."""
     retained: tuple[Object, ...] = ()
@@ -108,6 +111,9 @@ class _EnsurePresent:
         self._observed = observe_for_present(self._run.cluster, self._run.namespace, wanted, listed)
 
     def plan(self, name: str) -> Plan:
+        existing, outcome = self._observed.registries.get(name), self._outcomes[name]
+        if existing is not None and outcome.before is None and not outcome.record.done:
+            outcome.before = described(existing)
         made = plan_present(self._wanted[name], self._observed, _now())
         self._plans[name] = made if self._run.timeout is not None else Plan(made.changes)
         return self._plans[name]
@@ -135,9 +141,7 @@ class _EnsurePresent:
         if not run.waits or not names:
             return
         edited = [name for name in names if self._outcomes[name].record.done]
-        self._ready(
-            names, Hooks(registries=None if edited else (list(observed.registries.values()), observed.revision))
-        )
+        self._ready(names, None if edited else (list(observed.registries.values()), observed.revision))
         self._renew([name for name in names if self._plans[name].marks])
         ready = {("ModelRegistry", name) for name in edited if self._outcomes[name].error is None}
         for (_kind, _namespace, name), found in observe_objects(run.cluster, run.namespace, ready).items():
@@ -166,8 +170,8 @@ class _EnsurePresent:
             one.kind == "ModelRegistry" for one in (*(done.change for done in record.done), *record.outcome_unknown)
         )
 
-    def _ready(self, names: Sequence[str], hooks: Hooks | None = None) -> None:
-        run = self._run
+    def _ready(self, names: Sequence[str], listed: Listed | None = None) -> None:
+        run, hooks = self._run, Hooks(report=_report, registries=listed)
         _expect(READY, wait_until_ready(run.cluster, run.namespace, names, self._deadline, hooks), run, self._outcomes)
 
     def _renew(self, names: Sequence[str]) -> None:
@@ -242,8 +246,12 @@ class _EnsureAbsent:
     def wait(self, names: Sequence[str]) -> None:
         run, going = self._run, [name for name in names if self._outcomes[name].registry]
         if run.waits and going:
-            verdicts = wait_until_gone(run.cluster, run.namespace, going, self._deadline)
+            verdicts = wait_until_gone(run.cluster, run.namespace, going, self._deadline, Hooks(report=_report))
             _expect(GONE, verdicts, run, self._outcomes)
+
+
+def _report(name: str, verdict: Verdict) -> None:
+    report_progress(name, verdict.message if verdict.state in (WAITING, DELETING) else "")
 
 
 def _pods_of(name: str, pods: Iterable[Object]) -> list[Object]:
