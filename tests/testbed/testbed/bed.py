@@ -26,6 +26,7 @@ import yaml
 from .api import Api, Object
 from .cache import Say, cached
 from .certificates import write_certificates
+from .databases import TLS_SERVERS
 from .flavours import FLAVOURS, Flavour
 from .layout import USERS, Layout, command_for
 from .programs import go_binary
@@ -81,16 +82,22 @@ class Testbed:
         flavour: str = "current",
         databases: Sequence[str] = DEFAULT_DATABASES,
         more_servers: Sequence[str] = (),
+        tls: bool = False,
         time_factor: float = 1.0,
         owner: int | None = None,
         say: Say = _silent,
     ) -> Testbed:
         """Start a testbed and wait until it is ready.
 
-        ``databases`` run from the start, ``more_servers`` can be started later with :func:`database`. It ends with
-        the process ``owner`` (its number), or with :meth:`down` if that is None. Raises TestbedError.
+        ``databases`` run from the start, ``more_servers`` can be started later with :func:`database`. With ``tls``,
+        databases take only encrypted connections. It ends with the process ``owner`` (its number), or with
+        :meth:`down` if that is None. Raises TestbedError.
         """
         _check_namespaces()
+        for name in databases if tls else ():
+            if name not in TLS_SERVERS:
+                why = "the registry server cannot use its TLS"
+                raise TestbedError(f"{name}: {why}. Give one of {', '.join(TLS_SERVERS)}")
         bed = cls(state)
         if bed.running():
             raise TestbedError(
@@ -98,7 +105,7 @@ class Testbed:
             )
         binary, homes = prepare({*databases, *more_servers}, say)
         try:
-            bed._write(Settings(str(binary), flavour, tuple(databases), time_factor), homes)
+            bed._write(Settings(str(binary), flavour, tuple(databases), time_factor, tls), homes)
             bed._launch(owner)
             bed._wait(say)
         except BaseException:
@@ -199,9 +206,14 @@ class Testbed:
         return self._ask(do="status")
 
     @property
+    def settings(self) -> Settings:
+        """What it was started with."""
+        return Settings(**json.loads(self.layout.settings.read_text()))
+
+    @property
     def flavour(self) -> Flavour:
         """The kind of cluster it is."""
-        return FLAVOURS[json.loads(self.layout.settings.read_text())["flavour"]]
+        return FLAVOURS[self.settings.flavour]
 
     def start(self, part: str) -> None:
         """Start a part that was stopped."""

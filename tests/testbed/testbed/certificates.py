@@ -28,6 +28,7 @@ def write_certificates(layout: Layout) -> trustme.CA:
     ca = authority.cert_pem.bytes()
     (folder / "ca.crt").write_bytes(ca)
     _write(authority.issue_cert(ADDRESS, "127.0.0.1", "10.96.0.1", "kubernetes.default.svc"), folder, "serving")
+    _write(authority.issue_cert("*.databases.svc.cluster.local"), folder, "database")
     _write(_login(authority, "kube-apiserver"), folder, "kubelet-client")
     _write(_login(authority, "service-accounts"), folder, "service-accounts")
     tokens = {name: secrets.token_urlsafe(24) for name in USERS if name != "admin"}

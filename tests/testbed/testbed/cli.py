@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .bed import DEFAULT_DATABASES, Testbed, TestbedError, prepare
+from .databases import TLS_SERVERS
 from .flavours import FLAVOURS
 from .kind import cli as kind
 from .kind.engine import EngineError
@@ -21,6 +22,7 @@ from .layout import USERS, command_for, default_state
 from .parts import PARTS
 from .programs import BuildError
 from .servers import SERVERS, ServerError
+from .sql import sample, sql
 
 __all__ = ["main"]
 
@@ -57,7 +59,12 @@ def _parser() -> argparse.ArgumentParser:
         "--database",
         choices=SERVERS,
         action="append",
-        help=f"a server to start, may be repeated (default: {DEFAULT_DATABASES[0]})",
+        help=f"a server to start, may be repeated (default: {DEFAULT_DATABASES[0]}, or {TLS_SERVERS[0]} with --tls)",
+    )
+    up.add_argument(
+        "--tls",
+        action="store_true",
+        help=f"servers ({', '.join(TLS_SERVERS)}) take only encrypted connections; their authority is where ca_source finds it",
     )
     up.add_argument("--no-database", action="store_true", help="start no server")
     up.add_argument(
@@ -89,6 +96,18 @@ def _parser() -> argparse.ArgumentParser:
     shell = commands.add_parser("shell", help="a shell inside")
     shell.add_argument("--user", choices=USERS, default="admin")
     shell.set_defaults(run=_exec, command=[os.environ.get("SHELL", "/bin/sh")])
+    statement = commands.add_parser("sql", help="a SQL prompt, or one statement, as the database's administrator")
+    statement.add_argument("server", nargs="?", help="such as mysql-80 (default: the first that was started)")
+    statement.add_argument("statement", nargs="?", help='such as "SHOW DATABASES"; without one, statements are read')
+    statement.set_defaults(run=_sql)
+    prepared = commands.add_parser(
+        "sample", help="make a database with an account; print the variables for a registry on it"
+    )
+    prepared.add_argument(
+        "name", nargs="?", default="sample", help="of registry, database and account (default: %(default)s)"
+    )
+    prepared.add_argument("--server", help="such as mysql-80 (default: the first that was started)")
+    prepared.set_defaults(run=_sample)
     logs = commands.add_parser("logs", help="what a part has written")
     logs.add_argument("part", choices=(*PARTS, "supervisor", "audit"))
     logs.set_defaults(run=_logs)
@@ -110,11 +129,13 @@ def _say(line: str) -> None:
 
 def _up(options: argparse.Namespace) -> int:
     started = time.monotonic()
-    databases = () if options.no_database else tuple(options.database or DEFAULT_DATABASES)
+    default = TLS_SERVERS[:1] if options.tls else DEFAULT_DATABASES
+    databases = () if options.no_database else tuple(options.database or default)
     Testbed.up(
         options.state,
         flavour=options.flavour,
         databases=databases,
+        tls=options.tls,
         time_factor=options.time_factor,
         owner=_owner(options.owner),
         say=_say,
@@ -169,6 +190,18 @@ def _exec(options: argparse.Namespace) -> int:
         raise TestbedError("exec: give a command, as in `testbed exec -- kubectl get pods`")
     command = bed.command(arguments)
     os.execvpe(command[0], command, bed.environment(options.user))
+
+
+def _sql(options: argparse.Namespace) -> int:
+    given = [word for word in (options.server, options.statement) if word is not None]
+    # A statement has a blank in it, and the name of a server has none.
+    statement = given.pop() if len(given) == 2 or (given and " " in given[0]) else None
+    return sql(Testbed(options.state), given[0] if given else None, statement)
+
+
+def _sample(options: argparse.Namespace) -> int:
+    sys.stdout.write(sample(Testbed(options.state), options.server, options.name))
+    return 0
 
 
 def _logs(options: argparse.Namespace) -> int:

@@ -17,9 +17,12 @@ from .servers import SERVERS
 if TYPE_CHECKING:
     from .bed import Testbed
 
-__all__ = ["NAMESPACE", "ROOT_PASSWORD", "connect_mysql", "database", "service_name"]
+__all__ = ["NAMESPACE", "ROOT_PASSWORD", "TLS_SERVERS", "connect_mysql", "database", "service_name"]
 
 NAMESPACE = "databases"
+TLS_SERVERS = ("mariadb-10.11", "mysql-9")
+"""Servers whose TLS the registry server can use."""
+TLS_OPTIONS = ("--ssl-cert=/etc/testbed/tls.crt", "--ssl-key=/etc/testbed/tls.key", "--require-secure-transport=ON")
 ROOT_PASSWORD = "testbed root"
 """Of every database server here; the blank in it breaks unquoted words."""
 
@@ -36,14 +39,20 @@ def database(
     name: str | None = None,
     options: Sequence[str] = (),
     files: Mapping[str, bytes] | None = None,
+    tls: bool = False,
 ) -> list[Object]:
     """Return the objects of one database server.
 
     ``server`` is a name of SERVERS, ``name`` that of the Deployment and Service, ``options`` go to the server's
-    command line, ``files`` are mounted at /etc/testbed by name (TLS material, as PEM). The data directory lies in
-    the testbed's state and outlives the pod.
+    command line, ``files`` are mounted at /etc/testbed by name (TLS material, as PEM). With ``tls``, the server has
+    a certificate of the cluster's authority, and takes only encrypted connections. The data directory lies in the
+    testbed's state and outlives the pod.
     """
     name = name or service_name(server)
+    if tls:
+        options = (*options, *TLS_OPTIONS)
+        certificate, key = layout.database_certificate
+        files = {**(files or {}), "tls.crt": certificate.read_bytes(), "tls.key": key.read_bytes()}
     kind = SERVERS[server]
     port = 5432 if kind.program == "postgres" else 3306
     variable, home = (
@@ -112,6 +121,9 @@ def connect_mysql(
     bed: Testbed, service: str, user: str = "root", password: str = ROOT_PASSWORD, **options: Any
 ) -> pymysql.Connection[Any]:
     """Connect to a MySQL or MariaDB server of the testbed; every statement is committed at once."""
+    if bed.settings.tls:
+        # It is reached by its address, which is not in its certificate.
+        options = {"ssl": {"ca": str(bed.layout.certificates / "ca.crt"), "check_hostname": False}, **options}
     connection = pymysql.connect(user=user, password=password, autocommit=True, defer_connect=True, **options)
     connection.connect(bed.connect(bed.address(service, NAMESPACE), 3306))
     return connection

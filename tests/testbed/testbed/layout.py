@@ -81,6 +81,11 @@ class Layout:
         return self.state / "certificates"
 
     @property
+    def database_certificate(self) -> tuple[Path, Path]:
+        """The certificate that servers with TLS have, and its key: of the cluster's authority, for every Service."""
+        return self.certificates / "database.crt", self.certificates / "database.key"
+
+    @property
     def settings(self) -> Path:
         """The testbed's settings, as JSON."""
         return self.state / "settings.json"

@@ -47,6 +47,8 @@ class Settings:
     """Servers that run from the start, by their names in servers.SERVERS."""
     time_factor: float
     """The factor for the delays of probes and of restarts."""
+    tls: bool = False
+    """Whether those servers take only encrypted connections."""
 
 
 class _Process:
@@ -147,7 +149,7 @@ class _Supervisor:
         self._done("objects")
         self._until("node", partial(has, api, "v1", "Node", "testbed", None, "Ready"))
         for name in self.settings.databases:
-            for body in database(name, self.layout):
+            for body in database(name, self.layout, tls=self.settings.tls):
                 apply(api, body)
         self._until("operator", partial(_is_ready, f"http://{OPERATOR_HEALTH}/readyz"))
         for body in webhooks(self.flavour, authority):
