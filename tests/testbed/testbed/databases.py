@@ -121,9 +121,6 @@ def connect_mysql(
     bed: Testbed, service: str, user: str = "root", password: str = ROOT_PASSWORD, **options: Any
 ) -> pymysql.Connection[Any]:
     """Connect to a MySQL or MariaDB server of the testbed; every statement is committed at once."""
-    if bed.settings.tls:
-        # It is reached by its address, which is not in its certificate.
-        options = {"ssl": {"ca": str(bed.layout.certificates / "ca.crt"), "check_hostname": False}, **options}
     connection = pymysql.connect(user=user, password=password, autocommit=True, defer_connect=True, **options)
     connection.connect(bed.connect(bed.address(service, NAMESPACE), 3306))
     return connection

@@ -28,7 +28,6 @@ def shell(place: Path, text: str, **environment: str) -> subprocess.CompletedPro
     """Run commands in a shell of their own session, as in a terminal; stop at the first that fails, and show each."""
     variables = {
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".venv" / "collections"),
         "TESTBED_STATE": str(place / "state"),
     }
     return subprocess.run(
