@@ -26,7 +26,7 @@ EXHAUSTIVE = (
 """Files and tests that prove again, in every case, what others prove once: `make test` leaves them to `make test-rest`."""
 PLAYBOOKS = (
     "test_blank_answers",
-    "test_examples",
+    "test_example_files",
     "test_names_are_data",
     "test_prepare_names",
     "test_saved_permissions",
