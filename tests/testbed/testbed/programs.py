@@ -43,6 +43,9 @@ LINKING = " ".join(["-s", "-w", *(f"-X k8s.io/component-base/version.{name}={tex
 STALE = "{{if .Stale}}{{.ImportPath}}{{end}}"
 """The format in which `go list` prints only packages that must be compiled."""
 
+PAUSE = 15.0
+"""Seconds between two reports of how far a build is."""
+
 
 class BuildError(Exception):
     """A program could not be built; the text says why and what to do."""
@@ -142,7 +145,7 @@ def _build(module: GoModule, into: Path, say: Say) -> None:
 
 
 class _Ticker:
-    """Reports every 15 s how far a build is."""
+    """Reports how far a build is."""
 
     def __init__(self, say: Say, started: float) -> None:
         self.state = "resolving modules"
@@ -158,7 +161,7 @@ class _Ticker:
         self._thread.join()
 
     def _run(self, say: Say, started: float) -> None:
-        while not self._done.wait(15):
+        while not self._done.wait(PAUSE):
             say(f"still building, {time.monotonic() - started:.0f} s: {self.state}")
 
 
