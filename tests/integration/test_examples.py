@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -43,13 +45,18 @@ def place(bed: Testbed, servers: Servers, tmp_path_factory: pytest.TempPathFacto
 
 def run(bed: Testbed, place: Path, *arguments: str) -> tuple[bool, str]:
     """Run a playbook of the examples; return whether it succeeded, and its output."""
+    return in_shell(bed, place, "ansible-playbook", "-i", "inventory.yml", *arguments)
+
+
+def in_shell(bed: Testbed, place: Path, program: str, *arguments: str) -> tuple[bool, str]:
+    """Run one of Ansible's programs there; return whether it succeeded, and its output."""
     passwords = {"RISK_PASSWORD": "risk-password", "CREDIT_PASSWORD": "credit-password"}
     environment = {
         **bed.environment("registry-admin"),
         **passwords,
         "ANSIBLE_VAULT_PASSWORD_FILE": str(place / "password"),
     }
-    command = bed.command([str(RUNNER), "-i", "inventory.yml", *arguments])
+    command = bed.command([str(RUNNER.with_name(program)), *arguments])
     done = subprocess.run(
         command, cwd=place, env=environment, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
     )
@@ -121,3 +128,22 @@ def test_info_fails_and_says_why(bed: Testbed, place: Path, registries: Registri
     bed.until("refused", lambda: "Error 1045" in registries.log("silent"))
     done, output = run(bed, place, "info.yml")
     assert not done and "silent: " in output and "Access denied" in output, output
+
+
+def test_the_commands_of_the_readme(bed: Testbed, place: Path) -> None:
+    """All that run against a cluster, in their order."""
+    commands = re.findall(r"^\$ (ansible(?:-playbook)? .*)$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert [words.split()[1].rpartition(".")[2] for words in commands[1:]] == [
+        "preflight",
+        "create",
+        "update",
+        "grant",
+        "teardown",
+    ]
+    for command in commands:
+        program, *arguments = shlex.split(command.replace(" --ask-vault-pass", ""))
+        done, output = in_shell(bed, place, program, *arguments)
+        assert done, output
+        if program == "ansible":
+            facts = json.loads(output[output.index("=> {") + 3 : output.rindex("}") + 1])["facts"]
+            assert facts["user"] == "registry-admin" and facts["api"]["host"] and facts["namespace"]
