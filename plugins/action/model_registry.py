@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What happens on the controller before a module of the collection runs: find kubeconfig as kubernetes.core does.
+"""What happens on the controller around a module of the collection.
 
-The action plugin of kubernetes.core does the same, but cannot be used: it adds all arguments to the result as given,
-including passwords in plain text.
+What it waits for and its summary are shown, and before that, kubeconfig is found as kubernetes.core does it. The action plugin of
+kubernetes.core cannot be used: it adds all arguments to the result as given, including passwords in plain text.
 """
 
 from __future__ import annotations
@@ -15,13 +15,18 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
+from ansible.release import __version__
 
 from ..plugin_utils._answers.wording import output_with_variables
+from ..plugin_utils._terminal import show, shown_progress
 
 __all__ = ["ActionModule"]
 
 ANSWERS = "registry_answers"
 """What a playbook registers the result of playbook_answers as."""
+
+OLD = tuple(map(int, __version__.split(".")[:2])) < (2, 19)
+"""Newer releases of ansible-core print the message of a failed task before its result, as a line of its own."""
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no annotations
@@ -33,8 +38,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no ann
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Run the module, and return its result."""
         result: dict[str, Any] = super().run(tmp, task_vars)
-        self._is_of_playbook = ANSWERS in (task_vars or {})
-        with self._arguments(self._task.args) as arguments:
+        variables = task_vars or {}
+        self._is_of_playbook = ANSWERS in variables
+        with self._arguments(self._task.args) as arguments, self._progress(variables):
             result.update(
                 self._execute_module(
                     module_name=self._task.action,
@@ -43,7 +49,25 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no ann
                     wrap_async=bool(self._task.async_val),
                 )
             )
+        if not self._task.no_log:
+            show(result.get("summary", ()))
+            if result.get("failed") and OLD:
+                show([f"ERROR: {result.get('msg', '')}"])
         return result
+
+    @contextmanager
+    def _progress(self, variables: Mapping[str, Any]) -> Iterator[None]:
+        """Show what the module waits for, if it runs on this machine and is waited for itself."""
+        given = self._task.environment
+        if self._connection.transport != "local" or self._task.async_val or self._task.no_log:
+            yield
+            return
+        with shown_progress(given or [], variables.get("inventory_hostname", "localhost")) as environment:
+            self._task.environment = environment
+            try:
+                yield
+            finally:
+                self._task.environment = given
 
     def _parse_returned_data(self, res: dict[str, Any], *arguments: Any) -> Any:
         """Return the module's result, in a playbook of the collection with the variables that its user knows.

@@ -180,8 +180,15 @@ registry:
       type: list
       elements: str
       returned: if known
+    url: {description: URL of the registry., type: str, returned: if a host is known, sample: "https://fraud-rest.apps.example.com"}
     created: {description: Time of its creation., type: str, returned: if it exists}
     deleting_since: {description: Time at which its deletion was requested., type: str, returned: while it is being deleted}
+summary:
+  description: What became of the registry, in lines for people. The task shows them, too.
+  returned: success
+  type: list
+  elements: str
+  sample: ["fraud is created and ready after 18 s: https://fraud-rest.apps.example.com", "  password: stored in Secret fraud-db-password"]
 changes:
   description:
     - The changes, in the order in which they were made. In check mode, the same changes that would be made.
@@ -212,6 +219,7 @@ also_deleted:
   elements: dict
 """
 
+import time
 from dataclasses import replace
 from datetime import datetime, timezone
 
@@ -225,6 +233,7 @@ from ..module_utils._registry.deletion import DeletionOptions
 from ..module_utils._registry.namespace import find_registries_namespace
 from ..module_utils._registry.options import registry_from, resource_name
 from ..module_utils._registry.reconcile import ReconcileResult, ensure_absent, ensure_present
+from ..module_utils._registry.summary import Outcome, absent_summary, present_summary
 
 
 def main() -> None:
@@ -250,7 +259,7 @@ def work(module: AnsibleModule, connect: Connect, result: Result) -> None:
     if wanted is not None and not params["create"]:
         wanted = replace(wanted, must_exist=True)
     name = resource_name(params)
-    cluster = connect()
+    cluster, began = connect(), time.monotonic()
     outcome, notes = ReconcileResult(), list[str]()
     try:
         timeout = params["wait_timeout"] if params["wait"] else None
@@ -267,8 +276,22 @@ def work(module: AnsibleModule, connect: Connect, result: Result) -> None:
             ensure_absent(run, confirmed, {name: outcome})
         if outcome.error is not None:
             raise outcome.error
-        if params["state"] == "absent":
+        if wanted is None:
             result.update(retained=list(outcome.retained), also_deleted=list(outcome.also_deleted))
+        seconds = time.monotonic() - began if params["wait"] else None
+        done = Outcome(
+            name,
+            place.namespace,
+            [done.change for done in outcome.record.done],
+            seconds,
+            module.check_mode,
+            outcome.before,
+            outcome.registry,
+            outcome.existing,
+            outcome.also_deleted,
+            outcome.retained,
+        )
+        result["summary"] = absent_summary(done) if wanted is None else present_summary(done)
     finally:
         made = outcome.record.done
         result.update(

@@ -250,6 +250,12 @@ verified:
     - Null if no subject is named and none has lost access, so that there is nothing to ask about.
   returned: always
   type: bool
+summary:
+  description: What became of the access, and who has it, in lines for people. The task shows them, too.
+  returned: success
+  type: list
+  elements: str
+  sample: ["access to fraud is changed, and access reviews confirm it", "  granted: Group fraud-team", "  may use it: Group fraud-team"]
 changes:
   description:
     - The changes, in the order in which they were made. In check mode, the same changes that would be made.
@@ -281,6 +287,7 @@ from ..module_utils._module import Connect, Result, run_module
 from ..module_utils._permissions.bindings import DesiredGrants
 from ..module_utils._permissions.reconcile import DesiredPermissions, PermissionsResult, ensure_permissions
 from ..module_utils._permissions.subjects import check_names, grants_from
+from ..module_utils._permissions.summary import permissions_summary
 from ..module_utils._registry.namespace import find_registries_namespace
 
 
@@ -306,13 +313,14 @@ def work(module: AnsibleModule, connect: Connect, result: Result) -> None:
     params = module.params
     desired = desired_permissions(params)
     cluster = connect()
-    outcome = PermissionsResult()
+    outcome, done = PermissionsResult(), False
     try:
         timeout = params["wait_timeout"] if params["wait"] else None
         place = find_registries_namespace(cluster, params["namespace"])
         outcome.warnings += place.warnings
         run = Run(cluster, place.namespace, module.check_mode, timeout)
         ensure_permissions(run, desired, outcome)
+        done = True
     finally:
         made = outcome.record.done
         result.update(
@@ -335,6 +343,8 @@ def work(module: AnsibleModule, connect: Connect, result: Result) -> None:
             result["other_access"] = [
                 {**who, "reason": outcome.other_access[grant].reason} for grant, who in zip(others, listed(others))
             ]
+        if done:
+            result["summary"] = permissions_summary(params["registry"], result, module.check_mode)
 
 
 def desired_permissions(params: Result) -> DesiredPermissions:

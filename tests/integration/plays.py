@@ -122,11 +122,14 @@ class Book(Played):
         return {name: int(number) for name, number in re.findall(r"(\w+)=(\d+)", recap)}
 
     @property
-    def said(self) -> list[Answers]:
-        """The messages of the roles, in order."""
-        found = re.findall(r"^ok: \[localhost\] => (\{.*?^\})", self.output, re.MULTILINE | re.DOTALL)
-        # Where the play is loud, results of modules look the same, and have none.
-        return [answer["msg"] for answer in map(json.loads, found) if "msg" in answer]
+    def said(self) -> list[str]:
+        """The lines for people, in order, without their indent."""
+        # Where the play is loud, results are indented, too.
+        return [line.strip() for line in self.output.splitlines() if line.startswith("  ")]
+
+    def lines(self, label: str) -> list[str]:
+        """Return what the lines with that label have after it."""
+        return [line[len(label) + 2 :] for line in self.said if line.startswith(f"{label}: ")]
 
 
 def succeeded(played: Played) -> Played:

@@ -80,8 +80,8 @@ def test_a_survey_grants_and_takes_away(sharing: Registries, run: Run) -> None:
         "Group cn=fraud,ou=teams",
         "Group system:authenticated",
         "Project data-science",
-        "ServiceAccount data-science default",
-        "ServiceAccount data-science runner.1",
+        "ServiceAccount data-science/default",
+        "ServiceAccount data-science/runner.1",
         "User Ann Smith",
         "User alice",
         "User kube:admin",
@@ -90,16 +90,17 @@ def test_a_survey_grants_and_takes_away(sharing: Registries, run: Run) -> None:
     assert not foreseen.writes and bound(registries, "book-grant") == []
     made = run("grant", wanted, user="registry-admin")
     assert made.counts["changed"] == 1 and len(made.writes) == len(everybody)
-    assert made.said[-1]["may_use"] == made.said[-1]["got_access"] == everybody
-    assert made.said[-1]["confirmed"] is True
-    assert made.said[-1]["members"] == made.said[-1]["others_who_may"] == []
-    assert foreseen.said[-1]["may_use"] == everybody and foreseen.said[-1]["confirmed"] is False
+    assert made.lines("may use it") == made.lines("granted") == everybody
+    assert "access to book-grant is changed, and access reviews confirm it" in made.said
+    assert not made.lines("member of Group book-grant-users") and not made.lines("may use it by other roles")
+    assert foreseen.lines("may use it") == everybody
+    assert "access to book-grant would be changed (check mode: nothing is written)" in foreseen.said
     names = bound(registries, "book-grant")
     assert len(names) == len(everybody)
 
     again = run("grant", wanted, user="registry-admin")
     assert again.counts["changed"] == 0 and not again.writes
-    assert again.said[-1]["may_use"] == everybody and again.said[-1]["got_access"] == []
+    assert again.lines("may use it") == everybody and again.lines("granted") == []
 
     emptied = run("grant", survey("book-grant", state="exact"), user="registry-admin", fails=True)
     assert "the playbook grant needs one of these" in emptied.output and not emptied.writes
@@ -108,10 +109,12 @@ def test_a_survey_grants_and_takes_away(sharing: Registries, run: Run) -> None:
     assert bound(registries, "book-grant") == names
 
     taken = run("grant", survey("book-grant", state="absent", groups="system:authenticated"), user="registry-admin")
-    assert taken.said[-1]["lost_access"] == ["Group system:authenticated"]
+    assert taken.lines("revoked") == ["Group system:authenticated"]
     left = run("grant", survey("book-grant", state="exact", users="alice"), user="registry-admin")
-    assert left.said[-1]["may_use"] == ["User alice"] and len(bound(registries, "book-grant")) == 1
-    assert "User registry-admin" in left.said[-1]["others_who_may"], "by the Role of the namespace's administrators"
+    assert left.lines("may use it") == ["User alice"] and len(bound(registries, "book-grant")) == 1
+    assert "User registry-admin" in left.lines("may use it by other roles"), (
+        "by the Role of the namespace's administrators"
+    )
 
 
 def test_members_and_existence_take_rights_of_the_cluster(sharing: Registries, run: Run) -> None:
@@ -123,7 +126,7 @@ def test_members_and_existence_take_rights_of_the_cluster(sharing: Registries, r
         sharing.api.apply({"apiVersion": "user.openshift.io/v1", "kind": "User", "metadata": {"name": name}})
     made = run("grant", wanted, user="platform-admin")
     assert ("patch", "groups", "book-grant-users") in made.writes and "WARNING]: users" not in made.output
-    assert made.said[-1]["members"] == members(sharing, "book-grant") == ["carol", "bob", "alice"]
+    assert made.lines("member of Group book-grant-users") == members(sharing, "book-grant") == ["carol", "bob", "alice"]
     again = run("grant", wanted, user="platform-admin")
     assert again.counts["changed"] == 0 and not again.writes
     refused = run("grant", survey("book-grant", members="bob"), user="registry-admin", fails=True)
@@ -132,7 +135,8 @@ def test_members_and_existence_take_rights_of_the_cluster(sharing: Registries, r
     nothing: Answers = {"access_users": None, "access_groups": None, "access_service_accounts": None}
     only = survey("book-grant", members="alice", state="exact") | nothing
     left = run("grant", only, user="platform-admin")
-    assert left.said[-1]["may_use"] == [] and left.said[-1]["members"] == members(sharing, "book-grant") == ["alice"]
+    assert left.lines("may use it") == ["no subject, by grants"]
+    assert left.lines("member of Group book-grant-users") == members(sharing, "book-grant") == ["alice"]
     for name in ("alice", "bob"):
         sharing.api.delete("user.openshift.io/v1", "User", name)
 
@@ -170,8 +174,8 @@ def test_teardown_saves_what_grant_takes_back(registries: Registries, run: Run, 
     registries.make("book-saved")
     registries.bed.until("the Group", lambda: members(registries, "book-saved") is not None)
     granted = run("grant", file, user="platform-admin")
-    wanted = ["Group team", "ServiceAccount data-science default", "User Ann Smith", f"User {hostile}"]
-    assert granted.said[-1]["may_use"] == wanted and granted.said[-1]["confirmed"]
+    wanted = ["Group team", "ServiceAccount data-science/default", "User Ann Smith", f"User {hostile}"]
+    assert granted.lines("may use it") == wanted and "access reviews confirm it" in granted.output
     assert members(registries, "book-saved") == ["alice", hostile]
     assert run("grant", file, user="platform-admin").counts["changed"] == 0
 
@@ -238,7 +242,7 @@ def test_names_from_the_cluster_are_never_run(registries: Registries, run: Run, 
     )
     loud = ("-vvv", "--diff")
     told = run("grant", survey(name, users="alice"), *loud, user="platform-admin")
-    assert sorted(told.said[-1]["may_use"]) == sorted([*expected, "User alice"])
+    assert sorted(told.lines("may use it")) == sorted([*expected, "User alice"])
     run("grant", survey(name, users="alice", state="absent"), *loud, user="platform-admin")
     run("update", {"registry_name": name, "display_name": "Plain", "update_wait": False}, *loud, user="platform-admin")
     looked = play(registries.bed, task(INFO, name=name, access="verified"), options=loud, user="platform-admin").result
@@ -247,10 +251,10 @@ def test_names_from_the_cluster_are_never_run(registries: Registries, run: Run, 
     file = tmp_path / "saved.yml"
     confirmed = {"registry_name": name, "confirm_name": name, "save_permissions": str(file)}
     deleted = run("teardown", confirmed, *loud, user="platform-admin")
-    assert {"saved_to": str(file)} in deleted.said
+    assert f"the permissions are saved in {file}" in deleted.said
     registries.make(name)
     registries.bed.until("the Group", lambda: members(registries, name) is not None)
     granted = run("grant", file, *loud, user="platform-admin")
-    assert sorted(granted.said[-1]["may_use"]) == expected and granted.said[-1]["confirmed"]
+    assert sorted(granted.lines("may use it")) == expected and "access reviews confirm it" in granted.output
     assert members(registries, name) == [text("member"), "alice"]
     assert [path.name for path in tmp_path.iterdir()] == [file.name], "a name was run as a template"

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -86,14 +87,20 @@ def test_life(registries: Registries, run: Run) -> None:
     assert not foreseen.writes and persisted(registries, "booklife") == nothing
     created = run("create", wanted, password=password)
     assert created.counts["changed"] == 1
-    assert created.said[-1]["changes"] == foreseen.said[-1]["changes"]
-    assert [line.split()[:3] for line in created.said[-1]["changes"]] == [
-        ["create", "Secret", "booklife-db-password"],
-        ["create", "ModelRegistry", "booklife"],
-    ]
+    assert "booklife would be created (check mode: nothing is written)" in foreseen.said
+    assert re.search(
+        r"^  booklife is created and ready after \d+ s: https://booklife-rest\.", created.output, re.MULTILINE
+    )
+    assert created.lines("waiting for booklife, 0 s") or "waiting for booklife" in created.output
+    assert created.lines("password") == foreseen.lines("password") == ["stored in Secret booklife-db-password"]
+    assert {(verb, kind) for verb, kind, _name in created.writes} == {
+        ("create", "secrets"),
+        ("create", "modelregistries"),
+    }
     assert registries.rest("booklife", "GET", "/readyz/health")[0] == 200
     again = run("create", wanted, password=password)
-    assert again.counts["changed"] == 0 and not again.writes and again.said[-1]["changes"] == []
+    assert again.counts["changed"] == 0 and not again.writes
+    assert "booklife is unchanged and ready: https://booklife-rest" in again.output and not again.lines("password")
 
     edit = {"registry_name": "booklife", "display_name": "", "description": "after", "database_host": ""}
     before = persisted(registries, "booklife")
@@ -101,7 +108,8 @@ def test_life(registries: Registries, run: Run) -> None:
     assert not foreseen.writes and persisted(registries, "booklife") == before
     edited = run("update", edit)
     assert edited.writes == [("patch", "modelregistries", "booklife")]
-    assert edited.said[-1]["changes"] == foreseen.said[-1]["changes"]
+    assert edited.lines("description") == foreseen.lines("description") == ["'before' -> 'after'"]
+    assert "booklife would be changed (check mode: nothing is written)" in foreseen.said
     stored = registries.get("booklife")
     assert stored is not None
     assert stored["metadata"]["annotations"]["openshift.io/description"] == "after"
@@ -115,8 +123,8 @@ def test_life(registries: Registries, run: Run) -> None:
     before = persisted(registries, "booklife")
     refused = run("teardown", {"registry_name": "booklife"}, fails=True)
     assert "nothing was deleted" in refused.output and "confirm_name" in refused.output
-    assert refused.said[0]["goes"] == ["ModelRegistry booklife", "Secret booklife-db-password"]
-    assert [kept["kind"] for kept in refused.said[0]["stays"]] == ["Database", "ClusterRoleBinding"]
+    assert refused.lines("deleted") == ["ModelRegistry booklife", "Secret booklife-db-password"]
+    assert [kept.split()[0] for kept in refused.lines("stays")] == ["Database", "ClusterRoleBinding"]
     mistyped = run("teardown", {"registry_name": "booklife", "confirm_name": "booklive"}, fails=True)
     assert "nothing was deleted" in mistyped.output
     confirmed = {
@@ -129,8 +137,11 @@ def test_life(registries: Registries, run: Run) -> None:
     assert persisted(registries, "booklife") == before
     deleted = run("teardown", confirmed)
     assert deleted.counts["changed"] == 1
-    assert deleted.said[-1] == foreseen.said[-1]
-    assert deleted.said[-1]["left"][0]["name"] == f"booklife on {HOST}:3306"
+    assert deleted.lines("deleted") == foreseen.lines("deleted") and deleted.lines("stays") == foreseen.lines("stays")
+    assert deleted.lines("stays")[0].startswith(f"Database booklife on {HOST}:3306 (")
+    absent = run("teardown", confirmed)
+    assert absent.counts["changed"] == 0 and not absent.writes and not absent.lines("stays")
+    assert f"There is no registry booklife in namespace {registries.namespace}." in absent.output
     assert persisted(registries, "booklife") == nothing
     assert registries.sql("SHOW TABLES IN booklife")
     again = run("teardown", confirmed)
@@ -157,12 +168,13 @@ def test_password_is_rotated_and_never_shown(registries: Registries, run: Run) -
     # One that was set for another registry is left alone.
     kept = run("update", {"registry_name": "bookrotate", "display_name": "Kept"}, "--check", password=CANARY)
     assert "MODEL_REGISTRY_DATABASE_PASSWORD: it is set, and ignored" in " ".join(kept.output.split())
-    assert [line.split()[1] for line in kept.said[-1]["changes"]] == ["ModelRegistry"]
+    assert kept.lines("display_name") and not kept.lines("password")
     rotation = {"registry_name": "bookrotate", "rotate_password": "true"}
     foreseen = run("update", rotation, *loud, "--check", password=CANARY)
     assert not foreseen.writes and persisted(registries, "bookrotate") == before
     rotated = run("update", rotation, *loud, password=CANARY)
-    assert rotated.counts["changed"] == 1 and rotated.said[-1]["changes"] == foreseen.said[-1]["changes"]
+    assert rotated.counts["changed"] == 1 and rotated.lines("password") == foreseen.lines("password")
+    assert rotated.lines("pods") == foreseen.lines("pods") == ["restarted"]
     assert registries.pod("bookrotate")["metadata"]["name"] != first
     assert registries.rest("bookrotate", "GET", "/readyz/health")[0] == 200
     again = run("create", survey("bookrotate"), *loud, password=CANARY)
@@ -226,11 +238,11 @@ def test_password_in_a_secret_of_the_users(registries: Registries, run: Run) -> 
     registries.make_secret("booksecret")
     named = {"database_password_secret_name": "booksecret-db", "database_password_secret_key": "database-password"}
     created = run("create", survey("booksecret", **named))
-    assert [line.split()[:2] for line in created.said[-1]["changes"]] == [["create", "ModelRegistry"]]
+    assert [(verb, kind) for verb, kind, _name in created.writes] == [("create", "modelregistries")]
     deleted = run("teardown", {"registry_name": "booksecret", "confirm_name": "booksecret"})
-    assert [(kept["kind"], kept["name"]) for kept in deleted.said[-1]["left"]][1:] == [
-        ("Secret", "booksecret-db"),
-        ("ClusterRoleBinding", "booksecret-auth-delegator"),
+    assert [kept.split()[:2] for kept in deleted.lines("stays")][1:] == [
+        ["Secret", "booksecret-db"],
+        ["ClusterRoleBinding", "booksecret-auth-delegator"],
     ]
     assert registries.api.get("v1", "Secret", "booksecret-db", registries.namespace)
 
@@ -240,7 +252,7 @@ def test_display_name_alone_names_the_registry(registries: Registries, run: Run)
     registries.make_database("book-derived")
     answers = {**survey("book-derived"), "registry_name": "", "display_name": "  Book Derived!"}
     created = run("create", answers, password="book-derived-password")
-    assert created.said[-1]["registry"] == f"book-derived in {registries.namespace}"
+    assert "book-derived is created and ready after" in created.output
     for options, more in (((), {}), (("--check",), {}), (("--check",), {"preflight": False})):
         other = run("create", {**answers, "display_name": "BOOK-derived", **more}, *options, fails=True)
         assert not other.writes and "Book Derived!'" in other.output and "'BOOK-derived'" in other.output

@@ -16,7 +16,10 @@ from .export import database_of, proxy_of, references
 from .manifests import CA_FIELDS, DESCRIPTION, DISPLAY_NAME, PORT, PROXIES, PROXY_PORT, ROUTE, ROUTE_PORT
 from .options import CA_BUNDLE, CA_BUNDLE_KEYS, check_encryption, registry_from
 
-__all__ = ["described", "left_out"]
+__all__ = ["FACTS", "described", "left_out"]
+
+FACTS = ("name", "namespace", "uid", "url", "hosts", "created", "deleting_since")
+"""What a description has beside the options that can be edited."""
 
 PAIRS = (
     ("database.tls", "client_certificate_secret", "client_key_secret"),
@@ -121,6 +124,7 @@ def _description(registry: Object) -> Object:
     annotations = meta.get("annotations") or {}
     rest = spec.get("rest") or {}
     resources = rest.get("resources") or {}
+    hosts = _hosts((registry.get("status") or {}).get("hosts"))
     return _present(
         name=meta["name"],
         namespace=meta.get("namespace"),
@@ -134,7 +138,8 @@ def _description(registry: Object) -> Object:
         port=_other(rest.get("port"), PORT),
         service_route=_other(rest.get("serviceRoute") == ROUTE[True], False),
         auth_proxy_settings=_proxy(spec),
-        hosts=_hosts((registry.get("status") or {}).get("hosts")),
+        hosts=hosts,
+        url=f"https://{hosts[0]}" if hosts else None,
         created=meta.get("creationTimestamp"),
         deleting_since=meta.get("deletionTimestamp"),
     )

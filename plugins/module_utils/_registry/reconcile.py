@@ -28,6 +28,7 @@ from .plan import NamespaceState, Plan, plan_present, restart_of
 from .restart import RESTARTED, Seen, is_behind
 from .rollout import registry_of
 from .status import DELETING, GONE, READY, WAITING, Verdict
+from .summary import aftermath
 from .wait import Hooks, wait_until_gone, wait_until_ready
 
 __all__ = ["ReconcileResult", "ReconcileResults", "ensure_absent", "ensure_present"]
@@ -49,6 +50,8 @@ class ReconcileResult:
     """The registry before the run, as options of model_registry; None if there was none."""
     registry: Object | None = None
     """As options of model_registry; None if there is none."""
+    existing: tuple[str, ...] = ()
+    """The registries that the namespace had before a deletion."""
     retained: tuple[Object, ...] = ()
     also_deleted: tuple[Object, ...] = ()
     warnings: list[str] = field(default_factory=list)
@@ -70,6 +73,7 @@ def ensure_present(run: Run, registries: Sequence[Registry], outcomes: Reconcile
     presence = _EnsurePresent(run, registries, outcomes)
     _converge(run, presence, outcomes)
     presence.take_back()
+    presence.explain()
 
 
 def ensure_absent(run: Run, options: DeletionOptions, outcomes: ReconcileResults) -> None:
@@ -151,9 +155,16 @@ class _EnsurePresent:
         """Delete what was created for refused registries, and report in their errors what was stored."""
         for name, outcome in self._outcomes.items():
             stored = [one for one in outcome.record.done if not layer(one.change)]
-            if outcome.error is None or self._run.check_mode or not stored or self._is_written(name):
+            error = outcome.error
+            if (
+                error is None
+                or isinstance(error, NotReady)
+                or self._run.check_mode
+                or not stored
+                or self._is_written(name)
+            ):
                 continue
-            error, spec = outcome.error, self._observed.registries.get(name, {}).get("spec") or {}
+            spec = self._observed.registries.get(name, {}).get("spec") or {}
             made = [
                 one.answer for one in stored if one.change.action == "create" and not uses(spec, *one.change.key[::2])
             ]
@@ -162,6 +173,22 @@ class _EnsurePresent:
             outcome.error = _with_stored(
                 error, [one.change for one in stored], {one.key for one in gone}, outcome.error
             )
+
+    def explain(self) -> None:
+        """Add what this run leaves to the error of each registry that is not ready."""
+        for name, outcome in self._outcomes.items():
+            error, made = outcome.error, [done.change for done in outcome.record.done]
+            if isinstance(error, NotReady) and made:
+                left = aftermath(name, outcome.before, outcome.registry, made, self._is_serving(name))
+                outcome.error = NotReady(error.what, error.why, f"{error.next_step} {left}".strip())
+
+    def _is_serving(self, name: str) -> bool:
+        """Return whether a pod of the registry is available, as far as this can be read."""
+        try:
+            found = observe_objects(self._run.cluster, self._run.namespace, {("Deployment", name)})
+        except RegistryError:
+            return False
+        return any((item.get("status") or {}).get("availableReplicas") for item in found.values())
 
     def _is_written(self, name: str) -> bool:
         """Return whether this run wrote the registry itself, or may have."""
@@ -228,6 +255,8 @@ class _EnsureAbsent:
 
     def plan(self, name: str) -> Plan:
         outcome, registry = self._outcomes[name], self._observed.registries.get(name)
+        if not outcome.record.done:
+            outcome.existing = tuple(self._observed.registries)
         dependents = self._dependents.get(name, Dependents())
         if registry is not None:
             outcome.registry, outcome.warnings = described(registry), list(dependents.warnings)

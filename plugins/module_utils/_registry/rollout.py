@@ -144,7 +144,8 @@ def rollout_message(deployment: Object) -> str:
     if updated < wanted:
         return f"{updated} of {wanted} new pods are created"
     if total > updated:
-        return f"{total - updated} old pods are still running"
+        old = total - updated
+        return f"{old} old pod{'s are' if old > 1 else ' is'} still running"
     if available < wanted or not wanted:
         return f"{available} of {wanted} pods are available"
     return ""
