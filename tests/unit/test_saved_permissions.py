@@ -176,7 +176,7 @@ def test_what_a_controllers_job_would_lose_is_in_its_output(job: dict[str, str],
         text=True,
         check=False,
     )
-    assert done.returncode == 0 and 'the permissions are saved in /x/y.yml' in done.stdout, done.stdout + done.stderr
+    assert done.returncode == 0 and "the permissions are saved in /x/y.yml" in done.stdout, done.stdout + done.stderr
     assert ("access_members:" in done.stdout) is kept and ("!unsafe" in done.stdout) is kept
     assert not (tmp_path / "ran").exists()
 
