@@ -180,7 +180,15 @@ def checking() -> Spec:
         "relay_timeout": {"type": "int", "default": 60},
         "required_plugin": {"type": "str", "choices": ["auto", "native", "any"], "default": "auto"},
         "connect_timeout": {"type": "int", "default": 10},
-        "fail_on": {"type": "str", "choices": ["blocker", "warning", "never"], "default": "blocker"},
+        **failing(),
+    }
+
+
+def failing() -> Spec:
+    """Return the options for which findings make a task fail."""
+    return {
+        "fail_on": {"type": "list", "elements": "str", "default": ["blocker"]},
+        "accept": {"type": "list", "elements": "str", "default": []},
     }
 
 

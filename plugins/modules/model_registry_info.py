@@ -259,7 +259,7 @@ registries:
           description: The section of the collection's documentation that explains it.
           type: str
           returned: always
-          sample: docs/findings.md#shared_secret
+          sample: https://github.com/opendatahub-io/model_registry/blob/v0.1.0/docs/findings.md#shared_secret
 """
 
 from ansible.module_utils.basic import AnsibleModule

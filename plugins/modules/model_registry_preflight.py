@@ -28,6 +28,7 @@ extends_documentation_fragment:
   - opendatahub.model_registry.attributes.common
   - opendatahub.model_registry.namespace
   - opendatahub.model_registry.database
+  - opendatahub.model_registry.failing
   - opendatahub.model_registry.proxy
 options:
   job:
@@ -58,13 +59,10 @@ options:
     type: str
     choices: [auto, direct, port_forward, relay]
     default: auto
-  fail_on:
+  relay_image:
     description:
-      - The findings that make the task fail. All findings are returned in any case.
-      - V(warning) stands for warnings and blockers.
+      - The image of the relay with which the database will be checked. O(via=relay) without it is the finding C(option_invalid).
     type: str
-    choices: [blocker, warning, never]
-    default: blocker
 notes:
   - O(database.password) is sent nowhere. The Secret of O(database.password_secret) is read, to check that it has the key, and
     that the registry server can use the password.
@@ -99,8 +97,8 @@ EXAMPLES = r"""
   register: preflight
 
 - name: Show the findings
-  ansible.builtin.debug:
-    msg: "{{ preflight.table }}"
+  opendatahub.model_registry.show:
+    lines: "{{ ({'cluster': preflight} | opendatahub.model_registry.preflight_report).lines }}"
 """
 
 RETURN = r"""
@@ -125,12 +123,13 @@ findings:
       description: The section of the collection's documentation that explains it.
       type: str
       returned: always
-      sample: docs/findings.md#charset
-table:
-  description: The findings as lines of text, for people.
+      sample: https://github.com/opendatahub-io/model_registry/blob/v0.1.0/docs/findings.md#charset
+passed:
+  description: What was checked without a finding, in a few words each.
   returned: always
   type: list
   elements: str
+  sample: [component Managed, permissions for the job, name free]
 facts:
   description: The facts that were gathered.
   returned: always
@@ -165,12 +164,19 @@ facts:
       description: Whether enough is known, and may be read, to check the database with M(opendatahub.model_registry.mysql_auth_check).
       type: bool
       returned: always
+    database_changed:
+      description:
+        - Whether the job would change the database that an existing registry uses, or what its Secrets and ConfigMaps have for it.
+          Null if that is not known.
+      type: bool
+      returned: always
 """
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._argspec import authentication, registry
-from ..module_utils._common.findings_table import check_findings
+from ..module_utils._argspec import authentication, failing, registry
+from ..module_utils._common.failing import failing_from
+from ..module_utils._common.finding_lines import check_findings
 from ..module_utils._module import Connect, Result, run_module
 from ..module_utils._preflight.gather import preflight, wanted_from
 from ..module_utils._preflight.rules import JOBS
@@ -186,7 +192,8 @@ def main() -> None:
         "job": {"type": "str", "choices": list(JOBS), "default": "create"},
         **{option: registry()[option] for option in OPTIONS},
         "via": {"type": "str", "choices": ["auto", "direct", "port_forward", "relay"], "default": "auto"},
-        "fail_on": {"type": "str", "choices": ["blocker", "warning", "never"], "default": "blocker"},
+        "relay_image": {"type": "str"},
+        **failing(),
     }
     module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
     run_module(module, lambda connect, result: work(module, connect, result))
@@ -194,9 +201,10 @@ def main() -> None:
 
 def work(module: AnsibleModule, connect: Connect, result: Result) -> None:
     """Gather the findings, fill in the result, and fail if they are severe enough."""
+    rule = failing_from(module.params["fail_on"], module.params["accept"])
     wanted = wanted_from(module.params)
     result.update(preflight(connect(), wanted))
-    check_findings(f"preflight of {wanted.job}", result["findings"], module.params["fail_on"])
+    check_findings(f"preflight of {wanted.job}", result["findings"], rule)
 
 
 if __name__ == "__main__":

@@ -18,13 +18,14 @@ description:
   - Checks the host, the certificate and the versions of TLS, the account, its authentication plugin and its privileges,
     the database's character set, the state of the registry's tables, and limits of the server.
   - Never writes to the database.
-  - Fails if a blocker is found, see O(fail_on).
+  - Fails if a blocker is found, see O(fail_on) and O(accept).
 extends_documentation_fragment:
   - kubernetes.core.k8s_auth_options
   - opendatahub.model_registry.attributes.info
   - opendatahub.model_registry.attributes.common
   - opendatahub.model_registry.namespace
   - opendatahub.model_registry.database
+  - opendatahub.model_registry.failing
 attributes:
   check_mode:
     details:
@@ -88,13 +89,6 @@ options:
         port-forward may take 5 seconds to open, a relay O(relay_timeout).
     type: int
     default: 10
-  fail_on:
-    description:
-      - The findings that make the task fail. All findings are returned in any case.
-      - V(warning) stands for warnings and blockers.
-    type: str
-    choices: [blocker, warning, never]
-    default: blocker
 notes:
   - The Secret of O(database.password_secret) is read for the check.
   - A password from a Secret that a registry uses is sent only to the host and port, and for the account, of that registry. If
@@ -135,12 +129,15 @@ EXAMPLES = r"""
     fail_on: never
   register: checked
 
-- name: Show how to fix it
-  ansible.builtin.debug:
-    msg: "{{ item.severity }}: {{ item.what }}: {{ item.why }} {{ item.remedy }}"
-  loop: "{{ checked.findings }}"
-  loop_control:
-    label: "{{ item.code }}"
+- name: Show what passed, what is wrong, and how to fix it
+  opendatahub.model_registry.show:
+    lines: "{{ ({'database': checked} | opendatahub.model_registry.preflight_report).lines }}"
+
+- name: Check a database, and fail if its password is refused, even if that is not proven for the pods
+  opendatahub.model_registry.mysql_auth_check:
+    registry: fraud-models
+    fail_on: [access_denied]
+    accept: [charset]
 
 - name: Check a database that only the cluster reaches
   opendatahub.model_registry.mysql_auth_check:
@@ -181,13 +178,19 @@ findings:
       description: The section of the collection's documentation that explains it.
       type: str
       returned: always
-      sample: docs/findings.md#charset
+      sample: https://github.com/opendatahub-io/model_registry/blob/v0.1.0/docs/findings.md#charset
     checked_as:
       description: The account that the server has matched. Empty if no login succeeded.
       type: str
       returned: always
       sample: "'fraud'@'%'"
     path: {description: The path to the database that was used. Empty if there was none., type: str, returned: always, sample: port_forward}
+passed:
+  description: What was checked without a finding, in a few words each.
+  returned: always
+  type: list
+  elements: str
+  sample: [logged in to MySQL 8.0.12 as fraud@%, TLS 1.3, utf8mb4, privileges complete]
 facts:
   description: What is known about the server, the account and the database. Empty if the server could not be asked.
   returned: always
@@ -217,8 +220,9 @@ from datetime import datetime, timezone
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._argspec import CHECK_RULES, DATABASE_RULES, authentication, checking, database
+from ..module_utils._common.failing import NEVER, failing_from
 from ..module_utils._common.finding import severest_first
-from ..module_utils._common.findings_table import check_findings
+from ..module_utils._common.finding_lines import check_findings
 from ..module_utils._database.check import Check, LazyCluster, check
 from ..module_utils._database.relay import Relay
 from ..module_utils._module import Connect, Result, run_module
@@ -241,6 +245,7 @@ def main() -> None:
 def work(module: AnsibleModule, connect: Connect, result: Result) -> None:
     """Check the database, fill in the result, and fail if the findings are severe enough."""
     params = module.params
+    rule = failing_from(params["fail_on"], params["accept"])
     given = params["database"]
     is_relayed = params["relay_image"] and not module.check_mode
     wanted = Check(
@@ -258,12 +263,14 @@ def work(module: AnsibleModule, connect: Connect, result: Result) -> None:
         database=outcome.database,
         connection=outcome.connection,
         plugin_requirement=outcome.requirement,
-        warnings=[*outcome.warnings, *outcome.unchecked],
+        passed=outcome.passed,
+        # A caller for whom nothing fails goes through the findings, so they need not be repeated.
+        warnings=[*outcome.warnings, *(() if NEVER in params["fail_on"] else outcome.unchecked)],
     )
     if outcome.error is not None:
         raise outcome.error
     what = "database {name} of {username} on {host}:{port}".format_map(outcome.database)
-    check_findings(what, outcome.findings, params["fail_on"])
+    check_findings(what, outcome.findings, rule)
 
 
 def _relay(module: AnsibleModule, host: str, port: int) -> Relay:

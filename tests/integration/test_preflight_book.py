@@ -8,7 +8,7 @@ import re
 from typing import Any
 
 import pytest
-from plays import book, play, task
+from plays import Book, book, play, task
 from registries import Registries
 from testbed.api import ApiError
 from testbed.bed import Testbed
@@ -40,6 +40,17 @@ def secret(name: str) -> dict[str, str]:
     return {"MODEL_REGISTRY_DATABASE_PASSWORD": f"{name}-password"}
 
 
+def shown(done: Book) -> list[str]:
+    """Return the lines that the role preflight shows, without their indent: as they are in the output, never wrapped."""
+    lines = done.output.partition("Show the findings]")[2].partition("TASK [")[0].splitlines()
+    return [line[2:] for line in lines[1:] if line.startswith("  ")]
+
+
+def reason(done: Book) -> str:
+    """Return what the failed task begins with: its first 500 bytes, whatever the callback puts before them."""
+    return done.output.partition("Stop because of the findings]")[2].encode()[:700].decode(errors="replace")
+
+
 def stored(writes: list[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
     """Return all writes except the connections of port-forwards."""
     return [write for write in writes if not write[1].startswith("pods")]
@@ -51,9 +62,15 @@ def test_the_playbook_shows_all(bed: Testbed, registries: Registries, charset: s
     registries.make_database("booked", charset=charset)
     done = book(bed, "preflight", answers("booked"), user="admin", environment=secret("booked"))
     assert done.succeeded is not bool(code), done.output
-    table = " ".join(done.said[0])
-    assert "plaintext" in table and ("BLOCKER  charset" in table) is bool(code)
-    assert not code or "The preflight found charset." in done.output
+    lines = shown(done)
+    assert lines[0] == f"Preflight of booked: {len(code and [1])} blocker{'' if code else 's'}, 1 warning"
+    assert any(line.startswith("WARNING plaintext: server at ") for line in lines)
+    assert any(line.startswith("BLOCKER charset: ") for line in lines) is bool(code)
+    assert ("  ALTER DATABASE `booked` CHARACTER SET utf8mb4;" in lines) is bool(code), "as it is pasted"
+    (passed,) = [line for line in lines if line.startswith("passed: ")]
+    assert "logged in to MySQL 8.0" in passed and " as booked@%" in passed and passed.endswith(" · name free")
+    assert ("utf8mb4" in passed) is not bool(code) and "privileges complete" in passed
+    assert not code or "Preflight of booked found charset. charset: database booked: " in reason(done)
     assert not stored(done.writes) and "booked-password" not in done.output
 
 
@@ -63,11 +80,12 @@ def test_all_that_is_wrong_is_shown_at_once(bed: Testbed) -> None:
     authority = {"ca_source": "config_map", "ca_name": "booked-none", "ca_key": "ca.crt"}
     wrong = {**answers("9-booked", **given, **authority), "database_host": "mysql-80"}
     done = book(bed, "preflight", wrong, user="admin")
-    told = re.search(r"The preflight found ([^.]*)\.", done.output)
+    told = re.search(r"Preflight of 9-booked found ([^.]*)\.", reason(done))
     assert told and not done.succeeded, done.output
     assert set(told[1].split(", ")) == {"name_invalid", "secret_missing", "ca_missing", "host_no_service"}
-    table = " ".join(done.said[0])
-    assert table.count("secret_missing") == 1 and "WARNING  not_checked" in table
+    lines = shown(done)
+    assert len([line for line in lines if "secret_missing" in line]) == 1
+    assert any(line.startswith("WARNING not_checked: ") for line in lines)
     closed = book(bed, "preflight", {**wrong, "database_host": answers("booked")["database_host"]}, user="admin")
     assert "tls_handshake" in closed.output, "the server is looked at, and nobody logs in"
     assert not stored(done.writes) and not stored(closed.writes)
@@ -80,7 +98,7 @@ def test_create_stores_nothing_where_it_cannot_work(bed: Testbed, registries: Re
     host = {"database_host": bed.address("mysql-80", "databases")} if via == "direct" else {}
     given = answers("stopped", database_via=via, **host)
     done = book(bed, "create", given, user="admin", environment=secret("stopped"))
-    assert not done.succeeded and "The preflight found charset." in done.output, done.output
+    assert not done.succeeded and "Preflight of stopped found charset." in reason(done), done.output
     assert not stored(done.writes)
     assert registries.get("stopped") is None
     assert registries.api.get("v1", "Secret", "stopped-db-password", registries.namespace) is None

@@ -83,7 +83,11 @@ ROLES: Mapping[str, tuple[Passed, ...]] = {
     "create": (Passed("create", model_registry, _but(model_registry, "state", "create", *_DELETION)), _CHECK),
     "update": (Passed("update", model_registry, _but(model_registry, "name", "state", "create", *_DELETION)), _CHECK),
     "preflight": (
-        Passed("preflight", model_registry_preflight, _but(model_registry_preflight, "via", "fail_on")),
+        Passed(
+            "preflight",
+            model_registry_preflight,
+            _but(model_registry_preflight, "via", "relay_image", "fail_on", "accept"),
+        ),
         _CHECK,
     ),
     "grant": (Passed("grant", model_registry_permissions, _but(model_registry_permissions)),),

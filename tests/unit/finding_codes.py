@@ -43,7 +43,7 @@ PLACES = {
     "check": (
         *(*MYSQL, MISSING_KEY, UNREAD_KEY),
         *("_database/postgres/rules", "_database/check", "_database/credentials", "_database/host"),
-        *("_database/password_rules", "_database/postgres/client"),
+        *("_database/password_rules", "_database/postgres/client", "../filter/preflight_report"),
     ),
     "info": ("_info/checks", "_registry/shape", "_registry/sharing", "_registry/description", MISSING_KEY, *OF_STORED),
 }

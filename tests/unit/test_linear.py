@@ -13,7 +13,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.findings_table import findings_table
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.failing import Failing
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.finding_lines import (
+    Detail,
+    finding_lines,
+)
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.names import derive_name
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._database.mysql.facts import (
     grants_of,
@@ -127,7 +131,13 @@ READERS: dict[str, tuple[Callable[[str], Any], list[str]]] = {
         ['ReplicaSet "', "replica set", '"', "a"],
     ),
     "table": (
-        lambda text: findings_table([{"severity": "info", "code": "c", "what": "w", "why": text, "remedy": text}]),
+        lambda text: finding_lines(
+            "w",
+            [{"severity": "warning", "code": "c", "what": "w", "why": text, "remedy": text}],
+            [],
+            Failing(),
+            Detail(),
+        ),
         ["a", "a ", "a-", "—", "{'"],
     ),
 }

@@ -64,14 +64,14 @@ def test_results() -> None:
     result = {
         "msg": "database.host: w.",
         "findings": [finding],
-        "table": ["Give database.port."],
+        "summary": ["Give database.port."],
         "warnings": ["Give namespace.", 1],
         "facts": {"x": "database.host"},
     }
     assert with_variables(result) == {
         "msg": "database_host: w.",
         "findings": [{**finding, "what": "ca_source", "remedy": "Give registries_namespace."}],
-        "table": ["Give database_port."],
+        "summary": ["Give database_port."],
         "warnings": ["Give registries_namespace.", 1],
         "facts": {"x": "database.host"},
     }
@@ -83,7 +83,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 module = AnsibleModule({"fails": {"type": "bool"}})
 module.warn("To be sure, give namespace.")
-result = {"table": ["Give database.port."], "facts": "database.host"}
+result = {"summary": ["Give database.port."], "facts": "database.host"}
 if module.params["fails"]:
     module.fail_json(msg="database.host: w.", **result)
 module.exit_json(**result)
@@ -101,7 +101,7 @@ def test_warnings_that_ansible_shows(tmp_path: Path, of_playbook: bool, fails: b
     variables: dict[str, object] = {"registry_answers": {}} if of_playbook else {}
     tasks = [
         {"speaks": {"fails": fails}, "register": "said", "ignore_errors": True},
-        {"ansible.builtin.debug": {"msg": "table={{ said.table[0] }} facts={{ said.facts }}"}},
+        {"ansible.builtin.debug": {"msg": "summary={{ said.summary[0] }} facts={{ said.facts }}"}},
     ]
     play = {"hosts": "localhost", "gather_facts": False, "vars": variables, "tasks": tasks}
     (tmp_path / "play.yml").write_text(yaml.safe_dump([play]))
@@ -110,7 +110,7 @@ def test_warnings_that_ansible_shows(tmp_path: Path, of_playbook: bool, fails: b
     assert done.returncode == 0, output
     assert ("give registries_namespace." in output) is of_playbook
     assert ("give namespace." in output) is not of_playbook
-    assert ("table=Give database_port. facts=database.host" in output) is of_playbook
+    assert ("summary=Give database_port. facts=database.host" in output) is of_playbook
     if fails:
         assert ("database_host: w." in output) is of_playbook
         assert ("database.host: w." in output) is not of_playbook

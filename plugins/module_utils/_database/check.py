@@ -10,8 +10,9 @@ from dataclasses import dataclass, field, replace
 from typing import Callable
 
 from .._common.errors import Forbidden, InvalidInput, NotFound, RegistryError
-from .._common.finding import PRODUCT, UNSEEN, Finding, finding_result
+from .._common.finding import OPTIONS, PRODUCT, UNSEEN, Finding, finding_result
 from .._common.model import Database, Object
+from .._common.references import DATABASE_ROLE
 from .._kubernetes.client import Cluster
 from .._kubernetes.dns import SERVICE, Host, host_of, service_of
 from .._registry.export import database_of
@@ -54,6 +55,8 @@ class CheckResult:
 
     findings: list[Object] = field(default_factory=list)
     facts: Object = field(default_factory=dict)
+    passed: list[str] = field(default_factory=list)
+    """What was seen to be right, in a few words each."""
     connection: Object = field(default_factory=dict)
     """path and reason."""
     requirement: Object = field(default_factory=dict)
@@ -108,6 +111,8 @@ def check(wanted: Check, place: LazyCluster, conceal: Callable[[str], None]) -> 
         run.check(conceal)
     except RegistryError as error:
         run.result.error = error
+        if isinstance(error, InvalidInput):
+            run.refuse(error)
     return run.result
 
 
@@ -149,6 +154,10 @@ class _Run:
         path = self.result.connection.get("path", "")
         self.result.findings += [finding_result(trouble, checked_as="", path=path) for trouble in troubles]
 
+    def refuse(self, error: InvalidInput) -> None:
+        """Record that the options are wrong: no registry can be made with them."""
+        self._add(Finding("option_invalid", "blocker", error.what, error.why, error.next_step, OPTIONS))
+
     def _connect(self, subject: Subject) -> None:
         """Inspect the database on the path to it. If none is open, that is a finding.
 
@@ -170,7 +179,7 @@ class _Run:
             refused = _rights(database, error, self._place) if is_of_pod else error
             if via != "auto":
                 raise refused from None
-            step = f"{refused.next_step} Or give via: direct, or via: relay with relay_image."
+            step = f"{refused.next_step}\nOr give via: direct, or via: relay with relay_image."
             self._add(_not_checked(database, f"it was not checked: {refused.what}: {refused.why}", step))
 
     def _inspect(self, subject: Subject, host: Host, backend: Backend) -> None:
@@ -189,7 +198,7 @@ class _Run:
         seen = _inspection(subject, path)
         if self._wanted.via == "auto" and seen.is_doubtful:
             seen = self._seen_by_pod(subject, self._path(RELAY, subject, host, backend)) or seen
-        self.result.facts = seen.facts
+        self.result.facts, self.result.passed = seen.facts, seen.passed
         self.result.findings += seen.findings
 
     def _seen_by_pod(self, subject: Subject, by_relay: AbstractContextManager[Path] | None) -> Inspection | None:
@@ -350,12 +359,12 @@ def _rights(database: Database, error: RegistryError, place: LazyCluster) -> Reg
     host = host_of(str(database.host), place.namespace)
     if host.kind != SERVICE:
         return error
+    step = f"For a port-forward, apply {DATABASE_ROLE} in namespace {host.namespace}, or give the user a Role there with these rules:"
     rules = (
-        '{apiGroups: [""], resources: [services, endpoints], verbs: [get]} and '
-        '{apiGroups: [""], resources: [pods/portforward], verbs: [get, create]}'
+        '- {apiGroups: [""], resources: [services, endpoints], verbs: [get]}',
+        '- {apiGroups: [""], resources: [pods/portforward], verbs: [get, create]}',
     )
-    step = f"For a port-forward, the user needs these rules in a Role in namespace {host.namespace}: {rules}."
-    return Forbidden(error.what, error.why, step)
+    return Forbidden(error.what, error.why, "\n".join([step, *rules]))
 
 
 def _without_login(database: Database, credentials: Credentials) -> Finding:

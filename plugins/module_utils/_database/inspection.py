@@ -13,6 +13,9 @@ from .._common.finding import Finding, finding_result
 from .._common.model import Database, Object
 from .credentials import Credentials
 from .host import RELAY
+from .mysql.facts import MysqlFacts
+from .passed import mysql_passed, postgres_passed
+from .postgres.facts import PostgresFacts
 
 __all__ = ["Inspection", "Subject", "inspection_of"]
 
@@ -38,13 +41,19 @@ class Inspection:
     findings: list[Object]
     is_doubtful: bool
     """Whether it would be a blocker if a relay had seen the same: it need not hold for the registry's pods."""
+    passed: list[str]
+    """What was seen to be right, in a few words each."""
 
 
-def inspection_of(facts: Any, account: str, path: str, findings_on: Callable[[str], Sequence[Finding]]) -> Inspection:
+def inspection_of(
+    facts: MysqlFacts | PostgresFacts, account: str, path: str, findings_on: Callable[[str], Sequence[Finding]]
+) -> Inspection:
     """Return facts and findings in the form of results. findings_on: returns the findings from the facts on a path."""
     found, as_of_pod = findings_on(path), findings_on(RELAY)
     shown = [finding_result(finding, checked_as=account, path=path) for finding in found]
-    return Inspection(_plain(facts), shown, _blockers(found) != _blockers(as_of_pod))
+    codes = {finding.code for finding in found}
+    passed = mysql_passed(facts, codes) if isinstance(facts, MysqlFacts) else postgres_passed(facts, codes)
+    return Inspection(_plain(facts), shown, _blockers(found) != _blockers(as_of_pod), list(passed))
 
 
 def _blockers(findings: Sequence[Finding]) -> set[str]:

@@ -9,11 +9,12 @@ from collections.abc import Collection, Iterable
 from .._common.errors import Forbidden
 from .._common.model import Grant, Object
 from .._common.names import users_group
+from .._common.references import REGISTRY_ROLE
 from .._kubernetes.client import Cluster
 from .._kubernetes.reviews import Answer
 from .effective_access import Entry, RbacSnapshot, bound_cluster_roles, concerns_group
 from .reviews import answers
-from .subject_lookup import CLUSTER_ROLE
+from .subject_lookup import IN_CLUSTER_ROLE
 
 __all__ = ["read_rbac", "review_entries"]
 
@@ -49,7 +50,7 @@ def review_entries(
     try:
         return answers(cluster, namespace, registry, {entry.review_subject for entry in entries}), []
     except Forbidden as error:
-        return {}, [f"Access was not verified: {error.why}. See playbooks/files/registry-admin.yaml."]
+        return {}, [f"Access was not verified: {error.why}. See {REGISTRY_ROLE}."]
 
 
 def _read(cluster: Cluster, kind: str, names: Collection[str]) -> tuple[dict[str, Object], str]:
@@ -57,5 +58,5 @@ def _read(cluster: Cluster, kind: str, names: Collection[str]) -> tuple[dict[str
     try:
         found = {item["metadata"]["name"]: item for item in cluster.get_many(kind, None, names)}
     except Forbidden as error:
-        return {}, f"{error.next_step} {CLUSTER_ROLE}"
+        return {}, f"{error.next_step} {IN_CLUSTER_ROLE}"
     return {name: item for name, item in found.items() if name in names}, ""

@@ -41,7 +41,7 @@ from .bindings import (
 )
 from .group_members import members_of, no_groups, plan_members, wanted_members
 from .reviews import LATER, SOON, Sleep, answers, settled_answers
-from .subject_lookup import CLUSTER_ROLE, check_existence
+from .subject_lookup import IN_CLUSTER_ROLE, check_existence
 from .verification import concurrent_changes, expected_access, not_effective, other_subjects
 
 __all__ = ["DesiredPermissions", "PermissionsResult", "ensure_permissions"]
@@ -191,7 +191,7 @@ def _group(cluster: Cluster, name: str, needed: bool) -> Object | None:
     try:
         group = cluster.get("Group", None, name)
     except Forbidden as error:
-        raise Forbidden(error.what, error.why, f"{error.next_step} {CLUSTER_ROLE}") from None
+        raise Forbidden(error.what, error.why, f"{error.next_step} {IN_CLUSTER_ROLE}") from None
     if group is None and needed and not cluster.serves("Group"):
         raise no_groups(name)
     return group

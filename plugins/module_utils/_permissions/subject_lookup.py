@@ -8,12 +8,13 @@ from collections.abc import Iterable
 
 from .._common.errors import Forbidden, NotFound, RegistryError
 from .._common.model import Grant
+from .._common.references import CLUSTER_ROLE
 from .._common.text import printable_name
 from .._kubernetes.client import Cluster
 
-__all__ = ["CLUSTER_ROLE", "check_existence"]
+__all__ = ["IN_CLUSTER_ROLE", "check_existence"]
 
-CLUSTER_ROLE = "The optional ClusterRole in playbooks/files/registry-admin-cluster.yaml has it."
+IN_CLUSTER_ROLE = f"The optional ClusterRole in {CLUSTER_ROLE} has it."
 """The end of refusals about objects of the cluster."""
 SHOWN = 20
 """How many names a message has, at most."""
@@ -53,7 +54,7 @@ def _problem(cluster: Cluster, kind: str, names: list[str]) -> RegistryError | N
     try:
         unknown = _unknown(cluster, kind, names)
     except Forbidden as error:
-        step = f"{error.next_step} {CLUSTER_ROLE}"
+        step = f"{error.next_step} {IN_CLUSTER_ROLE}"
         return Forbidden(what, f"their existence was not checked: {error.why}", step)
     if not unknown:
         return None

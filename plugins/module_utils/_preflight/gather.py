@@ -14,10 +14,10 @@ from typing import Any, Callable, TypeVar
 
 from .._common.errors import Forbidden, InvalidInput, NotFound, RegistryError
 from .._common.finding import Finding, finding_result
-from .._common.findings_table import findings_table
 from .._common.model import Database, KeyRef, Object, ProxySettings, Registry
 from .._common.names import check_name, check_object_name, derive_name
 from .._database.effective import effective_database, verifies
+from .._database.host import RELAY
 from .._database.password_rules import breaking
 from .._database.read_requirement import find_server_version
 from .._kubernetes.changes import Change, creation_of
@@ -28,13 +28,14 @@ from .._registry.export import proxy_of
 from .._registry.fields import check_front, needed_fields
 from .._registry.manifests import wanted_registry
 from .._registry.namespace import platform_namespace, registries_namespace_name
+from .._registry.observe import observe_for_present
 from .._registry.options import database_from, proxy_from
-from .._registry.plan import name_clash
+from .._registry.plan import Plan, name_clash, plan_present
 from .._registry.platform import component
 from .._registry.shape import misfit, without_nulls
 from .._registry.stored_keys import StoredKey, database_keys, read_key
 from .required_rights import AccessRule, allowed_by, path_rights, rights_for
-from .rules import OPERATOR, ClusterState, DryRun, Source, ignored_credentials, preflight_findings
+from .rules import OPERATOR, ClusterState, DryRun, Source, ignored_credentials, passed, preflight_findings
 
 __all__ = ["Wanted", "database_to_check", "keys_read", "preflight", "unserved_options", "wanted_from"]
 
@@ -107,20 +108,26 @@ def wanted_from(params: Mapping[str, Any]) -> Wanted:
         proxy = proxy_from(params["auth_proxy_settings"])
     except InvalidInput as error:
         invalid.append(error)
+    if params["via"] == RELAY and not params["relay_image"]:
+        invalid.append(
+            InvalidInput("relay_image", "via is relay, and no image is given for it", "Give one that has socat.")
+        )
     given = (params["job"], name, params["namespace"], database)
     how = (params["via"], _credentials(params), params["auth_proxy"], proxy)
     return Wanted(*given, tuple(invalid), *how, derived_from)
 
 
 def preflight(cluster: Cluster, wanted: Wanted) -> Object:
-    """Return findings, facts and table for the module's result."""
+    """Return findings, facts and what passed, for the module's result."""
     seen = gather_cluster_state(cluster, wanted)
-    findings = [finding_result(finding) for finding in preflight_findings(seen)]
-    return {"findings": findings, "table": findings_table(findings), "facts": _facts(seen)}
+    findings = preflight_findings(seen)
+    shown = [finding_result(finding) for finding in findings]
+    return {"findings": shown, "passed": list(passed(seen, findings)), "facts": _facts(seen)}
 
 
 def _facts(seen: ClusterState) -> Object:
     ca, registry = seen.connection.ca, seen.registry
+    has_no_path = any(error.what == "relay_image" for error in seen.invalid)
     components = None
     if isinstance(seen.components, list):
         components = {
@@ -139,7 +146,8 @@ def _facts(seen: ClusterState) -> Object:
         "component": components,
         "name": seen.name or "",
         "registry_exists": None if isinstance(registry, RegistryError) else registry is not None,
-        "database_checkable": seen.database is not None and isinstance(seen.namespace, str),
+        "database_checkable": seen.database is not None and isinstance(seen.namespace, str) and not has_no_path,
+        "database_changed": seen.database_changed,
     }
 
 
@@ -165,6 +173,7 @@ def gather_cluster_state(cluster: Cluster, wanted: Wanted) -> ClusterState:
     openshift = _openshift(cluster, wanted, registry)
     invalid += unserved_options(cluster, wanted, registry, openshift)
     keys = keys_read(wanted, database, registry, openshift)
+    registries = _registries(cluster, place) if database else []
     return replace(
         state,
         invalid=(*invalid, *_too_long(wanted, registry, openshift)),
@@ -175,7 +184,8 @@ def gather_cluster_state(cluster: Cluster, wanted: Wanted) -> ClusterState:
         missing=_missing(cluster, _rights(wanted, database, place), place) if place else (),
         dry_run=_dry_run(cluster, wanted, place, registry),
         database=database,
-        registries=_registries(cluster, place) if database else {},
+        database_changed=_database_changed(cluster, wanted, place, registries) if database and place else None,
+        registries={item["metadata"]["name"]: item for item in registries},
         password=tuple(_password(cluster, place, database)) if place and database else (),
         sources=tuple(_sources(cluster, place, database, keys)) if place else (),
         openshift=openshift,
@@ -303,10 +313,26 @@ def _understood(
     return (plain if field is None else bare), field
 
 
-def _registries(cluster: Cluster, namespace: str | None) -> dict[str, Object]:
-    """Return the registries of the namespace by name; none if they may not be listed."""
+def _registries(cluster: Cluster, namespace: str | None) -> list[Object]:
+    """Return the registries of the namespace; none if they may not be listed."""
     items = _read_result(lambda: cluster.list("ModelRegistry", namespace)[0]) if namespace else []
-    return {} if isinstance(items, RegistryError) else {item["metadata"]["name"]: item for item in items}
+    return [] if isinstance(items, RegistryError) else items
+
+
+def _database_changed(cluster: Cluster, wanted: Wanted, namespace: str, registries: list[Object]) -> bool | None:
+    """Return whether the job changes the database of a registry that exists, by the job's own plan; None if unknown.
+
+    registries: those of the namespace.
+    """
+    name = wanted.known_name
+    if name is None or not any(item["metadata"]["name"] == name for item in registries):
+        return None
+    registry = Registry(name, database=wanted.database)
+    try:
+        observed = observe_for_present(cluster, namespace, [registry], (registries, ""))
+        return plan_present(registry, observed, datetime.now(timezone.utc).isoformat()) != Plan()
+    except RegistryError:
+        return None
 
 
 def _elsewhere(cluster: Cluster, name: str | None, namespace: str | None) -> tuple[str, ...] | RegistryError:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Union
@@ -14,6 +14,7 @@ from .._common.certificates import read_bundle
 from .._common.errors import Forbidden, InvalidInput, RegistryError
 from .._common.finding import NAMES, OPTIONS, RBAC, Finding, severest_first
 from .._common.model import Database, Object
+from .._common.references import CLUSTER_ROLE, DATABASE_ROLE, REGISTRY_ROLE
 from .._database.ca_rules import authority_findings
 from .._kubernetes.resources import GROUP, VERSIONS, newest
 from .._kubernetes.reviews import ApiConnection
@@ -31,6 +32,7 @@ __all__ = [
     "DryRun",
     "Source",
     "ignored_credentials",
+    "passed",
     "preflight_findings",
 ]
 
@@ -39,8 +41,6 @@ OPERATOR = "model-registry-operator-controller-manager"
 """The operator's Deployment, in the product's own namespace (the operator's manifests)."""
 READY_CONDITIONS = ("AIHubReady", "ModelRegistryReady", "model-registry-operatorReady")
 """Of a DataScienceCluster, newest first: its status of the component."""
-ROLE_FILES = "playbooks/files/registry-admin.yaml"
-CLUSTER_FILE = "playbooks/files/registry-admin-cluster.yaml"
 PRODUCT = "product documentation, enabling the model registry component"
 TRUST = "kubernetes.core documentation, authentication options"
 
@@ -108,6 +108,8 @@ class ClusterState:
     sources: tuple[Source, ...] = ()
     database: Database | None = None
     """As the registry will use it, if that is known."""
+    database_changed: bool | None = None
+    """Whether the job would change the database of a registry that exists; None if that is not known."""
     registries: Mapping[str, Object] = field(default_factory=dict)
     """Of the registries namespace, by name, if the database is known."""
     openshift: bool | None = None
@@ -131,6 +133,21 @@ def preflight_findings(observed: ClusterState) -> list[Finding]:
     """Return all findings, blockers first."""
     found = [finding for check in _CHECKS for finding in check(observed)]
     return severest_first(found)
+
+
+def passed(observed: ClusterState, findings: Iterable[Finding]) -> Iterator[str]:
+    """Yield what was seen to be right, in a few words each."""
+    codes = {finding.code for finding in findings}
+    if isinstance(observed.components, list) and observed.components and "component_disabled" not in codes:
+        yield "component Managed"
+    if observed.operators and not codes & {"operator_unchecked", "operator_down"}:
+        yield "operator runs"
+    if isinstance(observed.namespace, str) and "rights_missing" not in codes:
+        yield f"permissions to {observed.job}"
+    if observed.dry_run.sent and observed.dry_run.refused is None:
+        yield "dry run accepted"
+    if observed.job == "create" and observed.name and observed.served and not any(c.startswith("name_") for c in codes):
+        yield "name free"
 
 
 def _api(observed: ClusterState) -> Iterator[Finding]:
@@ -165,7 +182,7 @@ def _options(observed: ClusterState) -> Iterator[Finding]:
 def _component(observed: ClusterState) -> Iterator[Finding]:
     if isinstance(observed.components, RegistryError):
         why = "it is not known whether it is enabled: the user may not read DataScienceClusters"
-        step = f"{observed.components.next_step} It is in {CLUSTER_FILE}."
+        step = f"{observed.components.next_step} It is in {CLUSTER_ROLE}."
         yield Finding("component_unchecked", "info", "model registry component", why, step, PRODUCT)
     for item in observed.components or [] if not isinstance(observed.components, RegistryError) else []:
         name = item["metadata"]["name"]
@@ -288,8 +305,8 @@ def _rights(observed: ClusterState) -> Iterator[Finding]:
             lost = list(dict.fromkeys(right.purpose for right in rights))
             verb = "needs" if needed else "can use"
             why = f"the job {observed.job} {verb} permissions that the user lacks: {'; '.join(lost)}"
-            has_all = "" if place else f" ({ROLE_FILES} has all of them; those for a relay are a comment)"
-            step = f"Add these rules to a Role there that the user is bound to{has_all}:\n{yaml_rules(rights)}"
+            file = DATABASE_ROLE if place else REGISTRY_ROLE
+            step = f"Apply {file} there, or give the user a Role with these rules:\n{yaml_rules(rights)}"
             yield Finding(code, severity, f"the user's permissions in namespace {place or where}", why, step, RBAC)
 
 
@@ -342,7 +359,7 @@ def _name_free(observed: ClusterState, what: str) -> Iterator[Finding]:
             else ""
         )
         why = f"it is not known whether another namespace has a registry of that name: the user may not list them{done}"
-        step = f"{observed.elsewhere.next_step} It is in {CLUSTER_FILE}."
+        step = f"{observed.elsewhere.next_step} It is in {CLUSTER_ROLE}."
         yield Finding("name_unchecked", "info", what, why, step, rule)
 
 

@@ -166,6 +166,8 @@ PATH = (
     ),
     Question("relay_image", option="relay_image"),
 )
+FAILING = (Question("fail_on", "names", "fail_on"), Question("accept", "names", "accept"))
+"""Severities and codes of findings. The check itself knows which there are."""
 REGISTRY = (
     HOSTS,
     NAME,
@@ -177,6 +179,7 @@ REGISTRY = (
     Question("registry_image", option="image"),
     *PATH,
     Question("preflight", "boolean", "preflight"),
+    *FAILING,
 )
 ROTATE = Question("rotate_password", "boolean", needs=(Need("database_password", when=("true",)),))
 CLEARED = (
@@ -223,7 +226,7 @@ PREFLIGHT = (
     *PROXY,
     *PATH,
     ROTATE,
-    Question("fail_on", "choice", "fail_on", choices=("blocker", "warning", "never")),
+    *FAILING,
 )
 PREPARE = (
     HOSTS,

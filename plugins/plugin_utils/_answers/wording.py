@@ -91,9 +91,7 @@ def output_with_variables(output: str) -> str:
 def with_variables(result: Mapping[str, Any]) -> dict[str, Any]:
     """Return a module's result with the same in all that it says to its user; facts and objects stay as they are."""
     said = {name: _said(result[name]) for name in ("msg", "exception") if name in result}
-    lists = {
-        name: [_said(one) for one in result[name]] for name in ("warnings", "table", "summary") if result.get(name)
-    }
+    lists = {name: [_said(one) for one in result[name]] for name in ("warnings", "summary") if result.get(name)}
     findings = [
         {key: in_variables(value) if key in ("what", "why", "remedy") else value for key, value in finding.items()}
         for finding in result.get("findings") or ()

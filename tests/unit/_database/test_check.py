@@ -146,7 +146,7 @@ def test_without_credentials_the_way_is_checked(secret: Any, code: str, kind: st
 
 def test_every_finding_says_where_it_is_explained() -> None:
     (found,) = checked(FakeCluster(), "direct", host="localhost").findings
-    assert found["page"] == "docs/findings.md#host_is_loopback" and found["rule"]
+    assert found["page"].endswith("/docs/findings.md#host_is_loopback") and found["rule"]
 
 
 def test_words_of_a_relay_are_escaped() -> None:
@@ -195,7 +195,7 @@ def test_a_stored_password_stays_with_its_database(
 
     def inspect(subject: Subject, _path: Path) -> Inspection:
         sent.append(b"" if subject.credentials.lacks else subject.credentials.password)
-        return Inspection({}, [], False)
+        return Inspection({}, [], False, [])
 
     monkeypatch.setattr(mysql, "inspect", inspect)
     fake = FakeCluster(**{"Secret": stored(b"canary"), "ModelRegistry": REGISTRY, "all of ModelRegistry": listed})
@@ -296,3 +296,21 @@ def test_a_relay_that_cannot_be_made_leaves_what_was_seen(monkeypatch: pytest.Mo
         "access_denied": "warning",
     }
     assert "from a pod" in outcome.unchecked[0] and outcome.connection["path"] == "direct"
+
+
+def test_wrong_options_are_a_blocker() -> None:
+    """A path that cannot lead to the host, and a database that no registry can have: nothing can be made with these."""
+    cases: list[tuple[str, dict[str, Any], str]] = [
+        ("port_forward", {}, "via"),
+        ("auto", {"name": None}, "database.name"),
+    ]
+    for via, given, option in cases:
+        database = Database(**{"type": "mysql", "host": HOST, "name": "d", "username": "u", "password": "p", **given})
+        outcome = check(
+            Check(database, None, via, "any", 1, None),
+            LazyCluster(lambda: cast("Cluster", FakeCluster()), "registries"),
+            lambda _secret: None,
+        )
+        (found,) = outcome.findings
+        assert (found["code"], found["severity"]) == ("option_invalid", "blocker") and option in found["what"]
+        assert outcome.error is not None

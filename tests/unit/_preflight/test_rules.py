@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 import trustme
 import yaml
-from ansible_collections.opendatahub.model_registry.plugins.filter.preflight_report import preflight_report
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.errors import (
     Forbidden,
     InvalidInput,
@@ -20,10 +19,6 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._common
     Refused,
     RegistryError,
     Unreachable,
-)
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.findings_table import (
-    failing,
-    findings_table,
 )
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.model import Database, KeyRef
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.reviews import ApiConnection
@@ -40,6 +35,7 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._prefli
     DryRun,
     Source,
     ignored_credentials,
+    passed,
     preflight_findings,
 )
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.stored_keys import StoredKey
@@ -318,51 +314,27 @@ def test_credentials_given_twice(given: list[str], expected: tuple[str, str] | N
     assert ignored_credentials(dict.fromkeys(given, True)) == expected
 
 
-def shown(severity: str, code: str = "c", remedy: str = "mend it") -> dict[str, str]:
-    return {"severity": severity, "code": code, "what": "it", "why": "is wrong", "remedy": remedy}
+UNSEEN: Object = {"components": FORBIDDEN, "operators": FORBIDDEN, "elsewhere": FORBIDDEN}
 
 
-def test_table_for_people() -> None:
-    lines = findings_table([shown("info", "later"), shown("blocker", "first", "one\n- two")])
-    assert lines[0].split() == ["BLOCKER", "first", "it:", "is", "wrong."]
-    assert [line.split() for line in lines[1:3]] == [[">", "one"], [">", "-", "two"]]
-    assert lines[-1] == "1 blocker, 0 warnings, 1 for information"
-    escaped = findings_table([{**shown("info", "c", "\x1b[2K\u202e"), "why": "{{ x }}\x1b[31m"}])
-    assert all(line.isprintable() for line in escaped) and "{{ x }}\\x1b[31m" in escaped[0]
-    assert findings_table([]) == ["0 blockers, 0 warnings, 0 for information"]
-    assert max(map(len, findings_table([shown("warning", "c", "word " * 100)]))) <= 116
-
-
-def test_what_fails() -> None:
-    found = [shown(severity) for severity in ("info", "warning", "blocker")]
-    counts = {fail_on: len(failing(found, fail_on)) for fail_on in ("never", "blocker", "warning")}
-    assert counts == {"never": 0, "blocker": 1, "warning": 2}
-
-
-def test_report_of_several_checks() -> None:
-    """Both lists in one; a check that failed without findings is one, and a skipped one is none."""
-    cluster = {"findings": [shown("info", "a")]}
-    report = preflight_report(
-        [cluster, {"findings": [shown("blocker", "b")], "msg": "cannot use it: [b] it: is wrong"}]
-    )
-    assert [finding["code"] for finding in report["findings"]] == ["b", "a"]
-    assert [finding["code"] for finding in report["failing"]] == ["b"] and "b" in report["message"]
-    assert preflight_report([cluster, {"skipped": True, "msg": "skipped"}])["findings"] == cluster["findings"]
-    both = preflight_report(
-        [{"findings": [shown("warning", "plaintext")], "msg": "Unexpected KeyError at _mysql.py:1"}]
-    )
-    assert [finding["code"] for finding in both["findings"]] == ["plaintext", "not_checked"]
-    assert "KeyError" in both["findings"][1]["why"]
-    (lost, _) = preflight_report([cluster, {"findings": [], "msg": "no PyMySQL"}])["findings"]
-    assert lost["code"] == "not_checked" and "no PyMySQL" in lost["why"] and lost["what"] == "check"
-    for key, what in (("connection", "database"), ("table", "cluster")):
-        (lost,) = preflight_report([{key: None, "findings": [], "failed": True, "msg": "api: no answer."}])["findings"]
-        assert (lost["code"], lost["what"]) == ("not_checked", what)
-    assert preflight_report([cluster])["message"] == ""
-    again = preflight_report(
-        [{"findings": [shown("blocker", "a"), shown("info", "b")]}, {"findings": [shown("info", "a")]}]
-    )
-    assert [(one["code"], one["severity"]) for one in again["findings"]] == [("a", "blocker"), ("b", "info")]
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({}, ["component Managed", "operator runs", "permissions to create", "dry run accepted", "name free"]),
+        (UNSEEN, ["permissions to create", "dry run accepted"]),
+        ({"job": "update", "registry": THERE}, ["component Managed", "operator runs", "permissions to update", "dry run accepted"]),
+        ({"registry": THERE}, ["component Managed", "operator runs", "permissions to create", "dry run accepted"]),
+        ({"components": [component("Removed")], "operators": [operator(0)], "dry_run": DryRun(True, WEBHOOK), "name": None,
+          "missing": (AccessRule("", "secrets", "get", "store"),)}, []),
+        ({"missing": (AccessRule("", "pods", "list", "report", False),), "dry_run": DryRun(), "elsewhere": ("b",)},
+         ["component Managed", "operator runs", "permissions to create"]),
+        ({"components": None, "operators": [], "namespace": NotFound("n", "unknown", "Give it."), "served": None}, ["dry run accepted"]),
+    ],
+)  # fmt: skip
+def test_what_passed(change: Object, expected: list[str]) -> None:
+    """Only what was seen; nothing that a finding is about."""
+    state = replace(GOOD, **change)
+    assert list(passed(state, preflight_findings(state))) == expected
 
 
 @pytest.mark.parametrize(

@@ -83,39 +83,39 @@ def _login_failed(facts: MysqlFacts, context: CheckContext) -> Iterator[Finding]
 
 
 def _denied(facts: MysqlFacts, context: CheckContext, message: str) -> Finding:
-    remedy = f"Check database.username and database.password. To set it: ALTER USER {account_name(facts, context)} IDENTIFIED BY '<password>';"
+    remedy = f"Check database.username and database.password. To set it:\nALTER USER {account_name(facts, context)} IDENTIFIED BY '<password>';"
     if not context.encrypted:
-        remedy += " An account with REQUIRE SSL gets the same error: give database.tls for it."
+        remedy += "\nAn account with REQUIRE SSL gets the same error: give database.tls for it."
     number = facts.failure.code if facts.failure else 1045
     why = f"error {number}: {message}. Its plugin cannot be checked before a login succeeds"
     return Finding("access_denied", "blocker", _account(context), why, remedy, MYSQL)
 
 
 def _host_denied(facts: MysqlFacts, context: CheckContext, message: str) -> Finding:
-    remedy = f"Create the account for the pods' addresses: CREATE USER {account_name(facts, context)} IDENTIFIED BY '<password>';"
+    remedy = f"Create the account for the pods' addresses:\nCREATE USER {account_name(facts, context)} IDENTIFIED BY '<password>';"
     return Finding("host_denied", "blocker", _account(context), f"error 1130: {message}", remedy, MYSQL)
 
 
 def _no_database(facts: MysqlFacts, context: CheckContext, message: str) -> Finding:
     why = f"error 1049: {message}. The registry server does not create it"
-    remedy = f"{_create(context)} {_grant(', '.join(NEEDED), facts, context)}"
+    remedy = f"{_create(context)}\n{_grant(', '.join(NEEDED), facts, context)}"
     return Finding("database_missing", "blocker", _database(context), why, remedy, PRODUCT)
 
 
 def _database_denied(facts: MysqlFacts, context: CheckContext, message: str) -> Finding:
     why = f"error 1044: {message}. MySQL says the same of a database that does not exist"
-    remedy = f"{_grant(', '.join(NEEDED), facts, context)} If it does not exist: {_create(context)}"
+    remedy = f"{_grant(', '.join(NEEDED), facts, context)}\nIf it does not exist:\n{_create(context)}"
     return Finding("database_denied", "blocker", _database(context), why, remedy, MYSQL)
 
 
 def _not_loaded(facts: MysqlFacts, context: CheckContext, message: str) -> Finding:
     version = version_of(facts.server.version) or (0, 0, 0)
-    remedy = f"Load the plugin in the server, or give the account another one: {_set_plugin('caching_sha2_password', facts, context)}"
+    remedy = f"Load the plugin in the server, or give the account another one:\n{_set_plugin('caching_sha2_password', facts, context)}"
     if NATIVE_PLUGIN in message and facts.server.kind != "MariaDB":
-        remedy = f"Start the server with mysql_native_password=ON, or give the account another plugin: {_set_plugin('caching_sha2_password', facts, context)}"
+        remedy = f"Start the server with mysql_native_password=ON, or give the account another plugin:\n{_set_plugin('caching_sha2_password', facts, context)}"
         if version >= (9, 0, 0):
             remedy = (
-                f"MySQL 9 no longer has mysql_native_password. {_set_plugin('caching_sha2_password', facts, context)}"
+                f"MySQL 9 no longer has mysql_native_password:\n{_set_plugin('caching_sha2_password', facts, context)}"
             )
             if context.required_plugin == NATIVE:
                 remedy = "This release needs mysql_native_password, which MySQL 9 no longer has: use MySQL 8.0 or MariaDB, or upgrade OpenShift AI to 2.23."
@@ -158,7 +158,7 @@ def _resource(facts: MysqlFacts, context: CheckContext, message: str) -> Finding
     return Finding(code, "blocker", _account(context), f"error 1226: {message}", remedy, MYSQL)
 
 
-_TOO_MANY = "End unneeded connections, or raise max_connections: SET GLOBAL max_connections = 500;"
+_TOO_MANY = "End unneeded connections, or raise max_connections:\nSET GLOBAL max_connections = 500;"
 _ACCOUNT_LIMIT = "ALTER USER {account} WITH MAX_USER_CONNECTIONS 0;"
 _EXPIRED = "ALTER USER {account} IDENTIFIED BY '<password>' PASSWORD EXPIRE NEVER;"
 _TLS_ONLY = "Give database.tls with the authority that signed the server's certificate."
@@ -168,7 +168,7 @@ _BY_CODE: dict[int, Callable[[MysqlFacts, CheckContext, str], Finding]] = {
     1045: _denied,
     1049: _no_database,
     1129: _simple(
-        "host_blocked", 1129, "FLUSH HOSTS; (MySQL 8.4 and newer: TRUNCATE TABLE performance_schema.host_cache;)"
+        "host_blocked", 1129, "FLUSH HOSTS;\nOn MySQL 8.4 and newer:\nTRUNCATE TABLE performance_schema.host_cache;"
     ),
     1130: _host_denied,
     1203: _simple("account_connections", 1203, "SET GLOBAL max_user_connections = 0;"),
@@ -196,7 +196,7 @@ def _plugin(facts: MysqlFacts, context: CheckContext) -> Iterator[Finding]:
         return
     if needs_native and not plugin:
         why = f"the server does not show its plugin, and ML Metadata in this release supports only {NATIVE_PLUGIN}"
-        remedy = f"As the server's administrator, run: SHOW CREATE USER {account_name(facts, context)};"
+        remedy = f"As the server's administrator, run:\nSHOW CREATE USER {account_name(facts, context)};"
         yield Finding("plugin_unproven", "info", _account(context), why, remedy, PRODUCT)
         return
     if needs_native and plugin != NATIVE_PLUGIN:
@@ -206,7 +206,7 @@ def _plugin(facts: MysqlFacts, context: CheckContext) -> Iterator[Finding]:
         if facts.server.kind != "MariaDB" and version >= (9, 0, 0):
             remedy = "MySQL 9 has no mysql_native_password: use MySQL 8.0 or MariaDB, or upgrade OpenShift AI to 2.23."
         elif facts.server.kind != "MariaDB" and version >= (8, 4, 0):
-            remedy = f"Start the server with mysql_native_password=ON, then: {remedy}"
+            remedy = f"Start the server with mysql_native_password=ON, then:\n{remedy}"
         yield Finding("plugin_native", "blocker", _account(context), why, remedy, PRODUCT)
     elif plugin and plugin not in KNOWN_PLUGINS:
         yield _unknown_plugin(facts, context, f"its plugin is {plugin}")
@@ -228,7 +228,7 @@ def _account_host(facts: MysqlFacts, context: CheckContext) -> Iterator[Finding]
     remedy = "Check with via: relay."
     if not account.matched.endswith("@%"):
         make = f"CREATE USER {_text(context.username)}@'%' IDENTIFIED BY '<password>';"
-        remedy = f"Check with via: relay, or create an account for all addresses: {make}"
+        remedy = f"Check with via: relay, or create an account for all addresses:\n{make}"
     yield Finding("account_host", "warning", what, why, remedy, MYSQL)
 
 
@@ -280,7 +280,7 @@ def _dirty(facts: MysqlFacts, context: CheckContext) -> Iterator[Finding]:
         why = f"migration {facts.schema.migration} broke off half-way, and no registry server starts on it"
         name = _identifier(context.database)
         remedy = (
-            f"If there are no models in it yet: DROP DATABASE {name}; {_create(context)} Otherwise restore a backup."
+            f"If there are no models in it yet:\nDROP DATABASE {name};\n{_create(context)}\nOtherwise restore a backup."
         )
         yield Finding("schema_dirty", "blocker", _database(context), why, remedy, MIGRATIONS)
 
@@ -294,7 +294,7 @@ def _primary_key(facts: MysqlFacts, context: CheckContext) -> Iterator[Finding]:
         return
     error = KEY_VARIABLES[names[0]]
     why = f"{names[0]} is ON, and migration {KEYLESS_MIGRATION} creates a table without a primary key (error {error})"
-    remedy = f"SET GLOBAL {names[0]} = OFF; also in the server's configuration, at least until the registry is ready."
+    remedy = f"SET GLOBAL {names[0]} = OFF;\nAlso in the server's configuration, at least until the registry is ready."
     yield Finding("primary_key_required", "blocker", f"server at {context.host}", why, remedy, MIGRATIONS)
 
 
@@ -302,7 +302,7 @@ def _strict_mode(facts: MysqlFacts, context: CheckContext) -> Iterator[Finding]:
     """Check Percona XtraDB Cluster's setting. A registry server takes the lock at each start."""
     if facts.server.variables.get("pxc_strict_mode") == "ENFORCING":
         why = "pxc_strict_mode is ENFORCING, which refuses GET_LOCK (error 1105), and a registry server takes this lock at each start"
-        remedy = "SET GLOBAL pxc_strict_mode = PERMISSIVE; or use a server outside a cluster."
+        remedy = "SET GLOBAL pxc_strict_mode = PERMISSIVE;\nOr use a server outside a cluster."
         yield Finding("cluster_strict_mode", "blocker", f"server at {context.host}", why, remedy, MIGRATIONS)
 
 
@@ -336,7 +336,7 @@ def _read_only(facts: MysqlFacts, context: CheckContext) -> Iterator[Finding]:
         why, severity = f"{why}, and it is not known whether the account may write anyway", "warning"
     elif names == ["read_only"] and (unbound := _unbound(facts)):
         why, severity = f"{why}, and the account can write only through {' and '.join(unbound)}", "warning"
-    remedy = f"Give the host of the primary server, or: SET GLOBAL {names[0]} = OFF;"
+    remedy = f"Give the host of the primary server, or:\nSET GLOBAL {names[0]} = OFF;"
     yield Finding("read_only", severity, f"server at {context.host}", why, remedy, MYSQL)
 
 

@@ -102,7 +102,7 @@ def _refused(facts: PostgresFacts, asked: Asked) -> Finding:
     what, remedy = {
         "access_denied": (
             f"account {asked.username}",
-            f"Correct database.username or database.password. To create the account: CREATE ROLE {account} LOGIN; then \\password {account}.",
+            f"Correct database.username or database.password. To create the account:\nCREATE ROLE {account} LOGIN;\nThen:\n\\password {account}",
         ),
         "host_denied": (
             f"server {asked.host}",
@@ -141,7 +141,7 @@ def _encoding(facts: PostgresFacts, asked: Asked) -> Iterator[Finding]:
     if facts.encoding != "UTF8":
         why = f"its encoding is {facts.encoding}, which cannot store all names and descriptions"
         remedy = (
-            f"An encoding cannot be changed: CREATE DATABASE {_quoted(asked.name + '_utf8')} OWNER "
+            f"An encoding cannot be changed:\nCREATE DATABASE {_quoted(asked.name + '_utf8')} OWNER "
             f"{_quoted(asked.username)} ENCODING 'UTF8' TEMPLATE template0;"
         )
         yield Finding("charset", "warning", f"database {asked.name}", why, remedy, POSTGRES)
@@ -152,7 +152,7 @@ def _create(facts: PostgresFacts, asked: Asked) -> Iterator[Finding]:
         return
     schema = facts.schema or "public"
     why = f"{facts.account} may not create tables in its schema {schema}; since PostgreSQL 15 only the owner may"
-    remedy = f"In database {asked.name}: GRANT USAGE, CREATE ON SCHEMA {_quoted(schema)} TO {_quoted(facts.account)};"
+    remedy = f"In database {asked.name}:\nGRANT USAGE, CREATE ON SCHEMA {_quoted(schema)} TO {_quoted(facts.account)};"
     yield Finding("privileges_missing", "blocker", f"database {asked.name}", why, remedy, MIGRATIONS)
 
 
