@@ -107,8 +107,8 @@ def diffs(changes: Iterable[Change]) -> list[Object]:
         {
             "before_header": f"{change.kind} {change.name}",
             "after_header": f"{change.kind} {change.name}",
-            "before": redacted(change.before or {}, "(hidden)"),
-            "after": redacted(change.after or {}, "(hidden, as wanted)"),
+            "before": redacted(change.before or {}, "(hidden, old)"),
+            "after": redacted(change.after or {}, "(hidden, new)"),
         }
         for change in changes
     ]

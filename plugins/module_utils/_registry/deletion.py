@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from .._common.errors import Refused
@@ -86,7 +86,10 @@ def plan_absent(name: str, observed: NamespaceState, dependents: Dependents, opt
     deleting = registry is None or registry["metadata"].get("deletionTimestamp")
     last = None if deleting or registry is None else deletion_of(registry, observed.namespace)
     changes = tuple(change for change in (*claimed, last) if change is not None)
-    return Removal(Plan(changes, tuple(gone)), tuple(kept), _also_deleted(name, spec, dependents))
+    grants = [item for item in observed.objects.values() if grants_access(item, name) and is_owned(item, name)]
+    # The operator's own, for the Group of the registry, is no permission that was given.
+    owned = [item for item in grants if item["metadata"]["name"] != users_group(name)]
+    return Removal(Plan(changes, tuple(gone)), tuple(kept), _also_deleted(name, spec, dependents, owned))
 
 
 def _check(name: str, spec: Object, dependents: Dependents, options: DeletionOptions) -> None:
@@ -151,7 +154,8 @@ def _delegator(name: str, spec: Object) -> Iterator[Object]:
         yield {"kind": "ClusterRoleBinding", "name": binding, "reason": reason}
 
 
-def _also_deleted(name: str, spec: Object, dependents: Dependents) -> tuple[Object, ...]:
+def _also_deleted(name: str, spec: Object, dependents: Dependents, owned: Iterable[Object]) -> tuple[Object, ...]:
+    """Return what goes without a request. owned: the RoleBindings that the registry owns, and that were made for it."""
     lost = []
     if dependents.members:
         reason = f"OpenShift's Group goes with the registry; its members were {', '.join(map(printable_name, dependents.members))}"
@@ -163,4 +167,13 @@ def _also_deleted(name: str, spec: Object, dependents: Dependents) -> tuple[Obje
         {"kind": "InferenceService", "name": service, "reason": "it refers to a registry that is gone"}
         for service in dependents.inference_services
     )
+    lost.extend(
+        {"kind": "RoleBinding", "name": item["metadata"]["name"], "reason": f"the access of {_subjects(item)}"}
+        for item in owned
+    )
     return tuple(lost)
+
+
+def _subjects(binding: Object) -> str:
+    subjects = binding.get("subjects") or ()
+    return ", ".join(f"{one.get('kind')} {printable_name(str(one.get('name')))}" for one in subjects) or "no subject"

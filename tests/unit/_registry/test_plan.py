@@ -869,6 +869,10 @@ def test_removal() -> None:
     assert [kept["name"] for kept in removal.retained] == ["demo on db:3306", "demo-auth-delegator"]
     assert "kubectl delete clusterrolebinding demo-auth-delegator" in removal.retained[1]["reason"]
     assert "alice" in removal.also_deleted[0]["reason"]
+    assert [(lost["kind"], lost["name"]) for lost in removal.also_deleted] == [
+        ("Group", "demo-users"),
+        ("RoleBinding", "owned"),
+    ]
 
 
 def test_without_a_proxy_the_operator_leaves_nothing_in_the_cluster() -> None:
