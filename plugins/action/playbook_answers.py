@@ -11,15 +11,23 @@ from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-from ansible.plugins.loader import module_loader
+from ansible.plugins.loader import lookup_loader, module_loader
 from ansible.utils.vars import load_extra_vars
 
-from ..module_utils._common.errors import InvalidInput
+try:
+    from ansible.utils.native_jinja import NativeJinjaText
+except ImportError:  # from ansible-core 2.19 on, no template alters a text
+    NativeJinjaText = str
+
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.errors import InvalidInput
+
 from ..module_utils._common.text import printable_message, printable_name
 from ..plugin_utils._answers.names import doubtful, elsewhere, misspelt, owner
+from ..plugin_utils._answers.origins import from_inventory, misplaced
 from ..plugin_utils._answers.questions import PLAYBOOKS, Playbook, Question
-from ..plugin_utils._answers.reader import environment_use, read, role_options, unused_environment
-from ..plugin_utils._answers.secrets import decrypted, secret_text
+from ..plugin_utils._answers.reader import environment_use, read, role_options, secrets_among, unused_environment
+from ..plugin_utils._answers.secrets import concealed, evaluated, secret_text
+from ..plugin_utils._terminal import show
 
 __all__ = ["ActionModule"]
 
@@ -46,37 +54,68 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no ann
         ]
         given, unreadable = self._given(book, variables)
         answers, wrong = read(book, given, os.environ)
+        inherited = _inherited(book, typed, variables)
         # What cannot be evaluated is not missing, too.
         errors += [*unreadable, *(error for error in wrong if error.what not in {one.what for one in unreadable})]
+        errors += [*misplaced(book, answers, inherited), *self._unmatched(answers, variables)]
         if errors:
             return {**result, "failed": True, "msg": printable_message(_message(errors))}
+        lines = from_inventory(book, answers, inherited)
+        show(lines)
         result["warnings"] = list(_warnings(book, typed, variables, answers))
         # A secret may be among the options: neither a callback nor a log gets them.
         hidden = any(asked.kind == "secret" and asked.variable in answers for asked in book.questions)
-        return {**result, "changed": False, "options": role_options(book, answers), "_ansible_no_log": hidden}
+        return {
+            **result,
+            "changed": False,
+            "lines": lines,
+            "options": _as_typed(role_options(book, answers)),
+            "_ansible_no_log": hidden,
+        }
 
     def _given(self, book: Playbook, variables: Variables) -> tuple[dict[str, Any], list[InvalidInput]]:
         """Return the values of the playbook's variables, and errors about those that cannot be evaluated."""
         given: dict[str, Any] = {}
-        errors: list[InvalidInput] = []
+        unreadable: list[InvalidInput] = []
         for asked in book.questions:
             if asked.variable in variables:
                 try:
-                    given[asked.variable] = self._value(asked, variables[asked.variable], variables.get("omit"))
+                    given[asked.variable] = self._value(asked, variables[asked.variable])
                 except InvalidInput as error:
-                    errors.append(error)
-        return given, errors
+                    unreadable.append(error)
+        secrets = secrets_among(book, variables, os.environ) | secrets_among(book, given, os.environ)
+        return given, [concealed(error, secrets, error.why) for error in unreadable]
 
-    def _value(self, asked: Question, raw: Any, omitted: Any) -> Any:
+    def _value(self, asked: Question, raw: Any) -> Any:
         """Return a variable's value. Raises InvalidInput."""
         if asked.kind == "secret":
-            value = secret_text(asked.variable, raw, self._templar, asked.env)
-        else:
-            try:
-                value = decrypted(self._templar.template(raw))
-            except Exception as error:  # ansible-core before 2.19 passes on whatever a template raises
-                raise InvalidInput(asked.variable, f"its template cannot be evaluated: {error}", "") from None
-        return None if omitted is not None and value == omitted else value
+            return secret_text(asked.variable, raw, self._templar, asked.env)
+        try:
+            return evaluated(raw, self._templar)
+        except Exception as error:  # ansible-core before 2.19 passes on whatever a template raises
+            raise InvalidInput(asked.variable, f"its template cannot be evaluated: {error}", "") from None
+
+    def _unmatched(self, answers: Variables, variables: Variables) -> Iterator[InvalidInput]:
+        """Yield an error if the inventory has none of the hosts. Then the playbook runs this on localhost alone."""
+        hosts = answers.get("registry_hosts")
+        lookup = lookup_loader.get("ansible.builtin.inventory_hostnames", loader=self._loader, templar=self._templar)
+        if hosts and not lookup.run([hosts], variables):
+            why = f"the inventory has no host '{printable_name(hosts)}'"
+            yield InvalidInput("registry_hosts", why, "Correct it, or give an inventory that has it.")
+
+
+def _inherited(book: Playbook, typed: Variables, variables: Variables) -> set[str]:
+    """Return the variables whose values come from the inventory, and neither from the command line nor from a play."""
+    of_host = variables["hostvars"].raw_get(variables["inventory_hostname"])
+    names = [name for name in book.variables if name in of_host and name not in typed]
+    return {name for name in names if variables.get(name) == of_host[name]}
+
+
+def _as_typed(value: Any) -> Any:
+    """Return a value whose texts stay texts in templates: ansible-core before 2.19 evaluates ``[1]`` and ``True`` there."""
+    if isinstance(value, dict):
+        return {key: _as_typed(part) for key, part in value.items()}
+    return NativeJinjaText(value) if isinstance(value, str) else value
 
 
 def _missing_collection(book: Playbook) -> Iterator[InvalidInput]:

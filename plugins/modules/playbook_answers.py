@@ -47,4 +47,9 @@ options:
     - The result is not shown if a password is among them.
   type: dict
   returned: success
+lines:
+  description: What the first task shows, such as the variables that come from the inventory.
+  type: list
+  elements: str
+  returned: success
 """

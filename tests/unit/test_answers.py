@@ -17,6 +17,10 @@ from ansible_collections.opendatahub.model_registry.plugins.plugin_utils._answer
     misspelt,
     owner,
 )
+from ansible_collections.opendatahub.model_registry.plugins.plugin_utils._answers.origins import (
+    from_inventory,
+    misplaced,
+)
 from ansible_collections.opendatahub.model_registry.plugins.plugin_utils._answers.questions import (
     PLAYBOOKS,
     Playbook,
@@ -38,7 +42,7 @@ PAGES = {"grant": "sharing", "prepare_database": "preparing-the-database"}
 """The pages of playbooks that have another name."""
 ENV = "MODEL_REGISTRY_DATABASE_PASSWORD"
 Variables = dict[str, Any]
-BLANK = (None, "", " ", "\n\t ", "null")
+BLANK = (None, "", " ", "\n\t ", "null", "NULL", " ~")
 NAMED: dict[str, Variables] = {
     "create": {"registry_name": "fraud"},
     "update": {"registry_name": "fraud"},
@@ -74,7 +78,7 @@ def names(book: str, *typed: str, others: tuple[str, ...] = ()) -> list[str]:
     roles = {
         "create": {"create_wait", "create_wait_timeout", "create_description"},
         "update": {"update_description"},
-        "preflight": {"preflight_via", "preflight_connect_timeout"},
+        "preflight": {"preflight_via", "preflight_connect_timeout", "preflight_job"},
         "grant": {"grant_wait"},
     }
     return [str(error) for error in misspelt(PLAYBOOKS[book], typed, others, lambda: roles)]
@@ -257,6 +261,11 @@ MISSPELT = [
     ("update", "create_wait", "create_wait: the playbook update does not use it. It is a variable of the role create."),
     ("update", "create_description", "create_description: the playbook update does not use it. Use description."),
     ("create", "create_foo", "create_foo: the role create has no variable of this name."),
+    ("create", "create_result", "create_result: the role create has no variable of this name."),
+    ("create", "preflight_job", "preflight_job: the playbook create sets this variable of its role itself. Leave it out."),
+    ("create", "registry_answers", "registry_answers: the playbook create sets this variable itself. Leave it out."),
+    ("prepare_database", "prepare_name", "prepare_name: the playbook prepare_database sets this variable itself. Use database_name."),
+    ("prepare_database", "prepare_scope", "prepare_scope: the playbook prepare_database sets this variable itself. Leave it out."),
 ]  # fmt: skip
 
 
@@ -276,6 +285,37 @@ def test_names_that_are_right_or_others() -> None:
     assert names("create", others=others) == []
     assert names("create", *(name for name in others if name not in options_of_others), others=others) == []
     assert names("create", "create_wait", "preflight_connect_timeout", "access_users", "ca_source") == []
+
+
+def set_in(tasks: Any) -> set[str]:
+    """Return the variables that a playbook or tasks set by vars or register, at any depth."""
+    if isinstance(tasks, list):
+        return {name for task in tasks for name in set_in(task)}
+    if not isinstance(tasks, dict):
+        return set()
+    registered = {tasks["register"]} if "register" in tasks else set()
+    return registered | set(tasks.get("vars", {})) | {name for part in tasks.values() for name in set_in(part)}
+
+
+@pytest.mark.parametrize("name", PLAYBOOKS)
+def test_an_extra_variable_takes_the_place_of_no_answer(name: str) -> None:
+    """An extra variable wins over all that a playbook or its role sets by itself, and so would not be read strictly."""
+    book = PLAYBOOKS[name]
+    roles = {file.parents[1].name: file for file in (ROOT / "roles").glob("*/meta/argument_specs.yml")}
+    specs = {
+        role: set(yaml.safe_load(file.read_text())["argument_specs"]["main"]["options"]) for role, file in roles.items()
+    }
+    files = [ROOT / "playbooks" / f"{name}.yml", *(ROOT / "playbooks" / "tasks").glob(f"{name}*.yml")]
+    if book.role:
+        used = {book.role, "preflight"} if "database_via" in book.variables else {book.role}
+        files += [
+            file for role in used for part in ("tasks", "vars") for file in (ROOT / "roles" / role / part).glob("*.yml")
+        ]
+    found = {variable for file in files for variable in set_in(yaml.safe_load(file.read_text()))}
+    found = {variable for variable in found if not variable.startswith("ansible_")}
+    assert "registry_answers" in found
+    passed = [variable for variable in sorted(found) if not misspelt(book, [variable], [], lambda: specs)]
+    assert passed == []
 
 
 def test_an_inventory_is_shared_with_other_plays() -> None:
@@ -322,6 +362,66 @@ def test_no_variable_leads_into_an_error() -> None:
     """What a message about a name recommends is accepted, or is said to be another playbook's."""
     for book in PLAYBOOKS.values():
         assert names(book.name, *book.variables) == []
+
+
+OTHERS = {"database_host": "h", "database_name": "d"}
+INHERITED: list[tuple[str, Variables, set[str], str]] = [
+    ("update", OTHERS, {"database_host", "database_name"}, "database_host and database_name: they are from the inventory, which may mean another registry"),
+    ("update", OTHERS, {"database_name"}, "database_name: it is from the inventory, which may mean another registry: registry_name is not from there."),
+    ("update", {"description": "Web server"}, {"description"}, "An empty text leaves a variable out: --extra-vars description=."),
+    ("update", {"rotate_password": True, "database_password": "x"}, {"rotate_password"}, "rotate_password: it is from"),
+    ("update", OTHERS, {"database_host", "database_name", "registry_name"}, ""),
+    ("update", {"registries_namespace": "n", "database_via": "auto", "preflight": False}, {"registries_namespace", "database_via", "preflight"}, ""),
+    ("teardown", {"delete_generated_data": True}, {"delete_generated_data"}, "delete_generated_data: it is from the inventory"),
+    ("teardown", {"confirm_name": "fraud"}, {"confirm_name"}, "confirm_name: it is from the inventory"),
+    ("teardown", {"save_permissions": "x.yml"}, {"save_permissions"}, ""),
+    ("create", OTHERS, {"database_host", "database_name"}, ""),
+    ("grant", {"access_groups": "team"}, {"access_groups"}, ""),
+    *((name, {"registry_hosts": "bastion"}, {"registry_hosts"}, "registry_hosts: it is in the inventory, and the hosts") for name in PLAYBOOKS),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "variables", "inherited", "text"), INHERITED)
+def test_what_an_inventory_must_not_give(name: str, variables: Variables, inherited: set[str], text: str) -> None:
+    """A registry that is named elsewhere is not changed by what may be another one's, or another application's."""
+    book = PLAYBOOKS[name]
+    answers, errors = read(book, {**NAMED[name], **variables}, {})
+    found = [str(error) for error in misplaced(book, answers, inherited)]
+    assert not errors and len(found) == bool(text) and text in "".join(found)
+
+
+def test_what_an_inventory_gives_is_named() -> None:
+    """In one line, if the playbook writes; what the inventory has blank is not given."""
+    answers = {"registry_name": "f", **OTHERS}
+    inherited = {"database_name", "database_host", "database_port"}
+    line = ["from the inventory: database_host, database_name"]
+    assert from_inventory(PLAYBOOKS["create"], answers, inherited) == line
+    assert from_inventory(PLAYBOOKS["create"], answers, set()) == []
+    assert from_inventory(PLAYBOOKS["preflight"], answers, inherited) == []
+
+
+@pytest.mark.parametrize(
+    "variable", ["database_port", "ca_source", "preflight", "database_host_address", "registry_name"]
+)
+@pytest.mark.parametrize("secret", ["hunter2", "p", "x" * 200, "a\x1bb c"])
+def test_errors_do_not_show_a_secret_that_is_another_answer(variable: str, secret: str) -> None:
+    value = [secret] if variable in ("database_host_address", "registry_name") else secret
+    for given_as, environment in (({"database_password": secret}, {}), ({}, {ENV: secret})):
+        found = refusals("create", {"registry_name": "f", variable: value, **given_as}, environment)
+        about = [error for error in found if error.startswith(variable)]
+        assert len(about) == 1 and "not shown, since a secret has the same text" in about[0]
+        assert secret[:60] not in about[0].replace(variable, "").replace("Give", "") or len(secret) == 1
+
+
+def test_a_secret_in_a_longer_answer_is_not_shown() -> None:
+    assert (
+        "hunter2"
+        not in refusals(
+            "create", {"registry_name": "f", "database_port": "x" * 75 + "hunter2", "database_password": "hunter2"}
+        )[0]
+    )
+    (shown,) = refusals("create", {"registry_name": "f", "database_port": "other", "database_password": "hunter2"})
+    assert "'other' is not a whole number" in shown
 
 
 AUTHORITIES: list[tuple[Variables, Variables]] = [
@@ -446,7 +546,7 @@ ANY = st.one_of(
     st.floats(),
     st.dates(),
     st.text(),
-    st.sampled_from(["true", "yes", "relay", "cluster", "exact", "null", "a/b", "83"]),
+    st.sampled_from(["true", "yes", "relay", "cluster", "exact", "null", "~", "Null", "a/b", "83"]),
     st.lists(st.one_of(st.text(), st.none(), st.integers()), max_size=3),
     st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=2),
 )
@@ -459,7 +559,7 @@ def test_an_answer_is_taken_as_it_is_or_refused_by_name(book: Playbook, asked: Q
     """Never dropped and never altered: it is the role's, or an error that begins with the variable and hides secrets."""
     answers, errors = read(book, {**NAMED[book.name], asked.variable: value}, {})
     about = [error for error in errors if error.what == asked.variable]
-    blank = value is None or (isinstance(value, str) and value.strip() in ("", "null"))
+    blank = value is None or (isinstance(value, str) and value.strip() in ("", "null", "Null", "NULL", "~"))
     if asked.kind in ("text", "choice", "secret") and not blank and not about:
         assert isinstance(value, str) and answers[asked.variable] in (value, value.strip())
     if asked.kind in ("boolean", "integer") and not blank and not about:

@@ -27,8 +27,8 @@ def test_blank_answers_are_not_given(tmp_path: Path, book: str) -> None:
     """A name of ``None`` would be a name, and a ``tls`` of nulls asks for TLS."""
     names = [asked for asked in PLAYBOOKS[book].questions if f"{asked.variable}:" not in LEAST[book]]
     files = [LEAST[book]]
-    for blank in ("", "!unsafe ''", "~", "!unsafe 'null'", "'  '"):
-        secret = "" if "null" in blank else blank  # a password can be that text
+    for blank in ("", "!unsafe ''", "~", "!unsafe 'null'", "!unsafe '~'", "'  '"):
+        secret = "" if "null" in blank or "'~'" in blank else blank  # a password can be that text
         lines = (f"{asked.variable}: {secret if asked.kind == 'secret' else blank}\n" for asked in names)
         files.append(LEAST[book] + "".join(lines))
     (expected, *found), output = in_one_play(tmp_path, book, {}, files)
@@ -83,6 +83,70 @@ def test_an_inventory_is_read_too(tmp_path: Path) -> None:
     done = run(tmp_path, "opendatahub.model_registry.create", "-i", "hosts", "-e", "registry_name=f")
     assert "ca_sorce: the playbook create has no variable" in done.stdout, done.stdout + done.stderr
     assert "database_backup_window" not in done.stdout
+
+
+OMITTED = """\
+registry_name: f
+database_port: "{{ nowhere | default(omit) }}"
+database_password: "{{ nowhere | default(omit) }}"
+preflight: "{{ omit }}"
+access_users: [a]
+ca_source: "{{ other }}"
+other: "{{ nowhere | default(omit) }}"
+"""
+
+
+def test_omit_is_not_given(tmp_path: Path) -> None:
+    assert options_of(tmp_path, "create", OMITTED)[0] == {"name": "f"}
+    names = "registry_name: f\naccess_users: ['{{ nowhere | default(omit) }}', b]\n"
+    assert options_of(tmp_path, "grant", names)[0] == {"registry": "f", "users": ["b"]}
+    part = "registry_name: f\ndescription: 'x {{ nowhere | default(omit) }}'\n"
+    assert options_of(tmp_path, "create", part)[0] == {"name": "f", "description": "x "}
+
+
+def test_an_inventory_changes_no_registry_silently(tmp_path: Path) -> None:
+    """Neither one that is named on the command line, nor the hosts of the play; what it may give is named."""
+    (tmp_path / "hosts").write_text("localhost database_name=web database_host=\nother ansible_connection=local\n")
+    (tmp_path / "group_vars").mkdir()
+    everything = tmp_path / "group_vars" / "all.yml"
+    everything.write_text("database_host: web\nregistries_namespace: n\n")
+    update = ("opendatahub.model_registry.update", "-i", "hosts", "-e", "registry_name=f")
+    done = run(tmp_path, *update)
+    assert done.returncode == 2 and "database_name: it is from the inventory" in done.stdout, done.stdout
+    assert "from the inventory: registries_namespace\n" in run(tmp_path, *update, "-e", "database_name=").stdout
+    done = run(tmp_path, *update, "-e", "database_name=mine database_host=mine registry_hosts=other")
+    assert "from the inventory: registries_namespace\n" in done.stdout and "[other]" in done.stdout
+    create = ("opendatahub.model_registry.create", "-i", "hosts", "-e", "registry_name=f")
+    assert "from the inventory: registries_namespace, database_name\n" in run(tmp_path, *create).stdout
+    everything.write_text("registry_hosts: other\n")
+    done = run(tmp_path, *create)
+    assert done.returncode == 2 and "registry_hosts: it is in the inventory, and" in done.stdout, done.stdout
+    assert "[other]" in run(tmp_path, *create, "-e", "registry_hosts=other").stdout
+
+
+def test_hosts_that_the_inventory_lacks_are_an_error(tmp_path: Path) -> None:
+    """By itself, Ansible skips such a play and ends without an error. Null is not given."""
+    (tmp_path / "hosts").write_text("localhost\nother ansible_connection=local\n")
+    create = ("opendatahub.model_registry.create", "-i", "hosts", "-e", "registry_name=f", "-e")
+    for hosts in ("nowhere", "all:!localhost:!other"):
+        done = run(tmp_path, *create, f"registry_hosts={hosts}")
+        assert done.returncode == 2 and f"registry_hosts: the inventory has no host '{hosts}'" in done.stdout, (
+            done.stdout
+        )
+    for hosts in ("null", "", "~"):
+        done = run(tmp_path, *create, f"registry_hosts={hosts} database_port=x")
+        assert "[localhost]" in done.stdout and "registry_hosts" not in done.stdout, done.stdout
+
+
+def test_extra_variables_take_the_place_of_no_answer(tmp_path: Path) -> None:
+    """They win over play variables and registered results, so they are refused."""
+    given = '{"registry_answers": {"options": {}}, "playbook_hosts": "localhost", "registry_name": "f"}'
+    done = run(tmp_path, "opendatahub.model_registry.create", "-e", given)
+    for name in ("registry_answers", "playbook_hosts"):
+        assert f"{name}: the playbook create sets this variable itself." in done.stdout
+    given = "database_name=d database_username=u database_password=p database_host=h prepare_name=d;x"
+    done = run(tmp_path, "opendatahub.model_registry.prepare_database", "-e", given)
+    assert done.returncode == 2 and "prepare_name: the playbook prepare_database sets" in done.stdout, done.stdout
 
 
 WHERE = """\

@@ -24,6 +24,12 @@ SYNONYMS = {"db": "database", "user": "username"}
 """Words that are often used instead of the options'."""
 PARTS = ("name", "key")
 """Of a reference to a Secret or ConfigMap: their names say nothing of what it is for."""
+OWN = ("registry_answers", "playbook_hosts")
+"""What a playbook itself sets. As an extra variable, the first would take the place of all answers."""
+PREPARE = "prepare_"
+"""How the variables of the play prepare_database begin."""
+SET_IN_ROLES = ("preflight_job",)
+"""Variables of the role preflight that the other roles set, and that no playbook has a variable for."""
 VIA = "database_via"
 """A playbook with this variable runs the role preflight, too."""
 MOST = 4
@@ -50,6 +56,10 @@ def misspelt(
     known.update({asked.variable: asked for asked in book.questions})
     errors: list[InvalidInput] = []
     for name in sorted(set(typed) - known.keys()):
+        if name in OWN or (book.name.startswith("prepare") and name.startswith(PREPARE)):
+            variables = _variables_for(name.removeprefix(PREPARE), book)
+            errors.append(_own(name, f"the playbook {book.name} sets this variable itself", variables))
+            continue
         role = next((role for prefix, role in OF_ROLES.items() if name.startswith(prefix)), None)
         if role:
             errors.extend(_of_role(name, role, book, role_options().get(role, ())))
@@ -118,8 +128,12 @@ def _of_role(name: str, role: str, book: Playbook, options: Collection[str]) -> 
     if not used:
         why = f"the playbook {book.name} does not use it"
         yield InvalidInput(name, why, _use(variables) or f"It is a variable of the role {role}.")
-    elif variables:
-        yield InvalidInput(name, f"the playbook {book.name} sets this variable of its role itself", _use(variables))
+    elif variables or name in SET_IN_ROLES:
+        yield _own(name, f"the playbook {book.name} sets this variable of its role itself", variables)
+
+
+def _own(name: str, why: str, variables: list[str]) -> InvalidInput:
+    return InvalidInput(printable_name(name), why, _use(variables) or "Leave it out.")
 
 
 def _another_name(

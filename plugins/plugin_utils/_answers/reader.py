@@ -10,9 +10,10 @@ from typing import Any
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.errors import InvalidInput
 
 from .questions import Need, Playbook, Question, question
+from .secrets import concealed
 from .values import converted, is_blank, listed
 
-__all__ = ["environment_use", "read", "role_options", "unused_environment"]
+__all__ = ["environment_use", "read", "role_options", "secrets_among", "unused_environment"]
 
 Answers = dict[str, Any]
 
@@ -23,6 +24,7 @@ def read(
     """Return the answers by variable, and what is wrong with them. Those that are not given are left out."""
     answers: Answers = {}
     errors: list[InvalidInput] = []
+    secrets = secrets_among(book, variables, environment)
     for asked in book.questions:
         value = variables.get(asked.variable)
         if is_blank(asked, value):
@@ -30,7 +32,7 @@ def read(
         try:
             answer = converted(asked, value)
         except InvalidInput as error:
-            errors.append(error)
+            errors.append(concealed(error, secrets, value))
             answer = None
         # A text with commas alone names nobody; an empty list does so on purpose.
         if answer != [] or not isinstance(value, str):
@@ -41,6 +43,13 @@ def read(
         error for asked in book.questions if asked.variable in answers for error in _beside(book, asked, answers)
     )
     return answers, errors
+
+
+def secrets_among(book: Playbook, variables: Mapping[str, Any], environment: Mapping[str, str]) -> set[str]:
+    """Return the secrets that a playbook is given, as texts."""
+    asked = [one for one in book.questions if one.kind == "secret"]
+    values = [*(variables.get(one.variable) for one in asked), *(environment.get(one.env) for one in asked)]
+    return {str(value) for value in values if value}
 
 
 def role_options(book: Playbook, answers: Answers) -> dict[str, Any]:

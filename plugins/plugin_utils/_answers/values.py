@@ -19,15 +19,15 @@ __all__ = ["converted", "is_blank", "listed"]
 
 BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 NUMBER = re.compile(r"0|[1-9][0-9]{0,9}")
-NULL = "null"
-"""ansible-core before 2.19 leaves it a text, as a controller writes it; from 2.19 on it is null."""
+NULLS = ("null", "Null", "NULL", "~")
+"""ansible-core before 2.19 leaves them texts, as a controller writes them; from 2.19 on they are null."""
 
 
 def is_blank(asked: Question, value: Any) -> bool:
     """Whether a value means that the question is not answered. An empty list is an answer."""
     if not isinstance(value, str):
         return value is None
-    return not value.strip() or (asked.kind != "secret" and value.strip() == NULL)
+    return not value.strip() or (asked.kind != "secret" and value.strip() in NULLS)
 
 
 def converted(asked: Question, value: Any) -> Any:
