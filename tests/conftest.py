@@ -27,6 +27,7 @@ EXHAUSTIVE = (
 PLAYBOOKS = (
     "test_blank_answers",
     "test_example_files",
+    "test_module_arguments",
     "test_names_are_data",
     "test_prepare_names",
     "test_saved_permissions",
