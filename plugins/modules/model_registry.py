@@ -269,39 +269,48 @@ def work(module: AnsibleModule, connect: Connect, result: Result) -> None:
         if wanted is not None:
             ensure_present(run, [wanted], {name: outcome})
         else:
-            derived_from = params["display_name"] if params["name"] is None else None
-            confirmed = DeletionOptions(
-                params["ignore_inference_services"], params["delete_generated_data"], derived_from
-            )
-            ensure_absent(run, confirmed, {name: outcome})
+            ensure_absent(run, deletion_options(params), {name: outcome})
         if outcome.error is not None:
             raise outcome.error
-        if wanted is None:
-            result.update(retained=list(outcome.retained), also_deleted=list(outcome.also_deleted))
-        seconds = time.monotonic() - began if params["wait"] else None
-        done = Outcome(
-            name,
-            place.namespace,
-            [done.change for done in outcome.record.done],
-            seconds,
-            module.check_mode,
-            outcome.before,
-            outcome.registry,
-            outcome.existing,
-            outcome.also_deleted,
-            outcome.retained,
-        )
-        result["summary"] = absent_summary(done) if wanted is None else present_summary(done)
+        result["summary"] = summary(run, name, outcome, time.monotonic() - began)
     finally:
-        made = outcome.record.done
-        result.update(
-            changed=bool(made),
-            changes=[change_entry(done.change, done.validated) for done in made],
-            diff=diffs(done.change for done in made),
-            warnings=[*notes, *outcome.warnings],
-        )
-        if outcome.registry:
-            result["registry"] = outcome.registry
+        result.update(warnings=[*notes, *outcome.warnings], **reported(outcome))
+    if wanted is None:
+        result.update(retained=list(outcome.retained), also_deleted=list(outcome.also_deleted))
+
+
+def deletion_options(params: Result) -> DeletionOptions:
+    """Return what the options confirm about a deletion."""
+    derived_from = params["display_name"] if params["name"] is None else None
+    return DeletionOptions(params["ignore_inference_services"], params["delete_generated_data"], derived_from)
+
+
+def summary(run: Run, name: str, outcome: ReconcileResult, seconds: float) -> list[str]:
+    """Return what became of the registry, in lines for people."""
+    done = Outcome(
+        name,
+        run.namespace,
+        [done.change for done in outcome.record.done],
+        None if run.timeout is None else seconds,
+        run.check_mode,
+        outcome.before,
+        outcome.registry,
+        outcome.existing,
+        outcome.also_deleted,
+        outcome.retained,
+    )
+    return present_summary(done) if outcome.existing is None else absent_summary(done)
+
+
+def reported(outcome: ReconcileResult) -> Result:
+    """Return the registry and the changes up to now, whether or not the run succeeded."""
+    made = outcome.record.done
+    return {
+        "changed": bool(made),
+        "changes": [change_entry(done.change, done.validated) for done in made],
+        "diff": diffs(done.change for done in made),
+        **({"registry": outcome.registry} if outcome.registry else {}),
+    }
 
 
 if __name__ == "__main__":

@@ -66,7 +66,7 @@ def main() -> None:
     """Wait as the command line says."""
     from ansible_collections.kubernetes.core.plugins.module_utils.k8s.client import get_api_client
     from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.client import Cluster
-    from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.status import Verdict
+    from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.verdict import Verdict
     from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.wait import (
         Hooks,
         wait_until_gone,

@@ -23,7 +23,7 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._databa
     REFUSALS,
     STATES,
 )
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry import status
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry import pod_status, verdict
 
 __all__ = ["ROOT", "SEVERITIES", "given_codes", "mysql_codes"]
 
@@ -31,14 +31,20 @@ ROOT = Path(__file__).resolve().parents[2]
 RULES = ROOT / "plugins" / "module_utils"
 SEVERITIES = ("blocker", "warning", "info", "failed", "waiting", "deleting", "gone", "ready", "unknown")
 """Of findings, and states, the most severe first."""
-STATED = {name: getattr(status, name) for name in ("FAILED", "WAITING", "DELETING", "GONE", "READY")}
+STATED = {name: getattr(verdict, name) for name in ("FAILED", "WAITING", "DELETING", "GONE", "READY")}
 DOUBTED = {*OF_ROUTE, *OF_CLIENT, *OF_ACCOUNT}
 """Codes of a database check that are warnings if they are not proven for the registry's pods."""
 MYSQL = ("_database/mysql/rules", "_database/mysql/connection_rules")
 OF_STORED = ("_common/certificates", "_database/ca_rules", "_database/password_rules", "_registry/auth_proxy")
 MISSING_KEY, UNREAD_KEY = (f"_registry/stored_keys:{name}_key_finding" for name in ("missing", "unread"))
 PLACES = {
-    "status": ("_registry/status", "_registry/failure_causes", "_registry/wait", "_info/gather"),
+    "status": (
+        "_registry/status",
+        "_registry/pod_status",
+        "_registry/failure_causes",
+        "_registry/wait",
+        "_info/gather",
+    ),
     "preflight": ("_preflight/rules", "_registry/shape", "_registry/sharing", MISSING_KEY, UNREAD_KEY, *OF_STORED),
     "check": (
         *(*MYSQL, MISSING_KEY, UNREAD_KEY),
@@ -51,7 +57,8 @@ PLACES = {
 TABLES = {
     "_database/mysql/connection_rules": {code: {"blocker"} for code, _ in (*NETWORK.values(), *TLS.values())},
     "_database/postgres/rules": {code: {"blocker"} for code in (*STATES.values(), *(code for _, code in REFUSALS))},
-    "_registry/status": {code: {"failed"} for code in ("registry_unreadable", *(code for _, code in status.VOLUMES))},
+    "_registry/status": {"registry_unreadable": {"failed"}},
+    "_registry/pod_status": {code: {"failed"} for _, code in pod_status.VOLUMES},
     "_info/gather": {"registry_unreadable": {"unknown"}},
     "_preflight/rules": {"rights_missing": {"blocker"}, "rights_limited": {"info"}},
     "_database/mysql/rules": {"database_error": {"blocker"}, "query_failed": {"warning"}},
@@ -115,7 +122,7 @@ def codes_in(file: str) -> Iterator[tuple[str, str]]:
                 known.update(assigned(node, known))
             if isinstance(node, ast.Call):
                 yield from pairs(node, known)
-            if isinstance(node, ast.Return) and isinstance(node.value, ast.Tuple) and file == "_registry/status":
+            if isinstance(node, ast.Return) and isinstance(node.value, ast.Tuple) and file == "_registry/pod_status":
                 yield from ((code, "failed") for code in texts(node.value, known) if "_" in code)
     for code, severities in TABLES.get(file, {}).items():
         yield from product((code,), severities)

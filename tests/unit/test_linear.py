@@ -44,7 +44,7 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._regist
     newest_pods,
     restart_backoff,
 )
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.status import host_service
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.verdict import host_service
 
 ALERT = "{{ALERT}} error connecting to datastore: "
 ESCALATION = "attempting to grant RBAC permissions not currently held: "

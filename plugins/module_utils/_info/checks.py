@@ -23,8 +23,8 @@ from .._registry.export import database_of, database_types, is_encrypted, is_gen
 from .._registry.restart import mark_of, restart_due
 from .._registry.rollout import condition, timestamp
 from .._registry.sharing import sharing_findings
-from .._registry.status import DELETING, READY, Verdict
 from .._registry.stored_keys import database_keys, missing_key_finding, read_at_start, read_key
+from .._registry.verdict import DELETING, READY, Verdict
 
 __all__ = ["Inventory", "registry_findings", "restarts_pending", "tls_facts"]
 

@@ -21,9 +21,9 @@ from .._registry.description import described
 from .._registry.export import ca_source, proxy_of
 from .._registry.rollout import newest_pods
 from .._registry.shape import misfit, not_understood, without_nulls
-from .._registry.status import Verdict
 from .._registry.status_reader import KINDS, Clock, Snapshot, StatusReader
 from .._registry.stored_keys import read_at_start, read_key
+from .._registry.verdict import Verdict
 from .checks import Inventory, registry_findings, restarts_pending, tls_facts
 
 __all__ = ["gather_registries"]

@@ -27,8 +27,8 @@ from .observe import observe_dependents, observe_for_absent, observe_for_present
 from .plan import NamespaceState, Plan, plan_present, restart_of
 from .restart import RESTARTED, Seen, is_behind
 from .rollout import registry_of
-from .status import DELETING, GONE, READY, WAITING, Verdict
 from .summary import aftermath
+from .verdict import DELETING, GONE, READY, WAITING, Verdict
 from .wait import Hooks, wait_until_gone, wait_until_ready
 
 __all__ = ["ReconcileResult", "ReconcileResults", "ensure_absent", "ensure_present"]
@@ -50,8 +50,8 @@ class ReconcileResult:
     """The registry before the run, as options of model_registry; None if there was none."""
     registry: Object | None = None
     """As options of model_registry; None if there is none."""
-    existing: tuple[str, ...] = ()
-    """The registries that the namespace had before a deletion."""
+    existing: tuple[str, ...] | None = None
+    """The registries that the namespace had before a deletion; None if nothing is to be deleted."""
     retained: tuple[Object, ...] = ()
     also_deleted: tuple[Object, ...] = ()
     warnings: list[str] = field(default_factory=list)

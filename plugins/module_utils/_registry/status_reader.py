@@ -16,9 +16,11 @@ from .._common.errors import Forbidden, RegistryError
 from .._common.model import Object
 from .._kubernetes.client import Cluster
 from .failure_causes import migration_failed, reports_dirty_schema
+from .pod_status import SERVERS, claims_of
 from .rollout import acted_at, condition, database_name, database_run_by, latest, newest_pods, registry_of, timestamp
 from .shape import misfit
-from .status import SERVERS, Log, StatusInputs, Verdict, claims_of, host_service, registry_status
+from .status import registry_status
+from .verdict import Log, StatusInputs, Verdict, host_service
 
 __all__ = ["KINDS", "Clock", "Snapshot", "StatusReader"]
 

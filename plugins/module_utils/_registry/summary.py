@@ -38,8 +38,8 @@ class Outcome:
     before: Object | None = None
     """The registry before and after, as options; None if there is none."""
     after: Object | None = None
-    existing: Collection[str] = ()
-    """The registries of the namespace before a deletion."""
+    existing: Collection[str] | None = None
+    """The registries of the namespace before a deletion; None if nothing was to be deleted."""
     also_deleted: Sequence[Object] = ()
     retained: Sequence[Object] = ()
 
@@ -77,7 +77,7 @@ def absent_summary(outcome: Outcome) -> list[str]:
 
 
 def _absent_head(outcome: Outcome) -> str:
-    name, others = outcome.name, sorted(outcome.existing)
+    name, others = outcome.name, sorted(outcome.existing or ())
     if name not in others:
         listed = ", ".join(map(printable_name, others[:MOST])) + (" and others" if len(others) > MOST else "")
         there = f"It has {listed}." if others else "It has no registries."

@@ -13,8 +13,9 @@ from types import TracebackType
 from .._common.errors import Forbidden, NotFound, RegistryError, Unauthorized, Unreachable
 from .._common.model import Object
 from .._kubernetes.client import Cluster, Listed
-from .status import FAILED, GONE, WAITING, StatusInputs, Verdict, registry_status
+from .status import registry_status
 from .status_reader import KINDS, Clock, Snapshot, StatusReader
+from .verdict import FAILED, GONE, WAITING, StatusInputs, Verdict
 
 __all__ = ["Hooks", "wait_until_gone", "wait_until_ready"]
 

@@ -16,7 +16,7 @@ from .values import listed
 __all__ = ["doubtful", "elsewhere", "misspelt", "owner"]
 
 FAMILIES = ("registry_", "registries_", "display_", "database_", "ca_", "client_", "auth_proxy_", "relay_", "access_")
-"""How variables begin that are nobody else's if they are given to a playbook."""
+"""How variables begin that belong to no one else if they are given to a playbook."""
 OF_ROLES = {f"{book.role}_": book.role for book in PLAYBOOKS.values() if book.role}
 LIKE = 0.84
 """The least likeness of a misspelt name, as difflib measures it."""

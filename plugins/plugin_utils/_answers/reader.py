@@ -34,7 +34,7 @@ def read(
         except InvalidInput as error:
             errors.append(concealed(error, secrets, value))
             answer = None
-        # A text with commas alone names nobody; an empty list does so on purpose.
+        # A text with commas alone names no subject; an empty list does so on purpose.
         if answer != [] or not isinstance(value, str):
             answers[asked.variable] = answer
     answers.update(_from_environment(book, answers, environment))
@@ -110,7 +110,7 @@ def _missing(book: Playbook, answers: Answers) -> Iterator[InvalidInput]:
             env = question(book, variable).env
             step = f"Give it in the environment variable {env}, or as a variable." if env else "Give it."
             yield InvalidInput(variable, f"it is not given, and the playbook {book.name} needs it", step)
-    # An empty list names nobody.
+    # An empty list names no subject.
     if book.one_of and not any(answers.get(variable) or answers.get(variable, []) is None for variable in book.one_of):
         yield InvalidInput(listed(book.one_of), f"the playbook {book.name} needs one of these", book.one_of_step)
 

@@ -21,7 +21,7 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._info.c
     tls_facts,
 )
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.sealed import Sealed
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.status import Verdict
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.verdict import Verdict
 
 NAMESPACE = "rhoai-model-registries"
 SAMPLES: dict[str, Any] = json.loads(Path(__file__).parents[1].joinpath("samples", "registries.json").read_text())

@@ -33,7 +33,7 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._regist
     find_registries_namespace,
 )
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.reconcile import ReconcileResult
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.status import GONE, READY, Verdict
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.verdict import GONE, READY, Verdict
 from fake_permissions import NAMESPACE, FakeCluster
 
 Object = dict[str, Any]

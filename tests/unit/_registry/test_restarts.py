@@ -24,7 +24,7 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubern
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.sealed import Sealed
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry import reconcile
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.reconcile import ReconcileResult
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.status import FAILED, READY, Verdict
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.verdict import FAILED, READY, Verdict
 from fake_permissions import NAMESPACE
 from hypothesis import example, given, settings
 from hypothesis import strategies as st

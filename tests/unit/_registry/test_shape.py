@@ -22,12 +22,12 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubern
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.client import Cluster
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.restart import Mark, restart_due
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.rollout import timestamp
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.status import Verdict
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.status_reader import (
     Clock,
     Snapshot,
     StatusReader,
 )
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.verdict import Verdict
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -22,12 +22,12 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._regist
     restart_backoff,
     timestamp,
 )
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.status import (
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.status import registry_status
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.verdict import (
     Log,
     StatusInputs,
     Verdict,
     host_service,
-    registry_status,
 )
 
 SAMPLES: dict[str, Any] = json.loads(Path(__file__).parents[1].joinpath("samples", "registries.json").read_text())

@@ -25,12 +25,12 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._common
 )
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.client import Cluster
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry import wait as wait_module
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.status import Verdict
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.status_reader import (
     Clock,
     Snapshot,
     StatusReader,
 )
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.verdict import Verdict
 
 SAMPLES: dict[str, Any] = json.loads(Path(__file__).parents[1].joinpath("samples", "registries.json").read_text())
 NAMESPACE = "rhoai-model-registries"
