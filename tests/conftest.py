@@ -30,6 +30,7 @@ PLAYBOOKS = (
     "test_module_arguments",
     "test_names_are_data",
     "test_prepare_names",
+    "test_registry_plays",
     "test_saved_permissions",
     "test_secret_answer",
 )

@@ -4,12 +4,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import yaml
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.text import printable_name
+from ansible_collections.opendatahub.model_registry.plugins.plugin_utils._written import as_variables
 
 __all__ = ["FilterModule", "saved_permissions"]
 
@@ -56,51 +55,14 @@ HEADING = """\
 # Names are data: with !unsafe, Ansible sees no templates in them.
 ---
 """
-UNSAFE = "!unsafe"
-TEXT = "tag:yaml.org,2002:str"
 LISTS = ("users", "groups", "projects", "service_accounts", "members")
-
-
-class _Name(str):
-    """A string that comes from the cluster."""
-
-
-class _Dumper(yaml.SafeDumper):
-    """Writes names quoted, and tags every name individually as no template.
-
-    A whole list cannot be tagged: ansible-core before 2.19 loses the mappings in one.
-    """
-
-
-def _written(dumper: yaml.SafeDumper, name: _Name) -> yaml.ScalarNode:
-    """Return the node of a name.
-
-    ansible-core from 2.19 on reads a string after ``!unsafe`` as if it were not quoted: ``!unsafe "null"`` is nothing,
-    and ``!unsafe "0123"`` is 83. Only quote such a string: it cannot be a template, since no string that YAML reads as
-    another type can contain a brace.
-    """
-    tag = dumper.resolve(yaml.ScalarNode, str(name), (True, False))  # type: ignore[no-untyped-call]  # types-PyYAML
-    return dumper.represent_scalar(UNSAFE if tag == TEXT else TEXT, str(name), style='"')
-
-
-_Dumper.add_representer(_Name, _written)
 
 
 def saved_permissions(permissions: Mapping[str, Any], registry: str) -> str:
     """Return the text of the file. Members are left out if they are not known."""
-    found: dict[str, Any] = {"registry_name": _Name(registry)}
-    for name in LISTS:
-        if permissions.get(name) is not None:
-            found[f"access_{name}"] = [_named(entry) for entry in permissions[name]]
-    # Write ASCII alone, so that neither an encoding nor a character that only some readers take for a line end matters.
-    text: str = yaml.dump(found, Dumper=_Dumper, sort_keys=False, allow_unicode=False, width=sys.maxsize)
-    return HEADING.format(printable_name(registry)) + text
-
-
-def _named(entry: Any) -> Any:
-    if isinstance(entry, Mapping):
-        return {key: _Name(entry[key]) for key in ("namespace", "name")}
-    return _Name(entry)
+    found: dict[str, Any] = {"registry_name": registry}
+    found.update({f"access_{name}": permissions[name] for name in LISTS if permissions.get(name) is not None})
+    return HEADING.format(printable_name(registry)) + as_variables(found)
 
 
 class FilterModule:

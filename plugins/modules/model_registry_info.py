@@ -88,6 +88,12 @@ namespace:
   returned: success
   type: str
   sample: rhoai-model-registries
+names:
+  description: The names of all registries in the namespace, also of those that O(name) leaves out.
+  returned: success
+  type: list
+  elements: str
+  sample: [fraud-models, risk]
 registries:
   description: The registries, sorted by name.
   returned: success
@@ -108,6 +114,11 @@ registries:
       type: list
       elements: str
       returned: if known
+    url:
+      description: The URL of the first of them.
+      type: str
+      returned: if known
+      sample: https://fraud-models-rest.apps.example.com
     auth_proxy:
       description:
         - As the option of that name of M(opendatahub.model_registry.model_registry). Null if the registry cannot be read.
@@ -282,8 +293,9 @@ def main() -> None:
 def work(module: AnsibleModule, cluster: Cluster, result: Result) -> None:
     """Read the registries, and fill in the result."""
     place = find_registries_namespace(cluster, module.params["namespace"])
-    registries, warnings = gather_registries(cluster, place.namespace, module.params["name"], module.params["access"])
-    result.update(namespace=place.namespace, registries=registries, warnings=[*place.warnings, *warnings])
+    found = gather_registries(cluster, place.namespace, module.params["name"], module.params["access"])
+    warnings = [*place.warnings, *found.warnings]
+    result.update(namespace=place.namespace, names=found.names, registries=found.registries, warnings=warnings)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ options:
     description: The name of the playbook.
     type: str
     required: true
-    choices: [create, update, grant, teardown, preflight, prepare_database]
+    choices: [create, update, grant, teardown, preflight, prepare_database, info, export]
 attributes:
   check_mode:
     support: full

@@ -55,6 +55,8 @@ NAMED: dict[str, Variables] = {
         "database_password": "p",
         "database_host": "h",
     },
+    "info": {},
+    "export": {"registry_name": "fraud"},
 }
 """The least that each playbook needs."""
 QUESTIONS = [(book, asked) for book in PLAYBOOKS.values() for asked in book.questions]
@@ -119,12 +121,20 @@ def test_playbooks_hand_on_every_option(name: str) -> None:
             assert set(asked.choices) == set(specs[f"{prefix}_{asked.option}"]["choices"]), asked.variable
 
 
-def test_prepare_database_uses_every_option() -> None:
-    files = ("prepare_database.yml", "tasks/prepare_database.yml")
+@pytest.mark.parametrize(
+    ("name", "files", "by_filter"),
+    [
+        ("prepare_database", ("prepare_database.yml", "tasks/prepare_database.yml"), set()),
+        ("info", ("info.yml",), {"query"}),
+        ("export", ("export.yml",), set()),
+    ],
+)
+def test_playbooks_without_a_role_use_every_option(name: str, files: tuple[str, ...], by_filter: set[str]) -> None:
+    """by_filter: options that a filter takes from all of them."""
     used = re.findall(
         r"registry_answers\.options\.(\w+)", "".join((ROOT / "playbooks" / file).read_text() for file in files)
     )
-    assert set(used) == {asked.option for asked in PLAYBOOKS["prepare_database"].questions if asked.option}
+    assert {*used, *by_filter} == {asked.option for asked in PLAYBOOKS[name].questions if asked.option}
 
 
 @pytest.mark.parametrize("name", PLAYBOOKS)
@@ -189,6 +199,8 @@ REFUSED: list[tuple[str, Variables, str]] = [
     ("create", {"client_key_secret_key": "x"}, "client_key_secret_key: it is given, and client_key_secret_name is not given."),
     ("create", {"registry_name": ""}, "registry_name or display_name: the playbook create needs one of these."),
     ("update", {"registry_name": None}, "registry_name: it is not given, and the playbook update needs it."),
+    ("export", {"registry_name": ""}, "registry_name: it is not given, and the playbook export needs it."),
+    ("info", {"query": ["a"]}, "query: it has been read as a list: quote it."),
     ("teardown", {"registry_name": " "}, "registry_name: it is not given, and the playbook teardown needs it."),
     ("grant", {"registry_name": ""}, "registry_name: it is not given, and the playbook grant needs it."),
     ("update", {"rotate_password": True}, "rotate_password: it is true, and database_password is not given."),
@@ -260,6 +272,9 @@ MISSPELT = [
     ("grant", "preflight_via", "preflight_via: the playbook grant does not use it. It is a variable of the role preflight."),
     ("update", "create_wait", "create_wait: the playbook update does not use it. It is a variable of the role create."),
     ("update", "create_description", "create_description: the playbook update does not use it. Use description."),
+    ("info", "querry", "Did you mean query?"),
+    ("info", "name", "Use registry_name."),
+    ("export", "export_too", "Did you mean export_to?"),
     ("create", "create_foo", "create_foo: the role create has no variable of this name."),
     ("create", "create_result", "create_result: the role create has no variable of this name."),
     ("create", "preflight_job", "preflight_job: the playbook create sets this variable of its role itself. Leave it out."),

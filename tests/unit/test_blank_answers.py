@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,12 @@ CALLS = [
     ("teardown", ["-e", "confirm_name=f"], "registry_name: it is not given, and the playbook teardown needs it."),
     ("preflight", ["-e", "registry_name=f database_via=relay"], "database_via: it is relay, and relay_image"),
     ("prepare_database", [], "database_name: it is not given, and the playbook prepare_database needs it."),
+    (
+        "info",
+        ["-e", "registry_name=f qeury=names"],
+        "qeury: the playbook info has no variable of this name. Did you mean query",
+    ),
+    ("export", [], "registry_name: it is not given, and the playbook export needs it."),
     ("create", ["-e", "registry_name={{ nowhere }}"], "registry_name: its template cannot be evaluated"),
 ]
 
@@ -158,9 +165,10 @@ WHERE = """\
 """
 
 
-def test_a_bare_localhost_is_local_and_uses_ansibles_python(tmp_path: Path) -> None:
+@pytest.mark.parametrize("book", ["teardown", "info", "export"])
+def test_a_bare_localhost_is_local_and_uses_ansibles_python(tmp_path: Path, book: str) -> None:
     """The head of a playbook, with other tasks. A task that needs a connection works, without a word about Python."""
-    head = (ROOT / "playbooks" / "teardown.yml").read_text().partition("  pre_tasks:")[0]
+    head = re.split("^  (?:pre_)?tasks:", (ROOT / "playbooks" / f"{book}.yml").read_text(), flags=re.MULTILINE)[0]
     (tmp_path / "vars").symlink_to(ROOT / "playbooks" / "vars")
     (tmp_path / "play.yml").write_text(head + WHERE)
     (tmp_path / "hosts").write_text("localhost\nother ansible_connection=local ansible_python_interpreter=/x/python\n")

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import Optional
+from typing import NamedTuple, Optional
 
 from .._common.certificates import Bundle, read_bundle
 from .._common.errors import Forbidden, NotFound
@@ -26,17 +26,25 @@ from .._registry.stored_keys import read_at_start, read_key
 from .._registry.verdict import Verdict
 from .checks import Inventory, registry_findings, restarts_pending, tls_facts
 
-__all__ = ["gather_registries"]
+__all__ = ["Gathered", "gather_registries"]
 
 RELATED = ("Secret", "ConfigMap", "Role", "RoleBinding")
 Related = dict[str, Optional[list[Object]]]
 """The objects of each such kind; None if they may not be read."""
 
 
-def gather_registries(
-    cluster: Cluster, namespace: str, name: str | None = None, access: str = "listed"
-) -> tuple[list[Object], list[str]]:
-    """Return the registries for results, all or the one of that name, and a warning for each thing that cannot be read.
+class Gathered(NamedTuple):
+    """Registries as results show them."""
+
+    registries: list[Object]
+    warnings: list[str]
+    """One for each thing that cannot be read."""
+    names: list[str]
+    """Of all registries in the namespace, also of those that were not asked for."""
+
+
+def gather_registries(cluster: Cluster, namespace: str, name: str | None = None, access: str = "listed") -> Gathered:
+    """Return the registries for results, all or the one of that name.
 
     access: none, listed, or verified by access reviews. Raises Forbidden if registries may not be listed.
     """
@@ -44,9 +52,10 @@ def gather_registries(
     warnings = list(snapshot.unreadable.values())
     snapshot, odd = _set_apart(snapshot)
     registries = snapshot.objects["ModelRegistry"]
+    everything = sorted({*registries, *odd})
     names = [one for one in sorted(registries) if name in (None, one)]
     if not names and not (odd if name is None else name in odd):
-        return [], warnings
+        return Gathered([], warnings, everything)
     answers = {kind: _related(cluster, namespace, kind, registries.values()) for kind in RELATED}
     related = {kind: items for kind, (items, _warning) in answers.items()}
     warnings += [warning for _items, warning in answers.values() if warning]
@@ -63,7 +72,7 @@ def gather_registries(
             who, problems = _access(cluster, entry, rbac, access == "verified")
             entry.update(who)
             warnings += problems
-    return entries, list(dict.fromkeys(warnings))
+    return Gathered(entries, list(dict.fromkeys(warnings)), everything)
 
 
 def _set_apart(snapshot: Snapshot) -> tuple[Snapshot, dict[str, Object]]:

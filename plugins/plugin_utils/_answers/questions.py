@@ -60,6 +60,7 @@ class Playbook:
 
     name: str
     role: str
+    """Empty: it has tasks of its own."""
     questions: tuple[Question, ...]
     required: tuple[str, ...] = ()
     one_of: tuple[str, ...] = ()
@@ -264,6 +265,9 @@ PREPARE = (
     Question("admin_ca_file", option="admin_ca_file"),
 )
 
+INFO = (HOSTS, NAME, NAMESPACE, Question("query", option="query"))
+EXPORT = (HOSTS, NAME, NAMESPACE, Question("export_to", option="export_to"))
+
 PLAYBOOKS = {
     book.name: book
     for book in (
@@ -303,5 +307,7 @@ PLAYBOOKS = {
             job="create",
             collection="ansible.mysql.mysql_info",
         ),
+        Playbook("info", "", INFO),
+        Playbook("export", "", EXPORT, required=("registry_name",)),
     )
 }

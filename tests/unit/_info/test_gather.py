@@ -70,7 +70,7 @@ class FakeCluster:
 
 
 def entries(*registries: Object, **options: Any) -> dict[str, Object]:
-    found, _ = gather_registries(cast("Cluster", FakeCluster(*registries, **options)), NAMESPACE)
+    found = gather_registries(cast("Cluster", FakeCluster(*registries, **options)), NAMESPACE).registries
     json.dumps(found)
     return {entry["name"]: entry for entry in found}
 
@@ -162,10 +162,12 @@ def test_what_is_odd_is_named(path: tuple[Any, ...], value: Any, field: str) -> 
     (finding,) = entry["findings"]
     assert (finding["code"], entry["status"]["reason"]) == ("registry_unreadable", "registry_unreadable")
     assert f"field {field} " in finding["why"]
-    assert [one["name"] for one in gather_registries(cast("Cluster", FakeCluster(GOOD, odd)), NAMESPACE, "odd")[0]] == [
-        "odd"
-    ]
-    assert [one["name"] for one in gather_registries(cast("Cluster", FakeCluster(odd)), NAMESPACE, "else")[0]] == []
+    assert [
+        one["name"] for one in gather_registries(cast("Cluster", FakeCluster(GOOD, odd)), NAMESPACE, "odd").registries
+    ] == ["odd"]
+    assert [
+        one["name"] for one in gather_registries(cast("Cluster", FakeCluster(odd)), NAMESPACE, "else").registries
+    ] == []
 
 
 @pytest.mark.parametrize(
