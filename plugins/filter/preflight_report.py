@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.errors import InvalidInput
@@ -21,6 +21,7 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._common
     failure_message,
     finding_lines,
 )
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.references import DATABASE_ROLE
 
 __all__ = ["FilterModule", "preflight_report"]
 
@@ -93,7 +94,7 @@ def preflight_report(
     for finding in (*wrong, *(one for name, result in results.items() for one in _findings(name, result))):
         # Each check reads the Secrets and certificates: do not repeat their findings.
         found.setdefault((finding["code"], finding["what"]), finding)
-    findings = severest_first(found.values())
+    findings = severest_first(_without_idle_rights(found.values(), is_unchanged=_is_unchanged(results)))
     cluster = results.get("cluster", {})
     name = (cluster.get("facts") or {}).get("name")
     what, bad = f"Preflight of {name}" if name else "Preflight", failing.of(findings)
@@ -104,6 +105,17 @@ def preflight_report(
         "failing": bad,
         "message": failure_message(what, bad),
     }
+
+
+def _without_idle_rights(findings: Iterable[Object], *, is_unchanged: bool) -> list[Object]:
+    """Return the findings without missing rights for a check that is not due, or that another finding calls impossible."""
+    kept = list(findings)
+    is_repeated = any(finding["code"] == "not_checked" and DATABASE_ROLE in finding["remedy"] for finding in kept)
+    if not is_repeated and not is_unchanged:
+        return kept
+    return [
+        finding for finding in kept if finding["code"] != "rights_limited" or DATABASE_ROLE not in finding["remedy"]
+    ]
 
 
 def _names(given: Sequence[str] | str) -> list[str]:
@@ -135,11 +147,17 @@ def _findings(check: str, result: Mapping[str, Any]) -> list[Object]:
     ]
 
 
+def _is_unchanged(results: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Return whether the database was not checked because the job changes nothing about it."""
+    facts = results.get("cluster", {}).get("facts") or {}
+    return bool(results.get("database", {}).get("skipped")) and facts.get("database_changed") is False
+
+
 def _passed(results: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     """Yield what passed, the database's first."""
     cluster, database = results.get("cluster", {}), results.get("database", {})
     yield from database.get("passed") or ()
-    if database.get("skipped") and (cluster.get("facts") or {}).get("database_changed") is False:
+    if _is_unchanged(results):
         yield "database unchanged"
     yield from cluster.get("passed") or ()
 

@@ -5,10 +5,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from plays import Book, book, play, task
+import yaml
+from plays import ROOT, Answers, Book, book, play, task
 from registries import Registries
 from testbed.api import ApiError
 from testbed.bed import Testbed
@@ -21,6 +24,7 @@ DATABASE = {
     "username": "u",
     "password": "p",
 }
+RELAY = ["/relay", "--listen", ":{listen}", "--to", "{host}:{port}"]
 HOOKS = ("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration")
 
 
@@ -102,6 +106,95 @@ def test_create_stores_nothing_where_it_cannot_work(bed: Testbed, registries: Re
     assert not stored(done.writes)
     assert registries.get("stopped") is None
     assert registries.api.get("v1", "Secret", "stopped-db-password", registries.namespace) is None
+
+
+def logged_in(done: Book) -> bool:
+    """Return whether a connection to a pod was opened, or a relay made."""
+    return any("portforward" in one["requestURI"] or "/jobs" in one["requestURI"] for one in done.requests)
+
+
+def test_nothing_to_do_does_not_log_in(bed: Testbed, registries: Registries) -> None:
+    """The database is checked before it changes, and not before a run that leaves it as it is."""
+    registries.make_database("rested")
+    password = secret("rested")
+    created = book(bed, "create", answers("rested"), user="admin", environment=password)
+    assert created.succeeded and logged_in(created) and any("logged in to" in line for line in shown(created)), (
+        created.output
+    )
+    again = book(bed, "create", answers("rested"), user="admin", environment=password)
+    described = book(bed, "update", {"registry_name": "rested", "description": "seen"}, user="admin")
+    for done in (again, described):
+        assert done.succeeded and not logged_in(done), done.output
+        assert any(line.startswith("passed: database unchanged · ") for line in shown(done)), done.output
+    assert not again.writes
+    edit = {"registry_name": "rested", "database_name": "rested_none", "fail_on": "database_denied"}
+    moved = book(bed, "update", edit, user="admin")
+    assert not moved.succeeded and logged_in(moved) and not stored(moved.writes), moved.output
+    asked = book(bed, "preflight", answers("rested"), user="admin", environment=password)
+    assert logged_in(asked) and any("logged in to" in line for line in shown(asked)), "who asks for a check gets one"
+
+
+@contextmanager
+def database_check(registries: Registries) -> Iterator[None]:
+    """Give registry-admin the Role that the collection ships for the database's namespace, and no more."""
+    role = yaml.safe_load((ROOT / "playbooks" / "files" / "database-check.yaml").read_text())
+    role["metadata"]["namespace"] = "databases"
+    subject = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "registry-admin"}
+    ref = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": role["metadata"]["name"]}
+    binding = {**role, "kind": "RoleBinding", "roleRef": ref, "subjects": [subject]}
+    del binding["rules"]
+    for body in (role, binding):
+        registries.api.apply(body)
+    try:
+        yield
+    finally:
+        for body in (binding, role):
+            registries.api.delete(role["apiVersion"], body["kind"], role["metadata"]["name"], "databases")
+
+
+def test_the_recommended_rights(bed: Testbed, registries: Registries) -> None:
+    """With the Roles that the collection ships, the check runs. Without the database's, one line says what to apply."""
+    registries.make_database("righted")
+    without = book(bed, "preflight", answers("righted"), environment=secret("righted"))
+    lines = shown(without)
+    (place,) = [place for place, line in enumerate(lines) if line.startswith("WARNING not_checked: ")]
+    assert "playbooks/files/database-check.yaml in namespace databases" in lines[place + 1]
+    assert '  - {apiGroups: [""], resources: [pods/portforward], verbs: [get, create]}' in lines, "as it is pasted"
+    assert without.output.count("pods/portforward") == 1 and "rights_limited" not in without.output, "it is said once"
+    with database_check(registries):
+        done = book(bed, "preflight", answers("righted"), environment=secret("righted"))
+    assert done.succeeded and any(" as righted@%" in line for line in shown(done)), done.output
+    assert not any("rights_limited" in line or "not_checked" in line for line in shown(done))
+
+
+def test_what_stops_a_job_is_chosen(bed: Testbed, registries: Registries) -> None:
+    """By severity and code; a blocker that is accepted is shown as such, and an unknown code names the closest."""
+    registries.make_database("chosen", charset="latin1")
+    wrong = {"MODEL_REGISTRY_DATABASE_PASSWORD": "wrong"}
+    cases: tuple[tuple[Answers, Answers, bool, str], ...] = (
+        ({"accept": "charset"}, secret("chosen"), True, "BLOCKER (accepted) charset: "),
+        ({"accept": "char_set"}, secret("chosen"), False, "BLOCKER option_invalid: accept: "),
+        ({}, wrong, True, "WARNING access_denied: "),
+        ({"fail_on": "access_denied"}, wrong, False, "WARNING access_denied: "),
+        ({"database_via": "relay"}, wrong, False, ""),
+    )
+    for given, password, succeeds, begin in cases:
+        done = book(bed, "preflight", answers("chosen", **given), user="admin", environment=password)
+        assert done.succeeded is succeeds, done.output
+        assert not begin or any(line.startswith(begin) for line in shown(done)), done.output
+        assert "char_set" not in str(given) or "Did you mean charset?" in reason(done)
+
+
+def test_a_password_that_is_wrong_for_the_pods_stops_a_create(bed: Testbed, registries: Registries) -> None:
+    """A relay connects from where they do, so nothing is stored, and the error begins with MySQL's own words."""
+    registries.make_database("mistyped")
+    relay = {"database_via": "auto", "relay_image": "testbed/relay", "preflight_relay_command": RELAY}
+    wrong = {"MODEL_REGISTRY_DATABASE_PASSWORD": "canary-wrong"}
+    done = book(bed, "create", {**answers("mistyped"), **relay}, user="admin", environment=wrong)
+    assert not done.succeeded and "canary-wrong" not in done.output
+    assert "Preflight of mistyped found access_denied. access_denied: account mistyped: error 1045: " in reason(done)
+    assert "ALTER USER 'mistyped'@'%' IDENTIFIED BY '<password>';" in reason(done)
+    assert {write[1] for write in stored(done.writes)} <= {"jobs"} and registries.get("mistyped") is None
 
 
 def test_a_name_that_another_namespace_has(bed: Testbed, registries: Registries) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.opendatahub.model_registry.plugins.filter.preflight_report import preflight_report
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.references import DATABASE_ROLE
 
 Object = dict[str, Any]
 
@@ -42,6 +43,21 @@ def test_a_finding_of_both_checks_is_there_once_and_as_the_cluster_check_has_it(
     first = {"findings": [shown("blocker", "a"), shown("info", "b")]}
     report = preflight_report({"cluster": first, "database": {"findings": [shown("info", "a")]}})
     assert [(one["code"], one["severity"]) for one in report["findings"]] == [("a", "blocker"), ("b", "info")]
+
+
+def test_the_rights_for_a_check_are_said_once() -> None:
+    """Those for the path to the database are with the check that was not made; others stay."""
+    limited = {**shown("info", "rights_limited"), "what": "databases", "remedy": f"Apply {DATABASE_ROLE}."}
+    others = shown("info", "rights_limited")
+    unchecked = {**shown("warning", "not_checked"), "remedy": f"Apply {DATABASE_ROLE}."}
+    cluster = {"findings": [limited, others]}
+    assert codes(preflight_report({"cluster": cluster})) == ["rights_limited", "rights_limited"]
+    report = preflight_report({"cluster": cluster, "database": {"findings": [unchecked]}})
+    assert codes(report) == ["not_checked", "rights_limited"] and others in report["findings"]
+    unchanged = {**cluster, "facts": {"database_changed": False}}
+    assert preflight_report({"cluster": unchanged, "database": SKIPPED})["findings"] == [others], (
+        "nothing is to be checked"
+    )
 
 
 @pytest.mark.parametrize("check", ["cluster", "database"])
@@ -94,4 +110,4 @@ def test_a_database_that_was_not_checked_again(changed: bool | None, result: Obj
 def test_verbosity_shows_information_with_its_remedy() -> None:
     brief, loud = (preflight_report({"cluster": CLUSTER}, verbosity=verbosity)["lines"] for verbosity in (0, 1))
     assert "INFO name_exists: it: is wrong.\n  Fix it." in loud
-    assert "for information: name_exists; --verbose (-v) shows them" in brief
+    assert "for information: name_exists; --verbose (-v) shows more" in brief

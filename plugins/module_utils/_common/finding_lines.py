@@ -78,7 +78,7 @@ def _entry(finding: Object, detail: Detail) -> str:
 
 
 def _why(finding: Object) -> str:
-    return _line(f"{finding['code']}: {finding['what']}: {sentence(finding['why'])}")
+    return _line(sentence(": ".join(filter(None, (finding["code"], finding["what"], finding["why"].strip())))))
 
 
 def _line(text: str) -> str:
@@ -92,7 +92,7 @@ def _rest(findings: Iterable[Object]) -> Iterator[str]:
     unchecked = [finding for finding in rest if finding["code"].endswith(UNCHECKED)]
     known = [finding for finding in rest if finding not in unchecked]
     things = "1 thing" if len(unchecked) == 1 else f"{len(unchecked)} things"
-    see = "; --verbose (-v) shows them"
+    see = "; --verbose (-v) shows more"
     yield from (f"{line}{see}" for line in _codes(f"{things} could not be checked", unchecked))
     yield from (f"{line}{'' if unchecked else see}" for line in _codes("for information", known))
 
@@ -105,18 +105,29 @@ def _codes(begin: str, findings: Iterable[Object]) -> list[str]:
 def failure_message(what: str, failing: Sequence[Object]) -> str:
     """Return the error of a task that stops because of findings; empty without any.
 
-    Each is there with what to do, and with why if the message stays short: it begins the one output that is always seen.
+    Each is there with what to do, and with as much of why as leaves the message short: it is the one output that is always seen.
     """
     if not failing:
         return ""
     begin = f"{what} found {', '.join(dict.fromkeys(finding['code'] for finding in failing))}."
     # The rules of a Role leave no room for others.
     ordered = sorted(failing, key=lambda finding: f"\n{RULE}" in finding["remedy"])
-    message = " ".join([begin, *(f"{_why(finding)} {_line(finding['remedy'])}" for finding in ordered)])
-    if len(message.encode()) > MOST_BYTES:
-        short = (_line(f"{finding['code']}: {finding['what']}. {finding['remedy']}") for finding in ordered)
-        message = " ".join([begin, *short])
+    for shorten in (str, _first_sentence, _nothing):
+        told = [
+            f"{_why({**finding, 'why': shorten(finding['why'])})} {_line(finding['remedy'])}" for finding in ordered
+        ]
+        message = " ".join([begin, *told])
+        if len(message.encode()) <= MOST_BYTES:
+            break
     return f"{message} More: {findings_page(ordered[0]['code'])}"
+
+
+def _first_sentence(text: str) -> str:
+    return text.partition(". ")[0]
+
+
+def _nothing(_text: str) -> str:
+    return ""
 
 
 def check_findings(what: str, findings: Iterable[Object], failing: Failing) -> None:

@@ -44,7 +44,7 @@ def test_the_sum_first_then_one_entry_for_each_that_matters() -> None:
         "BLOCKER charset: it: is wrong.\n  To fix it:\n  ALTER DATABASE `fraud` CHARACTER SET utf8mb4;",
         "WARNING plaintext: it: is wrong.\n  Give ca_source.",
         "passed: logged in to MySQL 8.0.12 as fraud@% · name free",
-        "2 things could not be checked: operator_unchecked, rights_limited; --verbose (-v) shows them",
+        "2 things could not be checked: operator_unchecked, rights_limited; --verbose (-v) shows more",
         "for information: name_exists",
     ]
 
@@ -52,7 +52,7 @@ def test_the_sum_first_then_one_entry_for_each_that_matters() -> None:
 def test_nothing_found() -> None:
     total = "Preflight of fraud: 0 blockers, 0 warnings"
     assert lines() == [total]
-    assert lines(shown("info", "name_exists")) == [total, "for information: name_exists; --verbose (-v) shows them"]
+    assert lines(shown("info", "name_exists")) == [total, "for information: name_exists; --verbose (-v) shows more"]
     assert lines(shown("info", "name_unchecked"))[1].startswith("1 thing could not be checked: name_unchecked;")
 
 
@@ -92,6 +92,14 @@ def test_the_message_of_a_failure() -> None:
     expected = "Preflight of fraud found charset. charset: it: is wrong. To fix it: ALTER DATABASE `d`; More: https://"
     assert message.startswith(expected) and message.endswith("docs/findings.md#charset")
     assert failure_message("Preflight", []) == ""
+
+
+def test_a_message_is_as_whole_as_fits() -> None:
+    """First the rest of a reason goes, then the reason; what to do stays."""
+    whole, first, none = (
+        failure_message(WHAT, [shown("blocker", why=why)]) for why in ("a. b", f"a. {LONG * 2}", LONG * 2)
+    )
+    assert "c: it: a. b. Fix it. More" in whole and "c: it: a. Fix it. More" in first and "c: it. Fix it. More" in none
 
 
 @pytest.mark.parametrize("why", ["is wrong", LONG])
