@@ -95,6 +95,7 @@ CODES = (
     "no_auth_proxy",
     "not_checked",
     "not_returnable",
+    "object_taken",
     "operator_down",
     "operator_unchecked",
     "option_invalid",

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any, Callable, TypeVar
 
-from .._common.errors import Forbidden, InvalidInput, NotFound, RegistryError
+from .._common.errors import Forbidden, InvalidInput, NotFound, Refused, RegistryError
 from .._common.finding import Finding, finding_result
 from .._common.model import Database, KeyRef, Object, ProxySettings, Registry
 from .._common.names import check_name, check_object_name, derive_name
@@ -174,9 +174,13 @@ def gather_cluster_state(cluster: Cluster, wanted: Wanted) -> ClusterState:
     invalid += unserved_options(cluster, wanted, registry, openshift)
     keys = keys_read(wanted, database, registry, openshift)
     registries = _registries(cluster, place) if database else []
+    invalid += tuple(_too_long(wanted, registry, openshift))
+    is_planned = database is not None and place is not None and not invalid
+    changed, refusal = _planned(cluster, wanted, str(place), registries) if is_planned else (None, None)
     return replace(
         state,
-        invalid=(*invalid, *_too_long(wanted, registry, openshift)),
+        invalid=(*invalid, *([refusal] if isinstance(refusal, InvalidInput) else [])),
+        refusal=refusal if isinstance(refusal, Refused) else None,
         registry=registry,
         odd_field=odd_field,
         clash=clash,
@@ -184,7 +188,7 @@ def gather_cluster_state(cluster: Cluster, wanted: Wanted) -> ClusterState:
         missing=_missing(cluster, _rights(wanted, database, place), place) if place else (),
         dry_run=_dry_run(cluster, wanted, place, registry),
         database=database,
-        database_changed=_database_changed(cluster, wanted, place, registries) if database and place else None,
+        database_changed=changed,
         registries={item["metadata"]["name"]: item for item in registries},
         password=tuple(_password(cluster, place, database)) if place and database else (),
         sources=tuple(_sources(cluster, place, database, keys)) if place else (),
@@ -319,20 +323,27 @@ def _registries(cluster: Cluster, namespace: str | None) -> list[Object]:
     return [] if isinstance(items, RegistryError) else items
 
 
-def _database_changed(cluster: Cluster, wanted: Wanted, namespace: str, registries: list[Object]) -> bool | None:
-    """Return whether the job changes the database of a registry that exists, by the job's own plan; None if unknown.
+def _planned(
+    cluster: Cluster, wanted: Wanted, namespace: str, registries: list[Object]
+) -> tuple[bool | None, InvalidInput | Refused | None]:
+    """Return what the job's own plan says: whether it changes the database of a registry that exists, and why it is refused.
 
-    registries: those of the namespace.
+    Both are None if that is not known. registries: those of the namespace.
     """
-    name = wanted.known_name
-    if name is None or not any(item["metadata"]["name"] == name for item in registries):
-        return None
-    registry = Registry(name, database=wanted.database)
+    name, now = wanted.known_name, datetime.now(timezone.utc).isoformat()
+    exists = any(item["metadata"]["name"] == name for item in registries)
+    if name is None or not (exists or wanted.job == "create"):
+        return None, None
     try:
-        observed = observe_for_present(cluster, namespace, [registry], (registries, ""))
-        return plan_present(registry, observed, datetime.now(timezone.utc).isoformat()) != Plan()
+        observed = observe_for_present(cluster, namespace, [wanted.registry], (registries, ""))
+        plan_present(wanted.registry, observed, now)
+        if not exists:
+            return None, None
+        return plan_present(Registry(name, database=wanted.database), observed, now) != Plan(), None
+    except (InvalidInput, Refused) as error:
+        return None, error
     except RegistryError:
-        return None
+        return None, None
 
 
 def _elsewhere(cluster: Cluster, name: str | None, namespace: str | None) -> tuple[str, ...] | RegistryError:

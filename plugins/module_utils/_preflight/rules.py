@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Union
 
 from .._common.certificates import read_bundle
-from .._common.errors import Forbidden, InvalidInput, RegistryError
+from .._common.errors import Forbidden, InvalidInput, Refused, RegistryError
 from .._common.finding import NAMES, OPTIONS, RBAC, Finding, severest_first
 from .._common.model import Database, Object
 from .._common.references import CLUSTER_ROLE, DATABASE_ROLE, REGISTRY_ROLE
@@ -101,6 +101,8 @@ class ClusterState:
     """Why that registry may be another than is meant."""
     elsewhere: tuple[str, ...] | RegistryError = ()
     """Other namespaces with a registry of the name."""
+    refusal: Refused | None = None
+    """Why the job would refuse to act, according to its own plan."""
     missing: tuple[AccessRule, ...] = ()
     """Rights that the job needs and the user lacks."""
     password: tuple[Finding, ...] = ()
@@ -370,6 +372,14 @@ def _rejected(observed: ClusterState) -> Iterator[Finding]:
         yield Finding("dry_run_refused", "blocker", refused.what, refused.why, refused.next_step, "API server, dry run")
 
 
+def _planned(observed: ClusterState) -> Iterator[Finding]:
+    """Yield what the job would refuse to overwrite. A missing certificate or a deletion has a finding of its own."""
+    refusal = observed.refusal
+    others = {f"ModelRegistry {observed.name}", *(source.key.object for source in observed.sources)}
+    if refusal is not None and refusal.what not in others:
+        yield Finding("object_taken", "blocker", refusal.what, refusal.why, refusal.next_step, OPTIONS)
+
+
 def _sharing(observed: ClusterState) -> Iterator[Finding]:
     if observed.database is not None:
         yield from sharing_findings(
@@ -406,6 +416,7 @@ _CHECKS = (
     _name,
     _auth_proxy,
     _rejected,
+    _planned,
     _password,
     _sources,
     _sharing,

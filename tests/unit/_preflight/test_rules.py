@@ -105,6 +105,16 @@ CASES: list[tuple[str, Object, list[str]]] = [
     ("no authority", {"connection": ApiConnection("https://a", True, None, "/b")}, ["info api_default_ca"]),
     ("plain http", {"connection": ApiConnection("http://a", True, None, "/b")}, []),
     ("authority in data", {"connection": ApiConnection("https://a", True, "")}, []),
+    (
+        "a Secret of others",
+        {"refusal": Refused("Secret fraud-db-password", "it exists", "Delete it.")},
+        ["blocker object_taken"],
+    ),
+    (
+        "it goes",
+        {"registry": GOING, "refusal": Refused("ModelRegistry fraud", "it goes", "Wait.")},
+        ["blocker registry_deleting", "info name_exists"],
+    ),
     ("two credentials", {"ignored_credentials": ("api_key", "kubeconfig")}, ["warning api_credentials_twice"]),
     ("no proxy", {"job": "update", "registry": BARE, "openshift": True}, ["warning no_auth_proxy"]),
     (

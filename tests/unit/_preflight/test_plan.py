@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The opendatahub.model_registry authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether a job changes the database of a registry that exists: only then roles check it again."""
+"""What a job's own plan says before it: whether it changes the database of a registry that exists, and what it refuses."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._common
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._kubernetes.client import Cluster
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._preflight.gather import (
     Wanted,
-    _database_changed,
+    _planned,
 )
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.manifests import (
     wanted_registry,
@@ -56,6 +56,9 @@ class FakeCluster:
     def spec_fields(self) -> frozenset[str]:
         return frozenset({"mysql", "mysql.sslRootCertificateConfigMap"})
 
+    def serves(self, _kind: str) -> bool:
+        return True
+
     def get_many(self, kind: str, _namespace: str, names: Collection[str], **_how: Any) -> list[Object]:
         if kind == "Secret" and self._secret is None:
             raise Forbidden("Secret fraud-db-password", "no", "rule")
@@ -89,10 +92,25 @@ CASES: list[tuple[str, Database | None, Object | None, bool | None]] = [
 )
 def test_what_changes_the_database(database: Database | None, secret: Object | None, expected: bool | None) -> None:
     cluster = cast("Cluster", FakeCluster(secret))
-    assert _database_changed(cluster, Wanted("update", "fraud", None, database), "n", [REGISTRY]) is expected
+    assert _planned(cluster, Wanted("update", "fraud", None, database), "n", [REGISTRY])[0] is expected
 
 
-@pytest.mark.parametrize("name", ["other", None])
-def test_a_registry_that_does_not_exist_has_no_database_to_change(name: str | None) -> None:
+@pytest.mark.parametrize(("job", "name"), [("create", "other"), ("create", None), ("update", "other")])
+def test_a_registry_that_does_not_exist_has_no_database_to_change(job: str, name: str | None) -> None:
     cluster = cast("Cluster", FakeCluster(SECRET))
-    assert _database_changed(cluster, Wanted("create", name, None, GIVEN), "n", [REGISTRY]) is None
+    assert _planned(cluster, Wanted(job, name, None, GIVEN), "n", [REGISTRY]) == (None, None)
+
+
+FOREIGN = {**SECRET, "metadata": {**SECRET["metadata"], "labels": {}, "annotations": {}}}
+REFUSED: list[tuple[Database, Object, str]] = [
+    (GIVEN, FOREIGN, "Secret fraud-db-password: it exists without this registry's label"),
+    (replace(GIVEN, port=70000), SECRET, ""),
+    (Database("mysql", generate=True), SECRET, "database.generate: "),
+]
+
+
+@pytest.mark.parametrize(("database", "secret", "words"), REFUSED)
+def test_what_creating_would_refuse(database: Database, secret: Object, words: str) -> None:
+    """The job's own words, before anything is stored."""
+    refusal = _planned(cast("Cluster", FakeCluster(secret)), Wanted("create", "fraud", None, database), "n", [])[1]
+    assert str(refusal or "").startswith(words) and bool(refusal) is bool(words)
