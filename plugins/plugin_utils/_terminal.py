@@ -30,12 +30,16 @@ REPEAT = 10.0
 
 
 def show(lines: Iterable[str]) -> None:
-    """Show each line as it is, control characters escaped, unless the output is a JSON document."""
+    """Show each line as it is, control characters escaped, unless the output is a JSON document.
+
+    Each entry is an event of its own in a controller, which cuts the text of an event after 1,024 bytes.
+    """
     if "json" in str(constants.DEFAULT_STDOUT_CALLBACK):
         return
-    text = "\n".join(f"{INDENT}{line}" for entry in lines for line in printable_message(entry).splitlines())
-    if text:
-        Display().display(text)
+    for entry in lines:
+        text = "\n".join(f"{INDENT}{line}" for line in printable_message(entry).splitlines())
+        if text:
+            Display().display(text)
 
 
 @contextmanager

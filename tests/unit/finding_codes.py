@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from itertools import product
@@ -25,7 +26,7 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._databa
 )
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry import pod_status, verdict
 
-__all__ = ["ROOT", "SEVERITIES", "given_codes", "mysql_codes"]
+__all__ = ["ROOT", "SEVERITIES", "documented", "given_codes", "mysql_codes"]
 
 ROOT = Path(__file__).resolve().parents[2]
 RULES = ROOT / "plugins" / "module_utils"
@@ -142,3 +143,13 @@ def given_codes() -> dict[str, tuple[set[str], set[str]]]:
 def mysql_codes() -> set[str]:
     """Return the codes of all findings about a MySQL database itself."""
     return {code for file in MYSQL for code, _ in codes_in(file)}
+
+
+def documented() -> dict[str, tuple[set[str], set[str]]]:
+    """Return the table of docs/findings.md: each code with its severities or states, and where it appears."""
+    page = (ROOT / "docs" / "findings.md").read_text()
+    text = page.split("| code | what it means | severity or state | appears in |")[1].split("\n\n")[0]
+    rows = re.findall(r"^\| \[?`(\w+)`(?:\]\(#\w+\))? \| [A-Z][^|]+ \| ([^|]+) \| ([^|]+) \|$", text, re.MULTILINE)
+    assert len(rows) == len(text.strip().split("\n")) - 1, "each row has this form"
+    assert [code for code, *_ in rows] == sorted({code for code, *_ in rows})
+    return {code: (set(severities.split(", ")), set(places.split(", "))) for code, severities, places in rows}

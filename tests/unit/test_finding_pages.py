@@ -7,21 +7,21 @@ from __future__ import annotations
 import re
 
 import pytest
+import yaml
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.finding import CODES
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.references import (
+    CLUSTER_ROLE,
+    DATABASE_ROLE,
+    REGISTRY_ROLE,
+    RELEASE,
+    findings_page,
+)
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.failure_causes import NEEDED
-from finding_codes import ROOT, SEVERITIES, given_codes
+from finding_codes import ROOT, SEVERITIES, documented, given_codes
 
 PAGE = (ROOT / "docs" / "findings.md").read_text()
 TROUBLES = (ROOT / "docs" / "troubleshooting.md").read_text()
 OF_FINDINGS = SEVERITIES[:3]
-
-
-def table() -> dict[str, tuple[set[str], set[str]]]:
-    """Return the page's table: each code with its severities or states, and where it appears."""
-    text = PAGE.split("| code | what it means | severity or state | appears in |")[1].split("\n\n")[0]
-    rows = re.findall(r"^\| \[?`(\w+)`(?:\]\(#\w+\))? \| [A-Z][^|]+ \| ([^|]+) \| ([^|]+) \|$", text, re.MULTILINE)
-    assert len(rows) == len(text.strip().split("\n")) - 1, "each row has this form"
-    assert [code for code, *_ in rows] == sorted({code for code, *_ in rows})
-    return {code: (set(severities.split(", ")), set(places.split(", "))) for code, severities, places in rows}
 
 
 def sections() -> dict[str, str]:
@@ -30,7 +30,23 @@ def sections() -> dict[str, str]:
 
 def test_the_table_is_what_the_code_says() -> None:
     """One code for one fact: its severities or states, and the module or status that it appears in."""
-    assert table() == given_codes()
+    assert documented() == given_codes()
+
+
+def test_the_codes_that_options_take_are_those_of_findings() -> None:
+    assert list(CODES) == sorted(code for code, (given, _) in given_codes().items() if given & set(OF_FINDINGS))
+
+
+def test_references_are_of_this_release() -> None:
+    """The address has the repository and the version of galaxy.yml, and each file that it is given for exists."""
+    galaxy = yaml.safe_load((ROOT / "galaxy.yml").read_text())
+    assert f"{galaxy['repository']}/blob/v{galaxy['version']}" == RELEASE
+    for address in (REGISTRY_ROLE, CLUSTER_ROLE, DATABASE_ROLE, findings_page()):
+        assert (ROOT / address.removeprefix(f"{RELEASE}/")).is_file()
+    samples = re.findall(
+        r"https://github\S+/blob/\S+", "".join(file.read_text() for file in (ROOT / "plugins/modules").glob("*.py"))
+    )
+    assert samples and all(sample.startswith(findings_page()) for sample in samples)
 
 
 def test_every_finding_has_its_place_and_none_is_superfluous() -> None:
