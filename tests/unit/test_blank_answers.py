@@ -68,8 +68,8 @@ CALLS = [
     ("prepare_database", [], "database_name: it is not given, and the playbook prepare_database needs it."),
     (
         "info",
-        ["-e", "registry_name=f qeury=names"],
-        "qeury: the playbook info has no variable of this name. Did you mean query",
+        ["-e", "registry_name=f querry=names"],
+        "querry: the playbook info has no variable of this name. Did you mean query",
     ),
     ("export", [], "registry_name: it is not given, and the playbook export needs it."),
     ("create", ["-e", "registry_name={{ nowhere }}"], "registry_name: its template cannot be evaluated"),
@@ -174,7 +174,8 @@ def test_a_bare_localhost_is_local_and_uses_ansibles_python(tmp_path: Path, book
     (tmp_path / "hosts").write_text("localhost\nother ansible_connection=local ansible_python_interpreter=/x/python\n")
     done = run(tmp_path, "play.yml", "-i", "hosts")
     assert done.returncode == 0 and "WARNING" not in done.stdout + done.stderr, done.stdout + done.stderr
-    other = run(tmp_path, "play.yml", "-i", "hosts", "-e", "registry_hosts=other")
+    # A variable query, which the playbook info has, hides a function of that name.
+    other = run(tmp_path, "play.yml", "-i", "hosts", "-e", "registry_hosts=other query=names")
     assert '"local /x/python ' in other.stdout, other.stdout + other.stderr
 
 

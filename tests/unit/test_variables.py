@@ -11,12 +11,13 @@ import pytest
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._argspec import permissions, registry
 from ansible_collections.opendatahub.model_registry.plugins.plugin_utils._answers.questions import PLAYBOOKS, Question
 from ansible_collections.opendatahub.model_registry.plugins.plugin_utils._answers.reader import read, role_options
+from ansible_collections.opendatahub.model_registry.plugins.plugin_utils._answers.values import is_blank
 from ansible_collections.opendatahub.model_registry.plugins.plugin_utils._answers.variables import Path, variables_for
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 Options = dict[str, Any]
-TEXTS = st.one_of(st.text(), st.sampled_from(["null", " ", "none", "yes", "0123", "a, b", "{{ x }}", "cluster"]))
+TEXTS = st.one_of(st.text(), st.sampled_from(["null", "~", " ", "none", "yes", "0123", "a, b", "{{ x }}", "cluster"]))
 EXCLUSIVE = (
     ("password", "password_secret"),
     ("host", "host_address"),
@@ -89,7 +90,7 @@ def test_a_registry_round_trip(options: Options) -> None:
         # Only one authority has a variable, and none beside a connection without TLS.
         lacks |= len(path) > 2 and path[2].startswith("ca_") and "enabled" in options["database"]["tls"]
         halves = (path, (*path[:-1], {"name": "key", "key": "name"}.get(path[-1], "")))
-        unreadable = any(str(paths(options).get(half, "x")).strip() in ("", "null") for half in halves)
+        unreadable = any(is_blank(Question("x"), paths(options).get(half, "x")) for half in halves)
         assert lacks or unreadable, path
 
 
