@@ -27,6 +27,7 @@ from terminal import messages
 from testbed.bed import Testbed
 from testbed.databases import NAMESPACE as DATABASES
 from testbed.databases import connect_mysql
+from testbed.manifests import database_check
 
 ROOT = Path(__file__).resolve().parents[2]
 OUTPUT = ROOT / "tests" / "output" / "demo"
@@ -36,14 +37,8 @@ PLAYBOOK = Path(sys.executable).with_name("ansible-playbook")
 REGISTRIES = "rhoai-model-registries"
 MODELS = "/api/model_registry/v1alpha3/registered_models"
 USER = "platform-admin"
-RBAC = "rbac.authorization.k8s.io/v1"
 PASSWORD = "MODEL_REGISTRY_DATABASE_PASSWORD"
 WRITES = ("create", "update", "patch", "delete", "deletecollection")
-RULES = [
-    {"apiGroups": [""], "resources": ["services", "endpoints"], "verbs": ["get"]},
-    {"apiGroups": [""], "resources": ["pods/portforward"], "verbs": ["get", "create"]},
-]
-"""Lets an administrator of registries check a database in the cluster, by a port-forward to its pod."""
 NEXT = """\
 What to try next:
   testbed up                     a cluster for your own first registry: docs/testbed.md (in .venv/bin)
@@ -165,14 +160,6 @@ class Registry:
         host = f"mysql-80.{DATABASES}.svc.cluster.local"
         return {**words, "database_host": host, "database_name": database, "database_username": database}
 
-    def permit_checks(self) -> None:
-        """Let the administrator of registries check databases, as the database's namespace must allow it."""
-        about = {"apiVersion": RBAC, "metadata": {"name": "model-registry-database-check", "namespace": DATABASES}}
-        role = {"apiGroup": RBAC.partition("/")[0], "kind": "Role", "name": "model-registry-database-check"}
-        user = {"apiGroup": RBAC.partition("/")[0], "kind": "User", "name": USER}
-        self.bed.api().apply({**about, "kind": "Role", "rules": RULES})
-        self.bed.api().apply({**about, "kind": "RoleBinding", "roleRef": role, "subjects": [user]})
-
     def no_writes(self, run: Callable[[], None]) -> None:
         """Run, and say how many writes to the cluster the API server's audit log has of it. Raises Failed if any."""
         before = len(self.bed.audit())
@@ -276,7 +263,8 @@ def demonstrate(demo: Demo, folder: Path) -> None:
         bed = Testbed.up(folder / "state", owner=os.getpid(), say=demo.progress)
     try:
         registry = Registry(demo, bed, folder)
-        registry.permit_checks()
+        for body in database_check(DATABASES, USER):
+            bed.api().apply(body)
         password = prepare(registry)
         create(registry, password)
         edit(registry)

@@ -13,7 +13,7 @@ import yaml
 from .api import Object
 from .flavours import Flavour
 
-__all__ = ["cluster_objects", "custom_resources", "load", "webhooks"]
+__all__ = ["cluster_objects", "custom_resources", "database_check", "load", "webhooks"]
 
 FOLDER = Path(__file__).resolve().parent.parent / "manifests"
 RULES = FOLDER.parent.parent.parent / "playbooks" / "files"
@@ -88,6 +88,13 @@ def cluster_objects(flavour: Flavour, authority: bytes, volumes: Path | None) ->
     (cluster_role,) = load(RULES / "registry-admin-cluster.yaml")
     bindings = [_binding(role, "registry-admin", "platform-admin"), _binding(cluster_role, "platform-admin")]
     return [*objects, role, cluster_role, *bindings, DELETION, _binding(DELETION, "registry-admin")]
+
+
+def database_check(namespace: str, *users: str) -> list[Object]:
+    """Return the permissions to check databases in a namespace through the Kubernetes API."""
+    (role,) = load(RULES / "database-check.yaml")
+    role["metadata"]["namespace"] = namespace
+    return [role, _binding(role, *users)]
 
 
 DELETION: Object = {

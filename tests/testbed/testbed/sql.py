@@ -20,6 +20,7 @@ from pymysql.cursors import Cursor
 
 from .bed import Testbed, TestbedError
 from .databases import NAMESPACE, ROOT_PASSWORD, connect_mysql, service_name
+from .manifests import database_check
 
 __all__ = ["sample", "sql"]
 
@@ -50,10 +51,15 @@ def sql(bed: Testbed, server: str | None, statement: str | None) -> int:
 
 
 def sample(bed: Testbed, server: str | None, name: str) -> str:
-    """Make a database and an account of this name, unless they exist; return the variables for a registry on it."""
+    """Make a database and an account of this name, unless they exist; return the variables for a registry on it.
+
+    The administrators of registries may check it afterwards.
+    """
     if not re.fullmatch(NAME, name):
         raise TestbedError(f"sample {name}: at most 41 lowercase letters, digits and dashes, and first a letter")
     service, image = _service(bed, server)
+    for body in database_check(NAMESPACE, "registry-admin", "platform-admin"):
+        bed.api("parts").apply(body)
     values = {"name": name, "password": f"{name}-password"}
     if _is_postgres(image):
         command, environment = _psql(bed, service, image)
