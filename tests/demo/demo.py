@@ -103,7 +103,13 @@ class Registry:
 
     def play(self, playbook: str, variables: str, *options: str, password: str = "", fails: str = "") -> None:
         """Run a playbook, and show what it says. fails: words of the error that it must end with."""
-        words = ["-i", "inventory.yml", f"opendatahub.model_registry.{playbook}", "-e", variables, *options]
+        words = [
+            "-i",
+            "inventory.yml",
+            f"opendatahub.model_registry.{playbook}",
+            *(["-e", variables] if variables else []),
+            *options,
+        ]
         shown = " ".join(f"'{word}'" if " " in word else word for word in words)
         self.demo.say(f"  $ {f'{PASSWORD}=… ' if password else ''}ansible-playbook {shown}")
         environment = {**self.bed.environment(USER), **({PASSWORD: password} if password else {})}
@@ -239,6 +245,8 @@ def share(registry: Registry) -> None:
         if (before, after) != (403, 200):
             raise Failed(f"the colleague got {before} before and {after} after")
         registry.demo.say("  → the colleague was refused before, and has access now")
+    with registry.demo.step("All registries, and who may use them"):
+        registry.play("info", "")
 
 
 def tear_down(registry: Registry) -> None:

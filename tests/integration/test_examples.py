@@ -140,6 +140,7 @@ def test_the_commands_of_the_readme(bed: Testbed, place: Path) -> None:
         "create",
         "update",
         "grant",
+        "info",
         "teardown",
     ]
     for command in commands:
