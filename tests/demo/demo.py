@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import tee
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -58,6 +59,8 @@ class Demo:
     verbose: bool
     steps: list[tuple[str, float]] = field(default_factory=list)
     """The finished steps, each with its seconds."""
+    shown: set[str] = field(default_factory=set)
+    """The messages of playbooks that were shown."""
 
     def say(self, line: str) -> None:
         """Show a line, and keep it."""
@@ -72,6 +75,25 @@ class Demo:
     def detail(self, line: str) -> None:
         """Keep a line, and show it if everything is shown."""
         (self.say if self.verbose else self.keep)(line)
+
+    def messages(self, output: Iterable[str]) -> None:
+        """Keep what a playbook prints. Show its messages, and only count those that were shown before."""
+        repeated = 0
+        for line in messages(map(self._kept, output)):
+            # While a user waits, this is what moves. Read afterwards, it says nothing.
+            if self.verbose or line.startswith("  waiting for "):
+                continue
+            if line in self.shown:
+                repeated += 1
+            else:
+                self.shown.add(line)
+                print(f"  {line}", flush=True)
+        if repeated:
+            print(f"    … {repeated} {'line' if repeated == 1 else 'lines'} as before", flush=True)
+
+    def _kept(self, line: str) -> str:
+        self.detail(f"    {line.rstrip()}")
+        return line
 
     def progress(self, line: str) -> None:
         """Show how far a build is; keep the steps of a start."""
@@ -113,24 +135,15 @@ class Registry:
         shown = " ".join(f"'{word}'" if " " in word else word for word in words)
         self.demo.say(f"  $ {f'{PASSWORD}=… ' if password else ''}ansible-playbook {shown}")
         environment = {**self.bed.environment(USER), **({PASSWORD: password} if password else {})}
-        output: list[str] = []
-
-        def lines(source: Iterable[str]) -> Iterator[str]:
-            for line in source:
-                output.append(line)
-                self.demo.detail(f"    {line.rstrip()}")
-                yield line
-
         command = self.bed.command([str(PLAYBOOK), *words])
         streams: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
         with subprocess.Popen(command, env=environment, cwd=self.place, **streams) as process:
             assert process.stdout is not None
-            for line in messages(lines(process.stdout)):
-                # While a user waits, this is what moves; read afterwards, it says nothing.
-                if not self.demo.verbose and not line.startswith("  waiting for "):
-                    self.demo.say(f"  {line}")
+            first, second = tee(process.stdout)
+            self.demo.messages(first)
+            output = "".join(second)
         failed = process.returncode != 0
-        if failed is not bool(fails) or fails not in " ".join("".join(output).split()):
+        if failed is not bool(fails) or fails not in " ".join(output.split()):
             raise Failed(f"{playbook} did not fail with “{fails}”" if fails else f"{playbook} failed")
         if fails:
             self.demo.say("  → refused, as it should be")
@@ -210,9 +223,8 @@ def edit(registry: Registry) -> None:
     """Edit what users see, then rotate the password: first with a wrong one."""
     demo = registry.demo
     edit = registry.variables("edit", registry_name="fraud", description="Models of the fraud and risk teams")
-    with demo.step("Check mode: what an edit would change"):
+    with demo.step("An edit: what it would change, by check mode, and then the edit"):
         registry.no_writes(lambda: registry.play("update", edit, "--check"))
-    with demo.step("The edit"):
         registry.play("update", edit)
     rotated = secrets.token_urlsafe(18)
     rotate = "registry_name=fraud rotate_password=true"
