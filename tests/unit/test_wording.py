@@ -17,6 +17,8 @@ from ansible_collections.opendatahub.model_registry.plugins.plugin_utils._answer
     with_variables,
 )
 from answer_runs import run
+from hypothesis import given
+from hypothesis import strategies as st
 
 MESSAGES = [
     ("namespace: both have registries. Give namespace.", "registries_namespace: both have registries. Give registries_namespace."),
@@ -42,14 +44,43 @@ MESSAGES = [
     ("Check the namespace's quota, or raise relay_timeout.", "Check the namespace's quota, or raise preflight_relay_timeout."),
     ("To be sure, give namespace.", "To be sure, give registries_namespace."),
     ("Name it in model_registry_permissions with adopt, or keep it.", "Name it in the playbook grant with access_adopt, or keep it."),
+    ("ModelRegistry f: unknown field \"database.tls\". Give database.port.", "ModelRegistry f: unknown field \"database.tls\". Give database_port."),
+    ("database.name: 'Give name.' is none. Give name.", "database_name: 'Give name.' is none. Give registry_name."),
+    ("The registries' database.tls and the users' database.port.", "The registries' ca_source and the users' database_port."),
+    ("'name': a \0 'b'. Give name.", "'name': a \0 'b'. Give registry_name."),
     ("Give valid ones: kubeconfig, or host and api_key.", "Give valid ones: kubeconfig, or host and api_key."),
 ]  # fmt: skip
+
+
+OTHERS = (
+    'ModelRegistry f: admission webhook "x" denied the request: Give name. Set database.tls.',
+    'Secret x: Secret "x" is invalid: name: Invalid value. Give name.',
+    "Access denied for user 'database.name'@'database.host' (using password: YES).",
+    "The word 'it\\'s database.tls', and \"it's database.tls\", and `database.tls`.",
+)
+"""What is in quotes, and the API server's reasons."""
+
+
+@pytest.mark.parametrize("text", OTHERS)
+def test_words_of_users_and_servers_stay(text: str) -> None:
+    assert in_variables(text) == text
 
 
 @pytest.mark.parametrize(("text", "expected"), MESSAGES, ids=[text for text, _ in MESSAGES])
 def test_messages(text: str, expected: str) -> None:
     assert in_variables(text) == expected
     assert in_variables(expected) == expected
+
+
+@given(
+    parts=st.lists(st.text(alphabet=st.characters(blacklist_characters="'\"`\\\n")), max_size=3),
+    quote=st.sampled_from("'\"`"),
+)
+def test_what_is_quoted_stays(parts: list[str], quote: str) -> None:
+    """Whatever it is, and wherever the quotes are, if they are not a part of a word."""
+    quoted = [f"{quote}{part}Give name. database.tls{quote}" for part in parts]
+    said = in_variables(f"database.host: {' and '.join(quoted)} are wrong. Give name.")
+    assert said == f"database_host: {' and '.join(quoted)} are wrong. Give registry_name."
 
 
 def test_every_word_is_a_variable() -> None:

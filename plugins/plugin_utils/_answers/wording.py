@@ -61,10 +61,20 @@ PHRASES = (
         "database_host, database_name, database_username and database_password of the database",
     ),
 )
+OTHERS = re.compile(
+    r"""(?<!\w)'(?:\\.|[^'\\\n])*'(?!\w)|"(?:\\.|[^"\\\n])*"|`[^`\n]*`|(?:denied the request|is (?:invalid|forbidden)): .*|\0""",
+    re.DOTALL,
+)
+"""What users and servers have written: values in quotes, and the API server's reasons up to their end."""
 
 
 def in_variables(text: str) -> str:
-    """Return a message with the playbooks' variables in the place of the modules' options."""
+    """Return a message with the playbooks' variables in the place of the modules' options, except in others' words."""
+    words = iter(OTHERS.findall(text))
+    return re.sub("\0", lambda _found: next(words), _own_words(OTHERS.sub("\0", text)))
+
+
+def _own_words(text: str) -> str:
     for pattern, words in PHRASES:
         text = pattern.sub(words, text)
     text = WORD.sub(lambda found: found[1] + PLAIN[found[2]], text)
