@@ -54,6 +54,13 @@ options:
           - An account that logs in with a client certificate alone needs none.
           - The account must already have this password. It is not changed in the database.
         type: str
+      update_password:
+        description:
+          - V(always) stores O(database.password) if it is not the stored one. This is the default.
+          - V(on_create) uses it only for a registry that does not exist yet. A registry that exists keeps what it has, and a warning
+            says so if that is another password. A check of the database then uses the stored one, too.
+        type: str
+        choices: [always, on_create]
       password_secret:
         description:
           - An existing Secret in the registries namespace with the account's password, instead of O(database.password). It is

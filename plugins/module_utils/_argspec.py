@@ -153,6 +153,7 @@ def database() -> Spec:
         "name": {"type": "str"},
         "username": {"type": "str"},
         "password": {"type": "str", "no_log": True},
+        "update_password": {"type": "str", "choices": ["always", "on_create"], "no_log": False},
         "password_secret": _key_ref(no_log=False),
         "generate": {"type": "bool"},
         "image": {"type": "str"},

@@ -544,6 +544,18 @@ def test_an_ignored_password_says_when_it_is_used(name: str, variables: Variable
     assert text in said and "Give" not in said
 
 
+def test_a_password_in_the_environment_is_for_a_new_registry() -> None:
+    """One that exists may be another: it keeps its own, unless rotate_password asks for this one."""
+    new = {"username": "u", "password": "x", "update_password": "on_create"}
+    asked = {"username": "u", "password": "x"}
+    for name in ("create", "preflight"):
+        assert options(name, ACCOUNT, {ENV: "x"})["database"] == new
+        assert options(name, {**ACCOUNT, "rotate_password": True}, {ENV: "x"})["database"] == asked
+        assert options(name, {**ACCOUNT, "database_password": "x"}, {ENV: "y"})["database"] == asked
+    assert options("update", {**ACCOUNT, "rotate_password": True}, {ENV: "x"})["database"] == asked
+    assert "update_password" not in options("prepare_database", NAMED["prepare_database"], {ENV: "x"})
+
+
 def test_a_variable_comes_before_the_environment() -> None:
     variables = {**ACCOUNT, "database_password": "of-the-variable"}
     assert options("create", variables, {ENV: "other"})["database"]["password"] == "of-the-variable"

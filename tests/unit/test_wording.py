@@ -20,6 +20,7 @@ from answer_runs import run
 from hypothesis import given
 from hypothesis import strategies as st
 
+ENV = "MODEL_REGISTRY_DATABASE_PASSWORD"
 MESSAGES = [
     ("namespace: both have registries. Give namespace.", "registries_namespace: both have registries. Give registries_namespace."),
     ("Give name: fraud if you mean this one, else another name.", "Give registry_name: fraud if you mean this one, else another name."),
@@ -48,6 +49,9 @@ MESSAGES = [
     ("database.name: 'Give name.' is none. Give name.", "database_name: 'Give name.' is none. Give registry_name."),
     ("The registries' database.tls and the users' database.port.", "The registries' ca_source and the users' database_port."),
     ("'name': a \0 'b'. Give name.", "'name': a \0 'b'. Give registry_name."),
+    ("database.password: it is not the stored password and is not used.", f"{ENV}: it is not the stored password and is not used."),
+    ("It exists and database.update_password is on_create.", "It exists and rotate_password is not true."),
+    ("To store it, set database.update_password to always.", "To store it, set rotate_password to true."),
     ("Give valid ones: kubeconfig, or host and api_key.", "Give valid ones: kubeconfig, or host and api_key."),
 ]  # fmt: skip
 

@@ -71,6 +71,8 @@ class Database:
     """That server's image. Empty restores the operator's default."""
     host_address: str | None = None
     """The address of a PostgreSQL server, instead of ``host``."""
+    is_password_of_new: bool = False
+    """Whether the password is only for a registry that does not exist yet."""
 
     @property
     def address(self) -> str | None:

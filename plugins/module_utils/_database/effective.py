@@ -8,7 +8,7 @@ from dataclasses import fields, replace
 from typing import TypeVar
 
 from .._common.model import Database, Object, Tls
-from .._registry.database_edit import check_edit
+from .._registry.database_edit import check_edit, for_existing
 from .._registry.export import PORTS, chosen_type, database_of
 from .._registry.spec_rules import check_complete
 
@@ -22,6 +22,8 @@ def effective_database(given: Database | None, registry: Object | None) -> Datab
 
     Raises InvalidInput if a value is missing that a registry needs, or given that its kind of database cannot take.
     """
+    if given is not None:
+        given = replace(given if registry is None else for_existing(given), is_password_of_new=False)
     spec = (registry or {}).get("spec") or {}
     known, kind = database_of(spec), chosen_type(given, spec)
     if kind != known.type:

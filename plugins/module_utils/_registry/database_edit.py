@@ -14,7 +14,7 @@ from .manifests import CA_FIELDS, wanted_registry
 from .options import check_encryption, check_for_type
 from .spec_rules import check_spec
 
-__all__ = ["check_edit", "with_type", "without_defaults", "without_effect"]
+__all__ = ["check_edit", "for_existing", "with_type", "without_defaults", "without_effect"]
 
 _SOME = KeyRef("to-be-created", "key")
 """Stands for what a given password or authority will be stored in."""
@@ -33,6 +33,11 @@ def check_edit(given: Database, spec: Object) -> None:
     if after.get("mysql") != before.get("mysql") or after.get("postgres") != before.get("postgres"):
         check_spec(after)
     check_encryption(given.tls, database_of(after))
+
+
+def for_existing(given: Database) -> Database:
+    """Return the options for a registry that exists: without a password that is only for a new one."""
+    return replace(given, password=None, is_password_of_new=False) if given.is_password_of_new else given
 
 
 def with_type(given: Database, spec: Object) -> Database:

@@ -207,6 +207,7 @@ def database_from(params: Params, now: datetime, option: str = "database") -> Da
         name=params["name"],
         username=params["username"],
         password=params["password"],
+        is_password_of_new=params.get("update_password") == "on_create",
         password_secret=_key_ref(params["password_secret"], f"{option}.password_secret"),
         tls=None if params["tls"] is None else _tls(params["tls"], now, f"{option}.tls"),
         generate=params["generate"],

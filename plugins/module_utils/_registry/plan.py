@@ -15,7 +15,7 @@ from .._common.text import quoted
 from .._kubernetes.changes import Change, Key, creation_of, deletion_of, patch_of
 from .._kubernetes.merge_patch import applied, merge_patch, present_fields, restricted
 from .auth_proxy import certificate_missing
-from .database_edit import check_edit, with_type, without_defaults, without_effect
+from .database_edit import check_edit, for_existing, with_type, without_defaults, without_effect
 from .export import (
     ca_source,
     is_own_ca,
@@ -47,6 +47,7 @@ __all__ = [
     "NamespaceState",
     "Plan",
     "name_clash",
+    "password_not_used",
     "plan_present",
     "restart_of",
     "unnoticed",
@@ -114,6 +115,7 @@ def plan_present(registry: Registry, observed: NamespaceState, now: str) -> Plan
     clash = name_clash(existing, registry.display_name) if existing is not None and registry.is_derived else None
     if clash is not None:
         raise clash
+    registry = _as_edit(registry, existing)
     if registry.database is not None:
         spec = (existing or {}).get("spec") or {}
         check_edit(registry.database, spec)
@@ -149,12 +151,32 @@ def name_clash(existing: Object, display_name: str | None) -> Refused | None:
     return Refused(f"ModelRegistry {name}", why, f"Give name: {name} if you mean this one, else another name.")
 
 
+def password_not_used(registry: Registry, observed: NamespaceState) -> str | None:
+    """Return a warning about a password that is only for a new registry, if it is not the one of the existing registry."""
+    existing = observed.registries.get(registry.name)
+    if existing is None or registry.database is None or not registry.database.is_password_of_new:
+        return None
+    change, _ref = _secret_change(registry, observed, "now")
+    why = "it is not the stored password and is not used, since the registry exists and database.update_password is on_create"
+    return (
+        f"database.password: {why}. To store it, set database.update_password to always."
+        if change and "data" in change.body
+        else None
+    )
+
+
+def _as_edit(registry: Registry, existing: Object | None) -> Registry:
+    if existing is None or registry.database is None:
+        return registry
+    return replace(registry, database=for_existing(registry.database))
+
+
 def unnoticed(registry: Registry, observed: NamespaceState) -> tuple[Mark, ...]:
     """Return the marks of changes, stored or planned, that running pods do not notice: then their Deployment is needed."""
     existing = observed.registries.get(registry.name)
     if existing is None:
         return ()
-    stores = _with_stores(registry, observed, "now")[1]
+    stores = _with_stores(_as_edit(registry, existing), observed, "now")[1]
     own = mark_of(existing)
     return (*_pending((existing,), observed, stores).values(), *((own,) if own else ()))
 

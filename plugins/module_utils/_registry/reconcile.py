@@ -24,7 +24,7 @@ from .deletion import DeletionOptions, Dependents, plan_absent
 from .description import described
 from .export import proxy_of, uses
 from .observe import observe_dependents, observe_for_absent, observe_for_present, observe_objects, observe_pods
-from .plan import NamespaceState, Plan, plan_present, restart_of
+from .plan import NamespaceState, Plan, password_not_used, plan_present, restart_of
 from .restart import RESTARTED, Seen, is_behind
 from .rollout import registry_of
 from .summary import aftermath
@@ -118,6 +118,8 @@ class _EnsurePresent:
         existing, outcome = self._observed.registries.get(name), self._outcomes[name]
         if existing is not None and outcome.before is None and not outcome.record.done:
             outcome.before = described(existing)
+        note = password_not_used(self._wanted[name], self._observed)
+        outcome.warnings += [note] if note and note not in outcome.warnings else []
         made = plan_present(self._wanted[name], self._observed, _now())
         self._plans[name] = made if self._run.timeout is not None else Plan(made.changes)
         return self._plans[name]

@@ -274,7 +274,7 @@ PLAYBOOKS = {
         Playbook(
             "create",
             "create",
-            REGISTRY,
+            (*REGISTRY, ROTATE),
             one_of=("registry_name", "display_name"),
             one_of_step="Give registry_name, or a display_name to derive it from.",
             job="create",

@@ -16,6 +16,8 @@ from .values import converted, is_blank, listed
 __all__ = ["environment_use", "read", "role_options", "secrets_among", "unused_environment"]
 
 Answers = dict[str, Any]
+ON_CREATE = "the password is for a new registry"
+"""An answer beside those of variables: the environment's password may be another registry's, so one that exists keeps its own."""
 
 
 def read(
@@ -37,7 +39,10 @@ def read(
         # A text with commas alone names no subject; an empty list does so on purpose.
         if answer != [] or not isinstance(value, str):
             answers[asked.variable] = answer
-    answers.update(_from_environment(book, answers, environment))
+    found = dict(_from_environment(book, answers, environment))
+    answers.update(found)
+    if "database_password" in found and _job(book, answers) == "create" and not answers.get("rotate_password"):
+        answers[ON_CREATE] = True
     errors.extend(_missing(book, answers))
     errors.extend(
         error for asked in book.questions if asked.variable in answers for error in _beside(book, asked, answers)
@@ -61,6 +66,8 @@ def role_options(book: Playbook, answers: Answers) -> dict[str, Any]:
             _put(options, option.format_map(answers), value)
         elif asked.default and asked.default[0] in answers:
             _put(options, asked.option, asked.default[1])
+    if ON_CREATE in answers:
+        _put(options, "database.update_password", "on_create")
     for variable in answers.get("clear", ()):
         _put(options, question(book, variable).option, "")
     return options
@@ -77,9 +84,14 @@ def unused_environment(book: Playbook, answers: Mapping[str, Any], environment: 
 
 def environment_use(book: Playbook, answers: Mapping[str, Any]) -> str:
     """Return when a password in the environment would be used."""
-    if (book.job or answers.get("job", "create")) == "create":
+    if _job(book, answers) == "create":
         return "It is used only if database_username is given, and no Secret or database_generate."
     return "It is used only with rotate_password=true, as the new password of the registry's account."
+
+
+def _job(book: Playbook, answers: Mapping[str, Any]) -> str:
+    """Return what is done to the registry; nothing if it is only its database's account that is meant."""
+    return str(book.job or answers.get("job") or "create") if book.role else ""
 
 
 def _from_environment(book: Playbook, answers: Answers, environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
@@ -100,8 +112,7 @@ def _asks_for_environment(book: Playbook, asked: Question, answers: Mapping[str,
     if answers.get("rotate_password"):
         return True
     in_cluster = "database_password_secret_name" in answers or answers.get("database_generate")
-    job = book.job or answers.get("job", "create")
-    return job == "create" and "database_username" in answers and not in_cluster
+    return _job(book, answers) == "create" and "database_username" in answers and not in_cluster
 
 
 def _missing(book: Playbook, answers: Answers) -> Iterator[InvalidInput]:

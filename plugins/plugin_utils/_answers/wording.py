@@ -48,6 +48,9 @@ WORD = re.compile(rf"((?:^|\b[Gg]ive |\b[Ss]et |\b[Cc]orrect |\b[Ll]eave ))({'|'
 SUBJECTS = re.compile(r"^(users|groups|projects|service_accounts|members)(?=: )")
 """Options of model_registry_permissions: they are only meant at the beginning of a message."""
 PHRASES = (
+    (re.compile(r"^database\.password(?=: it is not the stored password)"), DATABASE_PASSWORD),
+    (re.compile(r"\bdatabase\.update_password is on_create"), "rotate_password is not true"),
+    (re.compile(r"\bset database\.update_password to always"), "set rotate_password to true"),
     (re.compile(r"\bwith model_registry(?=[,.])"), "with the playbook opendatahub.model_registry.create"),
     (re.compile(r"\bmodel_registry_permissions with adopt\b"), "the playbook grant with access_adopt"),
     (re.compile(r"\brelay_image and relay_command\b"), "relay_image"),

@@ -253,3 +253,11 @@ def test_postgres_verifies_with_an_authority_only(tls: Tls) -> None:
         spec = {"host": "h", "database": "d", "username": "u", "passwordSecret": {"name": "s", "key": "k"}}
         stored = effective_database(None, {"spec": {"postgres": {**spec, "sslMode": tls.mode}}})
         assert stored.tls and stored.tls.mode == tls.mode
+
+
+def test_a_password_of_a_new_registry_is_not_sent_for_one_that_exists() -> None:
+    new = replace(GIVEN, password="canary", password_secret=None, is_password_of_new=True)
+    assert effective_database(new, None).password == "canary"
+    after = effective_database(new, REGISTRY)
+    assert after.password is None and after.password_secret == effective_database(None, REGISTRY).password_secret
+    assert not after.is_password_of_new

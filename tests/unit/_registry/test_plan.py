@@ -50,6 +50,7 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._regist
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.options import registry_from
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.plan import (
     NamespaceState,
+    password_not_used,
     plan_present,
 )
 from pem_cases import A
@@ -1129,3 +1130,36 @@ def test_back_to_the_own_secret_before_it_was_deleted() -> None:
     (patch,) = [change for change in plan.changes if change.kind == "ModelRegistry"]
     assert patch.body["metadata"]["annotations"] == {PENDING: NOW, UNUSED: None}
     assert [change.body for change in plan.after_ready] == [{"metadata": {"annotations": {PENDING: None}}}]
+
+
+OF_NEW = Registry("demo", database=Database(password="other", is_password_of_new=True))
+
+
+def test_a_password_of_a_new_registry_is_not_an_existing_ones() -> None:
+    """Another password is named and not stored, with everything else of the same options."""
+    there = observed(stored(), secret(), DEPLOYMENT)
+    assert plan_present(OF_NEW, there, NOW).changes == ()
+    warning = password_not_used(OF_NEW, there)
+    assert warning is not None and warning.startswith("database.password: it is not the stored password")
+    same = Registry("demo", database=replace(MYSQL, is_password_of_new=True))
+    assert password_not_used(same, there) is None and plan_present(same, there, NOW).changes == ()
+    moved = replace(same, database=replace(MYSQL, password="other", host="new", is_password_of_new=True))
+    assert [change.kind for change in plan_present(moved, there, NOW).changes] == ["ModelRegistry"]
+    always = Registry("demo", database=Database(password="other"))
+    assert "Secret" in [change.kind for change in plan_present(always, there, NOW).changes]
+    assert password_not_used(always, there) is None
+
+
+def test_a_password_of_a_new_registry_is_stored_with_it() -> None:
+    new = Registry("demo", database=replace(MYSQL, is_password_of_new=True))
+    assert plan_present(new, observed(), NOW) == plan_present(replace(new, database=MYSQL), observed(), NOW)
+    assert password_not_used(new, observed()) is None
+
+
+def test_a_password_of_a_new_registry_does_not_make_up_for_one_that_is_missing() -> None:
+    """A database of its own, instead of the operator's, needs a password that is meant for it."""
+    generated = stored()
+    generated["spec"] = {"rest": {}, "postgres": {"generateDeployment": True, "database": "model_registry"}}
+    new = replace(MYSQL, type="postgres", is_password_of_new=True)
+    with pytest.raises(InvalidInput, match="the account's password is needed and not given"):
+        plan_present(Registry("demo", database=new), observed(generated), NOW)
