@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 pytest_plugins = ["testbed_fixtures"]
 
@@ -43,7 +44,12 @@ OF_MATRIX = ("ANSIBLE_COLLECTIONS_PATH", "ANSIBLE_DEPRECATION_WARNINGS")
 
 
 def pytest_configure() -> None:
-    """Forget the caller's settings. The configuration file has none, and keeps Ansible from reading the user's own."""
+    """Forget the caller's settings. The configuration file has none, and keeps Ansible from reading the user's own.
+
+    On a busy machine, an example may take long.
+    """
+    settings.register_profile("patient", deadline=None)
+    settings.load_profile("patient")
     for name in [name for name in os.environ if name.startswith(OF_CALLER) and name not in OF_MATRIX]:
         del os.environ[name]
     os.environ["ANSIBLE_CONFIG"] = str(Path(__file__).with_name("ansible.cfg"))
