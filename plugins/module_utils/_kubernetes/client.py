@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 import ssl
 import time
 from collections.abc import Collection, Iterator, Sequence
@@ -14,7 +13,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
-from http.client import HTTPException, IncompleteRead
 from typing import Any, Callable, TypeVar
 from urllib.parse import quote
 
@@ -43,11 +41,12 @@ from .api_shape import (
     status_of,
 )
 from .changes import Change
+from .failed_requests import asked_pause, is_no_http, not_sent, outcome_unknown, pause_after, plain_words
 from .port_forward import Forward, open_websocket, within
 from .resources import GROUP, KINDS, VERSIONS, Kind, can_be_name, can_be_namespace, collection_path, newest
 from .reviews import Answer, ApiConnection
 from .sealed import Sealed, hidden, seal, sealed_in, unsealed, url_without_user
-from .transport import Bounds, TooMuch, bind, bounded
+from .transport import Bounds, TooMuch, bind, bounded, lines_of
 
 try:
     import urllib3
@@ -68,7 +67,6 @@ CONNECTIONS = 16
 LIST_ABOVE = 3
 """Up to this many objects of a kind are read one by one."""
 TRIES = 5
-LONGEST_PAUSE = 10.0
 """Seconds: the cap on what a Retry-After header can ask for."""
 LOG_BYTES = 64 * 1024
 FORWARD_TIMEOUT = 5.0
@@ -280,7 +278,7 @@ class Cluster:
         request = _Request(operation, "GET", path, query, read_timeout=timeout + 1, seconds=seconds, stream=True)
         response = self._send(request)
         try:
-            for line in _lines(response):
+            for line in lines_of(response):
                 what, item = event_of(line, kind)
                 if what == "ERROR":
                     return
@@ -389,9 +387,9 @@ class Cluster:
             except NotAnApi as error:
                 raise self._no_api(request.operation, error) from None
             except ApiException as error:
-                failure, pause = self._refused(request.operation, error), _pause(error, request.operation)
+                failure, pause = self._refused(request.operation, error), pause_after(error, request.operation)
                 # It is not repeated here, but a caller who reads and writes again must not come too early.
-                asked = _asked_pause(error) if pause is None else None
+                asked = asked_pause(error) if pause is None else None
             except urllib3.exceptions.HTTPError as error:
                 failure, asked = self._broken(request.operation, error), None
                 pause = None if isinstance(failure, (NoApiServer, OutcomeUnknown)) else 0.2 * 2**turn
@@ -440,10 +438,10 @@ class Cluster:
 
     def _broken(self, operation: Operation, error: Exception) -> RegistryError:
         """Return the error for a connection that failed or broke."""
-        if any(map(_is_no_http, error.args)):
+        if any(map(is_no_http, error.args)):
             return self._no_api(operation, NotAnApi("it does not speak HTTP"))
-        if operation.writes and not _not_sent(error):
-            return _outcome_unknown(operation, error)
+        if operation.writes and not not_sent(error):
+            return outcome_unknown(operation, error)
         return self._unreachable(operation, error)
 
     def _no_api(self, operation: Operation, error: NotAnApi) -> NoApiServer:
@@ -460,7 +458,7 @@ class Cluster:
             why = f"the run's time was over before the API server at {self._address()} answered"
             step = "Give a longer wait_timeout if the option is there, and check that the API server can be reached from here."
             return Unreachable(str(operation), why, step)
-        why = f"no answer from the API server at {self._address()} ({self._hidden(_plain(error))})"
+        why = f"no answer from the API server at {self._address()} ({self._hidden(plain_words(error))})"
         step = "Check host, kubeconfig, proxy, validate_certs and ca_cert, and that the API server can be reached from here."
         return Unreachable(str(operation), why, step)
 
@@ -494,59 +492,3 @@ def _strict(dry_run: bool) -> Query:
 def _readable(answer: Object, kind: str) -> Object:
     """Return the object as it may leave this file."""
     return seal(answer) if kind == "Secret" else answer
-
-
-def _lines(response: Any) -> Iterator[bytes]:
-    """Yield the lines of an answer as they arrive."""
-    rest: list[bytes] = []
-    for chunk in response.stream(amt=None, decode_content=False):
-        *ends, last = chunk.split(b"\n")
-        for end in ends:
-            line = b"".join([*rest, end])
-            rest.clear()
-            if line:
-                yield line
-        rest.append(last)
-
-
-def _pause(error: ApiException, operation: Operation) -> float | None:
-    """Return the seconds until a refused request is worth another try; None if it is not.
-
-    429 means that the request was not processed; after 503 and 504 a write may be stored.
-    """
-    if error.status != 429 and (operation.writes or error.status not in (503, 504)):
-        return None
-    asked = _asked_pause(error)
-    return 1.0 if asked is None else asked
-
-
-def _asked_pause(error: ApiException) -> float | None:
-    """Return the seconds that the server asks to wait for, capped; None if it does not ask."""
-    asked = str((error.headers or {}).get("Retry-After", ""))
-    return min(float(asked), LONGEST_PAUSE) if re.fullmatch("[0-9]{1,9}", asked) else None
-
-
-def _plain(error: object) -> str:
-    """Describe a connection's error without the client's own objects and timeouts, which are not the bounds."""
-    if isinstance(error, urllib3.exceptions.ReadTimeoutError):
-        return "it did not answer in time"
-    if isinstance(error, urllib3.exceptions.NewConnectionError):
-        return str(error).rpartition(": ")[2]
-    return str(error)
-
-
-def _is_no_http(cause: object) -> bool:
-    """Return whether http.client could not parse the answer, other than because it ended too early."""
-    early = (ConnectionError, IncompleteRead, urllib3.exceptions.HTTPError)
-    return isinstance(cause, HTTPException) and not isinstance(cause, early)
-
-
-def _not_sent(error: Exception) -> bool:
-    """Return whether nothing has reached the server, so that a write can be repeated."""
-    return isinstance(error, (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError))
-
-
-def _outcome_unknown(operation: Operation, error: Exception) -> OutcomeUnknown:
-    # The error's own text can quote the request.
-    why = f"the connection broke before the API server answered ({type(error).__name__})"
-    return OutcomeUnknown(str(operation), why, "Run the task again: it checks first what is stored.")

@@ -25,7 +25,7 @@ with suppress(ImportError):
     # It comes with the client library; the client module reports its absence.
     from urllib3.exceptions import ConnectTimeoutError
 
-__all__ = ["Bounds", "TooMuch", "bind", "bounded"]
+__all__ = ["Bounds", "TooMuch", "bind", "bounded", "lines_of"]
 
 MOST_BYTES = 64 * 1024 * 1024
 """Of one answer, headers included: about the size of 5,000 registries with all of the operator's objects."""
@@ -186,3 +186,16 @@ class TooMuch(NotAnApi):
 
 def _too_much() -> TooMuch:
     return TooMuch(f"its answer has more than {MOST_BYTES // 1024**2} MiB")
+
+
+def lines_of(response: Any) -> Iterator[bytes]:
+    """Yield the lines of an answer as they arrive."""
+    rest: list[bytes] = []
+    for chunk in response.stream(amt=None, decode_content=False):
+        *ends, last = chunk.split(b"\n")
+        for end in ends:
+            line = b"".join([*rest, end])
+            rest.clear()
+            if line:
+                yield line
+        rest.append(last)
