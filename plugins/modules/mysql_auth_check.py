@@ -264,7 +264,7 @@ def work(module: AnsibleModule, connect: Connect, result: Result) -> None:
         connection=outcome.connection,
         plugin_requirement=outcome.requirement,
         passed=outcome.passed,
-        # A caller for whom nothing fails goes through the findings, so they need not be repeated.
+        # A caller that lets nothing fail goes through the findings, so they need not be repeated.
         warnings=[*outcome.warnings, *(() if NEVER in params["fail_on"] else outcome.unchecked)],
     )
     if outcome.error is not None:
