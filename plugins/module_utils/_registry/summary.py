@@ -106,7 +106,7 @@ def aftermath(
     if before is None:
         made = " and ".join(f"{change.kind} {change.name}" for change in changes if change.action == "create")
         go_on = "Once the cause is fixed, run the same again to go on"
-        return f"What this run created stays: {made}. {go_on}, or delete it with state: absent."
+        return f"What this run created stays: {made}. {go_on}, or delete ModelRegistry {name} with state: absent."
     serving = "The pod from before still serves, with the previous values. " if is_serving else ""
     lines = "; ".join(line.strip() for line in change_lines(before, after or before, changes))
     return f"{serving}What this run changed stays: {lines}. Give the previous values to go back."

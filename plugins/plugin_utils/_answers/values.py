@@ -15,7 +15,7 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._common
 
 from .questions import PLAYBOOKS, Question
 
-__all__ = ["NULLS", "converted", "is_blank", "listed"]
+__all__ = ["converted", "is_blank", "listed"]
 
 BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 NUMBER = re.compile(r"0|[1-9][0-9]{0,9}")

@@ -136,7 +136,7 @@ def test_a_failure_says_what_it_leaves() -> None:
     assert aftermath("fraud", BEFORE, AFTER, [], is_serving=True) == ""
     created = aftermath("fraud", None, AFTER, CREATION, is_serving=False)
     assert f"What this run created stays: Secret {SECRET} and ModelRegistry fraud." in created
-    assert "run the same again to go on, or delete it with state: absent." in created
+    assert "run the same again to go on, or delete ModelRegistry fraud with state: absent." in created
     edited = aftermath("fraud", BEFORE, AFTER, [EDIT, RESTART], is_serving=True)
     assert edited.startswith("The pod from before still serves, with the previous values. ")
     assert "database.host: 'old' -> 'new'" in edited and "pods: restarted" in edited
