@@ -12,8 +12,9 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._common
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.references import (
     CLUSTER_ROLE,
     DATABASE_ROLE,
+    PAGES,
+    RAW,
     REGISTRY_ROLE,
-    RELEASE,
     findings_page,
 )
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._registry.failure_causes import NEEDED
@@ -40,9 +41,9 @@ def test_the_codes_that_options_take_are_those_of_findings() -> None:
 def test_references_are_of_this_release() -> None:
     """The address has the repository and the version of galaxy.yml, and each file that it is given for exists."""
     galaxy = yaml.safe_load((ROOT / "galaxy.yml").read_text())
-    assert f"{galaxy['repository']}/blob/v{galaxy['version']}" == RELEASE
+    assert [f"{galaxy['repository']}/{kind}/v{galaxy['version']}" for kind in ("blob", "raw")] == [PAGES, RAW]
     for address in (REGISTRY_ROLE, CLUSTER_ROLE, DATABASE_ROLE, findings_page()):
-        assert (ROOT / address.removeprefix(f"{RELEASE}/")).is_file()
+        assert (ROOT / address.removeprefix(f"{RAW}/").removeprefix(f"{PAGES}/")).is_file()
     samples = re.findall(
         r"https://github\S+/blob/\S+", "".join(file.read_text() for file in (ROOT / "plugins/modules").glob("*.py"))
     )
