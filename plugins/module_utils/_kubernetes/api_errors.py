@@ -102,7 +102,7 @@ _BY_STATUS: dict[int, tuple[type[RegistryError], str]] = {
     400: (InvalidObject, "Correct the value that the message names."),
     401: (
         Unauthorized,
-        "Give credentials that are valid for this cluster: kubeconfig and context, or host and api_key.",
+        "Give credentials that are valid for this cluster: kubeconfig and context, or host and api_key; in AWX, the job's credential.",
     ),
     403: (InvalidObject, "Correct what the message names, or ask the cluster's administrator about the policy."),
     404: (NotFound, "Check the name and the namespace, and that the product's operator is installed on this cluster."),

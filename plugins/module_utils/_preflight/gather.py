@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any, Callable, TypeVar
 
-from .._common.errors import Forbidden, InvalidInput, NotFound, Refused, RegistryError
+from .._common.errors import Conflict, Forbidden, InvalidInput, NotFound, Refused, RegistryError
 from .._common.finding import Finding, finding_result
 from .._common.model import Database, KeyRef, Object, ProxySettings, Registry
 from .._common.names import check_name, check_object_name, derive_name
@@ -176,19 +176,19 @@ def gather_cluster_state(cluster: Cluster, wanted: Wanted) -> ClusterState:
     registries = _registries(cluster, place) if database else []
     invalid += tuple(_too_long(wanted, registry, openshift))
     is_planned = database is not None and place is not None and not invalid
-    changed, refusal = _planned(cluster, wanted, str(place), registries) if is_planned else (None, None)
+    plan = _planned(cluster, wanted, str(place), registries) if is_planned else JobPlan()
     return replace(
         state,
-        invalid=(*invalid, *([refusal] if isinstance(refusal, InvalidInput) else [])),
-        refusal=refusal if isinstance(refusal, Refused) else None,
+        invalid=(*invalid, *([plan.refusal] if isinstance(plan.refusal, InvalidInput) else [])),
+        refusal=plan.refusal if isinstance(plan.refusal, Refused) else None,
         registry=registry,
         odd_field=odd_field,
         clash=clash,
         elsewhere=_elsewhere(cluster, wanted.known_name, place),
         missing=_missing(cluster, _rights(wanted, database, place), place) if place else (),
-        dry_run=_dry_run(cluster, wanted, place, registry),
+        dry_run=_dry_run(cluster, wanted, place, registry, plan.change),
         database=database,
-        database_changed=changed,
+        database_changed=plan.database_changed,
         registries={item["metadata"]["name"]: item for item in registries},
         password=tuple(_password(cluster, place, database)) if place and database else (),
         sources=tuple(_sources(cluster, place, database, keys)) if place else (),
@@ -323,27 +323,36 @@ def _registries(cluster: Cluster, namespace: str | None) -> list[Object]:
     return [] if isinstance(items, RegistryError) else items
 
 
-def _planned(
-    cluster: Cluster, wanted: Wanted, namespace: str, registries: list[Object]
-) -> tuple[bool | None, InvalidInput | Refused | None]:
-    """Return what the job's own plan says: whether it changes the database of a registry that exists, and why it is refused.
+@dataclass(frozen=True)
+class JobPlan:
+    """What the job's own plan says before it."""
 
-    Both are None if that is not known. registries: those of the namespace.
-    """
+    change: Change | None = None
+    """Of the registry itself; None if there is none, or it is not known."""
+    database_changed: bool | None = None
+    """Whether the database of a registry that exists changes; None if that is not known."""
+    refusal: InvalidInput | Refused | None = None
+    """Why the job would refuse to act."""
+
+
+def _planned(cluster: Cluster, wanted: Wanted, namespace: str, registries: list[Object]) -> JobPlan:
+    """Return what the job's own plan says. registries: those of the namespace."""
     name, now = wanted.known_name, datetime.now(timezone.utc).isoformat()
     exists = any(item["metadata"]["name"] == name for item in registries)
     if name is None or not (exists or wanted.job == "create"):
-        return None, None
+        return JobPlan()
     try:
         observed = observe_for_present(cluster, namespace, [wanted.registry], (registries, ""))
-        plan_present(wanted.registry, observed, now)
+        changes = plan_present(wanted.registry, observed, now).changes
+        change = next((change for change in changes if change.kind == "ModelRegistry"), None)
         if not exists:
-            return None, None
-        return plan_present(Registry(name, database=wanted.database), observed, now) != Plan(), None
+            return JobPlan(change)
+        of_database = plan_present(Registry(name, database=wanted.database), observed, now)
+        return JobPlan(change, of_database != Plan())
     except (InvalidInput, Refused) as error:
-        return None, error
+        return JobPlan(refusal=error)
     except RegistryError:
-        return None, None
+        return JobPlan()
 
 
 def _elsewhere(cluster: Cluster, name: str | None, namespace: str | None) -> tuple[str, ...] | RegistryError:
@@ -426,19 +435,31 @@ def _missing(cluster: Cluster, rights: list[AccessRule], namespace: str) -> tupl
 
 
 def _dry_run(
-    cluster: Cluster, wanted: Wanted, namespace: str | None, registry: Object | RegistryError | None
+    cluster: Cluster,
+    wanted: Wanted,
+    namespace: str | None,
+    registry: Object | RegistryError | None,
+    planned: Change | None,
 ) -> DryRun:
-    """Send a dry run of what the job will write: it calls the operator's webhooks, and stores nothing."""
+    """Send a dry run of what the job will write: it calls the operator's webhooks, and stores nothing.
+
+    planned: the change that the job plans, if it is known; another one that calls the webhooks stands in for it.
+    """
     if namespace is None or wanted.job not in ("create", "update") or wanted.invalid:
         return DryRun()
     try:
-        if isinstance(registry, dict):
+        if planned is not None:
+            change = planned
+        elif isinstance(registry, dict):
             change = Change("ModelRegistry", namespace, registry["metadata"]["name"], "patch", {})
         elif wanted.job == "create" and registry is None:
             change = _creation(cluster, wanted, namespace)
         else:
             return DryRun()
         cluster.write(change, dry_run=True)
+    except Conflict:
+        # Another client wrote it meanwhile: the job reads it again.
+        return DryRun()
     except RegistryError as error:
         return DryRun(True, error)
     return DryRun(True)

@@ -158,7 +158,10 @@ def _api(observed: ClusterState) -> Iterator[Finding]:
         why = (
             "its certificate is not verified, so any server at that address gets your token and the database's password"
         )
-        step = "Set validate_certs to true, and give ca_cert (K8S_AUTH_SSL_CA_CERT) if it has your own authority."
+        step = (
+            "Set validate_certs to true, and give ca_cert (K8S_AUTH_SSL_CA_CERT) if it has your own authority. In AWX, fill in the "
+            "credential's Certificate Authority Data: without it, AWX sets validate_certs to false whatever the box says."
+        )
         yield Finding("api_unverified", "warning", what, why, step, TRUST)
     elif observed.connection.ca is None and observed.connection.host.startswith("https:"):
         why = f"no authority is given for its certificate, so it is verified with the client's own bundle: {observed.connection.default_ca}"

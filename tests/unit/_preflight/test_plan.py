@@ -92,13 +92,14 @@ CASES: list[tuple[str, Database | None, Object | None, bool | None]] = [
 )
 def test_what_changes_the_database(database: Database | None, secret: Object | None, expected: bool | None) -> None:
     cluster = cast("Cluster", FakeCluster(secret))
-    assert _planned(cluster, Wanted("update", "fraud", None, database), "n", [REGISTRY])[0] is expected
+    assert _planned(cluster, Wanted("update", "fraud", None, database), "n", [REGISTRY]).database_changed is expected
 
 
 @pytest.mark.parametrize(("job", "name"), [("create", "other"), ("create", None), ("update", "other")])
 def test_a_registry_that_does_not_exist_has_no_database_to_change(job: str, name: str | None) -> None:
     cluster = cast("Cluster", FakeCluster(SECRET))
-    assert _planned(cluster, Wanted(job, name, None, GIVEN), "n", [REGISTRY]) == (None, None)
+    plan = _planned(cluster, Wanted(job, name, None, GIVEN), "n", [REGISTRY])
+    assert plan.database_changed is None and plan.refusal is None
 
 
 FOREIGN = {**SECRET, "metadata": {**SECRET["metadata"], "labels": {}, "annotations": {}}}
@@ -112,5 +113,22 @@ REFUSED: list[tuple[Database, Object, str]] = [
 @pytest.mark.parametrize(("database", "secret", "words"), REFUSED)
 def test_what_creating_would_refuse(database: Database, secret: Object, words: str) -> None:
     """The job's own words, before anything is stored."""
-    refusal = _planned(cast("Cluster", FakeCluster(secret)), Wanted("create", "fraud", None, database), "n", [])[1]
+    refusal = _planned(cast("Cluster", FakeCluster(secret)), Wanted("create", "fraud", None, database), "n", []).refusal
     assert str(refusal or "").startswith(words) and bool(refusal) is bool(words)
+
+
+@pytest.mark.parametrize(
+    ("job", "name", "database", "action"),
+    [
+        ("create", "fresh", GIVEN, "create"),
+        ("update", "fraud", Database(host="db2"), "patch"),
+        ("update", "fraud", GIVEN, None),
+        ("update", "fraud", replace(GIVEN, password="wrong"), None),
+        ("update", "fresh", GIVEN, None),
+    ],
+)
+def test_the_change_that_is_tried(job: str, name: str, database: Database, action: str | None) -> None:
+    """It is the registry's own, as the job would write it."""
+    change = _planned(cast("Cluster", FakeCluster(SECRET)), Wanted(job, name, None, database), "n", [REGISTRY]).change
+    assert (change.action if change else None) == action
+    assert change is None or change.body["spec"]["mysql"]["host"] == database.host
