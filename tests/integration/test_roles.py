@@ -179,6 +179,10 @@ def test_password_is_rotated_and_never_shown(registries: Registries, run: Run) -
     assert registries.rest("bookrotate", "GET", "/readyz/health")[0] == 200
     again = run("create", survey("bookrotate"), *loud, password=CANARY)
     assert again.counts["changed"] == 0 and not again.writes
+    # Another registry's is neither stored nor sent to the database.
+    other = run("create", survey("bookrotate", description="Edited"), "--check", password="of-another-registry")
+    assert "MODEL_REGISTRY_DATABASE_PASSWORD: it is not the stored password" in " ".join(other.output.split())
+    assert other.lines("description") and not other.lines("password")
     wrong = run("create", survey("bookrotate", database_port="no number"), *loud, password=CANARY, fails=True)
     for shown in (foreseen.output, rotated.output, again.output, wrong.output):
         for form in ("Zx81", base64.b64encode(CANARY.encode()).decode()):

@@ -23,6 +23,7 @@ from ansible_collections.opendatahub.model_registry.plugins.plugin_utils._answer
 )
 from ansible_collections.opendatahub.model_registry.plugins.plugin_utils._answers.questions import (
     PLAYBOOKS,
+    Need,
     Playbook,
     Question,
     question,
@@ -225,6 +226,44 @@ def test_what_is_refused(name: str, variables: Variables, text: str) -> None:
     assert any(text in refusal for refusal in found), found
 
 
+NEEDS = [(book, asked, need) for book, asked in QUESTIONS for need in asked.needs]
+
+
+@pytest.mark.parametrize(
+    ("book", "asked", "need"), NEEDS, ids=[f"{b.name}-{a.variable}-{n.variable}" for b, a, n in NEEDS]
+)
+def test_half_of_an_answer(book: Playbook, asked: Question, need: Need) -> None:
+    """Each variable that needs another one is refused without it, by its own name."""
+    word = need.when[0] if need.when else "true" if asked.kind == "boolean" else "x"
+    found = refusals(book.name, {**NAMED[book.name], asked.variable: word})
+    assert any(text.startswith(f"{asked.variable}: ") and f"{need.variable} is not given" in text for text in found)
+
+
+EXCLUDED = [(book, asked, other) for book, asked in QUESTIONS for other in asked.excludes]
+
+
+@pytest.mark.parametrize(("book", "asked", "other"), EXCLUDED, ids=[f"{b.name}-{a.variable}" for b, a, _ in EXCLUDED])
+def test_answers_that_exclude_each_other(book: Playbook, asked: Question, other: str) -> None:
+    found = refusals(book.name, {**NAMED[book.name], asked.variable: "x", other: "y"})
+    assert any(text == f"{asked.variable}: {other} is given, too. Give one of the two." for text in found)
+
+
+READ_BY_YAML = (83, 202410, 1.5, True, False, date(2026, 1, 1), {"a": "b"}, ["a"], [83], b"x")
+
+
+OWN_TYPES: dict[str, tuple[Any, ...]] = {"boolean": (True, False), "integer": (83, 202410), "names": (["a"],)}
+
+
+@pytest.mark.parametrize(("book", "asked"), QUESTIONS, ids=IDS)
+def test_what_yaml_reads_as_something_else(book: Playbook, asked: Question) -> None:
+    """Each variable takes only the types that are its own."""
+    own = [] if asked.choices else [(value, type(value)) for value in OWN_TYPES.get(asked.kind, ())]
+    for value in READ_BY_YAML:
+        found = refusals(book.name, {**NAMED[book.name], asked.variable: value})
+        wrong = [text for text in found if text.startswith(f"{asked.variable}: ") and "is not given" not in text]
+        assert bool(wrong) is ((value, type(value)) not in own), (value, found)
+
+
 def test_all_that_is_wrong_is_told_at_once() -> None:
     wrong = {"registry_name": 83, "ca_source": "clusters", "database_port": "x", "preflight": "x"}
     assert [text.partition(":")[0] for text in refusals("create", wrong)] == [
@@ -288,6 +327,40 @@ MISSPELT = [
 def test_misspelt_names(book: str, typed: str, text: str) -> None:
     (found,) = names(book, typed)
     assert text in found
+
+
+def misspellings(name: str) -> set[str]:
+    """Return a name with a letter left out, doubled or swapped with the next, in other cases, and with look-alikes."""
+    places = range(len(name))
+    return {
+        *(name[:i] + name[i + 1 :] for i in places),
+        *(name[: i + 1] + name[i:] for i in places),
+        *(name[:i] + name[i + 1 : i + 2] + name[i] + name[i + 2 :] for i in places),
+        *(
+            name.upper(),
+            name.title(),
+            f"{name}s",
+            name.replace("_", "-"),
+            name.replace("_", " "),
+            name.replace("_", ""),
+        ),
+        *(name.replace("o", "\u043e"), name.replace("e", "\u0435"), name.replace("a", "\uff41")),
+    }
+
+
+@pytest.mark.parametrize(("book", "asked"), QUESTIONS, ids=IDS)
+def test_each_name_misspelt(book: Playbook, asked: Question) -> None:
+    known = {variable for other in PLAYBOOKS.values() for variable in other.variables}
+    passed = [name for name in sorted(misspellings(asked.variable) - known) if not names(book.name, name)]
+    assert passed == []
+
+
+def test_letters_that_look_alike_are_told_apart() -> None:
+    assert names("create", "ca_s\u043eurce")[0].startswith("ca_s\\u043eurce: ")
+    (found,) = refusals("create", {"registry_name": "f", "ca_source": "\u0441luster"})
+    assert "it cannot be '\\u0441luster'. Did you mean cluster?" in found
+    (found,) = refusals("create", {"registry_name": "f", "database_port": "\uff13\uff13"})
+    assert "'\\uff13\\uff13' is not a whole number" in found
 
 
 def test_names_that_are_right_or_others() -> None:
@@ -492,6 +565,9 @@ def test_access(variables: Variables, lists: Variables) -> None:
             [{"namespace": 83, "name": "x"}],
             "access_service_accounts: a name in it has been read as the number 83",
         ),
+        ("users", "['ann', 'bob']", "access_users: it is a list or a mapping that has been read as a text. Put commas"),
+        ("members", ' ["ann"]', "access_members: it is a list or a mapping that has been read as a text."),
+        ("service_accounts", "{'namespace': 'a'}", "access_service_accounts: it is a list or a mapping that"),
         ("service_accounts", "no-slash", "access_service_accounts: 'no-slash' is not written as project/name"),
         ("service_accounts", "a/b/c", "access_service_accounts: 'a/b/c' is not written"),
         ("service_accounts", ["/b"], "access_service_accounts: '/b' is not written"),

@@ -4,14 +4,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from difflib import get_close_matches
+from unicodedata import normalize
 
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.errors import InvalidInput
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.text import printable_name
 
 from .questions import PLAYBOOKS, Playbook, Question
-from .values import listed
+from .values import listed, plainly
 
 __all__ = ["doubtful", "elsewhere", "misspelt", "owner"]
 
@@ -20,6 +22,13 @@ FAMILIES = ("registry_", "registries_", "display_", "database_", "ca_", "client_
 OF_ROLES = {f"{book.role}_": book.role for book in PLAYBOOKS.values() if book.role}
 LIKE = 0.84
 """The least likeness of a misspelt name, as difflib measures it."""
+FEW = 3
+LIKE_SHORT = 0.8
+"""The same for names of at most so few letters: one of three is missing."""
+LOOK_ALIKES = str.maketrans(
+    "\u0430\u0435\u043e\u0440\u0441\u0443\u0445\u0456\u0458\u0455\u0501\u03bf\u03b1", "aeopcyxijsdoa"
+)
+"""Letters of Cyrillic and Greek that look like Latin ones."""
 SYNONYMS = {"db": "database", "user": "username"}
 """Words that are often used instead of the options'."""
 PARTS = ("name", "key")
@@ -100,13 +109,14 @@ def elsewhere(book: Playbook, typed: Iterable[str]) -> list[str]:
 
 
 def _plain(name: str) -> str:
-    return name.lower().replace("-", "").replace("_", "")
+    return re.sub("[-_ ]", "", normalize("NFKC", name).lower().translate(LOOK_ALIKES))
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
-    """Return the name that is most like it, or nothing."""
-    plain = {_plain(other): other for other in known}
-    found = get_close_matches(_plain(name), plain, 1, LIKE)
+    """Return the name that is most like it, or has the same letters in another order, or nothing."""
+    plain, letters = {_plain(other): other for other in known}, _plain(name)
+    found = get_close_matches(letters, plain, 1, LIKE if len(letters) > FEW else LIKE_SHORT)
+    found = found or [other for other in plain if sorted(other) == sorted(letters)]
     return plain[found[0]] if found else ""
 
 
@@ -185,4 +195,4 @@ def _unknown(name: str, book: Playbook, near: str, known: Mapping[str, Question]
     step = f"Did you mean {near}{f', which can be {listed(choices)}' if choices else ''}?" if near else ""
     if near and near not in book.variables:
         step += f" It is a variable of the playbook {owner(near)}."
-    return InvalidInput(printable_name(name), f"the playbook {book.name} has no variable of this name", step)
+    return InvalidInput(plainly(name), f"the playbook {book.name} has no variable of this name", step)

@@ -15,9 +15,11 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._common
 
 from .questions import PLAYBOOKS, Question
 
-__all__ = ["converted", "is_blank", "listed"]
+__all__ = ["converted", "is_blank", "listed", "plainly"]
 
 BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+LONGEST = 80
+"""Characters of a value that are shown."""
 NUMBER = re.compile(r"0|[1-9][0-9]{0,9}")
 NULLS = ("null", "Null", "NULL", "~")
 """ansible-core before 2.19 leaves them texts, as a controller writes them; from 2.19 on they are null."""
@@ -55,7 +57,7 @@ def _boolean(asked: Question, value: Any) -> bool:
         return value
     answer = BOOLEANS.get(value.strip().lower()) if isinstance(value, str) else None
     if answer is None:
-        raise InvalidInput(asked.variable, f"{_shown(value)} is neither true nor false", "Give true or false.")
+        raise InvalidInput(asked.variable, f"{_word(value)} is neither true nor false", "Give true or false.")
     return answer
 
 
@@ -64,7 +66,7 @@ def _integer(asked: Question, value: Any) -> int:
         return int(value)
     if isinstance(value, str) and NUMBER.fullmatch(value.strip()):
         return int(value)
-    raise InvalidInput(asked.variable, f"{_shown(value)} is not a whole number", "Give one, in digits alone.")
+    raise InvalidInput(asked.variable, f"{_word(value)} is not a whole number", "Give one, in digits alone.")
 
 
 def _choice(asked: Question, value: str) -> str:
@@ -76,7 +78,7 @@ def _choice(asked: Question, value: str) -> str:
     plain = {re.sub("[^a-z]", "", choice): choice for choice in asked.choices}
     close = get_close_matches(re.sub("[^a-z]", "", value.lower()), plain, 1)
     hint = f"Did you mean {plain[close[0]]}? " if close else ""
-    raise InvalidInput(asked.variable, f"it cannot be {_shown(value)}", f"{hint}Give {listed(asked.choices)}.")
+    raise InvalidInput(asked.variable, f"it cannot be {_word(value)}", f"{hint}Give {listed(asked.choices)}.")
 
 
 def _text(asked: Question, value: Any) -> str:
@@ -96,6 +98,9 @@ def _matching(asked: Question, text: str) -> str:
 
 def _names(asked: Question, given: Any) -> list[Any]:
     """Return the names in a text, where commas or line breaks are between them, or in a list, where they are as they are."""
+    if isinstance(given, str) and given.lstrip().startswith(("[", "{")):
+        step = "Put commas between the names, or give a list as JSON or in a file: --extra-vars @file."
+        raise InvalidInput(asked.variable, "it is a list or a mapping that has been read as a text", step)
     entries = [name.strip() for name in re.split(r"[,\n]", given)] if isinstance(given, str) else given
     if not isinstance(entries, (list, tuple)):
         raise InvalidInput(asked.variable, f"it has been read as {_kind(entries)}: quote it", "")
@@ -121,8 +126,18 @@ def _account(asked: Question, entry: Any) -> dict[str, Any]:
     return {"namespace": namespace, "name": name}
 
 
+def plainly(text: str) -> str:
+    """Return a text that should be of ASCII, with escapes for all other letters: some look the same."""
+    return printable_name(text[:LONGEST]).encode("ascii", "backslashreplace").decode()
+
+
 def _shown(value: Any) -> str:
-    return f"'{printable_name(value[:80])}'" if isinstance(value, str) else _kind(value)
+    return f"'{printable_name(value[:LONGEST])}'" if isinstance(value, str) else _kind(value)
+
+
+def _word(value: Any) -> str:
+    """Return a value that should be a word or a number, in quotes."""
+    return f"'{plainly(value)}'" if isinstance(value, str) else _kind(value)
 
 
 def _kind(value: Any) -> str:
