@@ -9,7 +9,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.finding import SEVERITIES
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.text import printable_name, sentence
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.finding_lines import (
+    Detail,
+    finding_entry,
+)
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.text import printable_name
 
 from ._answers.wording import in_variables
 
@@ -135,8 +139,9 @@ def _urgent(entry: Entry) -> Iterator[str]:
     for finding in entry["findings"]:
         # A registry that cannot be read has one, which is its status.
         if finding["severity"] == "blocker" and finding["code"] != status["reason"]:
-            yield f"{name}: {_finding(finding)}"
-            yield from _below(finding["remedy"])
+            first, *below = _finding(finding)
+            yield f"{name}: {first}"
+            yield from below
 
 
 def registry_details(entry: Entry) -> list[str]:
@@ -234,11 +239,13 @@ def _permissions(access: Iterable[Entry] | None) -> list[str]:
 
 
 def _findings(findings: Iterable[Entry]) -> list[str]:
-    return [line for finding in findings for line in (_finding(finding), *_below(finding["remedy"]))] or ["none"]
+    return [line for finding in findings for line in _finding(finding)] or ["none"]
 
 
-def _finding(finding: Entry) -> str:
-    return f"{finding['severity']} {finding['code']}: {_said(finding['what'])}: {sentence(_said(finding['why']))}"
+def _finding(finding: Entry) -> list[str]:
+    """Return the lines of a finding, in the words of a playbook's user."""
+    said = {key: _said(finding[key]) for key in ("what", "why", "remedy")}
+    return finding_entry({**finding, **said}, Detail(is_whole=True)).splitlines()
 
 
 def _below(step: str | None, indent: str = "  ") -> list[str]:

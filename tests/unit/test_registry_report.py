@@ -60,7 +60,7 @@ def test_table_of_all() -> None:
         "fraud          ready   mysql fraud on mysql-80.databases          none  2 users, 1 project  none",
         "models-of-all  ready   mysql models-of-all on mysql-80.databases  none  none                1 blocker, 2 warnings",
         "risk           failed  mysql risk on mysql-80.databases           none  none                none",
-        "models-of-all: blocker ca_missing: Secret models-db: two registries use it.",
+        "models-of-all: BLOCKER ca_missing: Secret models-db: two registries use it.",
         "  Give each registry its own.",
         f"risk is failed: {FAILED['message']}",
         "  Correct database_username.",
@@ -164,7 +164,7 @@ def test_one_in_detail() -> None:
         "  User ann                through RoleBinding of-ann  Role registry-user-fraud",
         "  ServiceAccount dev/bot  through RoleBinding of-bot  Role registry-user-fraud",
         "Findings",
-        "  warning unverified: Secret models-db: two registries use it.",
+        "  WARNING unverified: Secret models-db: two registries use it.",
         "    Give each registry its own.",
     ]
 

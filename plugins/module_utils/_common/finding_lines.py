@@ -14,7 +14,7 @@ from .model import Object
 from .references import findings_page
 from .text import printable_message, sentence
 
-__all__ = ["Detail", "check_findings", "failure_message", "finding_lines"]
+__all__ = ["Detail", "check_findings", "failure_message", "finding_entry", "finding_lines"]
 
 RULE = "- "
 """How a line of a remedy begins that is a rule of a Role, to be pasted."""
@@ -49,7 +49,7 @@ def finding_lines(
     return [
         f"{what}: {_sum(others, len(accepted))}",
         *blockers,
-        *(_entry(finding, detail) for finding in shown),
+        *(finding_entry(finding, detail) for finding in shown),
         *([f"passed: {' · '.join(map(_line, passed))}"] if passed else []),
         *_rest([finding for finding in others if finding not in shown]),
         *_codes("accepted", [finding for finding in accepted if finding["severity"] != "blocker"]),
@@ -66,8 +66,8 @@ def _sum(findings: Iterable[Object], accepted: int) -> str:
     return ", ".join([*parts, *([f"{accepted} accepted"] if accepted else [])])
 
 
-def _entry(finding: Object, detail: Detail) -> str:
-    """Return a finding, and its remedy under it, as it can be pasted."""
+def finding_entry(finding: Object, detail: Detail) -> str:
+    """Return a finding, and its remedy under it as it can be pasted, in several lines."""
     steps: list[str] = []
     for line in printable_message(finding["remedy"]).strip("\n").splitlines():
         if detail.is_whole or not line.startswith(RULE):
