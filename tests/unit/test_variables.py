@@ -89,7 +89,9 @@ def test_a_registry_round_trip(options: Options) -> None:
         lacks = path[0] in ("resources", "port", "service_route")
         lacks |= path in (("database", "tls", "enabled"), ("database", "update_password"))
         # Only one authority has a variable, and none beside a connection without TLS.
-        lacks |= len(path) > 2 and path[2].startswith("ca_") and "enabled" in options["database"]["tls"]
+        lacks |= (
+            path[:2] == ("database", "tls") and path[2].startswith("ca_") and "enabled" in options["database"]["tls"]
+        )
         halves = (path, (*path[:-1], {"name": "key", "key": "name"}.get(path[-1], "")))
         unreadable = any(is_blank(Question("x"), paths(options).get(half, "x")) for half in halves)
         assert lacks or unreadable, path
