@@ -18,12 +18,14 @@ LEAST = {
     "grant": "registry_name: fraud\naccess_users: ann\n",
     "teardown": "registry_name: fraud\n",
     "preflight": "registry_name: fraud\n",
+    "info": "registry_name: fraud\n",
+    "export": "registry_name: fraud\n",
     "prepare_database": "database_name: d\ndatabase_username: u\ndatabase_password: p\ndatabase_host: h\n",
 }
 """The least that each playbook needs."""
 
 
-@pytest.mark.parametrize("book", ["create", "grant", "prepare_database"])
+@pytest.mark.parametrize("book", LEAST)
 def test_blank_answers_are_not_given(tmp_path: Path, book: str) -> None:
     """A name of ``None`` would be a name, and a ``tls`` of nulls asks for TLS."""
     names = [asked for asked in PLAYBOOKS[book].questions if f"{asked.variable}:" not in LEAST[book]]
