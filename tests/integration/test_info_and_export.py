@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 import stat
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ def shown(
     return done
 
 
-def test_info(bed: Testbed, registries: Registries) -> None:
+def test_info(bed: Testbed, registries: Registries, tmp_path: Path) -> None:
     """All as a table, one in detail, and what an expression picks; with a registry that works and one that does not."""
     registries.make("shown-good")
     registries.make_database("shown-bad")
@@ -67,6 +68,13 @@ def test_info(bed: Testbed, registries: Registries) -> None:
 
     urls = re.findall(r"^  +URL +(.*)", shown(bed, "info", {"registry_name": "shown-good"}).output, re.MULTILINE)
     assert urls == ["https://shown-good-rest.apps.testbed.example"]
+
+    # From a bastion, which has the connection of the inventory; its file is on the machine where Ansible runs.
+    (tmp_path / "hosts").write_text(f"bastion ansible_connection=local ansible_python_interpreter={sys.executable}\n")
+    bastion = ("--inventory", str(tmp_path / "hosts"), "--extra-vars", "registry_hosts=bastion")
+    assert "ok: [bastion]" in shown(bed, "info", query, *bastion).output
+    export = {"registry_name": "shown-good", "export_to": str(tmp_path / "shown.yml")}
+    assert f"Written to {tmp_path}/shown.yml" in shown(bed, "export", export, *bastion).output
 
     wrong = shown(bed, "info", {"query": "registries[].{name:"}, fails=True)
     assert "query: 'registries[].{name:' ends too early, after character 19" in wrong.output
