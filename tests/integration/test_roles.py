@@ -123,7 +123,7 @@ def test_life(registries: Registries, run: Run) -> None:
     before = persisted(registries, "booklife")
     refused = run("teardown", {"registry_name": "booklife"}, fails=True)
     assert "nothing was deleted" in refused.output and "confirm_name" in refused.output
-    assert refused.lines("deleted") == ["ModelRegistry booklife", "Secret booklife-db-password"]
+    assert refused.lines("would be deleted") == ["ModelRegistry booklife", "Secret booklife-db-password"]
     assert [kept.split()[0] for kept in refused.lines("stays")] == ["Database", "ClusterRoleBinding"]
     mistyped = run("teardown", {"registry_name": "booklife", "confirm_name": "booklive"}, fails=True)
     assert "nothing was deleted" in mistyped.output
@@ -137,7 +137,7 @@ def test_life(registries: Registries, run: Run) -> None:
     assert persisted(registries, "booklife") == before
     deleted = run("teardown", confirmed)
     assert deleted.counts["changed"] == 1
-    assert deleted.lines("deleted") == foreseen.lines("deleted") and deleted.lines("stays") == foreseen.lines("stays")
+    assert deleted.lines("deleted") == foreseen.lines("would be deleted") and deleted.lines("stays") == foreseen.lines("stays")
     assert deleted.lines("stays")[0].startswith(f"Database booklife on {HOST}:3306 (")
     absent = run("teardown", confirmed)
     assert absent.counts["changed"] == 0 and not absent.writes and not absent.lines("stays")

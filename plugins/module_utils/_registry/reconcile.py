@@ -182,7 +182,7 @@ class _EnsurePresent:
             error, made = outcome.error, [done.change for done in outcome.record.done]
             if isinstance(error, NotReady) and made:
                 left = aftermath(name, outcome.before, outcome.registry, made, self._is_serving(name))
-                outcome.error = NotReady(error.what, error.why, f"{error.next_step} {left}".strip())
+                outcome.error = NotReady(error.what, error.why, f"{left} {error.next_step}".strip())
 
     def _is_serving(self, name: str) -> bool:
         """Return whether a pod of the registry is available, as far as this can be read."""

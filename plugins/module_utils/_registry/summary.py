@@ -68,10 +68,11 @@ def change_lines(before: Object | None, after: Object, changes: Iterable[Change]
 
 def absent_summary(outcome: Outcome) -> list[str]:
     """Return what became of a registry that was to be absent, what was deleted with it, and what stays."""
+    fate = "would be deleted" if outcome.check_mode else "deleted"
     deleted = [{"kind": change.kind, "name": change.name} for change in outcome.changes if change.action == "delete"]
     return [
         _absent_head(outcome),
-        *(_fate("deleted", item) for item in (*deleted, *outcome.also_deleted)),
+        *(_fate(fate, item) for item in (*deleted, *outcome.also_deleted)),
         *(_fate("stays", item) for item in outcome.retained),
     ]
 
@@ -86,7 +87,7 @@ def _absent_head(outcome: Outcome) -> str:
         return f"{name} would be deleted{CHECKED}"
     if outcome.seconds is None:
         return f"{name} is being deleted, and not waited for (wait: false)"
-    return f"{name} is deleted after {outcome.seconds:.0f} s"
+    return f"{name} is deleted" + (f" after {outcome.seconds:.0f} s" if outcome.seconds >= 1 else "")
 
 
 def _fate(fate: str, item: Object) -> str:
@@ -109,7 +110,7 @@ def aftermath(
         return f"What this run created stays: {made}. {go_on}, or delete ModelRegistry {name} with state: absent."
     serving = "The pod from before still serves, with the previous values. " if is_serving else ""
     lines = "; ".join(line.strip() for line in change_lines(before, after or before, changes))
-    return f"{serving}What this run changed stays: {lines}. Give the previous values to go back."
+    return f"{serving}What this run changed stays ({lines}): give the previous values to go back."
 
 
 def _differences(before: Object, after: Object, path: str = "") -> Iterator[str]:

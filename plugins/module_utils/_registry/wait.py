@@ -55,7 +55,9 @@ def wait_until_ready(
     """
     hooks = hooks or Hooks()
     deletions = _Deletions()
-    reader, stale_failures = StatusReader(cluster, namespace, hooks.clock, lasts=True), _StaleFailureFilter(hooks.clock)
+    # After a change of this run, the time that elapses here is enough. Without one, an earlier edit may be long processed.
+    lasts = hooks.registries is None
+    reader, stale_failures = StatusReader(cluster, namespace, hooks.clock, lasts=lasts), _StaleFailureFilter(hooks.clock)
 
     def read_statuses(snapshot: Snapshot, open_ones: Iterable[str]) -> dict[str, Verdict]:
         deletions.see(snapshot, open_ones)

@@ -527,8 +527,8 @@ def test_one_that_fails_does_not_hide_the_others(verdicts: Verdicts) -> None:
     assert errors == {
         "fleet1": "ModelRegistry fleet1: it is being deleted since 2026-01-01T00:00:00Z. "
         "Wait until it is gone, then run the task again.",
-        "fleet2": "ModelRegistry fleet2: Error 1045. Give the right password. The pod from before still serves, with the "
-        "previous values. What this run changed stays: description: not set -> 'edited'. Give the previous values to go back.",
+        "fleet2": "ModelRegistry fleet2: Error 1045. The pod from before still serves, with the previous values. What this run "
+        "changed stays (description: not set -> 'edited'): give the previous values to go back. Give the right password.",
         "fleet4": "Secret fleet4-db-password: no. rule.",
     }
     assert made(outcomes["fleet2"]) == [("patch", "ModelRegistry")] and not outcomes["fleet4"].record.done

@@ -171,6 +171,19 @@ def test_registries_that_were_listed_just_now_are_not_listed_again() -> None:
     assert cluster.asked["list ModelRegistry"] == 0 and cluster.asked["list Pod"] == 1
 
 
+def test_an_edit_of_long_ago_is_not_waited_for() -> None:
+    """The newest timestamp is of the edit itself; without a change of this run, the other clocks say that it is old."""
+    true = datetime(2027, 1, 1, 9, 1, 0, tzinfo=timezone.utc)
+    cluster = FakeCluster("good")
+    cluster.clock_skew = timedelta(0)
+    edit = {"manager": "kubectl", "operation": "Update", "time": "2027-01-01T09:00:00Z"}
+    cluster.objects["ModelRegistry"]["good"]["metadata"]["managedFields"].append(edit)
+    for listed, expected in ((cluster.list("ModelRegistry", NAMESPACE), "ready"), (None, "waiting")):
+        hooks = wait_module.Hooks(Clock(wall=lambda: true), registries=listed)
+        found = wait_module.wait_until_ready(cast("Cluster", cluster), NAMESPACE, ["good"], time.monotonic() + 0.3, hooks)
+        assert found["good"].state == expected
+
+
 def test_each_registry_ends_by_itself() -> None:
     cluster = FakeCluster("good", "wrong", "missing-secret")
     cluster.logs[pod_of("wrong")] = WRONG_PASSWORD
