@@ -49,7 +49,8 @@ def shown_progress(environment: list[Any], host: str) -> Iterator[list[Any]]:
     Yields the environment of the task with PROGRESS, the file to which the module appends its progress.
     host: the name of the play's host, shown unless it is localhost.
     """
-    with tempfile.TemporaryDirectory(prefix="model-registry-") as folder:
+    # Ansible removes its own folder at its end, even if it ends this process.
+    with tempfile.TemporaryDirectory(prefix="model-registry-", dir=constants.DEFAULT_LOCAL_TMP) as folder:
         file = Path(folder) / "progress"
         file.touch(mode=0o600)
         end = threading.Event()
@@ -65,13 +66,14 @@ def shown_progress(environment: list[Any], host: str) -> Iterator[list[Any]]:
 
 def follow(file: Path, end: threading.Event, say: Callable[[str], None]) -> None:
     """Say what each registry waits for when that changes, and again every REPEAT seconds."""
-    began = time.monotonic()
+    began = 0.0
     waiting: dict[str, tuple[str, float]] = {}
     """By registry: the reason, and when it was said."""
     with file.open(encoding="utf-8") as lines:
         while not end.wait(PAUSE):
             now = time.monotonic()
             latest = dict(_entries(lines))
+            began = began or (now if latest else 0.0)
             for name, reason in {**{name: reason for name, (reason, _said) in waiting.items()}, **latest}.items():
                 before, said = waiting.get(name, ("", 0.0))
                 if not reason:

@@ -74,7 +74,7 @@ def test_the_playbook_shows_all(bed: Testbed, registries: Registries, charset: s
     (passed,) = [line for line in lines if line.startswith("passed: ")]
     assert "logged in to MySQL 8.0" in passed and " as booked@%" in passed and passed.endswith(" · name free")
     assert ("utf8mb4" in passed) is not bool(code) and "privileges complete" in passed
-    assert not code or "Preflight of booked found charset. charset: database booked: " in reason(done)
+    assert not code or "Preflight of booked failed. charset: database booked: " in reason(done)
     assert not stored(done.writes) and "booked-password" not in done.output
 
 
@@ -192,7 +192,7 @@ def test_a_password_that_is_wrong_for_the_pods_stops_a_create(bed: Testbed, regi
     wrong = {"MODEL_REGISTRY_DATABASE_PASSWORD": "canary-wrong"}
     done = book(bed, "create", {**answers("mistyped"), **relay}, user="admin", environment=wrong)
     assert not done.succeeded and "canary-wrong" not in done.output
-    assert "Preflight of mistyped found access_denied. access_denied: account mistyped: error 1045: " in reason(done)
+    assert "Preflight of mistyped failed. access_denied: account mistyped: error 1045: " in reason(done)
     assert "ALTER USER 'mistyped'@'%' IDENTIFIED BY '<password>';" in reason(done)
     assert {write[1] for write in stored(done.writes)} <= {"jobs"} and registries.get("mistyped") is None
 

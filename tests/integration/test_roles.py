@@ -137,7 +137,9 @@ def test_life(registries: Registries, run: Run) -> None:
     assert persisted(registries, "booklife") == before
     deleted = run("teardown", confirmed)
     assert deleted.counts["changed"] == 1
-    assert deleted.lines("deleted") == foreseen.lines("would be deleted") and deleted.lines("stays") == foreseen.lines("stays")
+    assert deleted.lines("deleted") == foreseen.lines("would be deleted") and deleted.lines("stays") == foreseen.lines(
+        "stays"
+    )
     assert deleted.lines("stays")[0].startswith(f"Database booklife on {HOST}:3306 (")
     absent = run("teardown", confirmed)
     assert absent.counts["changed"] == 0 and not absent.writes and not absent.lines("stays")

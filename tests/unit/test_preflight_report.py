@@ -31,7 +31,7 @@ def test_both_checks_in_one() -> None:
     database = {"findings": found, "msg": "cannot: [charset] it: is wrong", "passed": ["utf8mb4"]}
     report = preflight_report({"cluster": CLUSTER, "database": database})
     assert codes(report) == ["charset", "name_exists"] and codes(report, "failing") == ["charset"]
-    assert report["message"].startswith("Preflight of fraud found charset. charset: it: is wrong. Fix it.")
+    assert report["message"].startswith("Preflight of fraud failed. charset: it: is wrong. Fix it.")
     assert report["lines"][0] == "Preflight of fraud: 1 blocker, 0 warnings"
     assert "passed: utf8mb4 · name free" in report["lines"]
     assert preflight_report({"cluster": CLUSTER, "database": SKIPPED})["findings"] == CLUSTER["findings"]

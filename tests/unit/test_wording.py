@@ -149,3 +149,13 @@ def test_warnings_that_ansible_shows(tmp_path: Path, of_playbook: bool, fails: b
     if fails:
         assert ("database_host: w." in output) is of_playbook
         assert ("database.host: w." in output) is not of_playbook
+
+
+def test_a_password_in_the_environment_takes_consent() -> None:
+    """Without rotate_password, the next run would leave the stored one as it is."""
+    said = in_variables(
+        "Give the right password with database.password, or correct it in its Secret: pods read it at their start."
+    )
+    assert said.startswith(
+        "Give the right password with rotate_password=true and database_password (or the environment variable "
+    )

@@ -109,7 +109,9 @@ def failure_message(what: str, failing: Sequence[Object]) -> str:
     """
     if not failing:
         return ""
-    begin = f"{what} found {', '.join(dict.fromkeys(finding['code'] for finding in failing))}."
+    codes = list(dict.fromkeys(finding["code"] for finding in failing))
+    # A single one is named by its own text.
+    begin = f"{what} found {', '.join(codes)}." if len(codes) > 1 else f"{what} failed."
     # The rules of a Role leave no room for others.
     ordered = sorted(failing, key=lambda finding: f"\n{RULE}" in finding["remedy"])
     for shorten in (str, _first_sentence, _nothing):

@@ -43,6 +43,7 @@ from .spec_rules import check_spec
 from .stored_keys import read_at_start
 
 __all__ = [
+    "MOST",
     "UNUSED_SECRET",
     "NamespaceState",
     "Plan",
@@ -52,6 +53,8 @@ __all__ = [
     "restart_of",
     "unnoticed",
 ]
+MOST = 12
+"""Registries that are listed when the named one does not exist."""
 UNUSED_SECRET = "ansible.opendatahub.io/unused-secret"  # noqa: S105
 """Annotation on a registry: its own Secret, to delete once all pods have the password from elsewhere."""
 DASHBOARDS_CA = CaSource("ConfigMap", KeyRef(SHARED_CA, CA_KEY))
@@ -110,7 +113,8 @@ def plan_present(registry: Registry, observed: NamespaceState, now: str) -> Plan
         why = f"it is being deleted since {existing['metadata']['deletionTimestamp']}"
         raise Refused(f"ModelRegistry {registry.name}", why, "Wait until it is gone, then run the task again.")
     if existing is None and registry.must_exist:
-        step = "Check the name, or create the registry with the playbook opendatahub.model_registry.create."
+        there = ", ".join(sorted(observed.registries)[:MOST]) or "none"
+        step = f"Check the name: the registries there are {there}. Or create it with the playbook opendatahub.model_registry.create."
         raise NotFound(f"ModelRegistry {registry.name}", "it does not exist, and create is false", step)
     clash = name_clash(existing, registry.display_name) if existing is not None and registry.is_derived else None
     if clash is not None:

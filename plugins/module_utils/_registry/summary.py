@@ -13,14 +13,13 @@ from .._common.text import printable_name
 from .._kubernetes.changes import Change
 from .._kubernetes.merge_patch import field_paths
 from .description import FACTS
+from .plan import MOST
 
 __all__ = ["Outcome", "absent_summary", "aftermath", "change_lines", "present_summary"]
 
 CHECKED = " (check mode: nothing is written)"
 LONGEST = 60
 """Characters of a value that are shown."""
-MOST = 12
-"""Registries that are listed when the named one does not exist."""
 STORED = {"Secret": "password", "ConfigMap": "certificate authority"}
 """What the collection stores for a registry in an object of each kind."""
 

@@ -57,7 +57,10 @@ def wait_until_ready(
     deletions = _Deletions()
     # After a change of this run, the time that elapses here is enough. Without one, an earlier edit may be long processed.
     lasts = hooks.registries is None
-    reader, stale_failures = StatusReader(cluster, namespace, hooks.clock, lasts=lasts), _StaleFailureFilter(hooks.clock)
+    reader, stale_failures = (
+        StatusReader(cluster, namespace, hooks.clock, lasts=lasts),
+        _StaleFailureFilter(hooks.clock),
+    )
 
     def read_statuses(snapshot: Snapshot, open_ones: Iterable[str]) -> dict[str, Verdict]:
         deletions.see(snapshot, open_ones)

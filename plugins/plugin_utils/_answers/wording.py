@@ -52,6 +52,10 @@ PHRASES = (
     (re.compile(r"\bdatabase\.update_password is on_create"), "rotate_password is not true"),
     (re.compile(r"\bset database\.update_password to always"), "set rotate_password to true"),
     (re.compile(r"\bwith model_registry(?=[,.])"), "with the playbook opendatahub.model_registry.create"),
+    (
+        re.compile(r"\bwith database\.password(?=, or correct it in )"),
+        f"with rotate_password=true and database_password (or the environment variable {DATABASE_PASSWORD})",
+    ),
     (re.compile(r"\bwith state: absent(?=[,.])"), "with the playbook opendatahub.model_registry.teardown"),
     (re.compile(r"\bmodel_registry_permissions with adopt\b"), "the playbook grant with access_adopt"),
     (re.compile(r"\brelay_image and relay_command\b"), "relay_image"),

@@ -89,7 +89,7 @@ def test_accepted_findings_are_shown_as_such() -> None:
 
 def test_the_message_of_a_failure() -> None:
     message = failure_message(WHAT, [shown("blocker", "charset", "To fix it:\nALTER DATABASE `d`;")])
-    expected = "Preflight of fraud found charset. charset: it: is wrong. To fix it: ALTER DATABASE `d`; More: https://"
+    expected = "Preflight of fraud failed. charset: it: is wrong. To fix it: ALTER DATABASE `d`; More: https://"
     assert message.startswith(expected) and message.endswith("docs/findings.md#charset")
     assert failure_message("Preflight", []) == ""
 

@@ -180,7 +180,9 @@ def test_an_edit_of_long_ago_is_not_waited_for() -> None:
     cluster.objects["ModelRegistry"]["good"]["metadata"]["managedFields"].append(edit)
     for listed, expected in ((cluster.list("ModelRegistry", NAMESPACE), "ready"), (None, "waiting")):
         hooks = wait_module.Hooks(Clock(wall=lambda: true), registries=listed)
-        found = wait_module.wait_until_ready(cast("Cluster", cluster), NAMESPACE, ["good"], time.monotonic() + 0.3, hooks)
+        found = wait_module.wait_until_ready(
+            cast("Cluster", cluster), NAMESPACE, ["good"], time.monotonic() + 0.3, hooks
+        )
         assert found["good"].state == expected
 
 

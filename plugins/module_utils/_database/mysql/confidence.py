@@ -62,5 +62,5 @@ def downgrade_unless_proven(found: Finding, facts: MysqlFacts, context: CheckCon
         doubt = "the registry's pods have other addresses, and the server may have another account for them"
     if found.severity != "blocker" or context.path == RELAY or not doubt:
         return found
-    why, remedy = f"{found.why}; {doubt}", f"Check with via: relay.\n{found.remedy}"
+    why, remedy = f"{found.why}; {doubt}", f"{found.remedy}\nIf in doubt, check with via: relay and relay_image."
     return replace(found, severity="warning", why=why, remedy=remedy)

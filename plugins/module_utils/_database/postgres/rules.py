@@ -68,7 +68,7 @@ def postgres_findings(facts: PostgresFacts, asked: Asked, path: str) -> list[Fin
         finding = _refused(facts, asked)
         is_elsewhere = path != RELAY and finding.code in OF_ADDRESS and not re.match(OF_ROLE, _words(facts))
         is_proven = not is_elsewhere and not (path == DIRECT and finding.code in (*OF_ROUTE, "database_error"))
-        remedy = f"Check with via: relay. {finding.remedy}"
+        remedy = f"{finding.remedy} If in doubt, check with via: relay and relay_image."
         return [finding if is_proven else replace(finding, severity="warning", remedy=remedy)]
     if facts.is_looked_at:
         return []
