@@ -65,7 +65,7 @@ _value:
 """
 
 HEADING = """\
-# The model registry {}, as variables of the playbooks create and update. Given back, they change nothing:
+# The model registry {}, as variables of the playbooks create and update. While it exists, they change nothing:
 #   ansible-playbook opendatahub.model_registry.update --extra-vars @FILE
 # Texts are data: with !unsafe, Ansible sees no templates in them.
 """

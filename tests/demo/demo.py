@@ -40,6 +40,8 @@ MODELS = "/api/model_registry/v1alpha3/registered_models"
 USER = "platform-admin"
 PASSWORD = "MODEL_REGISTRY_DATABASE_PASSWORD"
 WRITES = ("create", "update", "patch", "delete", "deletecollection")
+FINDING = re.compile(r" *(BLOCKER|WARNING) ")
+"""How a finding begins, which the count above it stands for."""
 NEXT = """\
 What to try next:
   testbed up                     a cluster for your own first registry: docs/testbed.md (in .venv/bin)
@@ -77,13 +79,13 @@ class Demo:
         (self.say if self.verbose else self.keep)(line)
 
     def messages(self, output: Iterable[str]) -> None:
-        """Keep what a playbook prints. Show its messages, and only count those that were shown before."""
+        """Keep what a playbook prints. Show its messages, and only count those that were shown before; findings are named again."""
         repeated = 0
         for line in messages(map(self._kept, output)):
             # While a user waits, this is what moves. Read afterwards, it says nothing.
             if self.verbose or line.startswith("  waiting for "):
                 continue
-            if line in self.shown:
+            if line in self.shown and not FINDING.match(line):
                 repeated += 1
             else:
                 self.shown.add(line)

@@ -103,10 +103,13 @@ def test_in_their_order(bed: Testbed, place: Path) -> None:
     assert "changed=0" in succeeded(bed, place, "registries.yml")
     assert "failed=0" in succeeded(bed, place, "info.yml")
 
-    refused, output = run(bed, place, "teardown.yml", "-e", "confirm=")
-    assert not refused and "nothing was deleted" in output
+    # There is no terminal, so nothing is typed.
+    refused, output = run(bed, place, "teardown.yml")
+    told = " ".join(output.split())
+    assert not refused and "nothing was deleted, since teardown_confirm is not given" in told, output
+    assert "give fraud there, as with -e teardown_confirm=fraud" in told, output
     assert registries.get("fraud")
-    succeeded(bed, place, "teardown.yml", "-e", "confirm=fraud")
+    succeeded(bed, place, "teardown.yml", "-e", "teardown_confirm=fraud")
     assert not registries.get("fraud") and "alice@example.com" in (place / "fraud-access.yml").read_text()
 
 

@@ -4,7 +4,10 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
+from demo import Demo
 from terminal import messages
 
 OUTPUT = """
@@ -57,3 +60,18 @@ def test_messages() -> None:
 @pytest.mark.parametrize("text", ["a text of the user", "  [a] list", "fraud: ok=1", "  } and more"])
 def test_all_else_is_a_message(text: str) -> None:
     assert list(messages([text])) == [text]
+
+
+def test_a_finding_is_named_again(capsys: pytest.CaptureFixture[str]) -> None:
+    """The count above it stands for it; what to do, and all else that was shown, is only counted."""
+    output = [
+        "  Preflight: 0 blockers, 1 warning\n",
+        "  WARNING plaintext: why.\n",
+        "    Give ca_source.\n",
+        "  passed: a\n",
+    ]
+    demo = Demo(io.StringIO(), verbose=False)
+    demo.messages(output)
+    capsys.readouterr()
+    demo.messages(["  a new line\n", *output])
+    assert capsys.readouterr().out == "    a new line\n    WARNING plaintext: why.\n    … 3 lines as before\n"

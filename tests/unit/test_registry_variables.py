@@ -34,7 +34,7 @@ def test_a_registry_as_variables() -> None:
     )
     one["database"]["tls"] = {"ca_config_map": {"name": "fraud-db-credential", "key": "ca.crt"}, "verify": True}
     assert text_of(one) == (
-        "# The model registry fraud, as variables of the playbooks create and update. Given back, they change nothing:\n"
+        "# The model registry fraud, as variables of the playbooks create and update. While it exists, they change nothing:\n"
         "#   ansible-playbook opendatahub.model_registry.update --extra-vars @FILE\n"
         "# Texts are data: with !unsafe, Ansible sees no templates in them.\n"
         'registry_name: "fraud"\n'

@@ -49,8 +49,10 @@ def test_the_page_has_walks() -> None:
 
 @pytest.mark.parametrize("walk", WALKS, ids=["sample", "tls", "own"])
 def test_the_page_works_line_by_line(tmp_path: Path, walk: str) -> None:
-    done = shell(tmp_path, walk)
+    (inventory,) = re.findall(r"`export ANSIBLE_INVENTORY=\$PWD/(.*)`", SECTION)
+    done = shell(tmp_path, walk, ANSIBLE_INVENTORY=str(ROOT / inventory))
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "No inventory was parsed" not in done.stdout + done.stderr, done.stderr
     if "SHOW TABLES" in walk:
         assert "RegisteredModel" in done.stdout or "Context" in done.stdout, done.stdout
 
