@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -55,6 +56,19 @@ def test_the_page_works_line_by_line(tmp_path: Path, walk: str) -> None:
     assert "No inventory was parsed" not in done.stdout + done.stderr, done.stderr
     if "SHOW TABLES" in walk:
         assert "RegisteredModel" in done.stdout or "Context" in done.stdout, done.stdout
+
+
+def test_the_examples_on_a_testbed(tmp_path: Path) -> None:
+    """The commands of examples/README.md; registries.yml stands for all that is typed in the shell."""
+    shutil.copytree(ROOT / "examples", tmp_path, dirs_exist_ok=True)
+    section = (tmp_path / "README.md").read_text().split("\n## On the testbed\n")[1]
+    (block,) = re.findall(r"```console\n(.*?)```", section, re.DOTALL)
+    *commands, enter = re.sub(r"^\$ ", "", block, flags=re.MULTILINE).splitlines()
+    assert enter == "testbed shell --user platform-admin"
+    play = f"{enter.replace('shell', 'exec')} -- ansible-playbook -i inventory.yml registries.yml"
+    done = shell(tmp_path, "\n".join([*commands, play, "testbed down"]))
+    assert done.returncode == 0 and "risk is created and ready" in done.stdout, done.stdout + done.stderr
+    assert "risk-password" not in done.stdout
 
 
 def command(bed: Testbed, *arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
