@@ -24,6 +24,7 @@ from ansible_collections.opendatahub.model_registry.plugins.module_utils._common
 from ..module_utils._common.text import printable_message, printable_name
 from ..plugin_utils._answers.names import doubtful, elsewhere, misspelt, owner
 from ..plugin_utils._answers.origins import from_inventory, misplaced
+from ..plugin_utils._answers.other_words import referenced, unused
 from ..plugin_utils._answers.questions import PLAYBOOKS, Playbook, Question
 from ..plugin_utils._answers.reader import environment_use, read, role_options, secrets_among, unused_environment
 from ..plugin_utils._answers.secrets import concealed, evaluated, secret_text
@@ -48,9 +49,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no ann
         variables = task_vars or {}
         book = PLAYBOOKS[self._task.args["playbook"]]
         typed = load_extra_vars(self._loader)
+        used = referenced(typed, _of_host(variables))
         errors = [
             *_missing_collection(book),
-            *misspelt(book, typed, variables, partial(_options_of_roles, self._loader)),
+            *misspelt(book, typed, variables, partial(_options_of_roles, self._loader), used),
         ]
         given, unreadable = self._given(book, variables)
         answers, wrong = read(book, given, os.environ)
@@ -62,7 +64,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no ann
             return {**result, "failed": True, "msg": printable_message(_message(errors))}
         lines = from_inventory(book, answers, inherited)
         show(lines)
-        result["warnings"] = list(_warnings(book, typed, variables, answers))
+        result["warnings"] = [*unused(book, typed, used), *_warnings(book, typed, variables, answers)]
         # A secret may be among the options: neither a callback nor a log gets them.
         hidden = any(asked.kind == "secret" and asked.variable in answers for asked in book.questions)
         return {
@@ -104,9 +106,15 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no ann
             yield InvalidInput("registry_hosts", why, "Correct it, or give an inventory that has it.")
 
 
+def _of_host(variables: Variables) -> Variables:
+    """Return the variables of the host as they are written, with the extra variables, and without those of the play."""
+    of_host: Variables = variables["hostvars"].raw_get(variables["inventory_hostname"])
+    return of_host
+
+
 def _inherited(book: Playbook, typed: Variables, variables: Variables) -> set[str]:
     """Return the variables whose values come from the inventory, and neither from the command line nor from a play."""
-    of_host = variables["hostvars"].raw_get(variables["inventory_hostname"])
+    of_host = _of_host(variables)
     names = [name for name in book.variables if name in of_host and name not in typed]
     return {name for name in names if variables.get(name) == of_host[name]}
 

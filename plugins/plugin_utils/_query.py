@@ -24,7 +24,7 @@ __all__ = ["picked"]
 SHOWN = 40
 """Characters of an expression that are shown from the place of an error on."""
 TUTORIAL = "https://jmespath.org/tutorial.html explains such expressions."
-QUOTES = "On the command line, one with spaces needs quotes of its own: --extra-vars 'query=\"…\"'."
+QUOTES = "On the command line, one with spaces needs quotes of its own: --extra-vars 'info_query=\"…\"'."
 
 
 def picked(data: Any, expression: str) -> Any:
@@ -32,15 +32,15 @@ def picked(data: Any, expression: str) -> Any:
     if jmespath is None:
         why = f"it needs the Python library jmespath, and {sys.executable}, the Python that runs Ansible, does not have it"
         step = f"Install it: {sys.executable} -m pip install jmespath. In a controller, add it to the execution environment."
-        raise InvalidInput("query", why, step)
+        raise InvalidInput("info_query", why, step)
     text = str.__str__(expression)
     try:
         return plain(jmespath.search(text, plain(data)))
     except exceptions.IncompleteExpressionError:
         why = f"'{printable_name(text)}' ends too early, after character {len(text)}"
-        raise InvalidInput("query", why, f"{QUOTES} {TUTORIAL}") from None
+        raise InvalidInput("info_query", why, f"{QUOTES} {TUTORIAL}") from None
     except (ValueError, TypeError, RecursionError) as error:
-        raise InvalidInput("query", f"'{printable_name(text)}': {_reason(text, error)}", TUTORIAL) from None
+        raise InvalidInput("info_query", f"'{printable_name(text)}': {_reason(text, error)}", TUTORIAL) from None
 
 
 def _reason(text: str, error: Exception) -> str:

@@ -57,13 +57,13 @@ def test_info(bed: Testbed, registries: Registries, tmp_path: Path) -> None:
     assert "\x1b[2J" not in one.output
 
     query = {
-        "query": "registries[?status.state=='ready'].{name: name, host: database.host}",
+        "info_query": "registries[?status.state=='ready'].{name: name, host: database.host}",
         "registry_name": "shown-good",
     }
     picked = shown(bed, "info", query)
     (block,) = re.findall(r"(?:^  (?:- name|  host): .*\n)+", picked.output, re.MULTILINE)
     assert yaml.safe_load(block) == [{"name": "shown-good", "host": "mysql-80.databases.svc.cluster.local"}]
-    spaced = shown(bed, "info", {}, "--extra-vars", 'query="registries[].{name: name, state: status.state}"')
+    spaced = shown(bed, "info", {}, "--extra-vars", 'info_query="registries[].{name: name, state: status.state}"')
     assert "- name: shown-bad\n    state: failed\n" in spaced.output
 
     urls = re.findall(r"^  +URL +(.*)", shown(bed, "info", {"registry_name": "shown-good"}).output, re.MULTILINE)
@@ -76,8 +76,8 @@ def test_info(bed: Testbed, registries: Registries, tmp_path: Path) -> None:
     export = {"registry_name": "shown-good", "export_to": str(tmp_path / "shown.yml")}
     assert f"Written to {tmp_path}/shown.yml" in shown(bed, "export", export, *bastion).output
 
-    wrong = shown(bed, "info", {"query": "registries[].{name:"}, fails=True)
-    assert "query: 'registries[].{name:' ends too early, after character 19" in wrong.output
+    wrong = shown(bed, "info", {"info_query": "registries[].{name:"}, fails=True)
+    assert "info_query: 'registries[].{name:' ends too early, after character 19" in wrong.output
     absent = shown(bed, "info", {"registry_name": "shown-god"}, fails=True)
     assert (
         f"ModelRegistry shown-god: it does not exist in namespace {registries.namespace}. There are: " in absent.output

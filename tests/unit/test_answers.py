@@ -21,6 +21,12 @@ from ansible_collections.opendatahub.model_registry.plugins.plugin_utils._answer
     from_inventory,
     misplaced,
 )
+from ansible_collections.opendatahub.model_registry.plugins.plugin_utils._answers.other_words import (
+    MEANT,
+    meant,
+    referenced,
+    unused,
+)
 from ansible_collections.opendatahub.model_registry.plugins.plugin_utils._answers.questions import (
     PLAYBOOKS,
     Need,
@@ -170,6 +176,9 @@ def test_conversion(variable: str, value: Any, answer: Any) -> None:
 SOURCES = "Give cluster, openshift_ai, config_map, secret, pem or none."
 NOBODY = "access_users, access_groups, access_projects, access_service_accounts or access_members: the playbook grant needs one of these."
 SECRET = {"database_password_secret_name": "x", "database_password_secret_key": "x"}
+SYSTEM_DATABASES = ("mysql", "SYS", "Information_Schema", "performance_schema")
+SYSTEM_ACCOUNTS = ("root", "Root", "mysql.sys", "mysql.session", "mysql.infoschema", "MariaDB.sys")
+ADMINISTRATOR = "database_username: it is the administrator's account, which admin_username names."
 REFUSED: list[tuple[str, Variables, str]] = [
     ("create", {"ca_source": "openshift-ai"}, "ca_source: it cannot be 'openshift-ai'. Did you mean openshift_ai? " + SOURCES),
     ("create", {"ca_source": "Cluster"}, "ca_source: it cannot be 'Cluster'. Did you mean cluster? Give cluster,"),
@@ -201,7 +210,7 @@ REFUSED: list[tuple[str, Variables, str]] = [
     ("create", {"registry_name": ""}, "registry_name or display_name: the playbook create needs one of these."),
     ("update", {"registry_name": None}, "registry_name: it is not given, and the playbook update needs it."),
     ("export", {"registry_name": ""}, "registry_name: it is not given, and the playbook export needs it."),
-    ("info", {"query": ["a"]}, "query: it has been read as a list: quote it."),
+    ("info", {"info_query": ["a"]}, "info_query: it has been read as a list: quote it."),
     ("teardown", {"registry_name": " "}, "registry_name: it is not given, and the playbook teardown needs it."),
     ("grant", {"registry_name": ""}, "registry_name: it is not given, and the playbook grant needs it."),
     ("update", {"rotate_password": True}, "rotate_password: it is true, and database_password is not given."),
@@ -216,6 +225,10 @@ REFUSED: list[tuple[str, Variables, str]] = [
     ("grant", {"access_state": "Exact"}, "access_state: it cannot be 'Exact'. Did you mean exact? Give present, absent or exact."),
     ("preflight", {"job": "created"}, "job: it cannot be 'created'. Did you mean create? Give create, update, teardown or grant."),
     ("prepare_database", {"database_name": "fr`aud"}, "database_name: it cannot be 'fr`aud'. Give at most 64 letters"),
+    *(("prepare_database", {"database_name": name}, f"database_name: '{name}' is the server's own. Give one") for name in SYSTEM_DATABASES),
+    *(("prepare_database", {"database_username": name}, f"database_username: '{name}' is the server's own. Give one") for name in SYSTEM_ACCOUNTS),
+    *(("prepare_database", {"database_username": "admin", "admin_username": name}, ADMINISTRATOR) for name in ("admin", "ADMIN")),
+    ("create", {"registry_hosts": ["a"]}, "registry_hosts: it has been read as a list: quote it."),
     ("prepare_database", {"database_host": ""}, "admin_host or database_host: the playbook prepare_database needs one of these."),
 ]  # fmt: skip
 
@@ -311,7 +324,8 @@ MISSPELT = [
     ("grant", "preflight_via", "preflight_via: the playbook grant does not use it. It is a variable of the role preflight."),
     ("update", "create_wait", "create_wait: the playbook update does not use it. It is a variable of the role create."),
     ("update", "create_description", "create_description: the playbook update does not use it. Use description."),
-    ("info", "querry", "Did you mean query?"),
+    ("info", "info_querry", "Did you mean info_query?"),
+    ("info", "query", "query: the playbook info has no variable of this name. Use info_query."),
     ("info", "name", "Use registry_name."),
     ("export", "export_too", "Did you mean export_to?"),
     ("create", "create_foo", "create_foo: the role create has no variable of this name."),
@@ -520,7 +534,13 @@ AUTHORITIES: list[tuple[Variables, Variables]] = [
     ({"ca_source": "secret", "ca_name": "n", "ca_key": "k"}, {"ca_secret": {"name": "n", "key": "k"}}),
     ({"ca_source": "pem", "ca_pem": "p"}, {"ca_pem": "p"}),
     ({"ca_source": "none"}, {"enabled": False}),
-    ({"client_key_secret_name": "n"}, {"client_key_secret": {"name": "n", "key": "tls.key"}}),
+    (
+        {"client_key_secret_name": "n", "client_certificate_secret_name": "c"},
+        {
+            "client_key_secret": {"name": "n", "key": "tls.key"},
+            "client_certificate_secret": {"name": "c", "key": "tls.crt"},
+        },
+    ),
     ({"database_verify": "no"}, {"verify": False}),
 ]
 
@@ -690,3 +710,92 @@ def test_reading_ends_with_options_or_errors(name: str, variables: Variables) ->
     assert all(set(re.split(r", | or ", error.what)) <= known for error in errors)
     if not errors:
         assert isinstance(role_options(PLAYBOOKS[name], answers), dict)
+
+
+def test_hosts_are_chosen_in_each_playbook_by_the_same_words() -> None:
+    """And by no variable but registry_hosts: an extra variable would take the place of any other."""
+    heads = [yaml.safe_load((ROOT / "playbooks" / f"{name}.yml").read_text())[0] for name in PLAYBOOKS]
+    assert len({head["hosts"] for head in heads}) == len({head["connection"] for head in heads}) == 1
+    for part in ("hosts", "connection"):
+        words = set(re.findall(r"[a-z_]+", re.sub("'[^']*'", "", heads[0][part])))
+        syntax = {"if", "is", "defined", "and", "string", "lookup", "wantlist", "true", "else"}
+        assert words - syntax == {"registry_hosts"}
+
+
+OTHER_WORDS = [
+    ("create", "tls_mode", "database_tls_mode"),
+    ("create", "sslmode", "database_tls_mode"),
+    *(("create", name, "ca_source") for name in ("tls_ca", "ssl", "tls", "ssl_ca", "ssl_required", "cacert", "certificate", "pem", "encrypt")),
+    *(("create", name, "database_verify") for name in ("tls_verify", "verify_tls", "TLS-Verify")),
+    *(("create", name, "database_host") for name in ("dbhost", "mysql_host", "hostname")),
+    *(("create", name, "database_password") for name in ("db_pass", "mysql_password", "pwd", "passwd", "pw")),
+    *(("create", name, "rotate_password") for name in ("new_password", "password_rotate")),
+    ("create", "mysql_options", "database_host, database_name or database_username"),
+    *(("prepare_database", name, "admin_password") for name in ("admin_pass", "adminpw")),
+    *(("prepare_database", name, "admin_username") for name in ("admin_user", "admin")),
+    ("prepare_database", "ssl", "database_require_tls"),
+    ("prepare_database", "cacert", "admin_ca_file"),
+    ("create", "skip_preflight", "preflight"),
+    ("create", "fail_level", "fail_on"),
+    ("create", "accept_findings", "accept"),
+    ("teardown", "force", "confirm_name"),
+    ("teardown", "confirmed", "confirm_name"),
+    ("teardown", "keep", "delete_generated_data"),
+    ("teardown", "delete_data", "delete_generated_data"),
+    ("update", "unset", "clear"),
+    ("create", "desc", "description"),
+    ("create", "title", "display_name"),
+    ("create", "proxy", "auth_proxy"),
+    ("create", "limits", "create_resources"),
+    ("create", "reg_name", "registry_name"),
+    ("grant", "model_registry_name", "registry_name"),
+    ("info", "ns", "registries_namespace"),
+    ("grant", "group", "access_groups"),
+    ("grant", "serviceaccount", "access_service_accounts"),
+    ("grant", "revoke", "access_state"),
+    ("grant", "exact", "access_state"),
+    ("export", "export_file", "export_to"),
+    ("export", "export_path", "export_to"),
+    ("export", "output", "export_to"),
+    ("info", "filter", "info_query"),
+    ("create", "playbook_hosts", "registry_hosts"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("book", "name", "variable"), OTHER_WORDS, ids=[f"{b}-{n}" for b, n, _ in OTHER_WORDS])
+def test_other_words_are_errors_with_the_right_name(book: str, name: str, variable: str) -> None:
+    (found,) = names(book, name)
+    assert "has no variable of this name" in found and variable in found.split(". ", 1)[1], found
+
+
+def test_other_words_lead_to_variables_that_there_are() -> None:
+    known = {variable for book in PLAYBOOKS.values() for variable in book.variables}
+    named = {variable for _pattern, variables in MEANT for variable in variables}
+    assert named - known == {"create_resources"}
+    assert meant("ssl", PLAYBOOKS["teardown"]) == ()
+
+
+def test_extra_variables_that_nothing_uses_are_named() -> None:
+    """Except for those of Ansible, of controllers and of roles, and for those that a template uses."""
+    typed = (
+        "registry_name",
+        "ca_source",
+        "awx_job_id",
+        "tower_user_name",
+        "ansible_user",
+        "create_wait",
+        "K8S_AUTH_HOST",
+    )
+    book = PLAYBOOKS["teardown"]
+    assert list(unused(book, typed, ())) == []
+    assert list(unused(book, (*typed, "ssl"), ())) == ["ssl: the playbook teardown does not use it."]
+    assert list(unused(book, ("b", "a", "c"), ("c",))) == ["a and b: the playbook teardown does not use them."]
+
+
+def test_words_that_a_template_uses_are_others_own() -> None:
+    given_too = {"database_password": "{{ db.mysql_password }}", "lists": [{"x": "{% if flag %}"}], "pw": "{{ pw }}"}
+    assert referenced(("mysql_password", "flag", "pw", "other"), {**given_too, "other": "mysql_password other"}) == {
+        "mysql_password",
+        "flag",
+    }
+    assert misspelt(PLAYBOOKS["create"], ["mysql_password"], (), dict, ["mysql_password"]) == []

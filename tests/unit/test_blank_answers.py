@@ -70,8 +70,8 @@ CALLS = [
     ("prepare_database", [], "database_name: it is not given, and the playbook prepare_database needs it."),
     (
         "info",
-        ["-e", "registry_name=f querry=names"],
-        "querry: the playbook info has no variable of this name. Did you mean query",
+        ["-e", "registry_name=f info_querry=names"],
+        "info_querry: the playbook info has no variable of this name. Did you mean info_query",
     ),
     ("export", [], "registry_name: it is not given, and the playbook export needs it."),
     ("create", ["-e", "registry_name={{ nowhere }}"], "registry_name: its template cannot be evaluated"),
@@ -142,6 +142,9 @@ def test_hosts_that_the_inventory_lacks_are_an_error(tmp_path: Path) -> None:
         assert done.returncode == 2 and f"registry_hosts: the inventory has no host '{hosts}'" in done.stdout, (
             done.stdout
         )
+    for read in ('["other"]', "[]", '{"other": 1}', "83", "true"):
+        done = run(tmp_path, *create, f'{{"registry_hosts": {read}}}')
+        assert done.returncode == 2 and "registry_hosts: it has been read as" in done.stdout, done.stdout + done.stderr
     for hosts in ("null", "", "~"):
         done = run(tmp_path, *create, f"registry_hosts={hosts} database_port=x")
         assert "[localhost]" in done.stdout and "registry_hosts" not in done.stdout, done.stdout
@@ -149,10 +152,10 @@ def test_hosts_that_the_inventory_lacks_are_an_error(tmp_path: Path) -> None:
 
 def test_extra_variables_take_the_place_of_no_answer(tmp_path: Path) -> None:
     """They win over play variables and registered results, so they are refused."""
-    given = '{"registry_answers": {"options": {}}, "playbook_hosts": "localhost", "registry_name": "f"}'
+    given = '{"registry_answers": {"options": {}}, "playbook_hosts": "nohost", "registry_name": "f"}'
     done = run(tmp_path, "opendatahub.model_registry.create", "-e", given)
-    for name in ("registry_answers", "playbook_hosts"):
-        assert f"{name}: the playbook create sets this variable itself." in done.stdout
+    assert done.returncode == 2 and "registry_answers: the playbook create sets this variable itself." in done.stdout
+    assert "playbook_hosts: the playbook create has no variable of this name. Use registry_hosts." in done.stdout
     given = "database_name=d database_username=u database_password=p database_host=h prepare_name=d;x"
     done = run(tmp_path, "opendatahub.model_registry.prepare_database", "-e", given)
     assert done.returncode == 2 and "prepare_name: the playbook prepare_database sets" in done.stdout, done.stdout
@@ -176,8 +179,7 @@ def test_a_bare_localhost_is_local_and_uses_ansibles_python(tmp_path: Path, book
     (tmp_path / "hosts").write_text("localhost\nother ansible_connection=local ansible_python_interpreter=/x/python\n")
     done = run(tmp_path, "play.yml", "-i", "hosts")
     assert done.returncode == 0 and "WARNING" not in done.stdout + done.stderr, done.stdout + done.stderr
-    # A variable query, which the playbook info has, hides a function of that name.
-    other = run(tmp_path, "play.yml", "-i", "hosts", "-e", "registry_hosts=other query=names")
+    other = run(tmp_path, "play.yml", "-i", "hosts", "-e", "registry_hosts=other info_query=names")
     assert '"local /x/python ' in other.stdout, other.stdout + other.stderr
 
 

@@ -100,7 +100,7 @@ def test_texts_are_data_in_both_playbooks(tmp_path: Path) -> None:
     canary = tmp_path / "ran"
     text = "{{ lookup('ansible.builtin.pipe', 'touch " + str(canary) + "') }}\x1b[2J"
     one = {**everywhere(text), "name": "fraud"}
-    for variables in ({}, {"registry_name": "fraud"}, {"query": "registries[].[name, description]"}):
+    for variables in ({}, {"registry_name": "fraud"}, {"info_query": "registries[].[name, description]"}):
         shown = play(tmp_path, "info", [one], variables)
         assert "touch" in shown and "\x1b[2J" not in shown
     play(tmp_path, "export", [one], {"registry_name": "fraud", "export_to": "fraud.yml"})

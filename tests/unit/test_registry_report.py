@@ -217,18 +217,18 @@ def test_a_query_picks_from_one() -> None:
 WRONG: list[tuple[str, str]] = [
     (
         "registries[].{name:",
-        "query: 'registries[].{name:' ends too early, after character 19. On the command line, one with spaces",
+        "info_query: 'registries[].{name:' ends too early, after character 19. On the command line, one with spaces",
     ),
     ("names..x", "got: dot, at character 7: .x. https://jmespath.org"),
-    ("names[?a=='x]", "query: 'names[?a=='x]': Unclosed ' delimiter, at character 11: 'x]. https"),
-    ("names names", "query: 'names names': Unexpected token: names, at character 7: names."),
+    ("names[?a=='x]", "info_query: 'names[?a=='x]': Unclosed ' delimiter, at character 11: 'x]. https"),
+    ("names names", "info_query: 'names names': Unexpected token: names, at character 7: names."),
     ("length(nothing)", "function length() takes string, array or object, and was given null."),
     ("length()", "Expected 1 argument for function length(), received 0."),
     ("none(@)", "Unknown function: none()."),
-    ("names[::0]", "query: 'names[::0]'"),
-    ("\x1b[", "query: '\\x1b[': Unknown token \\x1b, at character 1: \\x1b["),
-    ("[&names]", "query: '[&names]': it picks an expression (&), which is no value."),
-    ("(" * 5000, "query: "),
+    ("names[::0]", "info_query: 'names[::0]'"),
+    ("\x1b[", "info_query: '\\x1b[': Unknown token \\x1b, at character 1: \\x1b["),
+    ("[&names]", "info_query: '[&names]': it picks an expression (&), which is no value."),
+    ("(" * 5000, "info_query: "),
 ]
 
 
@@ -266,6 +266,6 @@ def test_jmespath_may_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     """The error names the Python that lacks it, which is Ansible's; without a query, nothing is missing."""
     monkeypatch.setattr(_query, "jmespath", None)
     message = refusal(found(entry("a")), query="names")
-    assert message.startswith("query: it needs the Python library jmespath")
+    assert message.startswith("info_query: it needs the Python library jmespath")
     assert f"{sys.executable} -m pip install jmespath" in message
     assert lines(found(entry("a")))

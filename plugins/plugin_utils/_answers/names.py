@@ -12,6 +12,7 @@ from unicodedata import normalize
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.errors import InvalidInput
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.text import printable_name
 
+from .other_words import meant
 from .questions import PLAYBOOKS, Playbook, Question
 from .values import listed, plainly
 
@@ -33,8 +34,8 @@ SYNONYMS = {"db": "database", "user": "username"}
 """Words that are often used instead of the options'."""
 PARTS = ("name", "key")
 """Of a reference to a Secret or ConfigMap: their names say nothing of what it is for."""
-OWN = ("registry_answers", "playbook_hosts")
-"""What a playbook itself sets. As an extra variable, the first would take the place of all answers."""
+OWN = ("registry_answers",)
+"""What a playbook itself sets. As an extra variable, it would take the place of all answers."""
 PREPARE = "prepare_"
 """How the variables of the play prepare_database begin."""
 SET_IN_ROLES = ("preflight_job",)
@@ -54,12 +55,13 @@ def misspelt(
     typed: Collection[str],
     others: Iterable[str],
     role_options: Callable[[], Mapping[str, Collection[str]]],
+    used: Collection[str] = (),
 ) -> list[InvalidInput]:
     """Return an error for each name that is not a playbook's, and looks like one or is an option that one is for.
 
     typed: variables that this playbook alone is given. others: those that it shares with other playbooks, such as an
     inventory's; one is only wrong there if it is nearly one that decides about TLS or access. role_options: the
-    variables of each role.
+    variables of each role. used: names that templates in other variables use, so that they may be words of others' own.
     """
     known = {asked.variable: asked for other in PLAYBOOKS.values() for asked in other.questions}
     known.update({asked.variable: asked for asked in book.questions})
@@ -78,6 +80,8 @@ def misspelt(
         begun = [variable for variable in known if variable.startswith(f"{name}_")]
         if error:
             errors.append(error)
+        elif not near and name not in used and (variables := list(meant(name, book))):
+            errors.append(InvalidInput(plainly(name), _none_of_this_name(book), _use(variables)))
         elif near or begun or name.startswith(FAMILIES):
             errors.append(_unknown(name, book, near or _begun(name, book, begun), known))
     errors.extend(
@@ -157,7 +161,7 @@ def _another_name(
         if not step and (variables := _variables_for(name, other)):
             shared = [variable for variable in variables if variable in book.variables]
             step = _use(shared) or f"It may mean {variables[0]}, a variable of the playbook {other.name}."
-    return InvalidInput(name, f"the playbook {book.name} has no variable of this name", step) if step else None
+    return InvalidInput(name, _none_of_this_name(book), step) if step else None
 
 
 def _variables_for(name: str, book: Playbook) -> list[str]:
@@ -195,4 +199,8 @@ def _unknown(name: str, book: Playbook, near: str, known: Mapping[str, Question]
     step = f"Did you mean {near}{f', which can be {listed(choices)}' if choices else ''}?" if near else ""
     if near and near not in book.variables:
         step += f" It is a variable of the playbook {owner(near)}."
-    return InvalidInput(plainly(name), f"the playbook {book.name} has no variable of this name", step)
+    return InvalidInput(plainly(name), _none_of_this_name(book), step)
+
+
+def _none_of_this_name(book: Playbook) -> str:
+    return f"the playbook {book.name} has no variable of this name"

@@ -52,6 +52,8 @@ class Question:
     """A regular expression for the whole of a text."""
     pattern_text: str = ""
     """What it stands for, in words."""
+    reserved: tuple[str, ...] = ()
+    """Texts that it cannot be, in any case of their letters: the server's own."""
 
 
 @dataclass(frozen=True)
@@ -86,10 +88,10 @@ def _both(first: str, second: str) -> dict[str, tuple[Need, ...]]:
     return {first: (Need(second),), second: (Need(first),)}
 
 
-def _secret_key(prefix: str, option: str, key: str) -> Iterable[Question]:
-    """Yield the questions about a Secret, and a key in it that has a default."""
+def _secret_key(prefix: str, option: str, key: str, beside: str) -> Iterable[Question]:
+    """Yield the questions about a Secret, and a key in it that has a default. Of a certificate and its key, both are needed."""
     name = f"{prefix}_secret_name"
-    yield Question(name, option=f"{option}.name")
+    yield Question(name, option=f"{option}.name", needs=(Need(f"{beside}_secret_name"),))
     yield Question(f"{prefix}_secret_key", option=f"{option}.key", needs=(Need(name),), default=(name, key))
 
 
@@ -144,8 +146,8 @@ DATABASE = (
     Question("database_verify", "boolean", "database.tls.verify"),
     Question("database_tls_mode", "choice", "database.tls.mode", choices=MODES),
     Question("database_tls_cipher", option="database.tls.cipher"),
-    *_secret_key("client_certificate", "database.tls.client_certificate_secret", "tls.crt"),
-    *_secret_key("client_key", "database.tls.client_key_secret", "tls.key"),
+    *_secret_key("client_certificate", "database.tls.client_certificate_secret", "tls.crt", "client_key"),
+    *_secret_key("client_key", "database.tls.client_key_secret", "tls.key", "client_certificate"),
 )
 PROXY = (
     Question("auth_proxy", "choice", "auth_proxy", choices=("auto", "kube_rbac", "oauth", "istio", "none")),
@@ -154,8 +156,8 @@ PROXY = (
     Question("auth_proxy_service_route", "boolean", "auth_proxy_settings.service_route"),
     Question("auth_proxy_domain", option="auth_proxy_settings.domain"),
     Question("auth_proxy_route_port", "integer", "auth_proxy_settings.route_port"),
-    *_secret_key("auth_proxy_certificate", "auth_proxy_settings.certificate_secret", "tls.crt"),
-    *_secret_key("auth_proxy_key", "auth_proxy_settings.key_secret", "tls.key"),
+    *_secret_key("auth_proxy_certificate", "auth_proxy_settings.certificate_secret", "tls.crt", "auth_proxy_key"),
+    *_secret_key("auth_proxy_key", "auth_proxy_settings.key_secret", "tls.key", "auth_proxy_certificate"),
 )
 PATH = (
     Question(
@@ -236,12 +238,14 @@ PREPARE = (
         option="name",
         pattern="[A-Za-z0-9_-]{1,64}",
         pattern_text="at most 64 letters, digits, dashes and underscores",
+        reserved=("mysql", "sys", "information_schema", "performance_schema"),
     ),
     Question(
         "database_username",
         option="account",
         pattern="[A-Za-z0-9_.@-]{1,32}",
         pattern_text="at most 32 letters, digits, dashes, underscores, dots and @",
+        reserved=("root", "mysql.sys", "mysql.session", "mysql.infoschema", "mariadb.sys"),
     ),
     Question("database_password", "secret", "password", env=DATABASE_PASSWORD),
     Question(
@@ -265,7 +269,7 @@ PREPARE = (
     Question("admin_ca_file", option="admin_ca_file"),
 )
 
-INFO = (HOSTS, NAME, NAMESPACE, Question("query", option="query"))
+INFO = (HOSTS, NAME, NAMESPACE, Question("info_query", option="query"))
 EXPORT = (HOSTS, NAME, NAMESPACE, Question("export_to", option="export_to"))
 
 PLAYBOOKS = {

@@ -137,6 +137,9 @@ def _beside(book: Playbook, asked: Question, answers: Answers) -> Iterator[Inval
             yield InvalidInput(asked.variable, f"{variable} is given, too", "Give one of the two.")
     if asked.variable == "rotate_password" and answer is False and "database_password" in answers:
         yield InvalidInput("rotate_password", "it is false, and database_password is given", "Give one of the two.")
+    if asked.variable == "admin_username" and _same(answer, answers.get("database_username")):
+        why = f"it is the administrator's account, which {asked.variable} names"
+        yield InvalidInput("database_username", why, "Give an account that only the registry uses.")
     if asked.variable == "clear":
         for variable in answer or ():
             if variable in answers:
@@ -153,6 +156,10 @@ def _unmet(book: Playbook, asked: Question, need: Need, answers: Answers) -> Ite
     elif need.values and answers[need.variable] is not None and _word(answers[need.variable]) not in need.values:
         why = f"{need.variable} is {_word(answers[need.variable])}, which has no use for it"
         yield InvalidInput(asked.variable, why, f"Leave it out, or {allowed[0].lower()}{allowed[1:]}")
+
+
+def _same(one: Any, other: Any) -> bool:
+    return isinstance(one, str) and isinstance(other, str) and one.lower() == other.lower()
 
 
 def _word(answer: Any) -> str:

@@ -93,6 +93,10 @@ def _text(asked: Question, value: Any) -> str:
 def _matching(asked: Question, text: str) -> str:
     if asked.pattern and not re.fullmatch(asked.pattern, text):
         raise InvalidInput(asked.variable, f"it cannot be {_shown(text)}", f"Give {asked.pattern_text}.")
+    if text.lower() in asked.reserved:
+        raise InvalidInput(
+            asked.variable, f"{_shown(text)} is the server's own", "Give one that only the registry uses."
+        )
     return text
 
 
