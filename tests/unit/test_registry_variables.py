@@ -66,13 +66,14 @@ def test_a_registry_as_variables() -> None:
     )
 
 
+PAIR = {name: {"name": "n", "key": "k"} for name in ("certificate_secret", "key_secret")}
 LINES: list[tuple[Result, str]] = [
     (entry("a", description="null"), '# description: "null"'),
     (entry("a", port=8081), "# create_port: 8081"),
     (entry("yes"), 'registry_name: "yes"'),
     (entry("a", display_name="[1]"), 'display_name: !unsafe "[1]"'),
     (entry("a", database={"type": "postgres", "generate": True}), "database_generate: true"),
-    (entry("a", auth_proxy_settings={"key_secret": {"name": "n", "key": "k"}}), 'auth_proxy_key_secret_name: "n"'),
+    (entry("a", auth_proxy_settings=PAIR), 'auth_proxy_key_secret_name: "n"'),
 ]
 
 

@@ -9,7 +9,12 @@ from typing import Any
 
 import pytest
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._argspec import permissions, registry
-from ansible_collections.opendatahub.model_registry.plugins.plugin_utils._answers.questions import PLAYBOOKS, Question
+from ansible_collections.opendatahub.model_registry.plugins.plugin_utils._answers.questions import (
+    PLAYBOOKS,
+    Playbook,
+    Question,
+    question,
+)
 from ansible_collections.opendatahub.model_registry.plugins.plugin_utils._answers.reader import read, role_options
 from ansible_collections.opendatahub.model_registry.plugins.plugin_utils._answers.values import is_blank
 from ansible_collections.opendatahub.model_registry.plugins.plugin_utils._answers.variables import Path, variables_for
@@ -92,7 +97,12 @@ def test_a_registry_round_trip(options: Options) -> None:
         lacks |= (
             path[:2] == ("database", "tls") and path[2].startswith("ca_") and "enabled" in options["database"]["tls"]
         )
-        halves = (path, (*path[:-1], {"name": "key", "key": "name"}.get(path[-1], "")))
+        pair = next((group for group in TOGETHER if len(path) > 1 and path[-2] in group), None)
+        secrets = [(*path[:-2], one) for one in pair] if pair else [path[:-1]]
+        halves = [
+            path,
+            *((*secret, part) for secret in secrets for part in ("name", "key") if path[-1] in ("name", "key")),
+        ]
         unreadable = any(is_blank(Question("x"), paths(options).get(half, "x")) for half in halves)
         assert lacks or unreadable, path
 
@@ -140,13 +150,13 @@ def test_every_question_about_an_option_has_a_way_back(name: str) -> None:
     """Each variable of a role's option, given alone with what it needs, comes back."""
     book = PLAYBOOKS[name]
     for asked in book.questions:
-        answers = given_alone(asked)
+        answers = given_alone(book, asked)
         if asked.option:
             assert variables_for(book, role_options(book, answers))[0].items() >= answers.items(), asked.variable
 
 
-def given_alone(asked: Question) -> Options:
-    """Return an answer with the other half of what is given in two variables."""
+def given_alone(book: Playbook, asked: Question) -> Options:
+    """Return an answer with all that it needs beside it."""
     account = {"namespace": "x", "name": "x"}
     example: Options = {
         "text": "x",
@@ -156,8 +166,13 @@ def given_alone(asked: Question) -> Options:
         "names": ["x"],
         "accounts": [account],
     }
-    needs = {need.variable: need.values for need in asked.needs if not need.when}
-    answers: Options = {variable: allowed[-1] if allowed else "x" for variable, allowed in needs.items()}
+    answers: Options = {}
+    needing = [asked]
+    for one in needing:
+        for need in one.needs:
+            if not need.when and need.variable not in answers:
+                answers[need.variable] = need.values[-1] if need.values else "x"
+                needing.append(question(book, need.variable))
     if "{" in asked.option:
         other = "ca_key" if asked.variable == "ca_name" else "ca_name"
         answers[other] = "x"

@@ -37,6 +37,8 @@ def variables_for(book: Playbook, options: Mapping[str, Any]) -> tuple[dict[str,
             if agrees and all(_can_be(question(book, variable), text) for variable, text in answer.items()):
                 answers[path] = answer
     whole = {path: answer for path, answer in answers.items() if _other_half(path) not in given.keys() - answers.keys()}
+    while alone := [path for path, answer in whole.items() if _lacks(book, answer, _merged(whole))]:
+        whole = {path: answer for path, answer in whole.items() if path not in alone}
     found = _merged(whole)
     variables = {variable: found[variable] for variable in book.variables if variable in found}
     return variables, {path: value for path, value in given.items() if path not in whole}
@@ -44,6 +46,12 @@ def variables_for(book: Playbook, options: Mapping[str, Any]) -> tuple[dict[str,
 
 def _merged(answers: Mapping[Path, Mapping[str, Any]]) -> dict[str, Any]:
     return {variable: text for answer in answers.values() for variable, text in answer.items()}
+
+
+def _lacks(book: Playbook, answer: Mapping[str, Any], found: Mapping[str, Any]) -> bool:
+    """Return whether a variable that an answer needs beside it is not found."""
+    needs = [need for variable in answer for need in question(book, variable).needs if not need.when]
+    return any(need.variable not in found for need in needs)
 
 
 def _leaves(options: Mapping[str, Any], above: Path = ()) -> Iterator[tuple[Path, Any]]:
