@@ -22,6 +22,7 @@ except ImportError:  # from ansible-core 2.19 on, no template alters a text
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.errors import InvalidInput
 
 from ..module_utils._common.text import printable_message, printable_name
+from ..plugin_utils._answers.files import unwritable
 from ..plugin_utils._answers.names import doubtful, elsewhere, misspelt, owner
 from ..plugin_utils._answers.origins import from_inventory, misplaced
 from ..plugin_utils._answers.other_words import referenced, unused
@@ -60,6 +61,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no ann
         # What cannot be evaluated is not missing, too.
         errors += [*unreadable, *(error for error in wrong if error.what not in {one.what for one in unreadable})]
         errors += [*misplaced(book, answers, inherited), *self._unmatched(answers, variables)]
+        errors += unwritable(answers, os.environ.get("PWD", "."))
         if errors:
             return {**result, "failed": True, "msg": printable_message(_message(errors))}
         lines = from_inventory(book, answers, inherited)

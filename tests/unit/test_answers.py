@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.opendatahub.model_registry.plugins.plugin_utils._answers.files import unwritable
 from ansible_collections.opendatahub.model_registry.plugins.plugin_utils._answers.names import (
     doubtful,
     elsewhere,
@@ -228,6 +229,10 @@ REFUSED: list[tuple[str, Variables, str]] = [
     *(("prepare_database", {"database_name": name}, f"database_name: '{name}' is the server's own. Give one") for name in SYSTEM_DATABASES),
     *(("prepare_database", {"database_username": name}, f"database_username: '{name}' is the server's own. Give one") for name in SYSTEM_ACCOUNTS),
     *(("prepare_database", {"database_username": "admin", "admin_username": name}, ADMINISTRATOR) for name in ("admin", "ADMIN")),
+    ("create", {"accept": "blocker"}, "accept: 'blocker' is not the code of a finding. Give codes, such as plaintext: fail_on takes severities."),
+    ("preflight", {"accept": "charset; plaintext"}, "accept: 'charset; plaintext' is not the code of a finding. Put commas between several names."),
+    ("update", {"fail_on": "blockers"}, "fail_on: 'blockers' is not a severity or the code of a finding. Did you mean blocker?"),
+    ("create", {"fail_on": "charset", "accept": ["charset"]}, "accept: fail_on has charset, too."),
     ("create", {"registry_hosts": ["a"]}, "registry_hosts: it has been read as a list: quote it."),
     ("prepare_database", {"database_host": ""}, "admin_host or database_host: the playbook prepare_database needs one of these."),
 ]  # fmt: skip
@@ -270,7 +275,8 @@ OWN_TYPES: dict[str, tuple[Any, ...]] = {"boolean": (True, False), "integer": (8
 @pytest.mark.parametrize(("book", "asked"), QUESTIONS, ids=IDS)
 def test_what_yaml_reads_as_something_else(book: Playbook, asked: Question) -> None:
     """Each variable takes only the types that are its own."""
-    own = [] if asked.choices else [(value, type(value)) for value in OWN_TYPES.get(asked.kind, ())]
+    closed = asked.choices or asked.variable in ("fail_on", "accept")
+    own = [] if closed else [(value, type(value)) for value in OWN_TYPES.get(asked.kind, ())]
     for value in READ_BY_YAML:
         found = refusals(book.name, {**NAMED[book.name], asked.variable: value})
         wrong = [text for text in found if text.startswith(f"{asked.variable}: ") and "is not given" not in text]
@@ -799,3 +805,21 @@ def test_words_that_a_template_uses_are_others_own() -> None:
         "flag",
     }
     assert misspelt(PLAYBOOKS["create"], ["mysql_password"], (), dict, ["mysql_password"]) == []
+
+
+def test_a_file_that_cannot_be_written_is_an_error_before_anything_is_read(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    texts = {
+        "folder": "export_to: 'folder' is a directory. Give the name of a file in it, too.",
+        "new/": "export_to: 'new/' is a directory.",
+        "nowhere/x.yml": "export_to: the directory of 'nowhere/x.yml' does not exist. Make it, or give another file.",
+        "/nonexistent/x.yml": "export_to: the directory of '/nonexistent/x.yml' does not exist.",
+        "file/x.yml": "export_to: the directory of 'file/x.yml' does not exist.",
+    }
+    for name, text in texts.items():
+        (found,) = unwritable({"export_to": name}, str(tmp_path))
+        assert text in str(found)
+    for path in ("x.yml", "file", "folder/x.yml", str(tmp_path / "x.yml"), None):
+        assert not list(unwritable({"export_to": path}, str(tmp_path)))
+    assert not list(unwritable({}, str(tmp_path)))

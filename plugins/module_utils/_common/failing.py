@@ -64,4 +64,8 @@ def _check(option: str, given: Sequence[str], known: Sequence[str], what: str) -
         if name not in known:
             near = get_close_matches(name.strip().lower().replace("-", "_"), known, 1)
             step = f"Did you mean {near[0]}?" if near else f"See {findings_page()} for all codes."
+            if name in (*SEVERITIES, NEVER):
+                step = f"Give codes, such as plaintext: fail_on takes severities. {findings_page()} lists all codes."
+            elif any(mark in name.strip() for mark in "; |\t"):
+                step = "Put commas between several names."
             raise InvalidInput(option, f"{quoted(name)} is not {what}", step)

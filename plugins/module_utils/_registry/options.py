@@ -44,6 +44,8 @@ CA_BUNDLE_KEYS = {"cluster": "ca-bundle.crt", "openshift_ai": "odh-ca-bundle.crt
 """The ConfigMap that the product creates in every namespace, and its keys (OpenShift AI's documentation on certificates)."""
 LONGEST_DATABASE_NAME = {"mysql": 64, "postgres": 63}
 """Characters: the limits of MySQL and PostgreSQL identifiers."""
+SYSTEM_DATABASES = ("information_schema", "mysql", "performance_schema", "sys")
+"""The databases that a MySQL server keeps for itself (MySQL's manual, chapters 7.3, 28, 29 and 30)."""
 LONGEST_USERNAME = 128
 """Characters: MariaDB's limit, the highest of the servers'."""
 LONGEST_PASSWORD = 1024
@@ -294,6 +296,9 @@ def check_for_type(database: Database, option: str = "database") -> None:
     _check_generated(database, option)
     longest = LONGEST_DATABASE_NAME.get(database.type or "", max(LONGEST_DATABASE_NAME.values()))
     _check_in_url(f"{option}.name", database.name, longest, database.type)
+    if database.type == "mysql" and (database.name or "").lower() in SYSTEM_DATABASES:
+        why = f"{database.name} is the server's own database"
+        raise InvalidInput(f"{option}.name", why, "Give one that only the registry uses.")
     _check_in_url(f"{option}.username", database.username, LONGEST_USERNAME, database.type)
     if database.password is not None:
         _check_password(f"{option}.password", database.password, database.type)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.errors import InvalidInput
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.failing import failing_from
 
 from .questions import Need, Playbook, Question, question
 from .secrets import concealed
@@ -44,6 +45,7 @@ def read(
     if "database_password" in found and _job(book, answers) == "create" and not answers.get("rotate_password"):
         answers[ON_CREATE] = True
     errors.extend(_missing(book, answers))
+    errors.extend(_not_findings(answers))
     errors.extend(
         error for asked in book.questions if asked.variable in answers for error in _beside(book, asked, answers)
     )
@@ -124,6 +126,14 @@ def _missing(book: Playbook, answers: Answers) -> Iterator[InvalidInput]:
     # An empty list names no subject.
     if book.one_of and not any(answers.get(variable) or answers.get(variable, []) is None for variable in book.one_of):
         yield InvalidInput(listed(book.one_of), f"the playbook {book.name} needs one of these", book.one_of_step)
+
+
+def _not_findings(answers: Answers) -> Iterator[InvalidInput]:
+    """Yield an error about severities and codes of findings, if there are no such."""
+    try:
+        failing_from(answers.get("fail_on") or (), answers.get("accept") or ())
+    except InvalidInput as error:
+        yield error
 
 
 def _beside(book: Playbook, asked: Question, answers: Answers) -> Iterator[InvalidInput]:

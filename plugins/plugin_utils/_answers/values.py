@@ -103,7 +103,7 @@ def _matching(asked: Question, text: str) -> str:
 def _names(asked: Question, given: Any) -> list[Any]:
     """Return the names in a text, where commas or line breaks are between them, or in a list, where they are as they are."""
     if isinstance(given, str) and given.lstrip().startswith(("[", "{")):
-        step = "Put commas between the names, or give a list as JSON or in a file: --extra-vars @file."
+        step = "Put commas between the names, as in a,b, or give a list in a file: --extra-vars @file."
         raise InvalidInput(asked.variable, "it is a list or a mapping that has been read as a text", step)
     entries = [name.strip() for name in re.split(r"[,\n]", given)] if isinstance(given, str) else given
     if not isinstance(entries, (list, tuple)):
