@@ -116,6 +116,10 @@ BAD: list[tuple[Options, str, str]] = [
     (database(port=-1), "database.port", "1 to 65535"),
     (database(name=""), "database.name", "empty"),
     (database(name="a/b"), "database.name", "connection string"),
+    *(
+        (database(name=name), "database.name", "own database")
+        for name in ("mysql", "SYS", "Information_Schema", "performance_schema")
+    ),
     (database(name="a?b"), "database.name", "connection string"),
     (database(name="x" * 65), "database.name", "64 is the most"),
     (database(name="x" * 64, type="postgres"), "database.name", "63 is the most"),
