@@ -71,7 +71,7 @@ test-rules: venv
 	@$(PYTHON3) -m pytest -q tests/unit -m 'not playbook' --numprocesses 2
 
 test-unit: venv ## Run the unit tests
-	@$(PYTHON3) -m pytest tests/unit --numprocesses 2
+	@$(PYTHON3) -m pytest tests/unit -m 'not exhaustive' --numprocesses 2
 
 test-testbed: venv ## Run the testbed's own tests: real servers, no containers
 	@$(PYTHON3) -m pytest tests/testbed/tests -m 'not timed'
@@ -79,7 +79,8 @@ test-testbed: venv ## Run the testbed's own tests: real servers, no containers
 test-integration: venv ## Run modules, roles and playbooks against real servers
 	@$(INTEGRATION) -m 'not timed and not exhaustive'
 
-test-exhaustive: venv ## Run the verdict matrix, every cut, all flavours: what proves again what test-integration proves once
+test-exhaustive: venv ## Run the verdict matrix, every cut, all flavours, every playbook: what proves again what `make test` proves once
+	@$(PYTHON3) -m pytest tests/unit -m exhaustive --numprocesses 2
 	@$(INTEGRATION) -m 'not timed and exhaustive'
 
 test-timed: venv ## Run those that assert seconds, and so want the machine for themselves

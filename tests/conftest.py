@@ -23,6 +23,13 @@ EXHAUSTIVE = (
     "test_prepare_database",
     "test_verdicts",
     "test_fifty_checks_in_one_play",
+    "test_blank_answers_are_not_given",
+    "test_module_arguments",
+    "test_export_of_each_authority",
+    "test_export_of_others",
+    "test_flat_answers_choose_certificates",
+    "test_in_their_order",
+    "test_strange_passwords",
 )
 """Files and tests that prove again, in every case, what others prove once: `make test` leaves them to `make test-rest`."""
 PLAYBOOKS = (

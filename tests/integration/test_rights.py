@@ -73,8 +73,9 @@ FORWARD = {
     "connect_timeout": 2,
 }
 FORWARD_STEP = (
-    'For a port-forward, the user needs these rules in a Role in namespace {namespace}: {{apiGroups: [""], resources: '
-    '[services, endpoints], verbs: [get]}} and {{apiGroups: [""], resources: [pods/portforward], verbs: [get, create]}}.'
+    "/playbooks/files/database-check.yaml in namespace {namespace}, or give the user a Role there with these rules:\n"
+    '- {{apiGroups: [""], resources: [services, endpoints], verbs: [get]}}\n'
+    '- {{apiGroups: [""], resources: [pods/portforward], verbs: [get, create]}}'
 )
 HOLD_STEP = (
     "The user must have the rights that the task grants. These rules in a Role in namespace {{namespace}} are missing, best without "

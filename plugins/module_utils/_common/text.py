@@ -54,9 +54,10 @@ def _escaped(character: str) -> str:
 
 
 def sentence(text: str) -> str:
-    """Return the text with a full stop, unless it ends like a sentence."""
+    """Return the text with a full stop, unless it ends like a sentence, or with a line of a list, which is pasted."""
     text = text.strip()
-    return text if not text or text[-1] in ".!?" else f"{text}."
+    is_list = text.rpartition("\n")[2].startswith("- ")
+    return text if not text or is_list or text[-1] in ".!?" else f"{text}."
 
 
 def printable(value: object) -> str:

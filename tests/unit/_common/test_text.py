@@ -7,7 +7,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.text import quoted
+from ansible_collections.opendatahub.model_registry.plugins.module_utils._common.text import quoted, sentence
 
 
 @pytest.mark.parametrize(
@@ -45,3 +45,8 @@ def test_quoted_takes_linear_time(part: str) -> None:
     start = time.monotonic()
     quoted(part * 500_000)
     assert time.monotonic() - start < 1
+
+
+def test_a_line_to_be_pasted_gets_no_full_stop() -> None:
+    assert sentence("Give these rules:\n- {verbs: [get]}\n") == "Give these rules:\n- {verbs: [get]}"
+    assert sentence("Give it - now") == "Give it - now."
